@@ -1,0 +1,53 @@
+# Needs Python 3.11 or later, make and a package index. `make` alone lists the targets.
+PYTHON ?= python3
+# Where torch comes from: empty for pip's own index; an address for another build, such as CPU only.
+TORCH_INDEX ?=
+# A directory with a shop's logs for `make quickstart`; empty for the demo shop.
+SHOP ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# Small networks and two busy cores: more than one thread made the tests eight times slower.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install quickstart serve test test-all clean-env lint proof bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv with everything in it (the other targets do so by themselves)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"pushwise needs Python 3.11 or later, and $(PYTHON) is {v.major}.{v.minor}: make install PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch -c constraints.txt
+	$(BIN)/pip install -q -e '.[train,serve,dev]' -c constraints.txt
+	@touch $@
+
+quickstart: $(INSTALLED) ## a demo shop (or SHOP=DIR) from logs to a policy and what it is worth
+	$(BIN)/python -m scripts.quickstart $(if $(SHOP),--shop $(SHOP))
+
+serve: $(INSTALLED) ## serve the policy that `make quickstart` trained
+	@test -d runs/quickstart/ppo || { echo "no policy in runs/quickstart/ppo: run 'make quickstart' first" >&2; exit 1; }
+	$(BIN)/pushwise serve runs/quickstart/ppo
+
+test: $(INSTALLED) ## the fast tests; says how many slow ones it leaves out
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: test ## the fast tests, then the slow ones
+	$(BIN)/python -m pytest -m slow || test $$? -eq 5 # 5: there is no slow test
+
+clean-env: $(INSTALLED) ## of the slow tests, those that install the wheel into environments of their own
+	$(BIN)/python -m pytest tests/contracts/test_clean_environments.py
+
+lint: $(INSTALLED) ## ruff, the layers and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+proof: $(INSTALLED) ## reproduce the figures that the README claims
+	$(BIN)/python -m benchmarks.proof
+
+bench: $(INSTALLED) ## measure the speed of the hot paths
+	$(BIN)/python -m benchmarks.run

@@ -1,0 +1,30 @@
+"""Settings of every test: one thread, reproducible examples, and a word on what was left out."""
+
+import os
+
+# Before NumPy or torch is imported: they read it once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("pushwise", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("pushwise")
+
+SLOW_LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Counts the slow tests that this run leaves out."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.config.stash[SLOW_LEFT_OUT] = item.config.stash.get(SLOW_LEFT_OUT, 0) + 1
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Says how many slow tests were left out and how to run them."""
+    count = config.stash.get(SLOW_LEFT_OUT, 0)
+    if count:
+        terminalreporter.write_line(f"{count} slow test(s) left out: `make test-all` runs them")
