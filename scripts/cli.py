@@ -1,0 +1,170 @@
+"""The command line: finds the command, reads its arguments, runs it.
+
+A command is a module of this package with two names:
+
+    @dataclass(frozen=True)
+    class Args:
+        logs: Positional[Path]
+        \"""directory of the log's tables\"""   (each field's docstring is its line in --help)
+
+    def run(args: Args) -> int | None:      (the exit status; None is 0)
+
+Its docstring heads `pushwise COMMAND --help` and shows an example. To add a command, write the
+module and give it a line in a table below. Only the module of the command that was asked for is
+imported, and a command imports what is heavy inside `run`, so that `pushwise --help` is quick.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from mdp.errors import PushwiseError
+
+
+@dataclass(frozen=True)
+class Command:
+    """One row of `pushwise --help`."""
+
+    name: str
+    """what is typed after `pushwise`"""
+    module: str
+    """the module with `Args` and `run`"""
+    summary: str
+    """what the command does, in one line"""
+
+
+class CommandModule(Protocol):
+    """What `Command.module` holds."""
+
+    __doc__: str | None
+    Args: type
+    run: Callable[[Any], int | None]
+
+
+MAIN_PATH = (
+    Command("demo", "scripts.demo", "write a demo shop's logs, with their truth beside them"),
+    Command("fit", "scripts.fit", "fit the simulator to a shop's logs"),
+    Command("train", "scripts.train", "train an agent in the simulator"),
+    Command("compare", "scripts.compare", "policies and baselines side by side in a simulator"),
+    Command("evaluate", "scripts.evaluate", "what a policy is worth, on logs it has not seen"),
+    Command("serve", "scripts.serve", "serve a policy over HTTP"),
+)
+OTHER_COMMANDS = (
+    Command("import", "scripts.import_logs", "turn a public or foreign log into the log format"),
+    Command("check", "scripts.check", "check a log and name what is wrong in it"),
+    Command("clean", "scripts.clean", "repair what can be repaired in a log, and record it"),
+    Command("load", "scripts.load", "load a log and a policy into a server's store"),
+    Command("decide", "scripts.decide", "decide for many users at once, into a file"),
+)
+COMMANDS = MAIN_PATH + OTHER_COMMANDS
+
+EXTRA_OF = {
+    "torch": "train",
+    "gymnasium": "train",
+    "stable_baselines3": "train",
+    "onnx": "train",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "sqlalchemy": "serve",
+    "pydantic_settings": "serve",
+    "ray": "ray",
+}
+"""Optional library → the extra of pushwise that installs it."""
+
+EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line (default: the process's) and returns its exit status."""
+    try:
+        status = _dispatch(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except PushwiseError as error:
+        return _complain(" ".join(str(error).split()), EXIT_ERROR)
+    except ModuleNotFoundError as error:
+        extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _complain(
+            f"this needs {error.name}, which is not installed: pip install 'pushwise[{extra}]'",
+            EXIT_ERROR,
+        )
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`pushwise … | head`); the flush at exit must not fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _complain(f"{error.filename}: {error.strerror}", EXIT_ERROR)
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if argv[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"pushwise {version('pushwise')}")
+        return 0
+    for command in COMMANDS:
+        if command.name == argv[0]:
+            return _run(command, argv[1:])
+    return _complain(_unknown(argv[0]), EXIT_USAGE)
+
+
+def _run(command: Command, argv: list[str]) -> int:
+    from importlib import import_module
+
+    import tyro
+
+    module = cast(CommandModule, import_module(command.module))
+    args: Any = tyro.cli(
+        module.Args,
+        prog=f"pushwise {command.name}",
+        description=module.__doc__,
+        args=argv,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+    return module.run(args) or 0
+
+
+def _help() -> str:
+    def rows(commands: tuple[Command, ...]) -> list[str]:
+        return [f"  {command.name:<9} {command.summary}" for command in commands]
+
+    return "\n".join(
+        [
+            "usage: pushwise COMMAND …",
+            "",
+            "Learns from a shop's own logs which item to push, with which copy, at which hour, or"
+            " to hold.",
+            "",
+            "the main path:",
+            *rows(MAIN_PATH),
+            "",
+            "also:",
+            *rows(OTHER_COMMANDS),
+            "",
+            "`pushwise COMMAND --help` shows a command's arguments and an example.",
+        ]
+    )
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [command.name for command in COMMANDS], n=1)
+    hint = f"did you mean {near[0]}?" if near else "`pushwise --help` lists the commands"
+    return f"there is no command {name!r}: {hint}"
+
+
+def _complain(sentence: str, status: int) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return status

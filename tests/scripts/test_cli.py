@@ -1,0 +1,183 @@
+"""The dispatcher: finding a command, reading its arguments, and how it ends."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tyro.conf import Positional
+
+from mdp.errors import BadInput
+from scripts import cli
+
+ROOT = Path(cli.__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Args:
+    logs: Positional[Path]
+    """directory of the log's tables"""
+    users: int = 3
+    """how many users"""
+    json: bool = False
+    """print JSON"""
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Args], int | None]], None]:
+    """Makes `pushwise fake` run a function."""
+
+    def install(run: Callable[[Args], int | None]) -> None:
+        module = ModuleType("fake_command", "Fake a command.\n\nExample:\n    pushwise fake logs\n")
+        module.__dict__.update(Args=Args, run=run)
+        monkeypatch.setitem(sys.modules, "fake_command", module)
+        monkeypatch.setattr(cli, "COMMANDS", (cli.Command("fake", "fake_command", "fakes"),))
+
+    return install
+
+
+def raising(error: BaseException) -> Callable[[Args], None]:
+    def run(args: Args) -> None:
+        raise error
+
+    return run
+
+
+def test_a_command_gets_its_arguments_and_its_status_is_returned(install):
+    seen = []
+
+    def run(args: Args) -> int:
+        seen.append(args)
+        return 7
+
+    install(run)
+    assert cli.main(["fake", "logs", "--users", "5", "--json"]) == 7
+    assert seen == [Args(Path("logs"), users=5, json=True)]
+
+
+def test_a_command_that_returns_nothing_has_succeeded(install):
+    install(lambda args: None)
+    assert cli.main(["fake", "logs"]) == 0
+
+
+def test_help_of_a_command_shows_its_docstring_and_its_fields(install, capsys):
+    install(lambda args: None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["fake", "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    for text in ("usage: pushwise fake", "pushwise fake logs", "directory of the log's tables"):
+        assert text in shown
+
+
+@pytest.mark.parametrize("line", [["fake"], ["fake", "logs", "--users", "x"], ["fake", "a", "-z"]])
+def test_arguments_that_do_not_fit_are_a_usage_error(install, capsys, line):
+    install(lambda args: None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(line)
+    assert stop.value.code == cli.EXIT_USAGE
+    assert "pushwise fake" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sentence"),
+    [
+        (BadInput("the price\n  of x is -1"), 1, "error: the price of x is -1\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (FileNotFoundError(2, "No such file", "logs/a.csv"), 1, "error: logs/a.csv: No such file"),
+        (
+            ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn"),
+            1,
+            "error: this needs torch.nn, which is not installed: pip install 'pushwise[train]'\n",
+        ),
+    ],
+)
+def test_a_failure_is_one_sentence_and_a_status(install, capsys, error, status, sentence):
+    install(raising(error))
+    assert cli.main(["fake", "logs"]) == status
+    shown = capsys.readouterr()
+    assert shown.err.startswith(sentence)
+    assert shown.err.count("\n") == (1 if sentence else 0)
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a bug"), ModuleNotFoundError("x", name="x"), OSError("no file named")]
+)
+def test_a_bug_keeps_its_traceback(install, error):
+    install(raising(error))
+    with pytest.raises(type(error)):
+        cli.main(["fake", "logs"])
+
+
+def test_an_unknown_command_is_answered_with_a_near_one(capsys):
+    assert cli.main(["evalute"]) == cli.EXIT_USAGE
+    assert "did you mean evaluate?" in capsys.readouterr().err
+    assert cli.main(["zzz"]) == cli.EXIT_USAGE
+    assert "pushwise --help" in capsys.readouterr().err
+
+
+def test_version_is_that_of_the_installed_package(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"pushwise {version('pushwise')}\n"
+
+
+@pytest.mark.parametrize("line", [[], ["-h"], ["--help"]])
+def test_help_lists_every_command_the_main_path_first(capsys, line):
+    assert cli.main(line) == 0
+    shown = [row.split()[0] for row in capsys.readouterr().out.splitlines() if row[:2] == "  "]
+    assert shown == [command.name for command in cli.COMMANDS]
+    assert shown[:6] == ["demo", "fit", "train", "compare", "evaluate", "serve"]
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.name)
+def test_help_of_every_command_has_an_example(capsys, command):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command.name, "--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    usage, description = shown.split("\n\n", 1)
+    assert usage.startswith(f"usage: pushwise {command.name}")
+    assert f"pushwise {command.name} " in description
+
+
+HEAVY = "numpy pandas pyarrow numba torch gymnasium stable_baselines3 ray matplotlib fastapi tyro"
+
+
+def imported_by(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter holds after `code`."""
+    code += (
+        "\nimport sys; print('\\n' + ' '.join({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_imports_nothing_heavy():
+    imported = imported_by("from scripts.cli import main; main(['--help'])")
+    assert "scripts" in imported
+    assert not imported & set(HEAVY.split())
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", "from scripts.cli import main; raise SystemExit(main(['--help']))"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (cli.EXIT_BROKEN_PIPE, "")
+
+
+def test_every_extra_that_a_sentence_names_exists():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(cli.EXTRA_OF.values()) <= set(project["optional-dependencies"])
