@@ -1,0 +1,196 @@
+"""Local time: offsets of IANA zones, and the instants that the 24 hours of a decision mean.
+
+Instants are int64 microseconds since 1970-01-01 UTC. A zone is an int16 code that this process
+hands out (`zone_code`), -1 for none; codes are never stored.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numba import njit
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 3600 * SECOND
+DAY = 24 * HOUR
+NEVER = np.iinfo(np.int64).min
+"""The instant of what has not happened."""
+NO_ZONE = -1
+
+_FIRST, _LAST, _STEP = datetime(1985, 1, 1), datetime(2065, 1, 1), timedelta(days=2)
+_lock = threading.Lock()
+_codes: dict[str, int] = {}
+_names: list[str] = []
+_tables: list[tuple[np.ndarray, np.ndarray]] = []
+_flat: tuple[np.ndarray, np.ndarray, np.ndarray] = (
+    np.zeros(1, np.int64),
+    np.zeros(0, np.int64),
+    np.zeros(0, np.int64),
+)
+
+
+def _offset_seconds(zone: ZoneInfo, utc: datetime) -> int:
+    offset = utc.replace(tzinfo=UTC).astimezone(zone).utcoffset()
+    assert offset is not None
+    return int(offset.total_seconds())
+
+
+def _transitions(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Instants where the zone's offset changes, and the offset from each on, both microseconds.
+
+    `zoneinfo` has no list of them, so they are found by sampling and bisection.
+    """
+    zone = ZoneInfo(name)
+    at, offset = _FIRST, _offset_seconds(zone, _FIRST)
+    starts, offsets = [NEVER], [offset]
+    while at < _LAST:
+        following = at + _STEP
+        changed = _offset_seconds(zone, following)
+        if changed != offset:
+            low, high = at, following
+            while high - low > timedelta(seconds=1):
+                middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+                if _offset_seconds(zone, middle) == offset:
+                    low = middle
+                else:
+                    high = middle
+            starts.append(int((high - datetime(1970, 1, 1)).total_seconds()) * SECOND)
+            offsets.append(changed)
+        at, offset = following, changed
+    return np.array(starts, np.int64), np.array(offsets, np.int64) * SECOND
+
+
+@lru_cache(maxsize=4096)
+def zone_code(name: str | None) -> int:
+    """The code of an IANA zone, `NO_ZONE` for one that does not exist (or None)."""
+    if not name:
+        return NO_ZONE
+    with _lock:
+        if name in _codes:
+            return _codes[name]
+        try:
+            table = _transitions(name)
+        except (KeyError, OSError, ValueError):
+            return NO_ZONE
+        _names.append(name)
+        _tables.append(table)
+        sizes = [len(starts) for starts, _ in _tables]
+        global _flat
+        _flat = (
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            np.concatenate([starts for starts, _ in _tables]),
+            np.concatenate([offsets for _, offsets in _tables]),
+        )
+        _codes[name] = len(_names) - 1
+        return _codes[name]
+
+
+def zone_codes(names: Sequence[str | None]) -> np.ndarray:
+    """Codes (n,) int16 of n zone names."""
+    return np.array([zone_code(name) for name in names], np.int16)
+
+
+def zone_name(code: int) -> str | None:
+    """The zone's name, None for `NO_ZONE`."""
+    return None if code == NO_ZONE else _names[code]
+
+
+@njit(cache=True)
+def _offset_at(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any) -> Any:
+    """Offset of a zone at one instant; UTC where the zone is unknown."""
+    if zone < 0:
+        return 0
+    low, high = bounds[zone], bounds[zone + 1] - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if starts[middle] <= at:
+            low = middle
+        else:
+            high = middle - 1
+    return offsets[low]
+
+
+@njit(cache=True)
+def _offsets(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> Any:
+    for i in range(at.size):
+        out[i] = _offset_at(bounds, starts, offsets, zone[i], at[i])
+
+
+@njit(cache=True)
+def _send_times(
+    bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any, local: Any
+) -> Any:
+    for i in range(at.size):
+        here = at[i] + _offset_at(bounds, starts, offsets, zone[i], at[i])
+        hour_now = (here // HOUR) % 24
+        for hour in range(24):
+            if hour == hour_now:
+                out[i, hour] = at[i]
+                local[i, hour] = here
+                continue
+            wall = (here // HOUR - hour_now + hour) * HOUR
+            if hour < hour_now:
+                wall += DAY
+            # Two offsets can give this wall time; the first instant that reads as it is meant.
+            found = NEVER
+            for probe in (wall - DAY, wall + DAY):
+                instant = wall - _offset_at(bounds, starts, offsets, zone[i], probe)
+                reads = instant + _offset_at(bounds, starts, offsets, zone[i], instant)
+                if reads == wall and instant > at[i] and (found == NEVER or instant < found):
+                    found = instant
+            out[i, hour] = found
+            local[i, hour] = wall if found != NEVER else NEVER
+
+
+def local_time(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """Wall-clock time (n,) int64, microseconds as if it were UTC, of instants (n,) in zones (n,).
+
+    An unknown zone reads as UTC.
+    """
+    out = np.empty(len(at), np.int64)
+    _offsets(*_flat, zone, at, out)
+    return at + out
+
+
+def local_hour(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """Hour of the day 0–23 (n,) int8 on the user's clock."""
+    return ((local_time(at, zone) // HOUR) % 24).astype(np.int8)
+
+
+def local_day(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """Local date (n,) int64, days since 1970-01-01: the epoch of a decision made then."""
+    return local_time(at, zone) // DAY
+
+
+def send_times(decided_at: np.ndarray, zone: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What each of the 24 hours means for decisions made now.
+
+    Hour h is its first occurrence from `decided_at` (n,) on: now if h is the current local hour,
+    else the next h:00; a repeated h:00 is the first one.
+
+    Returns the instants (n, 24) int64, `NEVER` where daylight saving skips that h:00, and the
+    same instants as wall-clock time (n, 24) int64.
+    """
+    out = np.empty((len(decided_at), 24), np.int64)
+    local = np.empty((len(decided_at), 24), np.int64)
+    _send_times(*_flat, zone, decided_at, out, local)
+    return out, local
+
+
+def next_local_midnight(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """First instant (n,) int64 after `at` whose local date is the next one."""
+    wall = (local_time(at, zone) // DAY + 1) * DAY
+    before = np.empty(len(at), np.int64)
+    _offsets(*_flat, zone, wall - DAY, before)
+    after = np.empty(len(at), np.int64)
+    _offsets(*_flat, zone, wall + DAY, after)
+    earliest = np.minimum(wall - before, wall - after)
+    reads = local_time(earliest, zone)
+    return np.where(reads >= wall, earliest, np.maximum(wall - before, wall - after))

@@ -1,0 +1,366 @@
+"""Guardrails: which items, variants and hours a decision may use, each refusal with a reason.
+
+One function, `mask`, for training, evaluation and server. Hold is always allowed. A rule that
+spans factors masks the whole item. Every rule is checked at the instant that an hour means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from mdp.catalog import APPROVED, Catalog
+from mdp.clock import DAY, HOUR, MINUTE, NEVER, local_time, send_times
+from mdp.errors import BadSetting
+from mdp.hashing import content_hash
+from mdp.state import FREE, RELEASED, RING
+
+
+class Reason(IntEnum):
+    """Why a factor is masked; ALLOWED where it is not."""
+
+    ALLOWED = 0
+    PADDING = 1
+    CONSENT = 2
+    UNSUBSCRIBED = 3
+    TIMEZONE_UNKNOWN = 4
+    OUT_OF_STOCK = 5
+    NOT_AVAILABLE = 6
+    PREFERENCE = 7
+    ITEM_COOLDOWN = 8
+    NOT_APPROVED = 9
+    LOCALE = 10
+    OTHER_ITEM = 11
+    OTHER_SEGMENT = 12
+    NO_SUCH_HOUR = 13
+    QUIET_HOURS = 14
+    CAP_CALENDAR_DAY = 15
+    CAP_24H = 16
+    CAP_7D = 17
+    MIN_GAP = 18
+    CONSENT_UNKNOWN = 19
+
+
+_NO_SUCH_HOUR, _QUIET_HOURS = int(Reason.NO_SUCH_HOUR), int(Reason.QUIET_HOURS)
+_CAP_CALENDAR_DAY, _CAP_24H, _CAP_7D = (
+    int(Reason.CAP_CALENDAR_DAY),
+    int(Reason.CAP_24H),
+    int(Reason.CAP_7D),
+)
+_MIN_GAP, _ITEM_COOLDOWN = int(Reason.MIN_GAP), int(Reason.ITEM_COOLDOWN)
+
+
+def _minutes(text: str, name: str) -> int:
+    hours, _, minutes = text.partition(":")
+    if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
+        raise BadSetting(f"{name} is {text!r}; write a time of day such as '22:00'")
+    return int(hours) * 60 + int(minutes)
+
+
+@dataclass(frozen=True)
+class Guardrails:
+    """Limits on what may be sent, in force after any policy has scored."""
+
+    quiet_start: str = "22:00"
+    """Quiet hours begin, on the user's clock."""
+    quiet_end: str = "08:00"
+    """Quiet hours end; equal to the start for none."""
+    per_calendar_day: int | None = 1
+    """Most sends on one local date; 0 for never, None for no cap."""
+    per_24h: int | None = None
+    """Most sends in any 24 hours."""
+    per_7d: int | None = 7
+    """Most sends in any 7 days."""
+    min_hours: float = 4.0
+    """Hours between two sends."""
+    item_cooldown_days: float = 3.0
+    """Days until the same item may be pushed again."""
+    floor: float = 0.02
+    """Exploration floor: the probability of drawing from the exploration mixture."""
+    holdout_share: float = 0.0
+    """Share of users that never get a push, for measuring."""
+    holdout_salt: str = "pushwise"
+    """Decides, with the user's id, who is held out."""
+
+    def __post_init__(self) -> None:
+        _minutes(self.quiet_start, "quiet_hours.start")
+        _minutes(self.quiet_end, "quiet_hours.end")
+        for name in ("per_calendar_day", "per_24h", "per_7d"):
+            cap = getattr(self, name)
+            if cap is not None and not (isinstance(cap, int) and 0 <= cap < RING):
+                raise BadSetting(f"caps.{name} is {cap!r}; use a whole number from 0 to {RING - 1}")
+        for name in ("min_hours", "item_cooldown_days"):
+            if not getattr(self, name) >= 0:
+                raise BadSetting(f"gaps.{name} is {getattr(self, name)!r}; it can't be negative")
+        if not 0 <= self.floor <= 1:
+            raise BadSetting(f"exploration.floor is {self.floor!r}; use a number from 0 to 1")
+        if not 0 <= self.holdout_share <= 1:
+            raise BadSetting(f"holdout.share is {self.holdout_share!r}; use a number from 0 to 1")
+
+    def updated(self, tables: Mapping[str, Any]) -> Guardrails:
+        """These guardrails with the keys of a parsed TOML file (or manifest) put over them.
+
+        A cap given as "none" is lifted. Raises `BadSetting` for an unknown table or key.
+        """
+        changes: dict[str, Any] = {}
+        for table, keys in tables.items():
+            if table not in _TABLES or not isinstance(keys, Mapping):
+                raise BadSetting(
+                    f"unknown guardrail table [{table}]; known: {', '.join(sorted(_TABLES))}"
+                )
+            for key, value in keys.items():
+                if key not in _TABLES[table]:
+                    known = ", ".join(_TABLES[table])
+                    raise BadSetting(f"unknown guardrail {table}.{key}; known there: {known}")
+                changes[_TABLES[table][key]] = None if value == "none" else value
+        try:
+            return replace(self, **changes)
+        except (TypeError, AttributeError) as error:
+            raise BadSetting(f"a guardrail has a value of the wrong type: {error}") from error
+
+    def to_mapping(self) -> dict[str, dict[str, Any]]:
+        """As the tables of the TOML file; a cap that is lifted is "none"."""
+        values = asdict(self)
+        return {
+            table: {
+                key: "none" if values[name] is None else values[name] for key, name in keys.items()
+            }
+            for table, keys in _TABLES.items()
+        }
+
+    @property
+    def hash(self) -> str:
+        """Content hash of the values."""
+        return content_hash(self.to_mapping())
+
+    def looser_than(self, other: Guardrails) -> list[str]:
+        """Names of the limits that allow here what `other` forbids."""
+        names = []
+        for name in ("per_calendar_day", "per_24h", "per_7d"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if theirs is not None and (mine is None or mine > theirs):
+                names.append(f"caps.{name}")
+        for name in ("min_hours", "item_cooldown_days"):
+            if getattr(self, name) < getattr(other, name):
+                names.append(f"gaps.{name}")
+        if other.quiet_minutes() - self.quiet_minutes():
+            names.append("quiet_hours")
+        return names
+
+    def quiet_minutes(self) -> set[int]:
+        """Minutes of the local day in which nothing is sent."""
+        start, end = _minutes(self.quiet_start, "start"), _minutes(self.quiet_end, "end")
+        return {(start + i) % 1440 for i in range((end - start) % 1440)}
+
+
+_TABLES: dict[str, dict[str, str]] = {
+    "quiet_hours": {"start": "quiet_start", "end": "quiet_end"},
+    "caps": {name: name for name in ("per_calendar_day", "per_24h", "per_7d")},
+    "gaps": {name: name for name in ("min_hours", "item_cooldown_days")},
+    "exploration": {"floor": "floor"},
+    "holdout": {"share": "holdout_share", "salt": "holdout_salt"},
+}
+assert {name for keys in _TABLES.values() for name in keys.values()} == {
+    field.name for field in fields(Guardrails)
+}
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What N decisions with K candidates and V variants may use."""
+
+    item: np.ndarray
+    """`Reason` of each candidate (N, K) uint8."""
+    variant: np.ndarray
+    """`Reason` of each variant (N, V) uint8."""
+    hour: np.ndarray
+    """`Reason` of each hour (N, 24) uint8."""
+    send_at: np.ndarray
+    """Instant that each hour means (N, 24) int64, `NEVER` where there is none."""
+
+    @property
+    def allowed(self) -> np.ndarray:
+        """The observation's `action_mask` (N, K + V + 24) int8: items, variants, hours."""
+        return np.concatenate([self.item == 0, self.variant == 0, self.hour == 0], 1).astype(
+            np.int8
+        )
+
+
+def catalog_reasons(
+    catalog: Catalog,
+    items: np.ndarray,
+    variants: np.ndarray,
+    decided_at: np.ndarray,
+    locales: list[str] | None = None,
+    segments: list[str] | None = None,
+    blocked: list[frozenset[str]] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reasons that the catalogue and the users' preferences give.
+
+    items: (N, K) and variants: (N, V) int, catalogue rows, -1 for padding. decided_at: (N,)
+    int64. locales, segments ("" for unknown) and blocked categories: one a decision.
+
+    Returns `Reason` codes (N, K) and (N, V) uint8. A variant written for one item can only be
+    used where that item is the only candidate: otherwise the rule would span factors.
+    """
+    table = catalog.items
+    reason = np.where(items < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
+    if len(table):
+        gone = (table.available_until[items] != NEVER) & (
+            table.available_until[items] <= decided_at[:, None]
+        )
+        reason[(reason == 0) & gone] = Reason.NOT_AVAILABLE
+        reason[(reason == 0) & (table.stock[items] <= 0)] = Reason.OUT_OF_STOCK
+    for i, categories in enumerate(blocked or ()):
+        if categories:
+            refused = [row >= 0 and table.categories[row] in categories for row in items[i]]
+            reason[i, (reason[i] == 0) & np.array(refused, bool)] = Reason.PREFERENCE
+    return reason, _variant_reasons(catalog, items, variants, locales, segments)
+
+
+def _variant_reasons(
+    catalog: Catalog,
+    items: np.ndarray,
+    variants: np.ndarray,
+    locales: list[str] | None,
+    segments: list[str] | None,
+) -> np.ndarray:
+    table = catalog.variants
+    reason = np.where(variants < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
+    if not len(table):
+        return reason
+    draft = np.array([status != APPROVED for status in table.statuses])
+    reason[(reason == 0) & draft[variants]] = Reason.NOT_APPROVED
+    own_item = np.array([catalog.items.row.get(item, -2) if item else -1 for item in table.items])
+    wanted = own_item[variants]
+    only = np.where((items >= 0).sum(1) == 1, items.max(1, initial=-1), -3)
+    reason[(reason == 0) & (wanted != -1) & (wanted != only[:, None])] = Reason.OTHER_ITEM
+    for have, names, code in (
+        (locales, table.locales, Reason.LOCALE),
+        (segments, table.segments, Reason.OTHER_SEGMENT),
+    ):
+        bound = np.array(names, dtype=object)[variants]
+        mine = np.array(have if have is not None else [""] * len(variants), dtype=object)[:, None]
+        # Copy in some locale suits a user whose locale is unknown; a segment must be known.
+        other = (bound != "") & (bound != mine) & ((mine != "") | (code == Reason.OTHER_SEGMENT))
+        reason[(reason == 0) & other.astype(bool)] = code
+    return reason
+
+
+@njit(cache=True)
+def _reserved(send: Any) -> Any:
+    """Whether a ring slot counts for caps: sent, or scheduled and not released."""
+    return send.status != FREE and send.status != RELEASED
+
+
+@njit(cache=True)
+def _full(history: Any, at: Any, window: Any, cap: Any) -> Any:
+    """Whether one more send at `at` would put more than `cap` into some window."""
+    for end_slot in range(-1, RING):
+        end = at
+        if end_slot >= 0:
+            if not _reserved(history.ring[end_slot]):
+                continue
+            end = history.ring[end_slot].send_at
+            if end <= at or end - at >= window:
+                continue
+        count = 1
+        for slot in range(RING):
+            within = end - window < history.ring[slot].send_at <= end
+            count += within and _reserved(history.ring[slot])
+        if count > cap:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _hour_reason(
+    history: Any, at: Any, wall: Any, ring_day: Any, quiet: Any, caps: Any, gap: Any
+) -> Any:
+    if at == NEVER:
+        return _NO_SUCH_HOUR
+    if quiet[(wall // MINUTE) % 1440]:
+        return _QUIET_HOURS
+    today, close = 1, False
+    for slot in range(RING):
+        if _reserved(history.ring[slot]):
+            today += ring_day[slot] == wall // DAY
+            close |= abs(history.ring[slot].send_at - at) < gap
+    if 0 <= caps[0] < today:
+        return _CAP_CALENDAR_DAY
+    if caps[1] >= 0 and _full(history, at, 24 * HOUR, caps[1]):
+        return _CAP_24H
+    if caps[2] >= 0 and _full(history, at, 7 * DAY, caps[2]):
+        return _CAP_7D
+    return _MIN_GAP if close else 0
+
+
+@njit(cache=True)
+def _hours(
+    histories: Any, at: Any, wall: Any, ring_day: Any, quiet: Any, caps: Any, gap: Any, out: Any
+) -> Any:
+    for n in range(histories.size):
+        for hour in range(24):
+            out[n, hour] = _hour_reason(
+                histories[n], at[n, hour], wall[n, hour], ring_day[n], quiet, caps, gap
+            )
+
+
+@njit(cache=True)
+def _cooling(histories: Any, hashes: Any, decided_at: Any, cooldown: Any, out: Any) -> Any:
+    for n in range(histories.size):
+        for slot in range(RING):
+            send = histories[n].ring[slot]
+            if _reserved(send) and send.send_at + cooldown > decided_at[n]:
+                for k in range(hashes.shape[1]):
+                    if out[n, k] == 0 and send.item == hashes[n, k]:
+                        out[n, k] = _ITEM_COOLDOWN
+
+
+def mask(
+    guardrails: Guardrails,
+    histories: np.ndarray,
+    decided_at: np.ndarray,
+    zone: np.ndarray,
+    item_hashes: np.ndarray,
+    item_reason: np.ndarray,
+    variant_reason: np.ndarray,
+) -> Mask:
+    """The mask of N decisions.
+
+    histories: (N,) `HISTORY`. decided_at: (N,) int64. zone: (N,) int16 codes. item_hashes:
+    (N, K) uint64. item_reason: (N, K) and variant_reason: (N, V) uint8, from `catalog_reasons`.
+    """
+    send_at, wall = send_times(decided_at, zone)
+    size = len(histories)
+    ring_at = histories["ring"]["send_at"]
+    zones = np.repeat(zone, RING)
+    ring_day = (local_time(ring_at.reshape(-1), zones) // DAY).reshape(size, RING)
+    quiet = np.zeros(1440, np.bool_)
+    quiet[sorted(guardrails.quiet_minutes())] = True
+    caps = np.array(
+        [
+            -1 if cap is None else cap
+            for cap in (guardrails.per_calendar_day, guardrails.per_24h, guardrails.per_7d)
+        ],
+        np.int64,
+    )
+    hours = np.zeros((size, 24), np.uint8)
+    gap = int(guardrails.min_hours * HOUR)
+    _hours(histories, send_at, wall, ring_day, quiet, caps, gap, hours)
+    items = item_reason.copy()
+    for failing, reason in (
+        (histories["unsubscribed"] == 1, Reason.UNSUBSCRIBED),
+        (histories["consent"] == 0, Reason.CONSENT),
+        (zone < 0, Reason.TIMEZONE_UNKNOWN),
+    ):
+        whole = np.broadcast_to(failing[:, None], items.shape)
+        items[whole & (items == 0)] = reason
+    cooldown = int(guardrails.item_cooldown_days * DAY)
+    _cooling(histories, item_hashes, decided_at, cooldown, items)
+    return Mask(items, variant_reason.copy(), hours, send_at)

@@ -1,0 +1,370 @@
+"""Response model: the probability of each outcome of a send, additive on the logit scale.
+
+Five heads, each conditional on the one before it, so that a send's outcomes are a chain: open
+given send; click given open; purchase given click; dismissal given send and no open;
+unsubscribe given send. A head's logit is base + item + variant + hour terms, so K + V + 24
+evaluations give the logits of all actions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import numpy as np
+from numba import njit
+
+from mdp.catalog import Catalog
+from mdp.clock import local_day
+from mdp.errors import BadArtifact
+from mdp.hashing import STYLE_BUCKETS, content_hash, hash_ids
+from mdp.recency import Recency, recency_of
+from mdp.state import TASTE, TRAITS
+
+HEADS = ("open", "click", "purchase", "dismiss", "unsubscribe")
+ITEM_FEATURES = ("log_price", "discount")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Additive logits of N decisions, one column a head (H = 5), float32."""
+
+    base: np.ndarray
+    """(N, H)"""
+    item: np.ndarray
+    """(N, K, H)"""
+    variant: np.ndarray
+    """(N, V, H)"""
+    hour: np.ndarray
+    """(N, 24, H)"""
+    recency: Recency
+
+
+class Response(Protocol):
+    """What answers "how would these users respond": a fitted model or a world's truth."""
+
+    def terms(
+        self,
+        states: np.ndarray,
+        traits: np.ndarray,
+        items: np.ndarray,
+        variants: np.ndarray,
+        decided_at: np.ndarray,
+        zone: np.ndarray,
+    ) -> Terms:
+        """Logits of N decisions.
+
+        states: (N,) `HISTORY` as `state.features` gives it. traits: (N,) `TRAITS`. items: (N, K)
+        and variants: (N, V) int32 catalogue rows, -1 for padding. decided_at: (N,) int64.
+        zone: (N,) int16.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ResponseModel:
+    """Parameters of an additive response model; H = 5 heads. All float32.
+
+    `bind` aligns them with a catalogue and gives the `Response`.
+    """
+
+    base: np.ndarray
+    """Intercepts (H,)."""
+    weekday: np.ndarray
+    """Effect of the local weekday, Monday first (7, H)."""
+    hour: np.ndarray
+    """Effect of the hour (24, H)."""
+    hours_weight: np.ndarray
+    """Times the user's hour profile (H,)."""
+    openness_weight: np.ndarray
+    """Times the user's openness (H,)."""
+    tolerance_weight: np.ndarray
+    """Times the user's tolerance (H,)."""
+    fatigue_weight: np.ndarray
+    """Times fatigue × exp(-tolerance) (H,)."""
+    item_weight: np.ndarray
+    """Times the standardised `ITEM_FEATURES` (2, H)."""
+    item_center: np.ndarray
+    """Means of the item features (2,)."""
+    item_scale: np.ndarray
+    """Standard deviations of the item features (2,)."""
+    item_hash: np.ndarray
+    """Hashes of the items that were fitted (I,) uint64."""
+    item_effect: np.ndarray
+    """Shrunken effect of each fitted item (I, H)."""
+    item_taste: np.ndarray
+    """Embedding of each fitted item (I, 8)."""
+    category_hash: np.ndarray
+    """Hashes of the categories that were fitted (C,) uint64."""
+    category_taste: np.ndarray
+    """Embedding that an item never seen takes from its category (C, 8)."""
+    taste_weight: np.ndarray
+    """Times the inner product of user taste and item embedding (H,)."""
+    price_weight: np.ndarray
+    """Times the user's price sensitivity × the item's standardised log price (H,)."""
+    repetition_weight: np.ndarray
+    """Times repetition (H,)."""
+    bought_weight: np.ndarray
+    """Times bought (H,)."""
+    views_weight: np.ndarray
+    """Times the user's own views (H,)."""
+    variant_hash: np.ndarray
+    """Hashes of the variants that were fitted (W,) uint64."""
+    variant_effect: np.ndarray
+    """Shrunken effect of each fitted variant (W, H)."""
+    style: np.ndarray
+    """Effect of a style bucket (16, H)."""
+    styles_weight: np.ndarray
+    """Times the user's response to the style (H,)."""
+    wear_weight: np.ndarray
+    """Times wear (H,)."""
+    half_lives: np.ndarray
+    """Days in which fatigue, wear, repetition and bought halve (4,)."""
+
+    def __post_init__(self) -> None:
+        H = len(HEADS)
+        expected = {
+            "base": (H,),
+            "weekday": (7, H),
+            "hour": (24, H),
+            "item_weight": (len(ITEM_FEATURES), H),
+            "item_effect": (len(self.item_hash), H),
+            "item_taste": (len(self.item_hash), TASTE),
+            "category_taste": (len(self.category_hash), TASTE),
+            "variant_effect": (len(self.variant_hash), H),
+            "style": (STYLE_BUCKETS, H),
+            "half_lives": (4,),
+        }
+        expected |= {f.name: (H,) for f in fields(self) if f.name.endswith("_weight")} | {
+            "item_weight": (len(ITEM_FEATURES), H)
+        }
+        for name, shape in expected.items():
+            array = getattr(self, name)
+            if array.shape != shape or not np.isfinite(array).all():
+                raise BadArtifact(
+                    f"response model: {name} is {array.shape}, expected finite numbers of {shape}"
+                )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All parameters by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def hash(self) -> str:
+        """Content hash of the parameters."""
+        return content_hash(*self.arrays().values())
+
+    def bind(self, catalog: Catalog) -> BoundModel:
+        """The model over a catalogue's rows; items and variants never fitted get no effect of
+        their own, and an item never fitted takes its category's embedding."""
+        items, variants = catalog.items, catalog.variants
+        features = (item_features(catalog) - self.item_center) / self.item_scale
+        effect = _rows(self.item_hash, self.item_effect, items.hashes)
+        category = _rows(self.category_hash, self.category_taste, hash_ids(items.categories))
+        known = np.isin(items.hashes, self.item_hash)
+        taste = _rows(self.item_hash, self.item_taste, items.hashes)
+        own = _rows(self.variant_hash, self.variant_effect, variants.hashes)
+        return BoundModel(
+            self,
+            item_hash=items.hashes,
+            item_term=(features @ self.item_weight + effect).astype(np.float32),
+            item_taste=np.where(known[:, None], taste, category).astype(np.float32),
+            item_price=features[:, 0].astype(np.float32),
+            variant_term=(self.style[variants.buckets] + own).astype(np.float32),
+            bucket=variants.buckets,
+        )
+
+
+def item_features(catalog: Catalog) -> np.ndarray:
+    """`ITEM_FEATURES` of each item (I, 2) float64, not standardised."""
+    items = catalog.items
+    price = np.maximum(items.price.astype(np.float64), 0.01)
+    listed = np.maximum(items.list_price.astype(np.float64), price)
+    return np.stack([np.log(price), 1.0 - price / listed], 1)
+
+
+def _rows(known: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Rows of `values` by hash, zeros for a hash that is not known."""
+    out = np.zeros((len(wanted), values.shape[1]), np.float32)
+    if len(known):
+        order = np.argsort(known)
+        place = np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)
+        found = known[order][place] == wanted
+        out[found] = values[order][place[found]]
+    return out
+
+
+@dataclass(frozen=True)
+class BoundModel:
+    """A response model aligned with a catalogue's rows."""
+
+    model: ResponseModel
+    item_hash: np.ndarray
+    """(I,) uint64"""
+    item_term: np.ndarray
+    """(I, H)"""
+    item_taste: np.ndarray
+    """(I, 8)"""
+    item_price: np.ndarray
+    """Standardised log price (I,)."""
+    variant_term: np.ndarray
+    """(W, H)"""
+    bucket: np.ndarray
+    """Style buckets (W,) int8."""
+
+    def terms(
+        self,
+        states: np.ndarray,
+        traits: np.ndarray,
+        items: np.ndarray,
+        variants: np.ndarray,
+        decided_at: np.ndarray,
+        zone: np.ndarray,
+    ) -> Terms:
+        """See `Response.terms`."""
+        model, H = self.model, len(HEADS)
+        N, K, V = len(states), items.shape[1], variants.shape[1]
+        if traits.dtype != TRAITS or len(traits) != N:
+            raise TypeError(f"traits must be ({N},) TRAITS")
+        recency = recency_of(
+            states, decided_at, items, variants, self.item_hash, self.bucket, model.half_lives
+        )
+        weekday = (local_day(decided_at, zone) + 3) % 7
+        base = np.empty((N, H), np.float32)
+        item = np.empty((N, K, H), np.float32)
+        variant = np.empty((N, V, H), np.float32)
+        hour = np.empty((N, 24, H), np.float32)
+        _base(
+            traits,
+            weekday,
+            recency.fatigue,
+            model.base,
+            model.weekday,
+            model.openness_weight,
+            model.tolerance_weight,
+            model.fatigue_weight,
+            base,
+        )
+        _item(
+            traits,
+            items,
+            recency.repetition,
+            recency.bought,
+            recency.views,
+            self.item_term,
+            self.item_taste,
+            self.item_price,
+            model.taste_weight,
+            model.price_weight,
+            model.repetition_weight,
+            model.bought_weight,
+            model.views_weight,
+            item,
+        )
+        _variant(
+            traits,
+            variants,
+            recency.wear,
+            self.variant_term,
+            self.bucket,
+            model.styles_weight,
+            model.wear_weight,
+            variant,
+        )
+        _hour(traits, model.hour, model.hours_weight, hour)
+        return Terms(base, item, variant, hour, recency)
+
+
+@njit(cache=True)
+def _base(
+    traits: Any,
+    weekday: Any,
+    fatigue: Any,
+    base: Any,
+    by_weekday: Any,
+    openness: Any,
+    tolerance: Any,
+    tired: Any,
+    out: Any,
+) -> None:
+    for n in range(traits.size):
+        strain = fatigue[n] * math.exp(-traits[n].tolerance)
+        for h in range(base.size):
+            out[n, h] = (
+                base[h]
+                + by_weekday[weekday[n], h]
+                + openness[h] * traits[n].openness
+                + tolerance[h] * traits[n].tolerance
+                + tired[h] * strain
+            )
+
+
+@njit(cache=True)
+def _item(
+    traits: Any,
+    items: Any,
+    repetition: Any,
+    bought: Any,
+    views: Any,
+    own: Any,
+    embedding: Any,
+    price: Any,
+    taste_weight: Any,
+    price_weight: Any,
+    repetition_weight: Any,
+    bought_weight: Any,
+    views_weight: Any,
+    out: Any,
+) -> None:
+    for n in range(items.shape[0]):
+        for k in range(items.shape[1]):
+            row = items[n, k]
+            if row < 0:
+                out[n, k, :] = 0.0
+                continue
+            liking = 0.0
+            for d in range(embedding.shape[1]):
+                liking += traits[n].taste[d] * embedding[row, d]
+            for h in range(own.shape[1]):
+                out[n, k, h] = (
+                    own[row, h]
+                    + taste_weight[h] * liking
+                    + price_weight[h] * traits[n].price * price[row]
+                    + repetition_weight[h] * repetition[n, k]
+                    + bought_weight[h] * bought[n, k]
+                    + views_weight[h] * views[n, k]
+                )
+
+
+@njit(cache=True)
+def _variant(
+    traits: Any,
+    variants: Any,
+    wear: Any,
+    own: Any,
+    bucket: Any,
+    styles_weight: Any,
+    wear_weight: Any,
+    out: Any,
+) -> None:
+    for n in range(variants.shape[0]):
+        for v in range(variants.shape[1]):
+            row = variants[n, v]
+            if row < 0:
+                out[n, v, :] = 0.0
+                continue
+            for h in range(own.shape[1]):
+                out[n, v, h] = (
+                    own[row, h]
+                    + styles_weight[h] * traits[n].styles[bucket[row]]
+                    + wear_weight[h] * wear[n, v]
+                )
+
+
+@njit(cache=True)
+def _hour(traits: Any, by_hour: Any, hours_weight: Any, out: Any) -> None:
+    for n in range(traits.size):
+        for hour in range(24):
+            for h in range(by_hour.shape[1]):
+                out[n, hour, h] = by_hour[hour, h] + hours_weight[h] * traits[n].hours[hour]
