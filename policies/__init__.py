@@ -1,0 +1,1 @@
+"""Deciding, without torch: the policy interface, exploration, baselines, saved policies."""

@@ -1,0 +1,255 @@
+"""Saved policies: a directory that holds all that deciding needs, without torch or pickle.
+
+    manifest.json         kind, schema and content hashes, reward, guardrails, trained_until, …
+    arrays.safetensors    the policy's own arrays
+    network.onnx          only for a network
+    model/                the response model and the users' traits that its observations come from
+    candidates/           the recommender's arrays
+
+Every file's hash stands in the manifest, so a truncated or changed one is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as dump_arrays
+
+from mdp.errors import BadArtifact, BadInput
+from mdp.guardrails import Guardrails
+from mdp.observation import SCHEMA
+from mdp.response import ResponseModel
+from mdp.reward import Reward
+from mdp.state import TRAITS
+from policies.base import Policy
+from policies.baselines import Greedy, Hold, Random, StaticRule, Table
+from policies.network import NetworkPolicy
+
+FORMAT = 1
+TYPES: dict[str, type[Policy]] = {
+    cls.__name__: cls for cls in (Greedy, Hold, Random, StaticRule, Table, NetworkPolicy)
+}
+"""Policy classes by the name that a manifest gives."""
+
+
+@dataclass(frozen=True)
+class TraitStore:
+    """What a fitted model believes of each user, by the hash of the user's id."""
+
+    hashes: np.ndarray
+    """Hashes of user ids (U,) uint64, ascending."""
+    traits: np.ndarray
+    """(U,) `TRAITS`"""
+    default: np.ndarray
+    """Traits of a user never fitted () `TRAITS`."""
+
+    def rows(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Traits (N,) `TRAITS` of users by hash (N,) uint64, and whether each was fitted (N,)."""
+        out = np.repeat(self.default.reshape(1), len(hashes))
+        if not len(self.hashes):
+            return out, np.zeros(len(hashes), bool)
+        place = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
+        known = self.hashes[place] == hashes
+        out[known] = self.traits[place[known]]
+        return out, known
+
+
+@dataclass(frozen=True)
+class SavedRecommender:
+    """A recommender as `generation.candidates` saves it."""
+
+    kind: str
+    """Which recommender."""
+    arrays: Mapping[str, np.ndarray]
+    """Its arrays by name."""
+
+
+@dataclass(frozen=True)
+class PolicyBundle:
+    """A policy and all that its decisions depend on."""
+
+    policy: Policy
+    model: ResponseModel | None
+    """None for a policy that needs no prediction."""
+    traits: TraitStore | None
+    reward: Reward = field(default_factory=Reward)
+    guardrails: Guardrails = field(default_factory=Guardrails)
+    recommender: SavedRecommender | None = None
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    """Further entries: trained_until, command, metrics, …; after loading, all entries."""
+
+    @property
+    def trained_until(self) -> int | None:
+        """Last instant of the log that the policy was trained on, microseconds UTC."""
+        return self.manifest.get("trained_until")
+
+    @property
+    def hash(self) -> str:
+        """Content hash of the whole saved policy."""
+        return str(self.manifest.get("policy_hash", ""))
+
+
+def save_policy(path: Path | str, bundle: PolicyBundle) -> None:
+    """Write a policy to a directory, which is replaced where it holds a saved policy already.
+
+    Raises `BadInput` for a directory that holds anything else.
+    """
+    path = Path(path)
+    if path.exists() and any(path.iterdir()) and not (path / "manifest.json").exists():
+        raise BadInput(f"{path} is not empty and holds no saved policy: choose another --out")
+    files = _files(bundle)
+    hashes = {name: _digest(content) for name, content in files.items()}
+    policy = bundle.policy
+    manifest = {
+        **bundle.manifest,
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "kind": policy.kind,
+        "type": type(policy).__name__,
+        "parameters": _parameters(policy),
+        "reward": bundle.reward.to_mapping(),
+        "guardrails": bundle.guardrails.to_mapping(),
+        "reward_hash": bundle.reward.hash,
+        "rules_hash": bundle.guardrails.hash,
+        "model_hash": None if bundle.model is None else bundle.model.hash,
+        "recommender": None if bundle.recommender is None else bundle.recommender.kind,
+        "files": hashes,
+    }
+    manifest["policy_hash"] = _digest(
+        json.dumps([hashes, manifest["type"], manifest["parameters"]], sort_keys=True).encode()
+    )
+    temporary = path.with_name(path.name + f".part{os.getpid()}")
+    for name, content in files.items():
+        (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+        (temporary / name).write_bytes(content)
+    (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    if path.exists():
+        shutil.rmtree(path)
+    temporary.rename(path)
+
+
+def load_policy(path: Path | str) -> PolicyBundle:
+    """Read a saved policy.
+
+    Raises `BadArtifact`, naming what differs, for one of another schema, truncated or changed.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    if manifest.get("format") != FORMAT or manifest.get("schema") != SCHEMA:
+        raise BadArtifact(
+            f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
+            f"this pushwise needs format {FORMAT}, schema {SCHEMA}: train it again"
+        )
+    files = _checked(path, manifest)
+    try:
+        cls = TYPES[manifest["type"]]
+        arrays = load_arrays(files["arrays.safetensors"])
+        values = {**manifest["parameters"], **arrays}
+        if "network.onnx" in files:
+            values["graph"] = files["network.onnx"]
+        policy = cls(**values)
+        reward = Reward.from_mapping(manifest["reward"])
+        guardrails = Guardrails().updated(manifest["guardrails"])
+    except (KeyError, TypeError, SafetensorError) as error:
+        raise BadArtifact(f"{path}/manifest.json does not describe a policy: {error!r}") from error
+    model, traits, recommender = None, None, None
+    if "model/parameters.safetensors" in files:
+        model = ResponseModel(**load_arrays(files["model/parameters.safetensors"]))
+    if "model/traits.safetensors" in files:
+        traits = _load_traits(load_arrays(files["model/traits.safetensors"]))
+    if "candidates/arrays.safetensors" in files:
+        arrays = load_arrays(files["candidates/arrays.safetensors"])
+        recommender = SavedRecommender(manifest["recommender"], arrays)
+    return PolicyBundle(policy, model, traits, reward, guardrails, recommender, manifest)
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """`manifest.json` of a saved artifact; raises `BadArtifact`."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_bytes())
+    except FileNotFoundError as error:
+        raise BadArtifact(f"{path} holds no saved policy: there is no manifest.json") from error
+    except ValueError as error:
+        raise BadArtifact(f"{path}/manifest.json is not JSON: {error}") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files", {}), dict):
+        raise BadArtifact(f"{path}/manifest.json does not describe a saved policy")
+    return manifest
+
+
+def with_floor(bundle: PolicyBundle, floor: float) -> Policy:
+    """The bundle's policy with another exploration floor."""
+    return replace(bundle.policy, floor=floor)
+
+
+def _files(bundle: PolicyBundle) -> dict[str, bytes]:
+    """Content by file name."""
+    own = {
+        f.name: getattr(bundle.policy, f.name)
+        for f in fields(bundle.policy)
+        if isinstance(getattr(bundle.policy, f.name), np.ndarray)
+    }
+    files = {"arrays.safetensors": dump_arrays(own)}
+    if isinstance(bundle.policy, NetworkPolicy):
+        files["network.onnx"] = bundle.policy.graph
+    if bundle.model is not None:
+        files["model/parameters.safetensors"] = dump_arrays(contiguous(bundle.model.arrays()))
+    if bundle.traits is not None:
+        files["model/traits.safetensors"] = dump_arrays(trait_arrays(bundle.traits))
+    if bundle.recommender is not None:
+        files["candidates/arrays.safetensors"] = dump_arrays(contiguous(bundle.recommender.arrays))
+    return files
+
+
+def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays as safetensors wants them: in memory order."""
+    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+def trait_arrays(traits: TraitStore) -> dict[str, np.ndarray]:
+    """A trait store as plain arrays; `traits_of` is the inverse."""
+    rows = np.concatenate([traits.default.reshape(1), traits.traits])
+    return {
+        "hashes": traits.hashes,
+        "traits": rows.view(np.uint8).reshape(len(rows), TRAITS.itemsize),
+    }
+
+
+def _load_traits(arrays: Mapping[str, np.ndarray]) -> TraitStore:
+    rows = np.ascontiguousarray(arrays["traits"]).view(TRAITS).reshape(-1)
+    return TraitStore(arrays["hashes"], rows[1:], rows[0])
+
+
+def _parameters(policy: Policy) -> dict[str, Any]:
+    values = {f.name: getattr(policy, f.name) for f in fields(policy)}
+    return {
+        name: value for name, value in values.items() if not isinstance(value, np.ndarray | bytes)
+    }
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def _checked(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    files = {}
+    for name, digest in manifest["files"].items():
+        try:
+            files[name] = (path / name).read_bytes()
+        except OSError as error:
+            raise BadArtifact(f"{path}/{name} is missing or can't be read") from error
+        if _digest(files[name]) != digest:
+            raise BadArtifact(
+                f"{path}/{name} is not the file that was saved (its hash differs): it is "
+                "truncated or was changed"
+            )
+    return files
