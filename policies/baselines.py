@@ -140,9 +140,9 @@ class Table(Policy):
         weights = (np.exp(item), np.exp(variant), np.exp(hour[0]))
         total = [(mask * w).sum(1) for mask, w in zip(allowed, weights, strict=True)]
         with np.errstate(divide="ignore"):
-            odds = np.log(1.0 - self.send) - np.log(self.send)
-            hold = odds + sum(np.log(part) for part in total)
-        return Factors(np.where(np.isfinite(hold), hold, np.sign(odds) * 1e3), pair, hour)
+            odds = np.clip(np.log(1.0 - self.send) - np.log(self.send), -1e4, 1e4)
+        hold = odds + sum(np.log(np.maximum(part, 1e-300)) for part in total)
+        return Factors(hold, pair, hour)
 
 
 def _log_weights(weights: np.ndarray, size: int) -> np.ndarray:

@@ -166,7 +166,7 @@ def load_policy(path: Path | str) -> PolicyBundle:
     if "model/parameters.safetensors" in files:
         model = ResponseModel(**load_arrays(files["model/parameters.safetensors"]))
     if "model/traits.safetensors" in files:
-        traits = _load_traits(load_arrays(files["model/traits.safetensors"]))
+        traits = traits_of(load_arrays(files["model/traits.safetensors"]))
     if "candidates/arrays.safetensors" in files:
         arrays = load_arrays(files["candidates/arrays.safetensors"])
         recommender = SavedRecommender(manifest["recommender"], arrays)
@@ -224,7 +224,8 @@ def trait_arrays(traits: TraitStore) -> dict[str, np.ndarray]:
     }
 
 
-def _load_traits(arrays: Mapping[str, np.ndarray]) -> TraitStore:
+def traits_of(arrays: Mapping[str, np.ndarray]) -> TraitStore:
+    """The trait store that `trait_arrays` took apart."""
     rows = np.ascontiguousarray(arrays["traits"]).view(TRAITS).reshape(-1)
     return TraitStore(arrays["hashes"], rows[1:], rows[0])
 
