@@ -1,0 +1,131 @@
+"""PPO: Stable-Baselines3's, over the factor network's masked distribution.
+
+Masks hold in training and in prediction because they are part of the observation: every
+distribution is built with the mask of the decision that it is for. The learning rate is low and
+updates stop at a small divergence, so that the policy does not fall below the greedy one that it
+starts as. J. Schulman et al., Proximal Policy Optimization Algorithms, 2017.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3 import PPO
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import Schedule
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from agents.distribution import FactorisedDistribution
+from agents.network import Soft
+
+
+@dataclass(frozen=True)
+class PPOSettings:
+    """Hyper-parameters of PPO; the defaults suit a minute on one core."""
+
+    steps: int = 300_000
+    """user-days to train for"""
+    users: int = 256
+    """users simulated at once"""
+    days: int = 60
+    """days of an episode; its end is a truncation, and the value is bootstrapped there"""
+    rollout: int = 32
+    """days collected between updates"""
+    learning_rate: float = 3e-4
+    """of Adam; falls linearly to a tenth"""
+    batch_size: int = 1024
+    """user-days in a gradient step"""
+    epochs: int = 3
+    """passes over what was collected"""
+    gamma: float = 0.99
+    """discount a day"""
+    gae_lambda: float = 0.9
+    """of generalised advantage estimation"""
+    clip: float = 0.15
+    """clipping range of the probability ratio"""
+    target_kl: float = 0.02
+    """an update stops at one and a half times this divergence"""
+    entropy: float = 0.0
+    """weight of the entropy bonus"""
+    hidden: int = 64
+    """width of the network's layers"""
+
+
+class FactorActorCritic(ActorCriticPolicy):
+    """SB3's actor-critic interface around a `Soft` factor network."""
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        network: Soft,
+        **kwargs: Any,
+    ) -> None:
+        self._network = [network]  # in a list: modules can't be set before Module.__init__
+        super().__init__(observation_space, action_space, lr_schedule, **kwargs)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        self.soft = self._network.pop()
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=lr_schedule(1), eps=1e-5)
+
+    def _distribution(self, observation: dict[str, Tensor]) -> tuple[Any, Tensor]:
+        hold, pair, hour, values = self.soft(observation)
+        parts = FactorisedDistribution()
+        return parts.proba_distribution(hold, pair, hour, observation["action_mask"]), values
+
+    def forward(  # type: ignore[override]
+        self, obs: dict[str, Tensor], deterministic: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Actions (N,), values (N, 1) and log-probabilities (N,)."""
+        parts, values = self._distribution(obs)
+        actions = parts.get_actions(deterministic)
+        return actions, values[:, None], parts.log_prob(actions)
+
+    def evaluate_actions(  # type: ignore[override]
+        self, obs: dict[str, Tensor], actions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Values (N, 1), log-probabilities (N,) and entropies (N,)."""
+        parts, values = self._distribution(obs)
+        return values[:, None], parts.log_prob(actions), parts.entropy()
+
+    def get_distribution(self, obs: dict[str, Tensor]) -> Any:  # type: ignore[override]
+        """The masked distribution."""
+        return self._distribution(obs)[0]
+
+    def predict_values(self, obs: dict[str, Tensor]) -> Tensor:  # type: ignore[override]
+        """Values (N, 1)."""
+        return self.soft.network(obs)[1][:, None]
+
+    def _predict(  # type: ignore[override]
+        self, observation: dict[str, Tensor], deterministic: bool = False
+    ) -> Tensor:
+        return self.get_distribution(observation).get_actions(deterministic)
+
+
+def build_ppo(
+    env: VecEnv, network: Soft, settings: PPOSettings, seed: int, tensorboard: str | None
+) -> PPO:
+    """PPO over a vector environment, starting from a network."""
+    rate = settings.learning_rate
+    return PPO(
+        FactorActorCritic,
+        env,
+        learning_rate=lambda left: rate * (0.1 + 0.9 * left),
+        n_steps=settings.rollout,
+        batch_size=settings.batch_size,
+        n_epochs=settings.epochs,
+        gamma=settings.gamma,
+        gae_lambda=settings.gae_lambda,
+        clip_range=settings.clip,
+        target_kl=settings.target_kl,
+        ent_coef=settings.entropy,
+        policy_kwargs={"network": network},
+        tensorboard_log=tensorboard,
+        seed=seed,
+        device="cpu",
+    )
