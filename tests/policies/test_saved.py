@@ -39,6 +39,9 @@ def bundle() -> PolicyBundle:
 def test_what_is_saved_is_loaded(tmp_path, bundle):
     save_policy(tmp_path / "policy", bundle)
     loaded = load_policy(tmp_path / "policy")
+    assert isinstance(loaded.policy, Table)
+    assert loaded.traits is not None
+    assert loaded.recommender is not None
     assert loaded.policy.send == 0.4
     np.testing.assert_array_equal(loaded.policy.items, [2.0, 1.0])
     np.testing.assert_array_equal(loaded.traits.traits, bundle.traits.traits)
