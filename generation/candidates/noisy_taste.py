@@ -1,0 +1,113 @@
+"""The known-truth worlds' recommender: users' tastes, known imperfectly, and popular items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numba import njit
+
+from mdp.catalog import Catalog
+from mdp.clock import DAY
+from mdp.hashing import content_hash
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyTaste:
+    """K of each user's M best guesses, other ones every day; popular items for unknown users.
+
+    A guess's chance of being on a day's list grows with its score (Gumbel noise, hashed from
+    user, UTC day and item, so the list is the same whenever it is asked for on that day).
+    """
+
+    user_hash: np.ndarray
+    """(U,) uint64, ascending"""
+    guess: np.ndarray
+    """Item hashes (U, M) uint64, 0 for padding."""
+    score: np.ndarray
+    """(U, M) float32"""
+    popular: np.ndarray
+    """Item hashes, best first (P,) uint64."""
+    catalog: Catalog
+    size: int = 10
+    """K"""
+    kind: ClassVar[str] = "noisy_taste"
+    _row: np.ndarray = field(init=False)
+    _popular: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_row", _rows(self.catalog, self.guess))
+        object.__setattr__(self, "_popular", _rows(self.catalog, self.popular))
+
+    def candidates(self, user_hash: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Catalogue rows (N, K) int32, best first, -1 for padding."""
+        out = np.full((len(user_hash), self.size), -1, np.int32)
+        count = min(self.size, len(self._popular))
+        out[:, :count] = self._popular[:count]
+        if len(self.user_hash):
+            place = np.searchsorted(self.user_hash, user_hash).clip(max=len(self.user_hash) - 1)
+            known = np.flatnonzero(self.user_hash[place] == user_hash)
+            rows = place[known]
+            chosen = np.empty((len(known), self.size), np.int32)
+            _choose(self._row[rows], self.score[rows], user_hash[known], at[known] // DAY, chosen)
+            out[known] = chosen
+        return out
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that `from_arrays` needs beside the catalogue."""
+        return {
+            "user_hash": self.user_hash,
+            "guess": self.guess,
+            "score": self.score,
+            "popular": self.popular,
+            "size": np.array([self.size], np.int64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray], catalog: Catalog) -> NoisyTaste:
+        """The inverse of `arrays`."""
+        own = {name: arrays[name] for name in ("user_hash", "guess", "score", "popular")}
+        return cls(**own, catalog=catalog, size=int(arrays["size"][0]))
+
+    @property
+    def hash(self) -> str:
+        """Content hash."""
+        return content_hash(*self.arrays().values())
+
+
+def _rows(catalog: Catalog, hashes: np.ndarray) -> np.ndarray:
+    """Catalogue rows, int32 of any shape, of item hashes; -1 for those not in the catalogue."""
+    known = catalog.items.hashes
+    if not len(known):
+        return np.full(hashes.shape, -1, np.int32)
+    order = np.argsort(known)
+    place = np.searchsorted(known[order], hashes).clip(max=len(known) - 1)
+    return np.where(known[order][place] == hashes, order[place], -1).astype(np.int32)
+
+
+@njit(cache=True)
+def _uniform(x: Any) -> Any:
+    """Uniform number in (0, 1) from a uint64 (splitmix64's finaliser)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x = x ^ (x >> np.uint64(31))
+    return (float(x >> np.uint64(11)) + 0.5) / 9007199254740992.0
+
+
+@njit(cache=True)
+def _choose(guess: Any, score: Any, user: Any, day: Any, out: Any) -> None:
+    """The K highest of score + noise, ordered by score."""
+    N, M = guess.shape
+    noisy = np.empty(M)
+    for n in range(N):
+        for m in range(M):
+            x = (user[n] ^ (np.uint64(day[n] + 1) * _GOLDEN)) + np.uint64(m + 1) * _GOLDEN
+            gumbel = -np.log(-np.log(_uniform(x)))
+            noisy[m] = score[n, m] + gumbel if guess[n, m] >= 0 else -np.inf
+        best = np.argsort(-noisy)[: out.shape[1]]
+        kept = best[np.argsort(-score[n][best])]
+        for k in range(out.shape[1]):
+            out[n, k] = guess[n, kept[k]] if k < kept.size else -1

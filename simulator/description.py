@@ -1,0 +1,144 @@
+"""A simulator's description: all that stepping its users needs, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from generation.candidates.base import Recommender
+from mdp.catalog import Catalog
+from mdp.clock import zone_codes
+from mdp.errors import BadInput
+from mdp.guardrails import Guardrails
+from mdp.hashing import hash_ids
+from mdp.response import ResponseModel
+from mdp.reward import Reward
+from policies.base import Policy
+from policies.saved import TraitStore
+from simulator.organic import Organic
+
+
+@dataclass(frozen=True)
+class Users:
+    """Who is simulated: U users."""
+
+    ids: tuple[str, ...]
+    """User ids (U,)."""
+    zones: tuple[str, ...]
+    """IANA time zones (U,)."""
+    signed_up: np.ndarray
+    """Instants of signing up (U,) int64, microseconds UTC."""
+    locales: tuple[str, ...] = ()
+    """Locales (U,), "" for unknown; empty where nobody's is known."""
+    segments: tuple[str, ...] = ()
+    """Segments (U,), "" for unknown; empty where nobody's is known."""
+    attributes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Further columns of the users table, (U,) each."""
+    hashes: np.ndarray = field(init=False)
+    """Hashes of the ids (U,) uint64."""
+    codes: np.ndarray = field(init=False)
+    """Zone codes (U,) int16."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hashes", hash_ids(self.ids))
+        object.__setattr__(self, "codes", zone_codes(self.zones))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Delays:
+    """How long responses take: medians of log-normal delays."""
+
+    open_hours: float = 0.6
+    """From a send to its open; never more than 24 hours."""
+    click_minutes: float = 1.0
+    """From an open to the click; never more than an hour."""
+    buy_hours: float = 1.5
+    """From a click to the purchase; never more than 47 hours."""
+    dismiss_hours: float = 0.5
+    """From a send to its dismissal; never more than 12 hours."""
+    unsubscribe_hours: float = 0.3
+    """From a send to the unsubscribe; never more than 12 hours."""
+    spread: float = 1.0
+    """Standard deviation of the logarithm of each."""
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A shop's users, how they respond and what they do anyway: known truth or fitted."""
+
+    catalog: Catalog
+    users: Users
+    traits: np.ndarray
+    """(U,) `TRAITS`: true, or a posterior whose variances are drawn from in each episode."""
+    response: ResponseModel
+    """The truth, or the fit's mean model."""
+    organic: Organic
+    """What users do without pushes."""
+    histories: np.ndarray
+    """(U,) `HISTORY` before each user's first decision."""
+    start: int
+    """Episodes begin at each user's first local midnight from this instant on."""
+    recommender: Recommender
+    """Where a day's candidates come from."""
+    logging: Policy
+    """The logging policy, true or estimated."""
+    reward: Reward = field(default_factory=Reward)
+    guardrails: Guardrails = field(default_factory=Guardrails)
+    world: str = "fitted"
+    """Name of the known-truth world; "fitted" for a fit."""
+    members: tuple[ResponseModel, ...] = ()
+    """Ensemble of which each episode of a user draws one to respond with; empty: `response`."""
+    delays: Delays = field(default_factory=Delays)
+    model: ResponseModel | None = None
+    """What observations predict with; None: they predict nothing."""
+    beliefs: TraitStore | None = None
+    """The traits that go with `model`."""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    """Further entries that JSON can hold: trained_until, command, metrics, …"""
+
+    def __post_init__(self) -> None:
+        size = len(self.users)
+        for name in ("traits", "histories"):
+            if len(getattr(self, name)) != size:
+                raise BadInput(f"{size} users need as many {name}, not {len(getattr(self, name))}")
+        if not size:
+            raise BadInput("a simulator needs at least one user")
+
+    @property
+    def lists(self) -> tuple[int, int]:
+        """K and V: numbers of candidates and of copy variants that a decision is offered."""
+        return self.recommender.size, len(offered(self.catalog))
+
+    def believing(self, other: Simulator | None) -> Simulator:
+        """The same users, seen through another simulator's response model and traits.
+
+        None takes prediction out of the observations.
+        """
+        if other is None:
+            return replace(self, model=None, beliefs=None)
+        model = other.response if other.model is None else other.model
+        beliefs = own_beliefs(other) if other.beliefs is None else other.beliefs
+        return replace(self, model=model, beliefs=beliefs)
+
+
+def own_beliefs(simulator: Simulator) -> TraitStore:
+    """The simulator's own traits as beliefs; the mean user stands for one never fitted."""
+    order = np.argsort(simulator.users.hashes)
+    traits = simulator.traits[order]
+    default = np.zeros((), traits.dtype)
+    for name in traits.dtype.names or ():
+        default[name] = traits[name].mean(0)
+    default["known"] = 0
+    return TraitStore(simulator.users.hashes[order], traits, default)
+
+
+def offered(catalog: Catalog) -> np.ndarray:
+    """Rows (V,) int32 of the variants that a decision is offered: the approved ones."""
+    approved = [row for row, status in enumerate(catalog.variants.statuses) if status == "approved"]
+    return np.array(approved, np.int32)

@@ -1,0 +1,488 @@
+"""The stepping kernel: many users' days at once, through the same state, view and events as a log.
+
+One step is one local day of each user: a decision at local midnight, then the day's visits and
+the outcomes of this and earlier sends in the order of their instants. What is drawn for a user
+depends on seed, user and day only, so a user's life is the same alone and in any batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mdp.actions import decode
+from mdp.catalog import Catalog
+from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight, send_times
+from mdp.events import Kind, event_order, events_array
+from mdp.guardrails import catalog_reasons, mask
+from mdp.hashing import hash_ids
+from mdp.observation import Requests, View, observe
+from mdp.prediction import outcomes_of
+from mdp.response import BoundModel, ResponseModel
+from mdp.state import TRAITS, apply, features
+from simulator.description import Simulator, offered
+from simulator.organic import draw_day
+from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
+from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, normals, words
+from simulator.recording import Decided, Recording
+
+CLICKS = 8
+"""Clicks on pushes that are remembered of each user, to tell a push's purchases from others."""
+_KINDS = (Kind.OPENED, Kind.CLICKED, Kind.PURCHASE, Kind.DISMISSED, Kind.UNSUBSCRIBED)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one decision of N users brought; (N,) each."""
+
+    reward: np.ndarray
+    """Of the decision's whole window, float64."""
+    expected: np.ndarray
+    """Expected reward of the push under the simulator's own response model, float64."""
+    executed: np.ndarray
+    """Flat actions int64: those asked for, a hold where it was masked."""
+    illegal: np.ndarray
+    """Whether the action asked for was masked, bool."""
+    opened: np.ndarray
+    """Whether this decision's push is opened, bool; likewise the next three."""
+    clicked: np.ndarray
+    dismissed: np.ndarray
+    unsubscribed: np.ndarray
+    bought: np.ndarray
+    """Margin × price of what is bought after this decision's push, float64."""
+    revenue: np.ndarray
+    """Amount paid this day, organic purchases included, float64."""
+    margin: np.ndarray
+    """Margin × amount paid this day, organic purchases included, float64."""
+
+    @property
+    def sent(self) -> np.ndarray:
+        """Whether a push was sent (N,) bool."""
+        return self.executed > 0
+
+
+class Kernel:
+    """Steps N users of a simulator, a local day at a time.
+
+    rows: (N,) rows of `simulator.users`, repeats allowed. seed: one number, or one for each row.
+    days: length of an episode. record: keep what happens for `recording.tables()`.
+    """
+
+    def __init__(
+        self,
+        simulator: Simulator,
+        rows: np.ndarray,
+        seed: int | np.ndarray = 0,
+        days: int = 28,
+        record: bool = False,
+    ) -> None:
+        self.simulator, self.days = simulator, days
+        catalog, size = simulator.catalog, len(rows)
+        self.N = size
+        self.recording = Recording(simulator) if record else None
+        self._truth = [model.bind(catalog) for model in simulator.members or (simulator.response,)]
+        self._belief = _bound(simulator.model, catalog)
+        self._offered = offered(catalog)
+        users = simulator.users
+        self.rows = np.zeros(size, np.int64)
+        """Rows of the simulator's users (N,) int64."""
+        self.at = np.zeros(size, np.int64)
+        """Instants of the coming decisions (N,) int64."""
+        self.day = np.zeros(size, np.int64)
+        """Days since each row's episode began (N,) int64."""
+        self.histories = simulator.histories[:1].repeat(size)
+        """The users' states (N,) `HISTORY`."""
+        self.zone = np.zeros(size, users.codes.dtype)
+        self._seed = np.zeros(size, np.uint64)
+        self._user = np.zeros(size, np.uint64)
+        self._traits = np.zeros(size, TRAITS)
+        self._believed = np.zeros(size, TRAITS)
+        self._member = np.zeros(size, np.int64)
+        self._clicked = np.zeros((size, CLICKS), np.uint64)
+        self._clicked_at = np.full((size, CLICKS), NEVER)
+        self._pending = (np.zeros(0, np.int64), events_array(0), np.zeros(0, np.uint64))
+        self._requests: Requests | None = None
+        self._view: View | None = None
+        self.reset(np.ones(size, bool), rows, seed)
+
+    def reset(self, where: np.ndarray, rows: np.ndarray, seed: int | np.ndarray) -> None:
+        """Begin a new episode in the rows `where` (N,) bool, with users `rows` (M,) and seeds
+        (M,), M being the number of rows that begin anew."""
+        simulator, rows = self.simulator, np.asarray(rows, np.int64)
+        self.rows[where] = rows
+        seeds = np.asarray(seed).astype(np.uint64)
+        self._seed[where] = seeds
+        self._user[where] = user = simulator.users.hashes[rows]
+        self.zone[where] = zone = simulator.users.codes[rows]
+        first = np.full(len(rows), simulator.start - 1)
+        self.at[where] = next_local_midnight(first, zone)
+        self.day[where] = 0
+        self.histories[where] = simulator.histories[rows]
+        episode = keys(self._seed[where], EPISODE, user, np.zeros(len(rows), np.int64))
+        self._traits[where] = drawn_traits(simulator.traits[rows], episode)
+        members = words(episode, 1000) % np.uint64(len(self._truth))
+        self._member[where] = members.astype(np.int64)
+        if simulator.beliefs is not None:
+            self._believed[where] = simulator.beliefs.rows(user)[0]
+        self._clicked_at[where] = NEVER
+        owner, events, ids = self._pending
+        kept = ~where[owner]
+        self._pending = owner[kept], events[kept], ids[kept]
+        self._requests = self._view = None
+
+    @property
+    def done(self) -> bool:
+        """Whether every row's episode is over."""
+        return bool((self.day >= self.days).all())
+
+    @property
+    def unsubscribed(self) -> np.ndarray:
+        """Whether each user has unsubscribed (N,) bool."""
+        return self.histories["unsubscribed"] == 1
+
+    def requests(self) -> Requests:
+        """The coming decisions. Candidates that are allowed come first, the others are left out,
+        so slots are those of the lists that a log shows."""
+        if self._requests is None:
+            self._requests = self._asked()
+        return self._requests
+
+    def _asked(self) -> Requests:
+        simulator, users = self.simulator, self.simulator.users
+        states = features(self.histories, self.at)
+        items = simulator.recommender.candidates(self._user, states, self.at)
+        variants = np.broadcast_to(self._offered, (self.N, len(self._offered)))
+        item_reason, variant_reason = catalog_reasons(
+            simulator.catalog,
+            items,
+            variants,
+            self.at,
+            [users.locales[row] for row in self.rows] if users.locales else None,
+            [users.segments[row] for row in self.rows] if users.segments else None,
+        )
+        hashes = np.where(items >= 0, simulator.catalog.items.hashes[items], 0)
+        allowed = mask(
+            simulator.guardrails,
+            states,
+            self.at,
+            self.zone,
+            hashes.astype(np.uint64),
+            item_reason,
+            variant_reason,
+        )
+        order = np.argsort(allowed.item != 0, axis=1, kind="stable")
+        items = np.take_along_axis(np.where(allowed.item == 0, items, -1), order, 1)
+        return Requests(
+            self.histories,
+            self.at,
+            self.zone,
+            items,
+            variants,
+            np.take_along_axis(allowed.item, order, 1),
+            variant_reason,
+        )
+
+    def view(self) -> View:
+        """The coming decisions as a policy sees them."""
+        if self._view is None:
+            simulator = self.simulator
+            self._view = observe(
+                self.requests(),
+                simulator.catalog,
+                simulator.guardrails,
+                simulator.reward,
+                self._belief,
+                self._believed,
+            )
+        return self._view
+
+    def true_view(self) -> View:
+        """The coming decisions as one sees them who knows the simulator's own response model."""
+        simulator = self.simulator
+        model = simulator.response.bind(simulator.catalog)
+        return observe(
+            self.requests(),
+            simulator.catalog,
+            simulator.guardrails,
+            simulator.reward,
+            model,
+            self._traits,
+        )
+
+    def step(
+        self,
+        actions: np.ndarray,
+        propensity: np.ndarray | None = None,
+        policy: str = "",
+    ) -> Step:
+        """Take flat actions (N,) and live to the next local midnight.
+
+        propensity: (N,), and policy: only kept in the recording.
+        """
+        view, requests = self.view(), self.requests()
+        chosen = _chosen(np.asarray(actions, np.int64), view, requests)
+        send_at = np.where(
+            chosen.item >= 0, view.mask.send_at[np.arange(self.N), chosen.hour], NEVER
+        )
+        until = next_local_midnight(self.at, self.zone)
+        probability = self._probability(chosen, requests)
+        day_key = keys(self._seed, RESPONSE, self._user, self.day)
+        outcomes = draw_outcomes(probability, send_at, day_key, self.simulator.delays)
+        self._remember_clicks(chosen.item, outcomes.clicked)
+        events = self._events(chosen, send_at, outcomes, until)
+        if self.recording is not None:
+            self._record(chosen, send_at, requests, view, propensity, policy)
+        owner, applied = self._live(events, until)
+        step = self._paid(chosen, outcomes, probability, owner, applied)
+        self.at = until
+        self.day = self.day + 1
+        self._requests = self._view = None
+        return step
+
+    def _probability(self, chosen: _Chosen, requests: Requests) -> np.ndarray:
+        """Conditional probabilities (N, 5) of what follows the chosen sends."""
+        states = features(requests.histories, self.at)
+        out = np.zeros((self.N, len(INSTANTS)))
+        for number, model in enumerate(self._truth):
+            mine = np.flatnonzero((self._member == number) & (chosen.item >= 0))
+            if len(mine):
+                terms = model.terms(
+                    states[mine],
+                    self._traits[mine],
+                    chosen.item[mine, None],
+                    chosen.variant[mine, None],
+                    self.at[mine],
+                    self.zone[mine],
+                )
+                first = np.zeros(len(mine), np.int64)
+                out[mine] = outcomes_of(terms, first, first, chosen.hour[mine])
+        return out
+
+    def _remember_clicks(self, item: np.ndarray, clicked: np.ndarray) -> None:
+        rows = np.flatnonzero(clicked != NEVER)
+        slot = self.day[rows] % CLICKS
+        self._clicked[rows, slot] = self.simulator.catalog.items.hashes[item[rows]]
+        self._clicked_at[rows, slot] = clicked[rows]
+
+    def _events(
+        self, chosen: _Chosen, send_at: np.ndarray, outcomes: Outcomes, until: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Owners, events and raw ids of what begins on this day, to come after what is pending."""
+        items = self.simulator.catalog.items
+        decision = words(keys(self._seed, IDENTITY, self._user, self.day), 0)
+        rows = np.flatnonzero(~self.unsubscribed)
+        own = events_array(len(rows))
+        sent = chosen.item[rows] >= 0
+        own["at"] = self.at[rows]
+        own["kind"] = np.where(sent, Kind.SEND, Kind.HOLD)
+        own["decision"] = decision[rows]
+        own["item"] = np.where(sent, items.hashes[chosen.item[rows]], 0)
+        own["send_at"] = send_at[rows]
+        buckets = self.simulator.catalog.variants.buckets
+        own["style"] = np.where(sent, buckets[chosen.variant[rows]], -1) if len(buckets) else -1
+        parts = [(rows, own, decision[rows]), self._organic(until)]
+        for name, kind in zip(INSTANTS, _KINDS, strict=True):
+            instants = getattr(outcomes, name)
+            rows = np.flatnonzero(instants != NEVER)
+            more = events_array(len(rows))
+            more["at"], more["kind"] = instants[rows], kind
+            more["item"] = items.hashes[chosen.item[rows]]
+            identity = decision[rows]
+            if kind == Kind.PURCHASE:
+                more["value"] = items.price[chosen.item[rows]]
+                identity = words(keys(self._seed, IDENTITY, self._user, self.day), 1)[rows]
+            else:
+                more["decision"] = decision[rows]
+            parts.append((rows, more, identity))
+        owner, events, ids = (np.concatenate(part) for part in zip(*parts, strict=True))
+        at = np.where(events["kind"] == Kind.SEND, events["send_at"], events["at"])
+        events["hour"] = local_hour(at, self.zone[owner])
+        events["id"] = ids if self.recording is None else self._named(events, ids)
+        old = self._pending
+        return (
+            np.concatenate([old[0], owner]),
+            np.concatenate([old[1], events]),
+            np.concatenate([old[2], ids]),
+        )
+
+    def _named(self, events: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Hashes (M,) of the ids that a log shows; decisions of the events become such too."""
+        for_decision = events["decision"] != 0
+        names = [f"d{number:016x}" for number in ids[for_decision].tolist()]
+        events["decision"][for_decision] = hash_ids(names)
+        out = np.empty(len(events), np.uint64)
+        out[~for_decision] = hash_ids(f"e{number:016x}" for number in ids[~for_decision].tolist())
+        kinds = events["kind"][for_decision].tolist()
+        out[for_decision] = hash_ids(
+            name if kind <= Kind.SEND else f"{name}|{Kind(kind).name.lower()}"
+            for name, kind in zip(names, kinds, strict=True)
+        )
+        return out
+
+    def _organic(self, until: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        simulator = self.simulator
+        drawn = draw_day(
+            simulator.organic,
+            self.rows,
+            keys(self._seed, ORGANIC, self._user, self.day),
+            (local_day(self.at, self.zone) + 3) % 7,
+            send_times(self.at, self.zone)[0],
+            until,
+            self.histories["known"],
+            simulator.catalog.items.hashes,
+            self._clicked,
+            self._clicked_at,
+        )
+        events = events_array(len(drawn.owner))
+        events["at"], events["kind"] = drawn.at, drawn.kind
+        events["item"] = simulator.catalog.items.hashes[drawn.item]
+        events["value"] = np.where(
+            drawn.kind == Kind.PURCHASE, simulator.organic.spend[drawn.item], 0.0
+        )
+        return drawn.owner, events, drawn.id
+
+    def _live(
+        self, happening: tuple[np.ndarray, np.ndarray, np.ndarray], until: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Apply all events before the day's end; what comes later stays pending."""
+        owner, events, ids = happening
+        due = events["at"] < until[owner]
+        self._pending = owner[~due], events[~due], ids[~due]
+        owner, events, ids = owner[due], events[due], ids[due]
+        order = event_order(owner, events)
+        owner, events = owner[order], events[order]
+        apply(self.histories, owner, events)
+        if self.recording is not None:
+            self.recording.happened(self.rows[owner], events, ids[order])
+        return owner, events
+
+    def _paid(
+        self,
+        chosen: _Chosen,
+        outcomes: Outcomes,
+        probability: np.ndarray,
+        owner: np.ndarray,
+        applied: np.ndarray,
+    ) -> Step:
+        reward, items = self.simulator.reward, self.simulator.catalog.items
+        sent = chosen.item >= 0
+        worth = np.where(
+            sent, items.margin[chosen.item].astype(np.float64) * items.price[chosen.item], 0.0
+        )
+        flags = {name: getattr(outcomes, name) != NEVER for name in INSTANTS}
+        bought = worth * flags["purchased"]
+        opened, clicked = probability[:, 0], probability[:, 0] * probability[:, 1]
+        expected = reward.of(
+            sent,
+            clicked,
+            clicked * probability[:, 2] * worth,
+            (1.0 - opened) * probability[:, 3],
+            probability[:, 4],
+        )
+        purchase = applied["kind"] == Kind.PURCHASE
+        buyer, amount = owner[purchase], applied["value"][purchase].astype(np.float64)
+        earned = amount * self._margin(applied["item"][purchase])
+        in_time = applied["at"][purchase] - self.at[buyer] < DAY
+        paid = bought
+        if reward.credit == "all":
+            paid = np.bincount(buyer, earned * in_time, self.N)
+        return Step(
+            reward=reward.of(
+                sent, flags["clicked"], paid, flags["dismissed"], flags["unsubscribed"]
+            ),
+            expected=expected,
+            executed=chosen.executed,
+            illegal=chosen.illegal,
+            opened=flags["opened"],
+            clicked=flags["clicked"],
+            dismissed=flags["dismissed"],
+            unsubscribed=flags["unsubscribed"],
+            bought=bought,
+            revenue=np.bincount(buyer, amount, self.N),
+            margin=np.bincount(buyer, earned, self.N),
+        )
+
+    def _margin(self, item_hash: np.ndarray) -> np.ndarray:
+        """Margins (M,) float64 of items by hash (M,)."""
+        items = self.simulator.catalog.items
+        order = np.argsort(items.hashes)
+        return items.margin[order[np.searchsorted(items.hashes[order], item_hash)]].astype(float)
+
+    def _record(
+        self,
+        chosen: _Chosen,
+        send_at: np.ndarray,
+        requests: Requests,
+        view: View,
+        propensity: np.ndarray | None,
+        policy: str,
+    ) -> None:
+        assert self.recording is not None
+        on = np.flatnonzero(~self.unsubscribed)
+        decision = words(keys(self._seed, IDENTITY, self._user, self.day), 0)[on]
+        self.recording.decided.append(
+            Decided(
+                ids=[f"d{number:016x}" for number in decision.tolist()],
+                users=self.rows[on],
+                decided_at=self.at[on],
+                item=chosen.item[on],
+                variant=chosen.variant[on],
+                send_at=send_at[on],
+                propensity=np.full(len(on), np.nan) if propensity is None else propensity[on],
+                policy=policy,
+                candidates=np.where(view.mask.item == 0, requests.items, -1)[on],
+                variants=np.where(view.mask.variant == 0, requests.variants, -1)[on],
+                hours=(view.mask.hour == 0)[on],
+            )
+        )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What N actions mean: catalogue rows and hours, -1 for a hold."""
+
+    item: np.ndarray
+    variant: np.ndarray
+    hour: np.ndarray
+    executed: np.ndarray
+    illegal: np.ndarray
+
+
+def _chosen(actions: np.ndarray, view: View, requests: Requests) -> _Chosen:
+    """A masked action becomes a hold."""
+    K, V = requests.items.shape[1], requests.variants.shape[1]
+    k, v, h = decode(actions, K, V)
+    rows, asked = np.arange(len(actions)), actions > 0
+    legal = asked.copy()
+    if K and V:
+        legal &= view.mask.item[rows, k] == 0
+        legal &= view.mask.variant[rows, v] == 0
+        legal &= view.mask.hour[rows, h] == 0
+        item = np.where(legal, requests.items[rows, k], -1)
+        variant = np.where(legal, requests.variants[rows, v], -1)
+    else:
+        item = variant = np.full(len(actions), -1, np.int32)
+    return _Chosen(
+        item.astype(np.int32),
+        variant.astype(np.int32),
+        np.where(legal, h, -1),
+        np.where(legal, actions, 0),
+        asked & ~legal,
+    )
+
+
+def _bound(model: ResponseModel | None, catalog: Catalog) -> BoundModel | None:
+    return None if model is None else model.bind(catalog)
+
+
+def drawn_traits(traits: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Traits (N,) `TRAITS` drawn from the posteriors `traits` (N,), by keys (N,) uint64."""
+    out = traits.copy()
+    noise = normals(key, traits["taste"].shape[1] + 2)
+    for column, name in enumerate(("openness", "tolerance")):
+        out[name] += np.sqrt(traits[f"{name}_var"]) * noise[:, column]
+        out[f"{name}_var"] = 0.0
+    out["taste"] += np.sqrt(traits["taste_var"])[:, None] * noise[:, 2:]
+    out["taste_var"] = 0.0
+    return out

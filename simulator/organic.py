@@ -1,0 +1,275 @@
+"""Organic behaviour: the visits, carts and purchases that happen whether or not a push is sent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from mdp.clock import DAY, HOUR, NEVER, SECOND
+from mdp.errors import BadArtifact
+from mdp.events import Kind
+from mdp.state import ATTRIBUTION, KNOWN
+from simulator.randomness import bits, uniform
+
+_VIEW, _CART, _BUY = int(Kind.VIEW), int(Kind.CART), int(Kind.PURCHASE)
+MOST_VISITS, MOST_TOUCHES = 20, 60
+"""Visits of a day and items met in a visit are cut here."""
+
+
+@dataclass(frozen=True)
+class Organic:
+    """How often, when and on which items U users act by themselves; float32 arrays."""
+
+    sessions: np.ndarray
+    """Expected visits a day (U,)."""
+    weekday: np.ndarray
+    """Factor on the visits by local weekday, Monday first (7,)."""
+    hours: np.ndarray
+    """Probability of each local hour for a visit (U, 24)."""
+    touches: np.ndarray
+    """Mean number of items met in a visit, at least 1 (U,)."""
+    own: np.ndarray
+    """Probability that an item met comes from the user's own list, not by popularity (U,)."""
+    own_items: np.ndarray
+    """The user's own list (U, M) int32, catalogue rows, -1 for padding."""
+    own_weight: np.ndarray
+    """Probability of each item of the own list (U, M)."""
+    popularity: np.ndarray
+    """Probability of each item otherwise (I,)."""
+    buy: np.ndarray
+    """Probability that an item met is bought (U,)."""
+    spend: np.ndarray
+    """Amount paid for an item that is bought (I,)."""
+    view: float = 1.0
+    """Probability that an item met is logged as a view."""
+    cart: float = 0.1
+    """Probability that it is put into the cart."""
+    satiation: float = 0.8
+    """Share of the demand for an item that is lost right after it was bought."""
+    satiation_days: float = 30.0
+    """Days in which that loss halves."""
+
+    def __post_init__(self) -> None:
+        U, M = self.own_items.shape
+        expected = {
+            "sessions": (U,),
+            "weekday": (7,),
+            "hours": (U, 24),
+            "touches": (U,),
+            "own": (U,),
+            "own_weight": (U, M),
+            "buy": (U,),
+            "spend": self.popularity.shape,
+        }
+        for name, shape in expected.items():
+            array = getattr(self, name)
+            if array.shape != shape or not np.isfinite(array).all() or (array < 0).any():
+                raise BadArtifact(
+                    f"organic behaviour: {name} is {array.shape}, "
+                    f"expected finite numbers from 0 on of {shape}"
+                )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """M organic events."""
+
+    owner: np.ndarray
+    """(M,) int64"""
+    at: np.ndarray
+    """(M,) int64"""
+    kind: np.ndarray
+    """(M,) int8"""
+    item: np.ndarray
+    """Catalogue rows (M,) int32."""
+    id: np.ndarray
+    """(M,) uint64"""
+
+
+def draw_day(
+    organic: Organic,
+    rows: np.ndarray,
+    key: np.ndarray,
+    weekday: np.ndarray,
+    hour_at: np.ndarray,
+    until: np.ndarray,
+    known: np.ndarray,
+    item_hash: np.ndarray,
+    clicked: np.ndarray,
+    clicked_at: np.ndarray,
+) -> Drawn:
+    """What N users do in one local day.
+
+    rows: (N,) into the organic arrays. key: (N,) uint64 random keys. weekday: (N,). hour_at:
+    (N, 24) int64 instants of the day's hours, `NEVER` for none; until: (N,) int64 end of the day.
+    known: (N, KNOWN) what History remembers of the user's items. clicked, clicked_at: (N, C) item
+    hashes and instants of clicks on pushes; a purchase of such an item within the attribution
+    window is the push's, which its response draws, so none is drawn here.
+    """
+    size = int(2 * (organic.sessions[rows] * organic.touches[rows]).sum() * 3) + 4096
+    while True:
+        out = Drawn(
+            np.empty(size, np.int64),
+            np.empty(size, np.int64),
+            np.empty(size, np.int8),
+            np.empty(size, np.int32),
+            np.empty(size, np.uint64),
+        )
+        count = _draw(
+            organic.sessions,
+            organic.weekday,
+            organic.hours,
+            organic.touches,
+            organic.own,
+            organic.own_items,
+            organic.own_weight,
+            np.cumsum(organic.popularity, dtype=np.float64),
+            organic.buy,
+            (organic.view, organic.cart, organic.satiation, organic.satiation_days * DAY),
+            rows,
+            key,
+            weekday,
+            hour_at,
+            until,
+            known,
+            item_hash,
+            clicked,
+            clicked_at,
+            out.owner,
+            out.at,
+            out.kind,
+            out.item,
+            out.id,
+        )
+        if count <= size:
+            break
+        size = count
+    return Drawn(*(getattr(out, name)[:count] for name in ("owner", "at", "kind", "item", "id")))
+
+
+@njit(cache=True)
+def _poisson(mean: Any, u: Any) -> Any:
+    """Poisson number by inversion."""
+    count, term = 0, math.exp(-mean)
+    total = term
+    while u > total and count < MOST_VISITS:
+        count += 1
+        term *= mean / count
+        total += term
+    return count
+
+
+@njit(cache=True)
+def _pick(weights: Any, u: Any) -> Any:
+    """Index drawn by weights that sum to 1 or so."""
+    total = 0.0
+    for i in range(weights.size):
+        total += weights[i]
+    target, seen, last = u * total, 0.0, 0
+    for i in range(weights.size):
+        if weights[i] > 0:
+            last = i
+            seen += weights[i]
+            if seen > target:
+                return i
+    return last
+
+
+@njit(cache=True)
+def _lost(known: Any, item: Any, at: Any, satiation: Any, half_life: Any) -> Any:
+    """Share of the demand for an item that an earlier purchase has taken away."""
+    for slot in range(KNOWN):
+        if known[slot].item == item and known[slot].bought_at != NEVER:
+            return satiation * math.exp2(-float(at - known[slot].bought_at) / half_life)
+    return 0.0
+
+
+@njit(cache=True)
+def _claimed(clicked: Any, clicked_at: Any, item: Any, at: Any) -> Any:
+    """Whether a purchase of the item would be a push's."""
+    for i in range(clicked.size):
+        if clicked[i] == item and clicked_at[i] <= at <= clicked_at[i] + ATTRIBUTION:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _draw(
+    sessions: Any,
+    by_weekday: Any,
+    hours: Any,
+    touches: Any,
+    own: Any,
+    own_items: Any,
+    own_weight: Any,
+    popular: Any,
+    buy: Any,
+    shares: Any,
+    rows: Any,
+    key: Any,
+    weekday: Any,
+    hour_at: Any,
+    until: Any,
+    known: Any,
+    item_hash: Any,
+    clicked: Any,
+    clicked_at: Any,
+    out_owner: Any,
+    out_at: Any,
+    out_kind: Any,
+    out_item: Any,
+    out_id: Any,
+) -> Any:
+    """Fills the outputs as far as they reach; returns how many events there are."""
+    view, cart, satiation, half_life = shares
+    count = 0
+    for n in range(rows.size):
+        user, draw = rows[n], 1
+        visits = _poisson(sessions[user] * by_weekday[weekday[n]], uniform(key[n], 0))
+        for _ in range(visits):
+            hour = _pick(hours[user], uniform(key[n], draw))
+            start = hour_at[n, hour]
+            at = start + np.int64(uniform(key[n], draw + 1) * HOUR) + 1
+            draw += 2
+            if start == NEVER:
+                continue
+            more = 1.0 - 1.0 / max(touches[user], 1.0)
+            for _ in range(MOST_TOUCHES):
+                own_turn = uniform(key[n], draw) < own[user]
+                u = uniform(key[n], draw + 1)
+                item = -1
+                if own_turn:
+                    item = own_items[user, _pick(own_weight[user], u)]
+                if item < 0:
+                    place = np.searchsorted(popular, u * popular[-1], side="right")
+                    item = min(place, popular.size - 1)
+                chances = (
+                    view,
+                    cart,
+                    0.0
+                    if _claimed(clicked[n], clicked_at[n], item_hash[item], at + 2 * SECOND)
+                    else buy[user],
+                )
+                lost = _lost(known[n], item_hash[item], at, satiation, half_life)
+                interested = uniform(key[n], draw + 2) >= lost
+                for step in range(3):
+                    happens = interested and uniform(key[n], draw + 3 + step) < chances[step]
+                    when = at + step * SECOND
+                    if happens and when < until[n]:
+                        if count < out_at.size:
+                            out_owner[count] = n
+                            out_at[count] = when
+                            out_kind[count] = _VIEW + step
+                            out_item[count] = item
+                            out_id[count] = bits(key[n], draw + 3 + step)
+                        count += 1
+                going_on = uniform(key[n], draw + 6) < more
+                at += (20 + np.int64(uniform(key[n], draw + 7) * 100)) * SECOND
+                draw += 8
+                if not going_on:
+                    break
+    return count

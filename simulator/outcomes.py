@@ -1,0 +1,81 @@
+"""What follows a send: outcomes drawn from conditional probabilities, each with its delay."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from mdp.clock import HOUR, MINUTE, NEVER
+from mdp.state import ATTRIBUTION
+from simulator.description import Delays
+from simulator.randomness import normal, uniform
+
+INSTANTS = ("opened", "clicked", "purchased", "dismissed", "unsubscribed")
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """When what followed each of N decisions, (N,) int64 each; `NEVER` for what did not."""
+
+    opened: np.ndarray
+    clicked: np.ndarray
+    purchased: np.ndarray
+    dismissed: np.ndarray
+    unsubscribed: np.ndarray
+
+
+def draw_outcomes(
+    probability: np.ndarray, send_at: np.ndarray, key: np.ndarray, delays: Delays
+) -> Outcomes:
+    """Outcomes of N decisions.
+
+    probability: (N, 5) conditional probabilities of the heads, as `outcomes_of` gives them.
+    send_at: (N,) int64, `NEVER` for a hold. key: (N,) uint64 random keys.
+    """
+    out = np.full((len(send_at), len(INSTANTS)), NEVER)
+    medians = np.array(
+        [
+            delays.open_hours * HOUR,
+            delays.click_minutes * MINUTE,
+            delays.buy_hours * HOUR,
+            delays.dismiss_hours * HOUR,
+            delays.unsubscribe_hours * HOUR,
+        ]
+    )
+    longest = np.array([24 * HOUR, HOUR, ATTRIBUTION - HOUR, 12 * HOUR, 12 * HOUR], np.float64)
+    _draw(probability, send_at, key, medians, longest, delays.spread, out)
+    return Outcomes(*out.T)
+
+
+@njit(cache=True)
+def _later(key: Any, draw: Any, at: Any, median: Any, longest: Any, spread: Any) -> Any:
+    delay = min(median * math.exp(spread * normal(key, draw)), longest)
+    return at + max(np.int64(delay), 1)
+
+
+@njit(cache=True)
+def _draw(
+    probability: Any, send_at: Any, key: Any, median: Any, longest: Any, spread: Any, out: Any
+) -> None:
+    for n in range(send_at.size):
+        at = send_at[n]
+        if at == NEVER:
+            continue
+        # A head's numbers are fixed: heads 0–4 take draws 0–4, their delays draws 5, 7, …
+        happens = np.zeros(5, np.bool_)
+        for head in range(5):
+            happens[head] = uniform(key[n], head) < probability[n, head]
+        previous = at
+        for head in range(3):
+            if not happens[head]:
+                break
+            previous = _later(key[n], 5 + 2 * head, previous, median[head], longest[head], spread)
+            out[n, head] = previous
+        if happens[3] and not happens[0]:
+            out[n, 3] = _later(key[n], 11, at, median[3], longest[3], spread)
+        if happens[4]:
+            out[n, 4] = _later(key[n], 13, at, median[4], longest[4], spread)
