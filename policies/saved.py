@@ -108,7 +108,7 @@ def save_policy(path: Path | str, bundle: PolicyBundle) -> None:
     if path.exists() and any(path.iterdir()) and not (path / "manifest.json").exists():
         raise BadInput(f"{path} is not empty and holds no saved policy: choose another --out")
     files = _files(bundle)
-    hashes = {name: _digest(content) for name, content in files.items()}
+    hashes = {name: digest_of(content) for name, content in files.items()}
     policy = bundle.policy
     manifest = {
         **bundle.manifest,
@@ -125,7 +125,7 @@ def save_policy(path: Path | str, bundle: PolicyBundle) -> None:
         "recommender": None if bundle.recommender is None else bundle.recommender.kind,
         "files": hashes,
     }
-    manifest["policy_hash"] = _digest(
+    manifest["policy_hash"] = digest_of(
         json.dumps([hashes, manifest["type"], manifest["parameters"]], sort_keys=True).encode()
     )
     temporary = path.with_name(path.name + f".part{os.getpid()}")
@@ -150,7 +150,7 @@ def load_policy(path: Path | str) -> PolicyBundle:
             f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
             f"this pushwise needs format {FORMAT}, schema {SCHEMA}: train it again"
         )
-    files = _checked(path, manifest)
+    files = checked_files(path, manifest)
     try:
         cls = TYPES[manifest["type"]]
         arrays = load_arrays(files["arrays.safetensors"])
@@ -237,18 +237,20 @@ def _parameters(policy: Policy) -> dict[str, Any]:
     }
 
 
-def _digest(content: bytes) -> str:
+def digest_of(content: bytes) -> str:
+    """Hash of a file's content, as a manifest lists it."""
     return blake2b(content, digest_size=16).hexdigest()
 
 
-def _checked(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+def checked_files(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
+    """Content of the files that a manifest lists; raises `BadArtifact` where one differs."""
     files = {}
     for name, digest in manifest["files"].items():
         try:
             files[name] = (path / name).read_bytes()
         except OSError as error:
             raise BadArtifact(f"{path}/{name} is missing or can't be read") from error
-        if _digest(files[name]) != digest:
+        if digest_of(files[name]) != digest:
             raise BadArtifact(
                 f"{path}/{name} is not the file that was saved (its hash differs): it is "
                 "truncated or was changed"
