@@ -1,0 +1,1 @@
+"""The policy server: decides under guardrails over HTTP, keeps users' states, writes the log."""

@@ -1,0 +1,150 @@
+"""Users as the shop sees them: put, shown, erased; and cancelling a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from sqlalchemy import Connection, Engine, delete, func, insert, select
+
+from serving.catalog import changed
+from serving.commit import answer
+from serving.history import advanced, consent_event, outcome_event, rebuilt
+from serving.problems import Problem
+from serving.schemas import UserIn, iso
+from serving.settings import Settings
+from serving.store import reading, writing
+from serving.tables import CHANGES, DECISIONS, EVENTS, IDEMPOTENCY, OUTCOMES, USERS
+from serving.users import User, new_user, read_users, write_users
+
+SHOWN = ("timezone", "consent", "locale", "preferences", "signed_up_at", "attributes")
+
+
+def put_user(
+    engine: Engine, settings: Settings, user_id: str, body: UserIn, now: int
+) -> dict[str, Any]:
+    """Make a user, or change what is given; a change of consent counts from now on."""
+    given = {name: value for name, value in body.model_dump().items() if value is not None}
+    with writing(engine) as connection:
+        old = read_users(connection, [user_id]).get(user_id)
+        if old is None:
+            zone = given.pop("timezone", settings.default_timezone)
+            consent = given.pop("consent", settings.unknown_consent)
+            user = replace(new_user(user_id, now, consent, zone), **given)
+        else:
+            user = _changed(connection, old, given, now)
+        write_users(connection, [user])
+    return shown(replace(user, version=user.version + 1))
+
+
+def _changed(connection: Connection, old: User, given: dict[str, Any], now: int) -> User:
+    if "consent" in given:
+        given["consent"] = int(given["consent"])
+    if "attributes" in given:
+        given["attributes"] = {**old.attributes, **given["attributes"]}
+    user = replace(old, **given)
+    changes = changed("users", old.user_id, columns(old), columns(user), now)
+    if changes:
+        connection.execute(insert(CHANGES), changes)
+    if user.timezone != old.timezone:  # events are counted by hour of the user's clock
+        return rebuilt(connection, user)
+    if user.consent != old.consent:
+        event = consent_event(user.user_id, now, bool(user.consent))
+        return advanced(connection, [user], {user.user_id: [event]})[0]
+    return user
+
+
+def columns(user: User) -> dict[str, Any]:
+    """A user's columns in the log, attributes among them."""
+    consent = None if user.consent is None else bool(user.consent)
+    named = {name: getattr(user, name) for name in SHOWN[:-1]} | {"consent": consent}
+    return {**user.attributes, **named}
+
+
+def shown(user: User) -> dict[str, Any]:
+    """A user as the API shows it."""
+    state = user.state
+    body = {name: asdict(user)[name] for name in SHOWN}
+    return {
+        "user_id": user.user_id,
+        **body,
+        "consent": None if user.consent is None else bool(user.consent),
+        "signed_up_at": iso(user.signed_up_at),
+        "unsubscribed": bool(state["unsubscribed"]),
+        "last_event_at": iso(int(state["last_at"])) if state["last_kind"] >= 0 else None,
+        "version": user.version,
+    }
+
+
+def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
+    """A user; raises `Problem` for an unknown one."""
+    with reading(engine) as connection:
+        user = read_users(connection, [user_id]).get(user_id)
+    if user is None:
+        raise Problem(404, "user_id", f"there is no user {user_id!r}")
+    return shown(user)
+
+
+def erase_user(engine: Engine, user_id: str) -> None:
+    """Delete a user with all events, decisions, outcomes, changes and stored answers."""
+    with writing(engine) as connection:
+        if user_id not in read_users(connection, [user_id]):
+            raise Problem(404, "user_id", f"there is no user {user_id!r}")
+        own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
+        connection.execute(delete(OUTCOMES).where(OUTCOMES.c.decision_id.in_(own)))
+        of_answer = func.json_extract(IDEMPOTENCY.c.response, "$.user_id")
+        connection.execute(delete(IDEMPOTENCY).where(of_answer == user_id))
+        for table in (EVENTS, DECISIONS, USERS):
+            connection.execute(delete(table).where(table.c.user_id == user_id))
+        connection.execute(
+            delete(CHANGES).where(CHANGES.c.table == "users", CHANGES.c.id == user_id)
+        )
+
+
+def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
+    """A decision with its outcomes; raises `Problem` for an unknown one."""
+    with reading(engine) as connection:
+        row, outcomes = _decision(connection, decision_id)
+        user = read_users(connection, [row["user_id"]])[row["user_id"]]
+    lists = {
+        name: row[name].split("|") if row[name] else []
+        for name in ("candidates", "variants", "hours")
+    }
+    return {
+        **answer(user, row),
+        **lists,
+        "hours": [int(hour) for hour in lists["hours"]],
+        **{name: row[name] for name in ("turn", "schema", "policy_hash", "rules_hash")},
+        "outcomes": [
+            {"outcome": o["outcome"], "at": iso(o["at"]), "value": o["value"]} for o in outcomes
+        ],
+    }
+
+
+def _decision(
+    connection: Connection, decision_id: str
+) -> tuple[Mapping[Any, Any], list[Mapping[Any, Any]]]:
+    chosen = select(DECISIONS).where(DECISIONS.c.decision_id == decision_id)
+    row = connection.execute(chosen).mappings().first()
+    if row is None:
+        raise Problem(404, "decision_id", f"there is no decision {decision_id!r}")
+    own = select(OUTCOMES).where(OUTCOMES.c.decision_id == decision_id).order_by(OUTCOMES.c.at)
+    return dict(row), [dict(outcome) for outcome in connection.execute(own).mappings()]
+
+
+def cancel(engine: Engine, decision_id: str, now: int) -> dict[str, Any]:
+    """Cancel a send that is not due yet, which frees its caps; again is no error."""
+    with writing(engine) as connection:
+        row, outcomes = _decision(connection, decision_id)
+        if not any(outcome["outcome"] == "cancelled" for outcome in outcomes):
+            if row["send_at"] is None:
+                raise Problem(409, "decision_id", "a hold can't be cancelled")
+            if row["send_at"] <= now:
+                raise Problem(409, "decision_id", f"it was sent at {iso(row['send_at'])}")
+            outcome = {"decision_id": decision_id, "outcome": "cancelled", "at": now, "value": None}
+            connection.execute(insert(OUTCOMES), [{**outcome, "joined": 1}])
+            users = read_users(connection, [row["user_id"]])
+            new = {row["user_id"]: [outcome_event(outcome)]}
+            write_users(connection, advanced(connection, users.values(), new))
+    return get_decision(engine, decision_id)

@@ -1,0 +1,108 @@
+"""The HTTP app: routes, problem details, start and stop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from mdp.errors import BadArtifact, BadInput, PushwiseError
+from serving.decide import Clock, wall_clock
+from serving.middleware import Gate, TooLarge
+from serving.problems import Problem, problem_of
+from serving.routes import catalog, control, decisions, feeds, logs, users
+from serving.service import open_service
+from serving.settings import Settings, read_settings
+
+
+def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> FastAPI:
+    """The app over the store that the settings name (default: the environment's)."""
+    settings = settings or read_settings()
+    configure_logging(settings.log_level)
+    service = open_service(settings, clock)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    app = FastAPI(
+        title="pushwise",
+        summary="Decides which item to push, with which copy, at which hour, or to hold.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.service = service
+    for module in (decisions, feeds, users, catalog, control, logs):
+        app.include_router(module.router)
+    app.add_middleware(
+        Gate,
+        keys=settings.keys,
+        max_body_bytes=settings.max_body_bytes,
+        metrics=service.metrics,
+    )
+    add_problem_handlers(app)
+    return app
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every error with problem details."""
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return problem_response(problem_of(error.errors(), skip=1))
+
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        if isinstance(error.__cause__, TooLarge):
+            return problem_response(error.__cause__)
+        field = {400: "body", 404: "path", 405: "method"}.get(error.status_code)
+        return problem_response(Problem(error.status_code, field, str(error.detail)))
+
+    @app.exception_handler(PushwiseError)
+    async def wrong(request: Request, error: PushwiseError) -> Response:
+        if isinstance(error, Problem):
+            return problem_response(error)
+        status = 409 if isinstance(error, BadArtifact) else 422
+        status = status if isinstance(error, BadArtifact | BadInput) else 500
+        return problem_response(Problem(status, None, str(error)))
+
+    @app.exception_handler(OperationalError)
+    async def busy(request: Request, error: OperationalError) -> Response:
+        structlog.get_logger().error("store", error=str(error.orig))
+        return problem_response(Problem(503, None, "the store is busy: try again"))
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        structlog.get_logger().exception("unexpected", exc_info=error)
+        return problem_response(Problem(500, None, "an unexpected error; the server's log has it"))
+
+
+def problem_response(problem: Problem) -> Response:
+    """The problem as a response."""
+    return Response(
+        orjson.dumps(problem.to_mapping()),
+        problem.status,
+        media_type="application/problem+json",
+    )
+
+
+def configure_logging(level: str) -> None:
+    """One JSON line an event, to stderr."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
+        logger_factory=structlog.PrintLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )

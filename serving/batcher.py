@@ -1,0 +1,67 @@
+"""Micro-batching: requests that wait while others are decided are decided together, next."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from serving.commit import Answer, Keyed
+
+LARGEST = 1024
+"""Requests after which a group is closed."""
+Job = tuple[list[Keyed], "Future[list[Answer]]"]
+
+
+class Batcher:
+    """One thread that decides for all: it takes what waits, without waiting for more.
+
+    So a lone request is answered at once, and under load one inference and one transaction serve
+    a whole group.
+    """
+
+    def __init__(self, decide: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
+        self._decide = decide
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="decide", daemon=True)
+        self._thread.start()
+
+    def submit(self, requests: list[Keyed]) -> Future[list[Answer]]:
+        """The answers to these requests, later."""
+        future: Future[list[Answer]] = Future()
+        self._jobs.put((requests, future))
+        return future
+
+    def close(self) -> None:
+        """Decide what waits, then stop."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            group, closing = [job], False
+            while sum(len(requests) for requests, _ in group) < LARGEST:
+                try:
+                    another = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if another is None:
+                    closing = True
+                    break
+                group.append(another)
+            self._serve(group)
+            if closing:
+                return
+
+    def _serve(self, group: list[Job]) -> None:
+        try:
+            answers = self._decide([keyed for requests, _ in group for keyed in requests])
+        except Exception as error:
+            for _, future in group:
+                future.set_exception(error)
+            return
+        start = 0
+        for requests, future in group:
+            future.set_result(answers[start : start + len(requests)])
+            start += len(requests)

@@ -1,0 +1,173 @@
+"""Committing drafted decisions: one transaction that checks what was read, then writes all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from sqlalchemy import Engine, insert
+
+from mdp.clock import local_day, local_hour
+from mdp.events import Kind, events_array
+from mdp.hashing import content_hash, hash_id
+from mdp.observation import SCHEMA
+from mdp.state import HISTORY, apply
+from serving.problems import Problem
+from serving.registry import World
+from serving.rendering import render
+from serving.schemas import Ask, iso
+from serving.scoring import Drawn, names_of
+from serving.store import all_settings, rows_by_key, writing
+from serving.tables import DECISIONS, IDEMPOTENCY
+from serving.users import User, read_versions, with_history, write_users
+
+Answer = dict[str, Any] | Problem
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A request and its idempotency key."""
+
+    ask: Ask
+    key: str | None = None
+
+    @property
+    def hash(self) -> str:
+        """Tells whether a key comes again with another request."""
+        return content_hash(self.ask.model_dump(mode="json"))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A decision that is not committed yet."""
+
+    keyed: Keyed
+    user: User
+    at: int
+    drawn: Drawn
+    arm: str = "policy"
+
+
+def commit(
+    engine: Engine, world: World, drafts: Mapping[int, Draft], now: int
+) -> dict[int, dict[str, Any]]:
+    """Commit the drafts whose user is as it was read; returns their answers by number.
+
+    The others were overtaken by another decision or an event: they must be drawn again. None
+    commits where the policy, the guardrails, the catalogue or the kill switch has changed.
+    """
+    rows = {n: decision_row(world, draft) for n, draft in drafts.items()}
+    with writing(engine) as connection:
+        if all_settings(connection) != world.values:
+            return {}
+        versions = read_versions(connection, {draft.user.user_id for draft in drafts.values()})
+        keys = {key for draft in drafts.values() if (key := draft.keyed.key)}
+        taken = rows_by_key(connection, IDEMPOTENCY, keys) if keys else {}
+        kept = {
+            n: draft
+            for n, draft in drafts.items()
+            if versions.get(draft.user.user_id, 0) == draft.user.version
+            and draft.keyed.key not in taken
+        }
+        if not kept:
+            return {}
+        answers = {n: answer(drafts[n].user, rows[n]) for n in kept}
+        write_users(connection, _moved_on(world, [(kept[n], rows[n]) for n in kept]))
+        connection.execute(insert(DECISIONS), [rows[n] for n in kept])
+        stored = [
+            {"key": d.keyed.key, "request": d.keyed.hash, "response": answers[n], "at": now}
+            for n, d in kept.items()
+            if d.keyed.key
+        ]
+        if stored:
+            connection.execute(insert(IDEMPOTENCY), stored)
+    return answers
+
+
+def decision_row(world: World, draft: Draft) -> dict[str, Any]:
+    """The row of the `decisions` table, with an id of its own."""
+    drawn, catalog = draft.drawn, world.catalog
+    candidates, variants, hours = names_of(catalog, drawn)
+    sent = drawn.item >= 0
+    items, copy = catalog.items, catalog.variants
+    return {
+        "decision_id": uuid4().hex,
+        "user_id": draft.user.user_id,
+        "decided_at": draft.at,
+        "item_id": items.ids[drawn.item] if sent else None,
+        "variant_id": copy.ids[drawn.variant] if sent else None,
+        "send_at": drawn.send_at,
+        "propensity": drawn.propensity,
+        "policy": world.name,
+        "candidates": candidates or None,
+        "variants": variants or None,
+        "hours": hours or None,
+        "turn": _turn(draft.user, draft.at),
+        "arm": draft.arm,
+        "reason": drawn.reason,
+        "schema": SCHEMA,
+        "policy_hash": world.bundle.hash,
+        "rules_hash": world.guardrails.hash,
+        "title": render(copy.titles[drawn.variant], items, drawn.item) if sent else None,
+        "body": render(copy.bodies[drawn.variant], items, drawn.item) if sent else None,
+    }
+
+
+def _turn(user: User, at: int) -> int:
+    """How many decisions the user has had on this local date."""
+    if user.last_decision is None:
+        return 0
+    return user.turn + 1 if same_day(user, int(user.state["decided_at"]), at) else 0
+
+
+def same_day(user: User, first: int, second: int) -> bool:
+    """Whether two instants fall on one date of the user's clock."""
+    days = local_day(np.array([first, second], np.int64), np.full(2, user.zone, np.int16))
+    return bool(days[0] == days[1])
+
+
+def _moved_on(world: World, decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
+    """The users with their decisions applied to their histories."""
+    histories = np.array([draft.user.state for draft, _ in decided], HISTORY)
+    events = events_array(len(decided))
+    for event, (draft, row) in zip(events, decided, strict=True):
+        event["at"] = draft.at
+        event["id"] = event["decision"] = hash_id(row["decision_id"])
+        event["kind"] = Kind.HOLD
+        if draft.drawn.item >= 0:
+            event["kind"] = Kind.SEND
+            event["item"] = world.catalog.items.hashes[draft.drawn.item]
+            event["send_at"] = row["send_at"]
+            event["style"] = world.catalog.variants.buckets[draft.drawn.variant]
+    zones = np.array([draft.user.zone for draft, _ in decided], np.int16)
+    events["hour"] = local_hour(events["at"], zones)
+    apply(histories, np.arange(len(decided)), events)
+    return [
+        replace(with_history(draft.user, state), last_decision=row["decision_id"], turn=row["turn"])
+        for (draft, row), state in zip(decided, histories, strict=True)
+    ]
+
+
+def answer(user: User, row: Mapping[Any, Any], repeated: bool = False) -> dict[str, Any]:
+    """What a client gets for a decision."""
+    sent = row["item_id"] is not None
+    return {
+        "decision_id": row["decision_id"],
+        "user_id": row["user_id"],
+        "action": "send" if sent else "hold",
+        "item_id": row["item_id"],
+        "variant_id": row["variant_id"],
+        "title": row["title"],
+        "body": row["body"],
+        "decided_at": iso(row["decided_at"]),
+        "send_at": iso(row["send_at"]) if sent else None,
+        "propensity": row["propensity"],
+        "policy": row["policy"],
+        "arm": row["arm"],
+        "reason": row["reason"],
+        "cold_start": user.is_new,
+        "repeated": repeated,
+    }

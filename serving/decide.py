@@ -1,0 +1,211 @@
+"""The decision service: one `decide` for a single request and for a batch.
+
+Each draw is conditional on the user's state as read. It commits only if that state, and all that
+decisions share, is unchanged; else the whole decision is made again with a fresh draw, and only
+the committed draw is ever logged. So caps hold however many threads and processes decide.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Engine, Row
+
+from mdp.errors import BadInput
+from mdp.events import Kind
+from mdp.hashing import hash_id
+from serving.commit import Answer, Draft, Keyed, answer, commit, decision_row, same_day
+from serving.problems import Problem
+from serving.registry import Registry, World
+from serving.schemas import Ask, iso
+from serving.scoring import Drawn, Question, draw
+from serving.settings import Settings
+from serving.store import reading, rows_by_key
+from serving.tables import DECISIONS, IDEMPOTENCY
+from serving.users import User, new_user, read_users
+
+Clock = Callable[[], int]
+LIFTED = ("killed", "consent_unknown", "timezone_unknown")
+"""Holds that bind only while their reason lasts; every other hold binds for the local date."""
+
+
+def wall_clock() -> int:
+    """Now, microseconds UTC."""
+    return time.time_ns() // 1000
+
+
+class Decider:
+    """Decides for the users of a store."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry,
+        settings: Settings,
+        rng: np.random.Generator | None = None,
+        clock: Clock = wall_clock,
+    ) -> None:
+        self._engine, self._registry, self._settings = engine, registry, settings
+        self._rng = np.random.default_rng() if rng is None else rng
+        self._clock = clock
+
+    def decide(self, requests: Sequence[Keyed]) -> list[Answer]:
+        """Answers in the order of the requests: a decision each, or a `Problem`.
+
+        Requests of one user are decided one after the other. Not to be called by two threads at
+        once (they would share the random stream).
+        """
+        answers: list[Answer | None] = [None] * len(requests)
+        waiting = list(range(len(requests)))
+        while waiting:
+            turn: list[int] = []
+            later: list[int] = []
+            seen: set[str] = set()
+            for n in waiting:
+                names = {requests[n].ask.user_id, f"key:{requests[n].key or n}"}
+                (later if names & seen else turn).append(n)
+                seen |= names
+            undone = self._attempt(requests, turn, answers)
+            waiting = sorted(undone + later)
+        return [answer for answer in answers if answer is not None]
+
+    def _attempt(
+        self, requests: Sequence[Keyed], turn: list[int], answers: list[Answer | None]
+    ) -> list[int]:
+        """Answer what can be answered; returns the requests to decide again."""
+        drafts: dict[int, Draft] = {}
+        with reading(self._engine) as connection:
+            try:
+                world = self._registry.world(connection)
+            except BadInput as error:
+                raise Problem(409, None, str(error)) from error
+            asked = self._sort(connection, world, requests, turn, answers, drafts)
+        drawn = draw(world, [asked[n] for n in asked], self._rng)
+        for (n, question), result in zip(asked.items(), drawn, strict=True):
+            drafts[n] = Draft(requests[n], question.user, question.at, result)
+        for n in [n for n in drafts if requests[n].ask.dry_run]:
+            draft = drafts.pop(n)
+            row = {**decision_row(world, draft), "decision_id": None}
+            answers[n] = {**answer(draft.user, row), "dry_run": True}
+        done = commit(self._engine, world, drafts, self._clock()) if drafts else {}
+        for n, given in done.items():
+            answers[n] = given
+        return [n for n in drafts if n not in done]
+
+    def _sort(
+        self,
+        connection: Connection,
+        world: World,
+        requests: Sequence[Keyed],
+        turn: list[int],
+        answers: list[Answer | None],
+        drafts: dict[int, Draft],
+    ) -> dict[int, Question]:
+        """Answer repeats and bad requests, draft forced holds; returns what must be drawn."""
+        users = read_users(connection, {requests[n].ask.user_id for n in turn})
+        held = _last_holds(connection, users.values())
+        keys = {key for n in turn if (key := requests[n].key)}
+        stored = rows_by_key(connection, IDEMPOTENCY, keys) if keys else {}
+        asked: dict[int, Question] = {}
+        for n in turn:
+            keyed = requests[n]
+            try:
+                if keyed.key in stored:
+                    answers[n] = _again(keyed, stored[keyed.key])
+                    continue
+                question = self._question(world, keyed.ask, users.get(keyed.ask.user_id))
+                arm, reason = forced(world, question.user)
+                last = held.get(question.user.user_id)
+                if last is not None and _binds(question, last, reason):
+                    answers[n] = answer(question.user, last._mapping, repeated=True)
+                elif reason is None:
+                    asked[n] = question
+                else:
+                    nothing = Drawn((), (), (), -1, -1, None, 1.0, reason)
+                    drafts[n] = Draft(keyed, question.user, question.at, nothing, arm)
+            except Problem as problem:
+                answers[n] = problem
+        return asked
+
+    def _question(self, world: World, ask: Ask, user: User | None) -> Question:
+        at = self._time(ask)
+        if user is None:
+            user = new_user(ask.user_id, at, self._settings.unknown_consent)
+        if user.timezone is None:
+            user = replace(user, timezone=ask.timezone or self._settings.default_timezone)
+        return Question(
+            user,
+            _after(user, at, round(self._settings.clock_tolerance_seconds * 1e6)),
+            _rows(world.catalog.items.row, ask.candidates, "candidates", "item"),
+            _rows(world.catalog.variants.row, ask.variants, "variants", "variant"),
+        )
+
+    def _time(self, ask: Ask) -> int:
+        if ask.at is None:
+            return self._clock()
+        if not self._settings.trust_request_time:
+            raise Problem(422, "at", "a time is accepted only with PUSHWISE_TRUST_REQUEST_TIME=1")
+        return ask.at
+
+
+def _after(user: User, at: int, tolerance: int) -> int:
+    """The instant to decide at: after everything that the user's history holds."""
+    last, kind = int(user.state["last_at"]), int(user.state["last_kind"])
+    if at > last or (at == last and kind < Kind.HOLD):
+        return at
+    if last - at > tolerance:
+        raise Problem(409, "at", f"user {user.user_id!r} has events up to {iso(last)}")
+    return last + 1
+
+
+def _rows(
+    row: dict[str, int], ids: Sequence[str] | None, field: str, kind: str
+) -> tuple[int, ...] | None:
+    if ids is None:
+        return None
+    seen = set()
+    for place, name in enumerate(ids):
+        if name not in row:
+            raise Problem(422, f"{field}[{place}]", f"there is no {kind} {name!r}")
+        if name in seen:
+            raise Problem(422, f"{field}[{place}]", f"{kind} {name!r} is there twice")
+        seen.add(name)
+    return tuple(row[name] for name in ids)
+
+
+def forced(world: World, user: User) -> tuple[str, str | None]:
+    """Arm, and why the user gets a hold whatever the policy says; None: the policy decides."""
+    rules = world.guardrails
+    if world.killed:
+        return "killed", "killed"
+    if hash_id(f"{rules.holdout_salt}|{user.user_id}") < rules.holdout_share * 2.0**64:
+        return "holdout", "holdout"
+    if user.consent is None:
+        return "policy", "consent_unknown"
+    if user.zone < 0:
+        return "policy", "timezone_unknown"
+    return "policy", None
+
+
+def _last_holds(connection: Connection, users: Iterable[User]) -> dict[str, Row[Any]]:
+    """Last decision by user, of those whose last decision is a hold."""
+    ids = [user.last_decision for user in users if user.last_decision and user.state["held"]]
+    rows = rows_by_key(connection, DECISIONS, ids) if ids else {}
+    return {row.user_id: row for row in rows.values()}
+
+
+def _binds(question: Question, last: Row[Any], reason: str | None) -> bool:
+    """Whether an earlier hold of the same local date still answers."""
+    if not same_day(question.user, last.decided_at, question.at):
+        return False
+    return last.reason not in LIFTED or last.reason == reason
+
+
+def _again(keyed: Keyed, row: Row[Any]) -> Answer:
+    if row.request != keyed.hash:
+        raise Problem(422, "Idempotency-Key", "this key was used with another request")
+    return dict(row.response)

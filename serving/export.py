@@ -1,0 +1,79 @@
+"""The store as a log: the tables that `pushwise fit` reads."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, select
+
+from ingestion.schema import FORMAT_VERSION, TABLES
+from serving.accounts import columns
+from serving.catalog import frame_of, with_times
+from serving.schemas import iso
+from serving.settings import Settings
+from serving.tables import ITEMS, METADATA, USERS, VARIANTS
+from serving.users import User
+
+LOGGED = ("users", "items", "variants", "events", "decisions", "outcomes", "changes")
+"""Tables of the log that a store holds."""
+UNKNOWN_ZONE = "UTC"
+"""What a log says of a user whose zone nobody knows: hours were counted by it."""
+
+
+def table_frame(connection: Connection, name: str, settings: Settings) -> pd.DataFrame:
+    """A table of the log, typed as the log format says, in a fixed order."""
+    if name == "users":
+        frame = _users(connection, settings)
+    elif name in ("items", "variants"):
+        frame = frame_of(connection, ITEMS if name == "items" else VARIANTS)
+    else:
+        frame = _rows(connection, name)
+    known = [column.name for column in TABLES[name].columns if column.name in frame]
+    others = [column for column in frame.columns if column not in known]
+    return with_times(frame[known + others], name)
+
+
+def _rows(connection: Connection, name: str) -> pd.DataFrame:
+    table = METADATA.tables[name]
+    order = [
+        table.c[column] for column in ("at", "decided_at", "number") if column in table.columns
+    ]
+    known = [table.c[column.name] for column in TABLES[name].columns if column.name in table.c]
+    result = connection.execute(select(*known).order_by(*order, *table.primary_key.columns))
+    return pd.DataFrame(result.all(), columns=list(result.keys()))
+
+
+def _users(connection: Connection, settings: Settings) -> pd.DataFrame:
+    rows = connection.execute(select(USERS).order_by(USERS.c.user_id))
+    users = [User(**row._mapping) for row in rows]
+    frame = pd.DataFrame([{"user_id": user.user_id, **columns(user)} for user in users])
+    if len(frame):
+        frame["timezone"] = frame["timezone"].fillna(settings.default_timezone or UNKNOWN_ZONE)
+    return frame
+
+
+def as_csv(frame: pd.DataFrame) -> bytes:
+    """CSV with times in ISO 8601."""
+    return frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ").encode()
+
+
+def as_parquet(frame: pd.DataFrame) -> bytes:
+    """Parquet with times as timestamps in UTC."""
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def log_meta(settings: Settings, now: int) -> dict[str, Any]:
+    """`log.json`."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "currency": settings.currency,
+        "default_timezone": settings.default_timezone,
+        "complete_until": iso(now),
+        "propensities": "logged",
+        "candidates": "logged",
+        "source": "pushwise serve",
+    }

@@ -1,0 +1,127 @@
+"""Histories kept up to date: rows as events, applied in order, or rebuilt where one came late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from mdp.clock import local_hour
+from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
+from mdp.hashing import hash_id, style_bucket
+from mdp.state import HISTORY, apply, is_late, new_histories
+from serving import tables
+from serving.users import User, with_history
+
+Fields = Mapping[Any, Any]
+"""A row of a table by column name."""
+
+
+def organic_event(row: Fields) -> dict[str, Any]:
+    """A row of the `events` table as fields of an event."""
+    return {
+        "at": row["at"],
+        "kind": ORGANIC[row["event"]],
+        "id": hash_id(row["event_id"]),
+        "item": hash_id(row["item_id"]) if row["item_id"] else 0,
+        "value": row["value"] or 0.0,
+    }
+
+
+def decision_event(row: Fields, style: str | None) -> dict[str, Any]:
+    """A row of the `decisions` table as fields of an event; style: of its variant."""
+    decision = hash_id(row["decision_id"])
+    fields = {"at": row["decided_at"], "kind": Kind.HOLD, "id": decision, "decision": decision}
+    if row["send_at"] is not None:
+        fields |= {
+            "kind": Kind.SEND,
+            "item": hash_id(row["item_id"]),
+            "send_at": row["send_at"],
+            "style": -1 if style is None else style_bucket(style),
+        }
+    return fields
+
+
+def outcome_event(row: Fields) -> dict[str, Any]:
+    """A row of the `outcomes` table as fields of an event."""
+    return {
+        "at": row["at"],
+        "kind": OUTCOMES[row["outcome"]],
+        "id": hash_id(f"{row['decision_id']}|{row['outcome']}"),
+        "decision": hash_id(row["decision_id"]),
+        "value": row["value"] or 0.0,
+    }
+
+
+def consent_event(user_id: str, at: int, given: bool) -> dict[str, Any]:
+    """A change of consent as fields of an event."""
+    return {
+        "at": at,
+        "kind": Kind.CONSENT,
+        "id": hash_id(f"{user_id}|consent|{at}"),
+        "value": float(given),
+    }
+
+
+def events_of(fields: Sequence[Fields], zone: int) -> np.ndarray:
+    """Events (m,) `EVENT` of one user from their fields, in order."""
+    events = events_array(len(fields))
+    for event, values in zip(events, fields, strict=True):
+        for name, value in values.items():
+            event[name] = value
+    events["hour"] = local_hour(events["at"], np.full(len(events), zone, np.int16))
+    return events[event_order(np.zeros(len(events), np.int64), events)]
+
+
+def stored_fields(connection: Connection, user_id: str) -> list[dict[str, Any]]:
+    """Everything that the store knows to have happened to a user."""
+    events, decisions, outcomes = tables.EVENTS, tables.DECISIONS, tables.OUTCOMES
+    changes, variants = tables.CHANGES, tables.VARIANTS
+    own = decisions.c.user_id == user_id
+    with_style = select(decisions, variants.c.body.label("copy")).outerjoin(
+        variants, variants.c.variant_id == decisions.c.variant_id
+    )
+    found = [
+        organic_event(row)
+        for row in connection.execute(select(events).where(events.c.user_id == user_id)).mappings()
+    ]
+    for row in connection.execute(with_style.where(own)).mappings():
+        found.append(decision_event(row, row["copy"]["style"] if row["copy"] else None))
+    of_user = select(outcomes).join(decisions, decisions.c.decision_id == outcomes.c.decision_id)
+    found += [outcome_event(row) for row in connection.execute(of_user.where(own)).mappings()]
+    consents = select(changes.c.at, changes.c.value).where(
+        changes.c.table == "users", changes.c.id == user_id, changes.c.column == "consent"
+    )
+    for at, value in connection.execute(consents):
+        found.append(consent_event(user_id, at, value == "true"))
+    return found
+
+
+def rebuilt(connection: Connection, user: User) -> User:
+    """The user with the history that all stored events give."""
+    state = new_histories(1, bool(user.first_consent))
+    events = events_of(stored_fields(connection, user.user_id), user.zone)
+    apply(state, np.zeros(len(events), np.int64), events)
+    return with_history(user, state[0])
+
+
+def advanced(
+    connection: Connection, users: Iterable[User], new: Mapping[str, Sequence[Fields]]
+) -> list[User]:
+    """The users with their new events, which the store holds already, applied.
+
+    new: fields of events by user. A user of whom one is late is rebuilt.
+    """
+    out = []
+    for user in users:
+        events = events_of(new[user.user_id], user.zone)
+        owner = np.zeros(len(events), np.int64)
+        state = np.frombuffer(user.history, HISTORY).copy()
+        if is_late(state, owner[:1], events[:1]).any():
+            out.append(rebuilt(connection, user))
+        else:
+            apply(state, owner, events)
+            out.append(with_history(user, state[0]))
+    return out

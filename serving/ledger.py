@@ -1,0 +1,43 @@
+"""The ledger: every decision and every outcome is counted in exactly one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, case, exists, func, select
+
+from serving.tables import COUNTERS, DECISIONS, OUTCOMES
+
+
+def ledger(connection: Connection, now: int) -> dict[str, dict[str, int]]:
+    """Counts of decisions by what became of them, and of outcomes by how they were taken.
+
+    decisions = sent + held + cancelled + failed + pending;
+    outcomes received = orphan + duplicate + late + joined.
+    """
+
+    def became(outcome: str) -> Any:
+        return exists().where(
+            OUTCOMES.c.decision_id == DECISIONS.c.decision_id, OUTCOMES.c.outcome == outcome
+        )
+
+    state = case(
+        (DECISIONS.c.send_at.is_(None), "held"),
+        (became("cancelled"), "cancelled"),
+        (became("failed"), "failed"),
+        (DECISIONS.c.send_at > now, "pending"),
+        else_="sent",
+    )
+    by_state = select(state, func.count()).select_from(DECISIONS).group_by(state)
+    decisions = dict.fromkeys(("sent", "held", "cancelled", "failed", "pending"), 0)
+    decisions |= {row[0]: row[1] for row in connection.execute(by_state)}
+    outcomes = dict.fromkeys(("orphan", "duplicate"), 0)
+    outcomes |= {row.name: row.count for row in connection.execute(select(COUNTERS))}
+    joined = select(OUTCOMES.c.joined, func.count()).group_by(OUTCOMES.c.joined)
+    stored = {row[0]: row[1] for row in connection.execute(joined)}
+    outcomes |= {"late": stored.get(0, 0), "joined": stored.get(1, 0)}
+    total = select(func.count()).select_from(DECISIONS)
+    return {
+        "decisions": {"total": connection.scalar(total) or 0, **decisions},
+        "outcomes": {"received": sum(outcomes.values()), **outcomes},
+    }

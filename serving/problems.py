@@ -1,0 +1,49 @@
+"""Refusals as RFC 9457 problem details, each naming the field that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from mdp.errors import BadInput
+
+
+class Problem(BadInput):
+    """A request that is refused."""
+
+    def __init__(self, status: int, field: str | None, detail: str) -> None:
+        super().__init__(f"{field}: {detail}" if field else detail)
+        self.status, self.field, self.detail = status, field, detail
+
+    def under(self, prefix: str) -> Problem:
+        """The same problem, its field inside another one."""
+        return Problem(self.status, f"{prefix}.{self.field}" if self.field else prefix, self.detail)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The body of an `application/problem+json` response."""
+        return {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "field": self.field,
+        }
+
+
+def problem_of(errors: Sequence[Any], skip: int = 0) -> Problem:
+    """The first of pydantic's errors; `skip` leading parts of its place are left out."""
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        where = f"malformed JSON at character {first['loc'][-1]}: {first['ctx']['error']}"
+        return Problem(400, "body", where)
+    place = path_of(first["loc"][skip:]) or "body"
+    return Problem(422, place, first["msg"].removeprefix("Value error, "))
+
+
+def path_of(parts: Sequence[str | int]) -> str:
+    """A place such as `requests[3].user_id`."""
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")

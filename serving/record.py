@@ -1,0 +1,166 @@
+"""Recording what happened: events and outcomes, each accepted, a duplicate or rejected."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection, Engine, insert, select, tuple_
+
+from mdp.attribution import RESPONSE_WINDOW
+from mdp.hashing import content_hash
+from serving.history import Fields, advanced, organic_event, outcome_event
+from serving.problems import Problem, problem_of
+from serving.schemas import EventIn, OutcomeIn, iso
+from serving.settings import Settings
+from serving.store import count, rows_by_key, writing
+from serving.tables import DECISIONS, EVENTS, ITEMS, OUTCOMES
+from serving.users import User, new_user, read_users, write_users
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass
+class Receipt:
+    """What became of each entry of a request."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+
+    def reject(self, index: int, problem: Problem) -> None:
+        """Note that an entry is refused."""
+        self.rejected.append({"index": index, "error": problem.to_mapping()})
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The body of the response."""
+        rejected = sorted(self.rejected, key=lambda entry: int(entry["index"]))
+        return {"accepted": self.accepted, "duplicates": self.duplicates, "rejected": rejected}
+
+
+def parsed(model: type[M], entries: Sequence[Any], receipt: Receipt) -> dict[int, M]:
+    """The entries that are well formed, by their place; the others are rejected."""
+    good = {}
+    for index, entry in enumerate(entries):
+        try:
+            good[index] = model.model_validate(entry)
+        except ValidationError as error:
+            receipt.reject(index, problem_of(error.errors()))
+    return good
+
+
+def check_time(at: int, now: int, settings: Settings) -> None:
+    """Raises `Problem` for an instant further ahead than clocks may differ."""
+    ahead = at - now
+    if ahead > settings.clock_tolerance_seconds * 1e6 and not settings.trust_request_time:
+        raise Problem(422, "at", f"{iso(at)} is {ahead / 1e6:.0f} s ahead of the server's clock")
+
+
+def record_events(engine: Engine, settings: Settings, entries: Sequence[Any], now: int) -> Receipt:
+    """Store what users did on their own. A user never seen is made."""
+    receipt = Receipt()
+    good = parsed(EventIn, entries, receipt)
+    with writing(engine) as connection:
+        items = rows_by_key(connection, ITEMS, {event.item_id for event in good.values()})
+        rows: dict[str, dict[str, Any]] = {}
+        for index, event in good.items():
+            try:
+                check_time(event.at, now, settings)
+                if event.item_id not in items:
+                    raise Problem(422, "item_id", f"there is no item {event.item_id!r}")
+            except Problem as problem:
+                receipt.reject(index, problem)
+                continue
+            row = event.model_dump()
+            row["event_id"] = event.event_id or content_hash(row)
+            receipt.duplicates += row["event_id"] in rows
+            rows.setdefault(row["event_id"], row)
+        known = rows_by_key(connection, EVENTS, rows)
+        receipt.duplicates += len(known)
+        fresh = [row for name, row in rows.items() if name not in known]
+        receipt.accepted = len(fresh)
+        if fresh:
+            connection.execute(insert(EVENTS), fresh)
+            new: dict[str, list[Fields]] = defaultdict(list)
+            for row in fresh:
+                new[row["user_id"]].append(organic_event(row))
+            _advance(connection, settings, new, now)
+    return receipt
+
+
+def record_outcomes(
+    engine: Engine, settings: Settings, entries: Sequence[Any], now: int
+) -> Receipt:
+    """Store what became of decisions."""
+    receipt = Receipt()
+    good = parsed(OutcomeIn, entries, receipt)
+    with writing(engine) as connection:
+        wanted = {outcome.decision_id for outcome in good.values()}
+        decisions = rows_by_key(connection, DECISIONS, wanted)
+        rows: dict[tuple[str, str, int], dict[str, Any]] = {}
+        for index, outcome in good.items():
+            decision = decisions.get(outcome.decision_id)
+            try:
+                check_outcome(outcome, decision)
+                check_time(outcome.at, now, settings)
+            except Problem as problem:
+                receipt.reject(index, problem)
+                if problem.field == "decision_id":
+                    count(connection, "orphan", 1)
+                continue
+            key = (outcome.decision_id, outcome.outcome, outcome.at)
+            receipt.duplicates += key in rows
+            rows.setdefault(key, outcome.model_dump())
+        known = _known_outcomes(connection, list(rows))
+        receipt.duplicates += len(known)
+        fresh = [row for key, row in rows.items() if key not in known]
+        receipt.accepted = len(fresh)
+        count(connection, "duplicate", receipt.duplicates)
+        new: dict[str, list[Fields]] = defaultdict(list)
+        for row in fresh:
+            decision = decisions[row["decision_id"]]
+            row["joined"] = int(row["at"] <= decision.send_at + RESPONSE_WINDOW)
+            new[decision.user_id].append(outcome_event(row))
+        if fresh:
+            connection.execute(insert(OUTCOMES), fresh)
+            _advance(connection, settings, new, now)
+    return receipt
+
+
+def check_outcome(outcome: OutcomeIn, decision: Any) -> None:
+    """Raises `Problem` for an outcome that can't be this decision's (a row, or None)."""
+    if decision is None:
+        raise Problem(422, "decision_id", f"there is no decision {outcome.decision_id!r}")
+    if decision.send_at is None:
+        raise Problem(422, "decision_id", f"decision {outcome.decision_id!r} is a hold")
+    if outcome.at < decision.decided_at:
+        raise Problem(
+            422, "at", f"decision {outcome.decision_id!r} was made after {iso(outcome.at)}"
+        )
+
+
+def _known_outcomes(
+    connection: Connection, keys: Sequence[tuple[str, str, int]]
+) -> set[tuple[str, str, int]]:
+    known = set()
+    columns = (OUTCOMES.c.decision_id, OUTCOMES.c.outcome, OUTCOMES.c.at)
+    for start in range(0, len(keys), 500):
+        some = select(*columns).where(tuple_(*columns).in_(keys[start : start + 500]))
+        known |= {tuple(row) for row in connection.execute(some)}
+    return known
+
+
+def _advance(
+    connection: Connection, settings: Settings, new: dict[str, list[Fields]], now: int
+) -> None:
+    users = read_users(connection, new)
+    made: dict[str, User] = {}
+    for name, fields in new.items():
+        since = min(now, *(int(event["at"]) for event in fields))
+        made[name] = users.get(name) or new_user(
+            name, since, settings.unknown_consent, settings.default_timezone
+        )
+    write_users(connection, advanced(connection, made.values(), new))

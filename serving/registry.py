@@ -1,0 +1,121 @@
+"""What all decisions of a moment share: the active policy, the guardrails in force, the catalogue.
+
+Every process keeps its own `World` and makes a new one when the store's settings have changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, select
+
+from generation.candidates.base import Recommender
+from generation.candidates.saved import recommender_of
+from mdp.catalog import Catalog
+from mdp.errors import BadArtifact, BadInput
+from mdp.guardrails import Guardrails
+from mdp.response import BoundModel
+from policies.base import Policy
+from policies.saved import PolicyBundle, load_policy, with_floor
+from serving.catalog import read_catalog
+from serving.store import all_settings, put_setting, upsert
+from serving.tables import POLICIES
+
+
+@dataclass(frozen=True)
+class World:
+    """All that a decision depends on beside the user."""
+
+    values: Mapping[str, Any]
+    """The store's settings that this world was made from."""
+    name: str
+    """The policy's name in this store."""
+    bundle: PolicyBundle
+    policy: Policy
+    """The bundle's policy with the exploration floor in force."""
+    guardrails: Guardrails
+    """The policy's own with the store's put over them."""
+    catalog: Catalog
+    model: BoundModel | None
+    recommender: Recommender | None
+    approved: np.ndarray
+    """Rows of the variants that may be used at all (W,) int32."""
+
+    @property
+    def killed(self) -> bool:
+        """Whether every decision is a hold."""
+        return bool(self.values.get("kill", False))
+
+
+class Registry:
+    """The policies of a store, loaded once a process."""
+
+    def __init__(self) -> None:
+        self._bundles: dict[str, PolicyBundle] = {}
+        self._catalog: tuple[Any, Catalog] | None = None
+        self._world: World | None = None
+        self._lock = threading.Lock()
+
+    def world(self, connection: Connection) -> World:
+        """The world as the store has it now; raises `BadInput` where no policy is active."""
+        values = all_settings(connection)
+        with self._lock:
+            if self._world is None or self._world.values != values:
+                self._world = self._make(connection, values)
+            return self._world
+
+    def _make(self, connection: Connection, values: dict[str, Any]) -> World:
+        name = values.get("policy")
+        if name is None:
+            raise BadInput("the store has no active policy: run `pushwise load --policy POLICY`")
+        bundle = self.bundle(connection, name)
+        version = values.get("catalog")
+        if self._catalog is None or self._catalog[0] != version:
+            self._catalog = version, read_catalog(connection)
+        catalog = self._catalog[1]
+        guardrails = bundle.guardrails.updated(values["guardrails"])
+        saved = bundle.recommender
+        return World(
+            values=values,
+            name=name,
+            bundle=bundle,
+            policy=with_floor(bundle, guardrails.floor),
+            guardrails=guardrails,
+            catalog=catalog,
+            model=None if bundle.model is None else bundle.model.bind(catalog),
+            recommender=None
+            if saved is None
+            else recommender_of(saved.kind, saved.arrays, catalog),
+            approved=np.flatnonzero([s == "approved" for s in catalog.variants.statuses]).astype(
+                np.int32
+            ),
+        )
+
+    def bundle(self, connection: Connection, name: str) -> PolicyBundle:
+        """A registered policy; raises `BadInput` for an unknown one, `BadArtifact`."""
+        row = connection.execute(select(POLICIES).where(POLICIES.c.name == name)).first()
+        if row is None:
+            raise BadInput(f"there is no policy {name!r} in the store")
+        if row.hash not in self._bundles:
+            bundle = load_policy(row.path)
+            if bundle.hash != row.hash:
+                raise BadArtifact(f"{row.path} was changed since it was added: add it again")
+            self._bundles[row.hash] = bundle
+        return self._bundles[row.hash]
+
+
+def add_policy(connection: Connection, path: Path, now: int, activate: bool = True) -> str:
+    """Make a saved policy known to the store, by its directory's name, and activate it."""
+    path = path.resolve()
+    row = {"name": path.name, "path": str(path), "hash": load_policy(path).hash, "added_at": now}
+    upsert(connection, POLICIES, [row])
+    if activate:
+        put_setting(connection, "policy", path.name)
+    # The same name may now mean another policy: processes compare settings, so tell them.
+    put_setting(connection, f"policy:{path.name}", row["hash"])
+    return path.name

@@ -1,0 +1,1 @@
+"""Routes of the HTTP app, one module for each group of resources."""

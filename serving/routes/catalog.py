@@ -1,0 +1,34 @@
+"""The catalogue: items and variants of copy."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from serving.catalog import put_rows
+from serving.routes.feeds import check_size
+from serving.schemas import ItemsIn, VariantsIn
+from serving.service import Here, reply
+from serving.store import writing
+from serving.tables import ITEMS, VARIANTS
+
+router = APIRouter(tags=["catalogue"])
+
+
+@router.put("/v1/items")
+def items(service: Here, body: ItemsIn) -> Response:
+    """Add items, or replace those with the same ids; all or none."""
+    check_size(service, "items", body.items)
+    rows = [item.model_dump(exclude_none=True) for item in body.items]
+    with writing(service.engine) as connection:
+        put_rows(connection, ITEMS, rows, service.clock())
+    return reply({"written": len(rows)})
+
+
+@router.put("/v1/variants")
+def variants(service: Here, body: VariantsIn) -> Response:
+    """Add variants, or replace those with the same ids; all or none."""
+    check_size(service, "variants", body.variants)
+    rows = [variant.model_dump(exclude_none=True) for variant in body.variants]
+    with writing(service.engine) as connection:
+        put_rows(connection, VARIANTS, rows, service.clock())
+    return reply({"written": len(rows)})

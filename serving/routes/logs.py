@@ -1,0 +1,35 @@
+"""The log: what the server knows, in the format that `pushwise fit` reads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Header, Response
+
+from serving.export import LOGGED, as_csv, as_parquet, log_meta, table_frame
+from serving.problems import Problem
+from serving.service import Here, reply
+from serving.store import reading
+
+router = APIRouter(tags=["logs"])
+PARQUET = "application/vnd.apache.parquet"
+
+
+@router.get("/v1/logs/{table}")
+def log(
+    service: Here,
+    table: str,
+    format: Literal["csv", "parquet"] | None = None,
+    accept: Annotated[str, Header()] = "text/csv",
+) -> Response:
+    """One table of the log, as CSV or (by `format` or `Accept`) parquet; `log.json` is its meta."""
+    if table == "log.json":
+        return reply(log_meta(service.settings, service.clock()))
+    if table not in LOGGED:
+        known = ", ".join([*LOGGED, "log.json"])
+        raise Problem(404, "table", f"there is no table {table!r}; there are {known}")
+    with reading(service.engine) as connection:
+        frame = table_frame(connection, table, service.settings)
+    if (format or ("parquet" if "parquet" in accept else "csv")) == "parquet":
+        return Response(as_parquet(frame), media_type=PARQUET)
+    return Response(as_csv(frame), media_type="text/csv")

@@ -1,0 +1,39 @@
+"""Users: put, shown, erased."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from pydantic import TypeAdapter, ValidationError
+
+from serving import accounts
+from serving.problems import problem_of
+from serving.schemas import Id, UserIn
+from serving.service import Here, reply
+
+router = APIRouter(tags=["users"])
+_ID = TypeAdapter(Id)
+
+
+@router.put("/v1/users/{user_id:path}")
+def put(service: Here, user_id: str, body: UserIn) -> Response:
+    """Make a user, or change what is given of one."""
+    try:
+        _ID.validate_python(user_id)
+    except ValidationError as error:
+        raise problem_of(error.errors()).under("user_id") from error
+    return reply(
+        accounts.put_user(service.engine, service.settings, user_id, body, service.clock())
+    )
+
+
+@router.get("/v1/users/{user_id:path}")
+def show(service: Here, user_id: str) -> Response:
+    """What the store knows of a user."""
+    return reply(accounts.get_user(service.engine, user_id))
+
+
+@router.delete("/v1/users/{user_id:path}", status_code=204)
+def erase(service: Here, user_id: str) -> Response:
+    """Delete a user with all events, decisions and outcomes."""
+    accounts.erase_user(service.engine, user_id)
+    return Response(status_code=204)

@@ -1,0 +1,225 @@
+"""Bodies of requests: what they may hold, checked field by field."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    WithJsonSchema,
+)
+
+from mdp.clock import NO_ZONE, zone_code
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(value: object) -> int:
+    """Microseconds UTC of an ISO 8601 time with offset; raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("a time is a string such as 2026-03-01T18:00:00Z")
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"{value!r} is not an ISO 8601 time") from error
+    if time.tzinfo is None:
+        raise ValueError(f"{value!r} has no offset; write Z or +01:00 after it")
+    return (time - EPOCH) // timedelta(microseconds=1)
+
+
+def iso(at: int) -> str:
+    """The ISO 8601 text of microseconds UTC."""
+    time = EPOCH + timedelta(microseconds=int(at))
+    return time.isoformat().replace("+00:00", "Z")
+
+
+def _known_zone(name: str) -> str:
+    if zone_code(name) == NO_ZONE:
+        raise ValueError(f"{name!r} is not an IANA time zone")
+    return name
+
+
+Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^|]+$")]
+Text = Annotated[str, Field(max_length=2000)]
+Zone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
+Instant = Annotated[
+    int, BeforeValidator(instant), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Attribute = str | int | float | bool | None
+Fraction = Annotated[float, Field(strict=True, le=1, allow_inf_nan=False)]
+
+
+class Body(BaseModel):
+    """A body that may hold only what it names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ask(Body):
+    """One decision that is asked for."""
+
+    user_id: Id
+    candidates: list[Id] | None = Field(None, min_length=1, max_length=500)
+    """Items to choose among, best first; default: the policy's own recommender."""
+    variants: list[Id] | None = Field(None, min_length=1, max_length=200)
+    """Copy to choose among; default: all of the catalogue's."""
+    timezone: Zone | None = None
+    """The user's zone as the app knows it; kept if it is new."""
+    at: Instant | None = None
+    """Instant to decide at, only with PUSHWISE_TRUST_REQUEST_TIME=1."""
+    dry_run: StrictBool = False
+    """Decide, but write nothing."""
+
+
+class Asks(Body):
+    """Many decisions; each is checked by itself."""
+
+    requests: list[Any]
+
+
+class EventIn(Body):
+    """What a user did on their own."""
+
+    user_id: Id
+    item_id: Id
+    event: Literal["view", "cart", "purchase"]
+    at: Instant
+    value: Amount | None = None
+    """Amount paid."""
+    event_id: Id | None = None
+    """Tells a repeated delivery from a second event."""
+
+
+class EventsIn(Body):
+    """Many events; each is checked by itself."""
+
+    events: list[Any]
+
+
+class OutcomeIn(Body):
+    """What became of a decision."""
+
+    decision_id: Id
+    outcome: Literal[
+        "delivered",
+        "failed",
+        "moved",
+        "cancelled",
+        "opened",
+        "clicked",
+        "purchased",
+        "dismissed",
+        "unsubscribed",
+    ]
+    at: Instant
+    value: Amount | None = None
+
+
+class OutcomesIn(Body):
+    """Many outcomes; each is checked by itself."""
+
+    outcomes: list[Any]
+
+
+class UserIn(Body):
+    """What a shop says of a user; what is left out stays as it is."""
+
+    timezone: Zone | None = None
+    consent: StrictBool | None = None
+    locale: Text | None = None
+    preferences: Text | None = None
+    signed_up_at: Instant | None = None
+    attributes: dict[str, Attribute] | None = None
+
+
+class ItemIn(BaseModel):
+    """One item; columns that are not named here are kept as attributes."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Attribute] = Field(init=False)
+
+    item_id: Id
+    title: Text
+    category: Text
+    brand: Text
+    price: Amount
+    kind: Literal["product", "promotion", "content"] = "product"
+    list_price: Amount | None = None
+    margin: Fraction | None = None
+    description: Text | None = None
+    rating: Amount | None = None
+    stock: Amount | None = None
+    available_until: Instant | None = None
+    image_url: Text | None = None
+    deep_link: Text | None = None
+
+
+class ItemsIn(Body):
+    """Items to add or replace."""
+
+    items: list[ItemIn]
+
+
+class VariantIn(BaseModel):
+    """One variant of copy; columns that are not named here are kept as attributes."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, Attribute] = Field(init=False)
+
+    variant_id: Id
+    style: Text
+    locale: Text | None = None
+    title: Text
+    body: Text
+    item_id: Id | None = None
+    segment: Text | None = None
+    status: Literal["approved", "draft", "rejected"] = "approved"
+
+
+class VariantsIn(Body):
+    """Variants to add or replace."""
+
+    variants: list[VariantIn]
+
+
+class KillIn(Body):
+    """Whether every decision is a hold."""
+
+    on: StrictBool
+
+
+class DecisionOut(BaseModel):
+    """A decision."""
+
+    decision_id: str | None
+    """None for a dry run."""
+    user_id: str
+    action: Literal["send", "hold"]
+    item_id: str | None
+    variant_id: str | None
+    title: str | None
+    body: str | None
+    decided_at: str
+    send_at: str | None
+    propensity: float
+    """Probability of this very action, after guardrails."""
+    policy: str
+    arm: str
+    reason: str
+    cold_start: bool
+    """The user was not known before."""
+    repeated: bool
+    """An earlier hold of the same local date; nothing was written."""
+
+
+class DecisionsOut(BaseModel):
+    """Decisions in the order of the requests."""
+
+    decisions: list[DecisionOut | dict[str, Any]]

@@ -1,0 +1,185 @@
+"""From users and their lists to drawn actions: candidates, observation, policy, reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mdp.actions import decode
+from mdp.catalog import Catalog
+from mdp.guardrails import Mask, Reason, catalog_reasons
+from mdp.hashing import hash_ids
+from mdp.observation import Requests, observe
+from mdp.state import features
+from serving.registry import World
+from serving.users import User
+
+CHUNK = 1024
+"""Most decisions in one inference."""
+WHOLE_USER = (Reason.UNSUBSCRIBED, Reason.CONSENT, Reason.TIMEZONE_UNKNOWN)
+"""Reasons that mask every item of a user."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A user to decide for, and what to choose among."""
+
+    user: User
+    at: int
+    """Instant of the decision, microseconds UTC."""
+    items: tuple[int, ...] | None
+    """Catalogue rows; None: ask the recommender."""
+    variants: tuple[int, ...] | None
+    """Catalogue rows; None: all approved ones."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the policy drew for one question."""
+
+    items: tuple[int, ...]
+    """Candidates that the catalogue allowed, catalogue rows."""
+    variants: tuple[int, ...]
+    """Copy that the catalogue allowed, catalogue rows."""
+    hours: tuple[int, ...]
+    """Hours that the guardrails allowed."""
+    item: int
+    """Catalogue row; -1 for a hold."""
+    variant: int
+    """Catalogue row; -1 for a hold."""
+    send_at: int | None
+    propensity: float
+    reason: str
+
+
+def draw(world: World, questions: Sequence[Question], rng: np.random.Generator) -> list[Drawn]:
+    """Draw an action for each question, in order."""
+    out: list[Drawn] = []
+    for start in range(0, len(questions), CHUNK):
+        out += _draw(world, questions[start : start + CHUNK], rng)
+    return out
+
+
+def _draw(world: World, questions: Sequence[Question], rng: np.random.Generator) -> list[Drawn]:
+    requests = requests_of(world, questions)
+    traits = None
+    if world.bundle.traits is not None:
+        users = hash_ids(question.user.user_id for question in questions)
+        traits = world.bundle.traits.rows(users)[0]
+    view = observe(
+        requests, world.catalog, world.guardrails, world.bundle.reward, world.model, traits
+    )
+    actions, propensity = world.policy.act(view.observation, rng)
+    k, v, h = decode(actions, requests.items.shape[1], requests.variants.shape[1])
+    out = []
+    for n in range(len(questions)):
+        send = k[n] >= 0
+        out.append(
+            Drawn(
+                items=tuple(requests.items[n][requests.items[n] >= 0].tolist()),
+                variants=tuple(requests.variants[n][requests.variants[n] >= 0].tolist()),
+                hours=tuple(np.flatnonzero(view.mask.hour[n] == 0).tolist()),
+                item=int(requests.items[n, k[n]]) if send else -1,
+                variant=int(requests.variants[n, v[n]]) if send else -1,
+                send_at=int(view.mask.send_at[n, h[n]]) if send else None,
+                propensity=float(propensity[n]),
+                reason="policy" if send else why_held(view.mask, n),
+            )
+        )
+    return out
+
+
+def requests_of(world: World, questions: Sequence[Question]) -> Requests:
+    """The decisions to make. What the catalogue forbids (no stock, copy for another locale, …) is
+    left out of the lists, so the lists that the log keeps are those the policy chose among."""
+    histories = np.array([question.user.state for question in questions])
+    at = np.array([question.at for question in questions], np.int64)
+    items = _items(world, questions, histories, at)
+    variants = _padded([_variants(world, question) for question in questions])
+    about = _about([question.user for question in questions])
+    item_reason, _ = catalog_reasons(world.catalog, items, variants, at, *about)
+    items, item_reason = _allowed(items, item_reason)
+    _, variant_reason = catalog_reasons(world.catalog, items, variants, at, *about)
+    variants, variant_reason = _allowed(variants, variant_reason)
+    zone = np.array([question.user.zone for question in questions], np.int16)
+    return Requests(histories, at, zone, items, variants, item_reason, variant_reason)
+
+
+def _items(
+    world: World, questions: Sequence[Question], histories: np.ndarray, at: np.ndarray
+) -> np.ndarray:
+    """Candidates (N, K): those given, else the recommender's."""
+    asking = [n for n, question in enumerate(questions) if question.items is None]
+    lists = [list(question.items or ()) for question in questions]
+    if asking and world.recommender is not None:
+        users = hash_ids(questions[n].user.user_id for n in asking)
+        states = features(histories[asking], at[asking])
+        for n, rows in zip(
+            asking, world.recommender.candidates(users, states, at[asking]), strict=True
+        ):
+            lists[n] = rows[rows >= 0].tolist()
+    return _padded(lists)
+
+
+def _variants(world: World, question: Question) -> Sequence[int]:
+    return world.approved.tolist() if question.variants is None else question.variants
+
+
+def _padded(lists: Sequence[Sequence[int]]) -> np.ndarray:
+    """Rows (N, longest list) int32, at least one column, -1 for padding."""
+    width = max(1, *(len(rows) for rows in lists))
+    out = np.full((len(lists), width), -1, np.int32)
+    for n, rows in enumerate(lists):
+        out[n, : len(rows)] = rows
+    return out
+
+
+def _allowed(rows: np.ndarray, reason: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The allowed rows moved to the front in their order, and their reasons: allowed, padding."""
+    order = np.argsort(reason != Reason.ALLOWED, axis=1, kind="stable")
+    kept = np.take_along_axis(np.where(reason == Reason.ALLOWED, rows, -1), order, axis=1)
+    kept = kept[:, : max(1, int((kept >= 0).sum(1).max()))]
+    padding = np.where(kept < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
+    return kept, padding
+
+
+def _about(users: Sequence[User]) -> tuple[list[str], list[str], list[frozenset[str]]]:
+    """Locales, segments and blocked categories, one a user."""
+    return (
+        [user.locale or "" for user in users],
+        [str(user.attributes.get("segment") or "") for user in users],
+        [blocked_categories(user.preferences) for user in users],
+    )
+
+
+def blocked_categories(preferences: str | None) -> frozenset[str]:
+    """Categories that a user wants no push about: those with a minus sign in `a|-b`."""
+    words = (preferences or "").split("|")
+    return frozenset(word[1:] for word in words if word.startswith("-"))
+
+
+def why_held(mask: Mask, n: int) -> str:
+    """Why decision `n` is a hold: the guardrail that left no send, or `policy`."""
+    if (mask.item[n] != 0).all():
+        for reason in WHOLE_USER:
+            if (mask.item[n] == reason).any():
+                return reason.name.lower()
+        return "no_candidates"
+    if (mask.variant[n] != 0).all():
+        return "no_variants"
+    if (mask.hour[n] != 0).all():
+        codes = mask.hour[n][mask.hour[n] != Reason.QUIET_HOURS]
+        most = np.bincount(codes).argmax() if len(codes) else Reason.QUIET_HOURS
+        return Reason(int(most)).name.lower()
+    return "policy"
+
+
+def names_of(catalog: Catalog, drawn: Drawn) -> tuple[str, str, str]:
+    """The lists as a log writes them: candidates, variants, hours."""
+    return (
+        "|".join(catalog.items.ids[row] for row in drawn.items),
+        "|".join(catalog.variants.ids[row] for row in drawn.variants),
+        "|".join(str(hour) for hour in drawn.hours),
+    )

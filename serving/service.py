@@ -1,0 +1,115 @@
+"""What a server process holds: store, policies, the decider and its queue."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+from fastapi import Depends, Request, Response
+from sqlalchemy import Engine, insert
+
+from mdp.errors import BadInput, PushwiseError
+from policies.rules_file import read_guardrails
+from serving.batcher import Batcher
+from serving.decide import Clock, Decider, wall_clock
+from serving.metrics import Metrics
+from serving.registry import Registry, add_policy
+from serving.scoring import Question, draw
+from serving.settings import Settings
+from serving.store import all_settings, open_store, reading, writing
+from serving.tables import GUARDRAILS
+from serving.users import new_user
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything that the routes use."""
+
+    settings: Settings
+    engine: Engine
+    registry: Registry
+    batcher: Batcher
+    metrics: Metrics
+    clock: Clock
+
+    def close(self) -> None:
+        """Finish what waits and close the store."""
+        self.batcher.close()
+        self.engine.dispose()
+
+
+def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
+    """Open the store and make its policy ready, so that no request waits for that."""
+    engine, registry = open_store(settings.store), Registry()
+    decider = Decider(engine, registry, settings, clock=clock)
+    service = Service(settings, engine, registry, Batcher(decider.decide), Metrics(), clock)
+    try:
+        warm_up(service)
+    except PushwiseError:
+        service.close()
+        raise
+    return service
+
+
+def warm_up(service: Service) -> None:
+    """Load the active policy, if there is one, and compile by deciding once for nobody."""
+    with reading(service.engine) as connection:
+        if all_settings(connection).get("policy") is None:
+            return
+        world = service.registry.world(connection)
+    nobody = new_user("", service.clock(), True, "UTC")
+    draw(world, [Question(nobody, service.clock(), None, None)], np.random.default_rng(0))
+
+
+def prepare(
+    settings: Settings, policy: Path | None, guardrails: Path | None, now: int
+) -> list[str]:
+    """Make a policy active in the store, with guardrails over its own.
+
+    Returns the names of the limits that are now looser than the policy was trained under. Raises
+    `BadSetting` for bad guardrails, `BadArtifact` for a policy that can't be loaded, `BadInput`
+    where there is none at all.
+    """
+    engine = open_store(settings.store)
+    registry = Registry()
+    try:
+        with writing(engine) as connection:
+            if policy is not None:
+                add_policy(connection, policy, now)
+            name = all_settings(connection).get("policy")
+            if name is None:
+                raise BadInput("the store has no active policy: name one to serve")
+            bundle = registry.bundle(connection, name)
+            if guardrails is not None:
+                read_guardrails(guardrails, bundle.guardrails)
+                put_rules(connection, tomllib.loads(guardrails.read_text()), now)
+            world = registry.world(connection)
+            return world.guardrails.looser_than(bundle.guardrails)
+    finally:
+        engine.dispose()
+
+
+def put_rules(connection: Any, rules: Mapping[str, Any], now: int) -> None:
+    """Put guardrails, key by key, over those in force."""
+    merged = {table: dict(keys) for table, keys in all_settings(connection)["guardrails"].items()}
+    for table, keys in rules.items():
+        merged[table] = {**merged.get(table, {}), **keys}
+    connection.execute(insert(GUARDRAILS), [{"at": now, "rules": merged}])
+
+
+async def service_of(request: Request) -> AsyncIterator[Service]:
+    """The service of the app that a request came to."""
+    yield request.app.state.service
+
+
+Here = Annotated[Service, Depends(service_of)]
+
+
+def reply(content: Any, status: int = 200) -> Response:
+    """A JSON response."""
+    return Response(orjson.dumps(content), status, media_type="application/json")

@@ -1,0 +1,62 @@
+"""Settings of the server: environment variables `PUSHWISE_*`, read here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from mdp.errors import BadSetting
+
+
+class Settings(BaseSettings):
+    """Each field's environment variable is its name in capitals after `PUSHWISE_`."""
+
+    model_config = SettingsConfigDict(env_prefix="PUSHWISE_", frozen=True, extra="ignore")
+
+    store: str = "sqlite:///pushwise.sqlite"
+    """URL of the store: one SQLite file."""
+    api_keys: str = ""
+    """Accepted API keys, separated by commas; without any the server binds to loopback only."""
+    trust_request_time: bool = False
+    """Accept `at` in requests and times far from the clock: for replay and simulation only."""
+    unknown_consent: bool | None = None
+    """Consent of a user never seen: true or false; unset: hold with `consent_unknown`."""
+    default_timezone: str | None = None
+    """IANA zone of users whose zone is unknown; unset: hold with `timezone_unknown`."""
+    currency: str | None = None
+    """The shop's currency, written to the log's `log.json`."""
+    max_body_bytes: int = Field(4 << 20, gt=0)
+    """Largest request body."""
+    max_batch: int = Field(10_000, gt=0)
+    """Most decisions, events, outcomes or rows in one request."""
+    clock_tolerance_seconds: float = Field(300.0, ge=0)
+    """How far in the future the time of an event or outcome may lie."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The accepted API keys."""
+        return frozenset(key.strip() for key in self.api_keys.split(",") if key.strip())
+
+
+def read_settings(**given: object) -> Settings:
+    """The environment's settings, with those given (not None) over them.
+
+    Raises `BadSetting`, naming the variable, for a value of the wrong type.
+    """
+    values = {name: value for name, value in given.items() if value is not None}
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper().removeprefix("PUSHWISE_")
+        raise BadSetting(f"PUSHWISE_{name} is {first['input']!r}: {first['msg']}") from error
+
+
+def hand_on(settings: Settings) -> None:
+    """Put what differs from the defaults into this process's environment, for its workers."""
+    for name, value in settings.model_dump(exclude_defaults=True).items():
+        os.environ[f"PUSHWISE_{name.upper()}"] = str(value)

@@ -1,0 +1,158 @@
+"""Tables of the store. Times are int64 microseconds UTC; lists and free columns are JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+METADATA = MetaData()
+
+
+class Json(TypeDecorator[Any]):
+    """JSON in a text column (SQLite would turn a JSON number in a JSON column into a number)."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str:
+        """The value as text."""
+        return orjson.dumps(value).decode()
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        """The text as a value."""
+        return None if value is None else orjson.loads(value)
+
+
+USERS = Table(
+    "users",
+    METADATA,
+    Column("user_id", String, primary_key=True),
+    Column("timezone", String),
+    Column("signed_up_at", BigInteger, nullable=False),
+    Column("consent", Integer),  # 1, 0, or null where unknown
+    Column("first_consent", Integer, nullable=False),  # before any change of it
+    Column("locale", String),
+    Column("preferences", String),
+    Column("attributes", Json, nullable=False),
+    Column("history", LargeBinary, nullable=False),  # one HISTORY record
+    Column("version", Integer, nullable=False),  # rises with every write to the row
+    Column("last_decision", String),
+    Column("turn", Integer, nullable=False),  # of the last decision
+)
+ITEMS = Table(
+    "items",
+    METADATA,
+    Column("item_id", String, primary_key=True),
+    Column("body", Json, nullable=False),  # every other column of the log's table
+)
+VARIANTS = Table(
+    "variants",
+    METADATA,
+    Column("variant_id", String, primary_key=True),
+    Column("body", Json, nullable=False),
+)
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("event_id", String, primary_key=True),
+    Column("user_id", String, nullable=False),
+    Column("item_id", String),
+    Column("event", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("value", Float),
+    Index("events_user", "user_id", "at"),
+)
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("decision_id", String, primary_key=True),
+    Column("user_id", String, nullable=False),
+    Column("decided_at", BigInteger, nullable=False),
+    Column("item_id", String),
+    Column("variant_id", String),
+    Column("send_at", BigInteger),
+    Column("propensity", Float, nullable=False),
+    Column("policy", String, nullable=False),
+    Column("candidates", String),
+    Column("variants", String),
+    Column("hours", String),
+    Column("turn", Integer, nullable=False),
+    Column("arm", String, nullable=False),
+    Column("reason", String),
+    Column("schema", String),
+    Column("policy_hash", String),
+    Column("rules_hash", String),
+    Column("title", String),
+    Column("body", String),
+    Index("decisions_user", "user_id", "decided_at"),
+)
+OUTCOMES = Table(
+    "outcomes",
+    METADATA,
+    Column("decision_id", String, primary_key=True),
+    Column("outcome", String, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("value", Float),
+    Column("joined", Integer, nullable=False),  # 0 where it came after the decision's window
+    sqlite_with_rowid=False,
+)
+CHANGES = Table(
+    "changes",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("table", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("column", String, nullable=False),
+    Column("value", String),
+    Column("at", BigInteger, nullable=False),
+    Index("changes_of", "table", "id"),
+)
+POLICIES = Table(
+    "policies",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("path", String, nullable=False),
+    Column("hash", String, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+)
+GUARDRAILS = Table(
+    "guardrails",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("rules", Json, nullable=False),  # keys put over the policy's own; the last row rules
+)
+IDEMPOTENCY = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("key", String, primary_key=True),
+    Column("request", String, nullable=False),  # hash of the request
+    Column("response", Json, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+SETTINGS = Table(
+    "settings",
+    METADATA,
+    Column("name", String, primary_key=True),  # policy, kill, catalog
+    Column("value", Json),
+)
+COUNTERS = Table(
+    "counters",
+    METADATA,
+    Column("name", String, primary_key=True),  # outcomes that left no row: orphan, duplicate
+    Column("count", Integer, nullable=False),
+)

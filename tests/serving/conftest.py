@@ -1,0 +1,99 @@
+"""A small shop behind a server: a store in a file, a policy, a clock that the test sets."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from mdp.clock import DAY, HOUR
+from mdp.guardrails import Guardrails
+from policies.base import Policy
+from policies.baselines import Random
+from policies.saved import PolicyBundle, save_policy
+from serving.app import create_app
+from serving.schemas import iso
+from serving.service import prepare
+from serving.settings import Settings
+
+NOON = 20_500 * DAY + 12 * HOUR
+ITEMS = [
+    {
+        "item_id": f"i{n}",
+        "title": f"Item {n}",
+        "category": "abc"[n % 3],
+        "brand": "Acme",
+        "price": 10.0 + n,
+    }
+    for n in range(6)
+]
+VARIANTS = [
+    {"variant_id": f"v{n}", "style": style, "title": "{item}!", "body": "Only {price} at {brand}"}
+    for n, style in enumerate(["plain", "urgent", "warm"])
+]
+ALL_ITEMS = [item["item_id"] for item in ITEMS]
+OPEN_RULES = {"quiet_start": "00:00", "quiet_end": "00:00"}
+
+
+@dataclass
+class Clock:
+    """The server's clock, microseconds UTC."""
+
+    now: int = NOON
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass
+class Shop:
+    """Makes policies, stores and servers under one directory."""
+
+    path: Path
+    clock: Clock = field(default_factory=Clock)
+
+    def policy(self, name: str, policy: Policy | None = None, **rules: object) -> Path:
+        rules = {**OPEN_RULES, **rules}
+        bundle = PolicyBundle(
+            policy or Random(hold=0.3), None, None, guardrails=Guardrails(**rules)
+        )
+        save_policy(self.path / name, bundle)
+        return self.path / name
+
+    def settings(self, **changes: object) -> Settings:
+        store = f"sqlite:///{self.path / 'store.sqlite'}"
+        return Settings(
+            **{"store": store, "log_level": "error", "unknown_consent": True, **changes}
+        )
+
+    def server(self, policy: Path, **changes: object) -> TestClient:
+        settings = self.settings(**{"default_timezone": "UTC", **changes})
+        prepare(settings, policy, None, self.clock())
+        client = TestClient(create_app(settings, self.clock), raise_server_exceptions=False)
+        client.put("/v1/items", json={"items": ITEMS}).raise_for_status()
+        client.put("/v1/variants", json={"variants": VARIANTS}).raise_for_status()
+        return client
+
+
+@pytest.fixture
+def shop(tmp_path) -> Shop:
+    return Shop(tmp_path)
+
+
+@pytest.fixture
+def always(shop) -> Iterator[TestClient]:
+    """A server that sends wherever it may."""
+    with shop.server(shop.policy("always", Random(hold=1e-9), floor=0.0)) as client:
+        yield client
+
+
+def ask(client: TestClient, user: str = "u", **body: object) -> dict:
+    body = {"user_id": user, "candidates": ALL_ITEMS, **body}
+    response = client.post("/v1/decisions", json=body)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def event(user: str, at: int, **body: object) -> dict:
+    return {"user_id": user, "item_id": "i1", "event": "view", "at": iso(at), **body}
