@@ -1,13 +1,16 @@
 """Gymnasium environments over the simulator, and their registration."""
 
-ENTRY_POINTS: dict[str, str] = {}
-"""Environment id → `module:class`."""
+ENTRY_POINTS: dict[str, tuple[str, str]] = {
+    "pushwise/Push-v0": ("envs.push:PushEnv", "envs.vector:PushVectorEnv"),
+    "pushwise/LogitShop-v0": ("envs.worlds:LogitShopEnv", "envs.worlds:LogitShopVectorEnv"),
+}
+"""Environment id → `module:class` of the single and of the vector environment."""
 
 
 def register() -> None:
     """Registers every environment with Gymnasium; what is registered already is left alone."""
     import gymnasium
 
-    for name, entry_point in ENTRY_POINTS.items():
+    for name, (single, vector) in ENTRY_POINTS.items():
         if name not in gymnasium.registry:
-            gymnasium.register(id=name, entry_point=entry_point)
+            gymnasium.register(id=name, entry_point=single, vector_entry_point=vector)

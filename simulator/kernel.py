@@ -7,7 +7,8 @@ depends on seed, user and day only, so a user's life is the same alone and in an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -129,7 +130,14 @@ class Kernel:
         owner, events, ids = self._pending
         kept = ~where[owner]
         self._pending = owner[kept], events[kept], ids[kept]
-        self._requests = self._view = None
+        if self._requests is not None and self._view is not None:
+            self._renew(np.flatnonzero(where))
+
+    def _renew(self, which: np.ndarray) -> None:
+        """Make the cached view anew in the rows `which` (M,), which begin an episode."""
+        requests = self._asked(which)
+        _put(self._requests, which, requests)
+        _put(self._view, which, self._seen(requests, which))
 
     @property
     def done(self) -> bool:
@@ -145,28 +153,31 @@ class Kernel:
         """The coming decisions. Candidates that are allowed come first, the others are left out,
         so slots are those of the lists that a log shows."""
         if self._requests is None:
-            self._requests = self._asked()
+            self._requests = self._asked(np.arange(self.N))
         return self._requests
 
-    def _asked(self) -> Requests:
+    def _asked(self, which: np.ndarray) -> Requests:
+        """The coming decisions of the rows `which` (M,)."""
         simulator, users = self.simulator, self.simulator.users
-        states = features(self.histories, self.at)
-        items = simulator.recommender.candidates(self._user, states, self.at)
-        variants = np.broadcast_to(self._offered, (self.N, len(self._offered)))
+        at, zone, histories = self.at[which], self.zone[which], self.histories[which]
+        states = features(histories, at)
+        items = simulator.recommender.candidates(self._user[which], states, at)
+        variants = np.tile(self._offered, (len(which), 1))
+        rows = self.rows[which]
         item_reason, variant_reason = catalog_reasons(
             simulator.catalog,
             items,
             variants,
-            self.at,
-            [users.locales[row] for row in self.rows] if users.locales else None,
-            [users.segments[row] for row in self.rows] if users.segments else None,
+            at,
+            [users.locales[row] for row in rows] if users.locales else None,
+            [users.segments[row] for row in rows] if users.segments else None,
         )
         hashes = np.where(items >= 0, simulator.catalog.items.hashes[items], 0)
         allowed = mask(
             simulator.guardrails,
             states,
-            self.at,
-            self.zone,
+            at,
+            zone,
             hashes.astype(np.uint64),
             item_reason,
             variant_reason,
@@ -174,9 +185,9 @@ class Kernel:
         order = np.argsort(allowed.item != 0, axis=1, kind="stable")
         items = np.take_along_axis(np.where(allowed.item == 0, items, -1), order, 1)
         return Requests(
-            self.histories,
-            self.at,
-            self.zone,
+            histories,
+            at,
+            zone,
             items,
             variants,
             np.take_along_axis(allowed.item, order, 1),
@@ -186,16 +197,19 @@ class Kernel:
     def view(self) -> View:
         """The coming decisions as a policy sees them."""
         if self._view is None:
-            simulator = self.simulator
-            self._view = observe(
-                self.requests(),
-                simulator.catalog,
-                simulator.guardrails,
-                simulator.reward,
-                self._belief,
-                self._believed,
-            )
+            self._view = self._seen(self.requests(), np.arange(self.N))
         return self._view
+
+    def _seen(self, requests: Requests, which: np.ndarray) -> View:
+        simulator = self.simulator
+        return observe(
+            requests,
+            simulator.catalog,
+            simulator.guardrails,
+            simulator.reward,
+            self._belief,
+            self._believed[which],
+        )
 
     def true_view(self) -> View:
         """The coming decisions as one sees them who knows the simulator's own response model."""
@@ -470,6 +484,18 @@ def _chosen(actions: np.ndarray, view: View, requests: Requests) -> _Chosen:
         np.where(legal, actions, 0),
         asked & ~legal,
     )
+
+
+def _put(target: Any, rows: np.ndarray, source: Any) -> None:
+    """Write the rows of `source`'s arrays into the rows (M,) of `target`'s, by name."""
+    if isinstance(target, np.ndarray):
+        target[rows] = source
+    elif isinstance(target, dict):
+        for name in target:
+            _put(target[name], rows, source[name])
+    elif target is not None:
+        for part in fields(target):
+            _put(getattr(target, part.name), rows, getattr(source, part.name))
 
 
 def _bound(model: ResponseModel | None, catalog: Catalog) -> BoundModel | None:

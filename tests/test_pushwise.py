@@ -31,7 +31,7 @@ def python(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_environments_are_registered_whichever_is_imported_first(tmp_path, first):
     code = (
         f"import {first}, gymnasium, pushwise\n"
-        "print(gymnasium.spec('pushwise:pushwise/Push-v0').id)"
+        "print(gymnasium.spec('pushwise/Push-v0').id)"
     )
     done = python(code, tmp_path)
     assert (done.stdout, done.stderr) == ("pushwise/Push-v0\n", "")

@@ -1,0 +1,15 @@
+"""Known-truth worlds by name."""
+
+from mdp.errors import BadInput
+from simulator.worlds.base import World
+from simulator.worlds.logit import LogitShop
+
+WORLDS: dict[str, World] = {world.name: world for world in (LogitShop(),)}
+"""Worlds by the name that `pushwise demo --world` takes."""
+
+
+def known_world(name: str) -> World:
+    """The world of that name; raises `BadInput`."""
+    if name not in WORLDS:
+        raise BadInput(f"unknown world {name!r}; known: {', '.join(WORLDS)}")
+    return WORLDS[name]

@@ -1,0 +1,139 @@
+"""One user at a time: the single environment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from envs.episodes import Episodes, Source, settled
+from envs.spaces import action_space, bounded, observation_space
+from mdp.errors import BadInput
+from mdp.guardrails import Guardrails
+from mdp.observation import Observation
+from mdp.reward import Reward
+from simulator.kernel import Kernel
+
+METADATA: dict[str, Any] = {"render_modes": []}
+
+
+class PushEnv(gymnasium.Env[Observation, np.int64]):
+    """One user of a simulated shop, a decision a day.
+
+    ## Description
+    Every local midnight the agent holds, or chooses which of K candidate items to push that day,
+    with which of V copy variants and at which of the day's 24 hours. Pushes bring opens, clicks
+    and purchases; they also tire the user, wear copy out and may make the user unsubscribe. The
+    user visits and buys on their own as well.
+
+    ## Action Space
+    `Discrete(1 + K·V·24)`: 0 holds; `1 + (k·V + v)·24 + h` sends candidate k with variant v at
+    local hour h (`mdp.actions`). An action that the mask forbids is a hold.
+
+    ## Observation Space
+    A `Dict` of float32 arrays, the same as those of evaluation and server; the names of their
+    last axes are in `mdp.observation.NAMES`.
+
+    | name | shape | |
+    |---|---|---|
+    | user | (U,) | decayed counts of what the user did, recency, fatigue, traits |
+    | candidates | (K, C) | items that may be pushed today |
+    | variants | (V, W) | copy variants |
+    | hours | (24, H) | hours of the day on the user's clock |
+    | pairs | (K, V, 6) | predicted reward and outcomes of item × variant at the best hour |
+    | action_mask | (K + V + 24,) int8 | allowed items, variants and hours; a hold always is |
+
+    What predicts is 0 where the simulator has no model: a known truth shows none unless `model`
+    is given.
+
+    ## Starting State
+    A user of the simulator who may be pushed, drawn uniformly, with the history they have at the
+    simulator's start, at their first local midnight. `reset(options={"user_id": …})` names one.
+
+    ## Rewards
+    That of the decision's whole window, paid at its step: by default margin × price of an
+    attributed purchase, +0.2 for a click, −0.05 for a dismissal, −4 for an unsubscribe, −0.01 for
+    a send (`mdp.reward.Reward`).
+
+    ## Episode End
+    Terminated when the user has unsubscribed, as nothing can be earned any more (with
+    `reward.credit == "all"` the episode goes on, since organic purchases do). Truncated after
+    `days` days.
+
+    ## Information
+    `action_mask` as in the observation; `expected_reward`, the expected reward of the push that
+    was made; `illegal`, whether the action was masked and a hold took its place; `user_id`.
+
+    ## Arguments
+    `simulator`: a `Simulator`, or the directory of a saved one. `days`: length of an episode.
+    `model`: a simulator (or its directory) whose response model and traits the observations carry
+    in place of the simulator's own. `reward`, `guardrails`: in place of the simulator's.
+
+    ## Version History
+    v0: first version.
+    """
+
+    metadata = METADATA
+
+    def __init__(
+        self,
+        simulator: Source,
+        days: int = 28,
+        model: Source | None = None,
+        reward: Reward | None = None,
+        guardrails: Guardrails | None = None,
+    ) -> None:
+        self.simulator = settled(simulator, days, model, reward, guardrails)
+        self.action_space = action_space(self.simulator)
+        self.observation_space: spaces.Space = observation_space(self.simulator)
+        self._episodes = Episodes.of(self.simulator, 1)
+        self._seeded = False
+        self.kernel = Kernel(self.simulator, self._episodes.eligible[:1], 0, days)
+        """What steps the user."""
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin the next user's episode."""
+        super().reset(seed=seed)
+        if seed is not None or not self._seeded:
+            own = int(self.np_random.integers(2**63)) if seed is None else seed
+            self._episodes.reseed(np.array([own]))
+            self._seeded = True
+        where = np.ones(1, bool)
+        rows, seeds = self._episodes.next(where)
+        if options and "user_id" in options:
+            rows = np.array([self._row(options["user_id"])])
+        self.kernel.reset(where, rows, seeds)
+        return self._observed(), self._info(0.0, False)
+
+    def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Decide, and live to the next local midnight."""
+        step = self.kernel.step(np.array([action]))
+        ended = self.simulator.reward.credit == "attributed"
+        return (
+            self._observed(),
+            float(step.reward[0]),
+            bool(self.kernel.unsubscribed[0] and ended),
+            self.kernel.done,
+            self._info(float(step.expected[0]), bool(step.illegal[0])),
+        )
+
+    def _observed(self) -> Observation:
+        return {name: array[0] for name, array in bounded(self.kernel.view().observation).items()}
+
+    def _info(self, expected: float, illegal: bool) -> dict[str, Any]:
+        return {
+            "action_mask": self.kernel.view().mask.allowed[0],
+            "expected_reward": expected,
+            "illegal": illegal,
+            "user_id": self.simulator.users.ids[self.kernel.rows[0]],
+        }
+
+    def _row(self, user_id: str) -> int:
+        try:
+            return self.simulator.users.ids.index(user_id)
+        except ValueError as error:
+            raise BadInput(f"the simulator has no user {user_id!r}") from error

@@ -1,0 +1,39 @@
+"""Action and observation spaces of a simulator."""
+
+from __future__ import annotations
+
+import numpy as np
+from gymnasium import spaces
+
+from mdp.actions import HOURS, action_count
+from mdp.observation import NAMES, Observation
+from simulator.description import Simulator
+
+LIMIT = 1e6
+"""Observations are cut here, so that the space is bounded; nothing usual comes near."""
+
+
+def action_space(simulator: Simulator) -> spaces.Discrete:
+    """Hold (0), or one of K candidates × V variants × 24 hours."""
+    K, V = simulator.lists
+    return spaces.Discrete(action_count(K, V))
+
+
+def observation_space(simulator: Simulator) -> spaces.Dict:
+    """The arrays of an observation of one decision."""
+    K, V = simulator.lists
+    rows = {"user": (), "candidates": (K,), "variants": (V,), "hours": (HOURS,), "pairs": (K, V)}
+    boxes: dict[str, spaces.Space] = {
+        name: spaces.Box(-LIMIT, LIMIT, (*shape, len(NAMES[name])), np.float32)
+        for name, shape in rows.items()
+    }
+    boxes["action_mask"] = spaces.Box(0, 1, (K + V + HOURS,), np.int8)
+    return spaces.Dict(boxes)
+
+
+def bounded(observation: Observation) -> Observation:
+    """The observation within `LIMIT`, a new dict of new arrays."""
+    return {
+        name: array.copy() if name == "action_mask" else np.clip(array, -LIMIT, LIMIT)
+        for name, array in observation.items()
+    }

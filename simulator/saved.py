@@ -1,0 +1,223 @@
+"""Saved simulators: a directory for a known truth and for a fit alike.
+
+    manifest.json          schema, start, reward, guardrails, delays, hashes of the files, …
+    catalog.json           ids, titles and other texts of items and variants
+    users.json             ids, zones, locales, segments and attributes of the users
+    arrays.safetensors     the catalogue's and users' numbers, histories, organic behaviour
+    model/                 response model, traits, members of the ensemble, beliefs
+    candidates/            the recommender's arrays
+    logging_policy/        a saved policy
+
+Other folders beside them, such as a fit's card, are left alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as dump_arrays
+
+from generation.candidates.saved import recommender_of
+from mdp.catalog import Catalog, Items, Variants
+from mdp.errors import BadArtifact, BadInput
+from mdp.guardrails import Guardrails
+from mdp.observation import SCHEMA
+from mdp.response import ResponseModel
+from mdp.reward import Reward
+from mdp.state import HISTORY
+from policies.saved import (
+    PolicyBundle,
+    TraitStore,
+    checked_files,
+    contiguous,
+    digest_of,
+    load_policy,
+    read_manifest,
+    save_policy,
+    trait_arrays,
+    traits_of,
+)
+from simulator.description import Delays, Simulator, Users
+from simulator.organic import Organic
+
+FORMAT = 1
+ARTIFACT = "simulator"
+_OWN = {"format", "artifact", "schema", "world", "start", "reward", "guardrails", "delays"}
+_OWN |= {"organic", "recommender", "members", "belief", "files"}
+_NONE, _SELF, _OTHER = "none", "own", "other"
+
+
+def save_simulator(path: Path | str, simulator: Simulator) -> None:
+    """Write a simulator to a directory; files of a simulator saved there before are replaced.
+
+    Raises `BadInput` for a directory that holds anything else.
+    """
+    path = Path(path)
+    if path.exists() and any(path.iterdir()) and not _is_simulator(path):
+        raise BadInput(f"{path} is not empty and holds no simulator: choose another directory")
+    files = _files(simulator)
+    manifest = {
+        **simulator.manifest,
+        "format": FORMAT,
+        "artifact": ARTIFACT,
+        "schema": SCHEMA,
+        "world": simulator.world,
+        "start": simulator.start,
+        "reward": simulator.reward.to_mapping(),
+        "guardrails": simulator.guardrails.to_mapping(),
+        "delays": asdict(simulator.delays),
+        "organic": {
+            f.name: getattr(simulator.organic, f.name)
+            for f in fields(Organic)
+            if not isinstance(getattr(simulator.organic, f.name), np.ndarray)
+        },
+        "recommender": simulator.recommender.kind,
+        "members": len(simulator.members),
+        "belief": _belief(simulator),
+        "files": {name: digest_of(content) for name, content in files.items()},
+    }
+    if _is_simulator(path):
+        for name in read_manifest(path)["files"]:
+            (path / name).unlink(missing_ok=True)
+    for name, content in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    save_policy(path / "logging_policy", PolicyBundle(simulator.logging, None, None))
+    # Last, so that hashes tell where writing was cut short.
+    (path / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def load_simulator(path: Path | str) -> Simulator:
+    """Read a simulator.
+
+    Raises `BadArtifact`, naming what differs, for one of another schema, truncated or changed.
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    if manifest.get("artifact") != ARTIFACT:
+        raise BadArtifact(f"{path} holds no simulator, but a saved {manifest.get('kind')} policy")
+    if manifest.get("format") != FORMAT or manifest.get("schema") != SCHEMA:
+        raise BadArtifact(
+            f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
+            f"this pushwise needs format {FORMAT}, schema {SCHEMA}: fit it again"
+        )
+    files = checked_files(path, manifest)
+    try:
+        return _assembled(path, manifest, files)
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise BadArtifact(f"{path} does not describe a simulator: {error!r}") from error
+
+
+def _is_simulator(path: Path) -> bool:
+    try:
+        return read_manifest(path).get("artifact") == ARTIFACT
+    except BadArtifact:
+        return False
+
+
+def _belief(simulator: Simulator) -> str:
+    if simulator.model is None:
+        return _NONE
+    return _SELF if simulator.model is simulator.response else _OTHER
+
+
+def _files(simulator: Simulator) -> dict[str, bytes]:
+    """Content by file name."""
+    users, organic = simulator.users, simulator.organic
+    traits = TraitStore(users.hashes, simulator.traits, simulator.traits[0])
+    histories = np.ascontiguousarray(simulator.histories)
+    arrays = {
+        **{f"item.{name}": a for name, a in _split(simulator.catalog.items)[1].items()},
+        **{f"organic.{name}": a for name, a in _split(organic)[1].items()},
+        "users.signed_up": users.signed_up,
+        "users.histories": histories.view(np.uint8).reshape(len(users), HISTORY.itemsize),
+    }
+    files = {
+        "catalog.json": _json(
+            {
+                "items": _split(simulator.catalog.items)[0],
+                "variants": _split(simulator.catalog.variants)[0],
+            }
+        ),
+        "users.json": _json(_split(users)[0]),
+        "arrays.safetensors": dump_arrays(contiguous(arrays)),
+        "model/parameters.safetensors": _parameters(simulator.response),
+        "model/traits.safetensors": dump_arrays(trait_arrays(traits)),
+        "candidates/arrays.safetensors": dump_arrays(contiguous(simulator.recommender.arrays())),
+    }
+    for number, member in enumerate(simulator.members):
+        files[f"model/member_{number}.safetensors"] = _parameters(member)
+    if simulator.model is not None and _belief(simulator) == _OTHER:
+        files["model/belief.safetensors"] = _parameters(simulator.model)
+    if simulator.beliefs is not None:
+        files["model/believed_traits.safetensors"] = dump_arrays(trait_arrays(simulator.beliefs))
+    return files
+
+
+def _split(value: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """A dataclass's given fields: what JSON can hold, and arrays."""
+    given = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+    arrays = {name: entry for name, entry in given.items() if isinstance(entry, np.ndarray)}
+    return {name: entry for name, entry in given.items() if name not in arrays}, arrays
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def _parameters(model: ResponseModel) -> bytes:
+    return dump_arrays(contiguous(model.arrays()))
+
+
+def _assembled(path: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> Simulator:
+    arrays = load_arrays(files["arrays.safetensors"])
+
+    def part(prefix: str) -> dict[str, Any]:
+        names = [name for name in arrays if name.startswith(prefix + ".")]
+        return {name.removeprefix(prefix + "."): arrays[name] for name in names}
+
+    def model(name: str) -> ResponseModel:
+        return ResponseModel(**load_arrays(files[f"model/{name}.safetensors"]))
+
+    texts, people = json.loads(files["catalog.json"]), json.loads(files["users.json"])
+    catalog = Catalog(
+        Items(**_tuples(texts["items"]), **part("item")), Variants(**_tuples(texts["variants"]))
+    )
+    known = part("users")
+    attributes = _tuples(people.pop("attributes"))
+    users = Users(**_tuples(people), signed_up=known["signed_up"], attributes=attributes)
+    response = model("parameters")
+    beliefs = files.get("model/believed_traits.safetensors")
+    believed = {_NONE: lambda: None, _SELF: lambda: response, _OTHER: lambda: model("belief")}
+    return Simulator(
+        catalog=catalog,
+        users=users,
+        traits=traits_of(load_arrays(files["model/traits.safetensors"])).traits,
+        response=response,
+        organic=Organic(**part("organic"), **manifest["organic"]),
+        histories=np.ascontiguousarray(known["histories"]).view(HISTORY).reshape(-1),
+        start=int(manifest["start"]),
+        recommender=recommender_of(
+            manifest["recommender"], load_arrays(files["candidates/arrays.safetensors"]), catalog
+        ),
+        logging=load_policy(path / "logging_policy").policy,
+        reward=Reward.from_mapping(manifest["reward"]),
+        guardrails=Guardrails().updated(manifest["guardrails"]),
+        world=manifest["world"],
+        members=tuple(model(f"member_{number}") for number in range(manifest["members"])),
+        delays=Delays(**manifest["delays"]),
+        model=believed[manifest["belief"]](),
+        beliefs=None if beliefs is None else traits_of(load_arrays(beliefs)),
+        manifest={name: value for name, value in manifest.items() if name not in _OWN},
+    )
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(entry) for name, entry in values.items()}
