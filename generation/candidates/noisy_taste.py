@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -67,7 +68,7 @@ class NoisyTaste:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray], catalog: Catalog) -> NoisyTaste:
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], catalog: Catalog) -> NoisyTaste:
         """The inverse of `arrays`."""
         own = {name: arrays[name] for name in ("user_hash", "guess", "score", "popular")}
         return cls(**own, catalog=catalog, size=int(arrays["size"][0]))
