@@ -45,6 +45,13 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _plain(value: object) -> object:
+    if not isinstance(value, str | int | float | bool | None):
+        raise ValueError("an attribute is a text, a number, true, false or null")
+    return value
+
+
+Attribute = Annotated[Any, AfterValidator(_plain)]
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^|]+$")]
 Text = Annotated[str, Field(max_length=2000)]
 Zone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
@@ -52,7 +59,6 @@ Instant = Annotated[
     int, BeforeValidator(instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-Attribute = str | int | float | bool | None
 Fraction = Annotated[float, Field(strict=True, le=1, allow_inf_nan=False)]
 
 
@@ -66,9 +72,9 @@ class Ask(Body):
     """One decision that is asked for."""
 
     user_id: Id
-    candidates: list[Id] | None = Field(None, min_length=1, max_length=500)
+    candidates: list[Id] | None = Field(default=None, min_length=1, max_length=500)
     """Items to choose among, best first; default: the policy's own recommender."""
-    variants: list[Id] | None = Field(None, min_length=1, max_length=200)
+    variants: list[Id] | None = Field(default=None, min_length=1, max_length=200)
     """Copy to choose among; default: all of the catalogue's."""
     timezone: Zone | None = None
     """The user's zone as the app knows it; kept if it is new."""

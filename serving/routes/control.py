@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Response
 from sqlalchemy import select
 
 from mdp.errors import BadArtifact, BadInput, BadSetting
+from mdp.guardrails import Guardrails
 from serving.ledger import ledger
 from serving.problems import Problem
 from serving.schemas import KillIn
@@ -66,7 +68,7 @@ def put_guardrails(service: Here, body: dict[str, Any]) -> Response:
         try:
             rules = world.guardrails.updated(body)
         except BadSetting as error:
-            raise Problem(422, field_of(str(error)), str(error)) from error
+            raise Problem(422, wrong_key(world.guardrails, body), str(error)) from error
         put_rules(connection, body, service.clock())
     looser = rules.looser_than(world.bundle.guardrails)
     if looser:
@@ -74,10 +76,17 @@ def put_guardrails(service: Here, body: dict[str, Any]) -> Response:
     return reply({**rules.to_mapping(), "looser_than_trained": looser})
 
 
-def field_of(sentence: str) -> str:
-    """The guardrail, such as `caps.per_7d`, that a sentence about it names."""
-    words = [word.strip("[];:,") for word in sentence.split()]
-    return next((word for word in words if "." in word and word[0].isalpha()), "body")
+def wrong_key(rules: Guardrails, body: Mapping[str, Any]) -> str:
+    """The key of a change, such as `caps.per_7d`, that these guardrails refuse."""
+    for table, keys in body.items():
+        for key, value in keys.items() if isinstance(keys, Mapping) else ():
+            try:
+                rules.updated({table: {key: value}})
+            except BadSetting:
+                return f"{table}.{key}"
+        if not isinstance(keys, Mapping):
+            return table
+    return "body"
 
 
 @router.put("/v1/kill")

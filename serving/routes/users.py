@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import TypeAdapter, ValidationError
 
 from serving import accounts
-from serving.problems import problem_of
+from serving.problems import Problem, problem_of
 from serving.schemas import Id, UserIn
 from serving.service import Here, reply
 
@@ -20,7 +20,7 @@ def put(service: Here, user_id: str, body: UserIn) -> Response:
     try:
         _ID.validate_python(user_id)
     except ValidationError as error:
-        raise problem_of(error.errors()).under("user_id") from error
+        raise Problem(422, "user_id", problem_of(error.errors()).detail) from error
     return reply(
         accounts.put_user(service.engine, service.settings, user_id, body, service.clock())
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -13,9 +14,8 @@ from policies.base import Policy
 from policies.baselines import Random
 from policies.saved import PolicyBundle, save_policy
 from serving.app import create_app
-from serving.schemas import iso
 from serving.service import prepare
-from serving.settings import Settings
+from serving.settings import Settings, read_settings
 
 NOON = 20_500 * DAY + 12 * HOUR
 ITEMS = [
@@ -32,8 +32,7 @@ VARIANTS = [
     {"variant_id": f"v{n}", "style": style, "title": "{item}!", "body": "Only {price} at {brand}"}
     for n, style in enumerate(["plain", "urgent", "warm"])
 ]
-ALL_ITEMS = [item["item_id"] for item in ITEMS]
-OPEN_RULES = {"quiet_start": "00:00", "quiet_end": "00:00"}
+OPEN_RULES: dict[str, Any] = {"quiet_start": "00:00", "quiet_end": "00:00"}
 
 
 @dataclass
@@ -53,7 +52,7 @@ class Shop:
     path: Path
     clock: Clock = field(default_factory=Clock)
 
-    def policy(self, name: str, policy: Policy | None = None, **rules: object) -> Path:
+    def policy(self, name: str, policy: Policy | None = None, **rules: Any) -> Path:
         rules = {**OPEN_RULES, **rules}
         bundle = PolicyBundle(
             policy or Random(hold=0.3), None, None, guardrails=Guardrails(**rules)
@@ -63,9 +62,8 @@ class Shop:
 
     def settings(self, **changes: object) -> Settings:
         store = f"sqlite:///{self.path / 'store.sqlite'}"
-        return Settings(
-            **{"store": store, "log_level": "error", "unknown_consent": True, **changes}
-        )
+        given = {"store": store, "log_level": "error", "unknown_consent": True, **changes}
+        return read_settings(**given)
 
     def server(self, policy: Path, **changes: object) -> TestClient:
         settings = self.settings(**{"default_timezone": "UTC", **changes})
@@ -86,14 +84,3 @@ def always(shop) -> Iterator[TestClient]:
     """A server that sends wherever it may."""
     with shop.server(shop.policy("always", Random(hold=1e-9), floor=0.0)) as client:
         yield client
-
-
-def ask(client: TestClient, user: str = "u", **body: object) -> dict:
-    body = {"user_id": user, "candidates": ALL_ITEMS, **body}
-    response = client.post("/v1/decisions", json=body)
-    assert response.status_code == 200, response.text
-    return response.json()
-
-
-def event(user: str, at: int, **body: object) -> dict:
-    return {"user_id": user, "item_id": "i1", "event": "view", "at": iso(at), **body}

@@ -1,0 +1,39 @@
+"""One server process of the race: asks for decisions from several threads, prints its answers."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import orjson
+
+from serving.commit import Keyed
+from serving.problems import Problem
+from serving.schemas import Ask
+from serving.service import open_service
+from serving.settings import read_settings
+
+USERS, ASKS, THREADS = 6, 8, 4
+
+
+def main(store: str, ready: str, go: str) -> None:
+    """Say that this process is ready, wait for the word, then ask."""
+    service = open_service(read_settings(store=store, unknown_consent=True, default_timezone="UTC"))
+    Path(ready).touch()
+    while not Path(go).exists():
+        pass
+
+    def one(user: str) -> dict:
+        (answer,) = service.batcher.submit(
+            [Keyed(Ask(user_id=user, candidates=[f"i{n}" for n in range(6)]))]
+        ).result()
+        assert not isinstance(answer, Problem), answer
+        return answer
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        users = [f"u{n % USERS}" for n in range(USERS * ASKS)]
+        sys.stdout.buffer.write(orjson.dumps(list(pool.map(one, users))))
+    service.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
