@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from mdp.actions import decode
-from mdp.catalog import Catalog
 from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight, send_times
 from mdp.events import Kind, event_order, events_array
 from mdp.guardrails import catalog_reasons, mask
 from mdp.hashing import hash_ids
 from mdp.observation import Requests, View, observe
 from mdp.prediction import outcomes_of
-from mdp.response import BoundModel, ResponseModel
 from mdp.state import TRAITS, apply, features
 from simulator.description import Simulator, offered
 from simulator.organic import draw_day
@@ -83,7 +81,8 @@ class Kernel:
         self.N = size
         self.recording = Recording(simulator) if record else None
         self._truth = [model.bind(catalog) for model in simulator.members or (simulator.response,)]
-        self._belief = _bound(simulator.model, catalog)
+        self._mean = simulator.response.bind(catalog)
+        self._belief = None if simulator.model is None else simulator.model.bind(catalog)
         self._offered = offered(catalog)
         users = simulator.users
         self.rows = np.zeros(size, np.int64)
@@ -214,13 +213,12 @@ class Kernel:
     def true_view(self) -> View:
         """The coming decisions as one sees them who knows the simulator's own response model."""
         simulator = self.simulator
-        model = simulator.response.bind(simulator.catalog)
         return observe(
             self.requests(),
             simulator.catalog,
             simulator.guardrails,
             simulator.reward,
-            model,
+            self._mean,
             self._traits,
         )
 
@@ -496,10 +494,6 @@ def _put(target: Any, rows: np.ndarray, source: Any) -> None:
     elif target is not None:
         for part in fields(target):
             _put(getattr(target, part.name), rows, getattr(source, part.name))
-
-
-def _bound(model: ResponseModel | None, catalog: Catalog) -> BoundModel | None:
-    return None if model is None else model.bind(catalog)
 
 
 def drawn_traits(traits: np.ndarray, key: np.ndarray) -> np.ndarray:

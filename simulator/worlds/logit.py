@@ -47,6 +47,8 @@ _SPREAD = {
     "variant_effect": np.array([0.15, 0.1, 0.0, 0.15, 0.2]),
 }
 HALF_LIVES = np.array([4.0, 7.0, 14.0, 30.0])
+_CENTER = np.array([3.2, 0.06], np.float32)
+# Log price 3.2: what is cheap is so in any shop, not among its neighbours only.
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def _truth(goods: Goods, rng: np.random.Generator) -> ResponseModel:
         **drawn,
         base=_BASE.astype(np.float32),
         item_weight=_ITEM_WEIGHT.astype(np.float32),
-        item_center=features.mean(0).astype(np.float32),
+        item_center=_CENTER,
         item_scale=np.maximum(features.std(0), 0.01).astype(np.float32),
         item_hash=catalog.items.hashes,
         item_taste=goods.taste.astype(np.float32),

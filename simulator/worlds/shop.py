@@ -1,0 +1,204 @@
+"""A world over a real shop: its customers, items, times and tastes, read from its log.
+
+There is no public log of pushes with propensities, so pushes and responses are the world's; all
+else is the shop's. Tastes are a truncated singular value decomposition of users × items bought.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from ingestion.catalog import catalog_of
+
+from ingestion.log import Log, epoch_us
+from mdp.catalog import Catalog
+from mdp.clock import DAY, HOUR, NEVER, local_day, local_hour, next_local_midnight
+from mdp.errors import NotEnoughData
+from mdp.events import ORGANIC, event_order, events_array
+from mdp.hashing import hash_ids
+from mdp.state import TASTE, apply, new_histories
+from simulator.description import Simulator, Users
+from simulator.worlds.goods import demo_variants
+from simulator.worlds.logit import LogitShop
+from simulator.worlds.population import Goods, Population
+
+_PRIOR_EVENTS, _PRIOR_DAYS = 5.0, 30.0
+"""Weight of the average user where one's own events are few."""
+
+
+def over_shop(
+    world: LogitShop, log: Log, days: int, seed: int, users: int | None = None
+) -> tuple[Simulator, pd.DataFrame]:
+    """The world over a shop's log, about to live the last `days` of the log's span.
+
+    users: how many of the shop's customers, drawn at random; None for all. Returns the simulator,
+    its users as the log left them, and the log's events before that, with ids.
+
+    Raises `NotEnoughData` for a log without purchases before those days.
+    """
+    catalog = _catalog(log)
+    events = _events(log, catalog)
+    # Noon, so that the day's length keeps users in step though daylight saving shifts midnight.
+    start = int(events["us"].max() // DAY - days) * DAY + 12 * HOUR
+    people = _people(log, events[events["us"] < start], users, seed)
+    chosen = Users(
+        ids=tuple(people["user_id"]),
+        zones=tuple(people["timezone"]),
+        signed_up=np.minimum(people["us"].to_numpy(np.int64), start - 1),
+    )
+    begins = next_local_midnight(np.full(len(chosen), start - 1), chosen.codes)
+    owner = pd.Series(np.arange(len(chosen)), index=chosen.ids)
+    events = events[events["user_id"].isin(chosen.ids)].reset_index(drop=True)
+    events["owner"] = owner[events["user_id"]].to_numpy()
+    events = events[events["us"] < begins[events["owner"]]].reset_index(drop=True)
+    hour = local_hour(events["us"].to_numpy(), chosen.codes[events["owner"]])
+    goods, taste = _tastes(catalog, events, len(chosen), seed)
+    population = _population(chosen, events, hour, taste, start)
+    simulator = world.over(goods, population, seed, start)
+    view, cart = _shares(events)
+    organic = replace(simulator.organic, spend=_spend(catalog, events), view=view, cart=cart)
+    histories = _histories(len(chosen), events, hour)
+    return replace(simulator, organic=organic, histories=histories), events
+
+
+def _catalog(log: Log) -> Catalog:
+    found = catalog_of(log)
+    return found if len(found.variants) else Catalog(found.items, demo_variants())
+
+
+def _events(log: Log, catalog: Catalog) -> pd.DataFrame:
+    """The log's events on known items, in order, with instants, rows and ids."""
+    table = log.tables["events"]
+    row = table["item_id"].map(catalog.items.row)
+    events = table[row.notna() & table["user_id"].notna() & table["at"].notna()].copy()
+    events["row"] = row[events.index].astype(np.int64)
+    events["us"] = epoch_us(events["at"])
+    events = events.sort_values("us", kind="stable", ignore_index=True)
+    missing = events["event_id"].isna()
+    names = [f"shop-{number:08d}" for number in range(len(events))]
+    events["event_id"] = events["event_id"].astype(object).where(~missing, names)
+    if not (events["event"] == "purchase").any():
+        raise NotEnoughData("the shop's log has no purchases to learn tastes from")
+    return events
+
+
+def _people(log: Log, before: pd.DataFrame, count: int | None, seed: int) -> pd.DataFrame:
+    """Users who bought before the start: id, zone and instant of signing up."""
+    buyers = before.loc[before["event"] == "purchase", "user_id"]
+    table = log.tables["users"]
+    table = table[table["user_id"].isin(set(buyers))]
+    if not len(table):
+        raise NotEnoughData("nobody bought anything before the days to be simulated: take fewer")
+    if count is not None and count < len(table):
+        drawn = np.random.default_rng([seed, 19]).choice(len(table), count, replace=False)
+        table = table.iloc[np.sort(drawn)]
+    zones = table["timezone"].fillna(log.meta.default_timezone or "UTC")
+    first = before.groupby("user_id")["us"].min()
+    signed = epoch_us(table["signed_up_at"])
+    seen = first[table["user_id"]].to_numpy()
+    return pd.DataFrame(
+        {
+            "user_id": table["user_id"].astype(object),
+            "timezone": zones.astype(object),
+            "us": np.where(signed == NEVER, seen, np.minimum(signed, seen)),
+        }
+    )
+
+
+def _tastes(
+    catalog: Catalog, events: pd.DataFrame, users: int, seed: int
+) -> tuple[Goods, np.ndarray]:
+    """Items and user vectors (U, 8), scaled so that likings have a standard deviation of 1.
+
+    Halko, Martinsson, Tropp (2011). Finding structure with randomness. SIAM Review 53(2).
+    """
+    rng = np.random.default_rng([seed, 23])
+    counts = np.zeros((users, len(catalog.items)), np.float32)
+    np.add.at(counts, (events["owner"].to_numpy(), events["row"].to_numpy()), 1.0)
+    popular = counts.sum(0)
+    likes = np.log1p(counts)
+    likes /= np.sqrt(1.0 + (counts > 0).sum(0))
+    likes -= likes.mean(0)
+    sketch = rng.normal(size=(likes.shape[1], TASTE + 8)).astype(np.float32)
+    for _ in range(3):
+        basis, _ = np.linalg.qr(likes @ sketch)
+        sketch = likes.T @ basis
+    left, scale, right = np.linalg.svd(basis.T @ likes, full_matrices=False)
+    rank = min(TASTE, len(scale))
+    items, tastes = np.zeros((len(popular), TASTE)), np.zeros((users, TASTE))
+    items[:, :rank] = right[:rank].T
+    tastes[:, :rank] = (basis @ left[:, :rank]) * scale[:rank]
+    length = np.linalg.norm(items, axis=1, keepdims=True)
+    items = np.where(length > 1e-9, items / np.maximum(length, 1e-9), 0.0)
+    # Heavy buyers like more things, not each of them more.
+    tastes /= np.maximum(np.linalg.norm(tastes, axis=1, keepdims=True), 1e-9)
+    tastes /= max(float((tastes @ items.T).std()), 1e-9)
+    return Goods(catalog, items, np.log(popular + 0.1)), tastes
+
+
+def _population(
+    users: Users, events: pd.DataFrame, hour: np.ndarray, taste: np.ndarray, start: int
+) -> Population:
+    size, owner = len(users), events["owner"].to_numpy()
+    by_hour = np.zeros((size, 24))
+    np.add.at(by_hour, (owner, hour), 1.0)
+    overall = by_hour.sum(0) + 0.5
+    by_hour += _PRIOR_EVENTS * overall / overall.sum()
+    day = local_day(events["us"].to_numpy(), users.codes[owner])
+    visits = pd.DataFrame({"owner": owner, "day": day}).drop_duplicates()
+    count = np.bincount(visits["owner"], minlength=size)
+    first = pd.Series(events["us"].to_numpy()).groupby(owner).min().reindex(range(size))
+    known = (start - first.fillna(start).to_numpy()) / DAY
+    rate = count.sum() / max(known.sum(), 1.0)
+    touched = _touched(events)
+    touches = np.bincount(owner[touched], minlength=size)
+    mean = max(touches.sum() / max(count.sum(), 1), 1.0)
+    bought = np.bincount(owner[(events["event"] == "purchase").to_numpy()], minlength=size)
+    overall_buy = bought.sum() / max(touches.sum(), 1)
+    return Population(
+        users,
+        taste=taste,
+        hours=by_hour / by_hour.sum(1, keepdims=True),
+        sessions=(count + _PRIOR_DAYS * rate) / (known + _PRIOR_DAYS),
+        touches=np.maximum((touches + 3 * mean) / (count + 3), 1.0),
+        buy=((bought + 20 * overall_buy) / (touches + 20)).clip(max=1.0),
+    )
+
+
+def _touched(events: pd.DataFrame) -> np.ndarray:
+    """Which events (M,) bool count as meeting an item: views where the shop logs them."""
+    views = (events["event"] == "view").to_numpy()
+    return views if views.any() else (events["event"] == "purchase").to_numpy()
+
+
+def _shares(events: pd.DataFrame) -> tuple[float, float]:
+    """Of the items met, the shares that are logged as views and put into a cart."""
+    kinds, touched = events["event"].value_counts(), max(int(_touched(events).sum()), 1)
+    view = 1.0 if kinds.get("view", 0) else 0.0
+    return view, min(float(kinds.get("cart", 0)) / touched, 1.0)
+
+
+def _spend(catalog: Catalog, events: pd.DataFrame) -> np.ndarray:
+    """Mean amount paid for each item (I,) float32; its price where none was."""
+    paid = events[(events["event"] == "purchase") & events["value"].notna()]
+    mean = paid.groupby("row")["value"].mean().reindex(range(len(catalog.items)))
+    price = pd.Series(catalog.items.price.astype(np.float64))
+    return mean.reset_index(drop=True).fillna(price).round(2).to_numpy(np.float32)
+
+
+def _histories(size: int, events: pd.DataFrame, hour: np.ndarray) -> np.ndarray:
+    """Histories (size,) of users after the log's events."""
+    rows = events_array(len(events))
+    rows["at"] = events["us"].to_numpy()
+    rows["kind"] = [int(ORGANIC[name]) for name in events["event"]]
+    rows["id"] = hash_ids(events["event_id"])
+    rows["item"] = hash_ids(events["item_id"])
+    rows["value"] = events["value"].fillna(0.0).to_numpy(np.float32)
+    rows["hour"] = hour
+    owner = events["owner"].to_numpy(np.int64)
+    order = event_order(owner, rows)
+    histories = new_histories(size)
+    apply(histories, owner[order], rows[order])
+    return histories
