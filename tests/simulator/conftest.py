@@ -30,7 +30,7 @@ def play():
             if len(hours) and len(items) and turn % 3:
                 pair = items[turn % len(items)] * V + turn % V
                 out[n] = 1 + pair * 24 + hours[turn % len(hours)]
-        assert K * V * 24 + 1 > out.max()
+        assert out.max() < K * V * 24 + 1
         return out
 
     def run(kernel: Kernel) -> list[Step]:
