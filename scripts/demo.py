@@ -38,9 +38,9 @@ def run(args: Args) -> int:
     from dataclasses import replace
 
     import pandas as pd
+
     from ingestion.read import load_checked
     from ingestion.write import write_log
-
     from mdp.errors import BadSetting
     from simulator.demo import demo
     from simulator.saved import save_simulator
@@ -50,7 +50,7 @@ def run(args: Args) -> int:
 
     if args.users is not None and args.users < 1:
         raise BadSetting(f"--users is {args.users}; a shop needs at least 1")
-    world, earlier, meta = known_world(args.world), None, {}
+    world, earlier = known_world(args.world), None
     if args.shop is None:
         simulator = world.simulator(args.users or 1000, args.seed)
     else:
@@ -58,16 +58,19 @@ def run(args: Args) -> int:
             raise BadSetting(f"--shop needs --world logit, not {args.world}")
         shop = load_checked(args.shop)
         simulator, earlier = over_shop(world, shop, args.days, args.seed, args.users)
-        meta = {"currency": shop.meta.currency, "default_timezone": shop.meta.default_timezone}
     made = demo(simulator, args.days, args.seed)
-    tables = dict(made.tables)
+    tables, meta = dict(made.tables), made.meta
     if earlier is not None:
         events = tables["events"]
         tables["events"] = pd.concat([earlier[events.columns], events], ignore_index=True)
-    source = f"{made.meta.source}, seed {args.seed}" + (f", over {args.shop}" if args.shop else "")
-    write_log(args.dir, tables, replace(made.meta, **meta, source=source))
-    command = {"command": f"pushwise demo --world {args.world} --seed {args.seed}"}
-    save_simulator(args.dir / "truth", replace(made.truth, manifest=command))
+        meta = replace(
+            meta,
+            currency=shop.meta.currency,
+            default_timezone=shop.meta.default_timezone,
+            source=f"{meta.source}, over {args.shop}",
+        )
+    write_log(args.dir, tables, meta)
+    save_simulator(args.dir / "truth", made.truth)
     sends = int(tables["decisions"]["item_id"].notna().sum())
     print(
         f"{args.dir}: {len(simulator.users)} users, {len(simulator.catalog.items)} items, "

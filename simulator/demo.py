@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from ingestion.log import LOGGED, LogMeta
-from mdp.clock import DAY
+from ingestion.log import LOGGED, Log, LogMeta, time_column
+from ingestion.splits import split_time
+from mdp.clock import DAY, next_local_midnight
 from mdp.errors import BadSetting
 from simulator.description import Simulator
 from simulator.kernel import Kernel
-
-EVALUATED = 0.2
-"""Share of the days, the last ones, that a fit leaves to evaluation."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +32,17 @@ def demo(simulator: Simulator, days: int, seed: int) -> Demo:
     if days < 1:
         raise BadSetting(f"--days is {days}; a demo needs at least 1")
     kernel = Kernel(simulator, np.arange(len(simulator.users)), seed, days, record=True)
-    fitted_days = days - max(1, round(EVALUATED * days))
+    start = _split(kernel)
     rng = np.random.default_rng([seed, 17])
-    histories = simulator.histories
-    for day in range(days):
-        if day == fitted_days:
-            histories = kernel.histories.copy()
+    histories, waiting = simulator.histories.copy(), np.ones(kernel.N, bool)
+    while not kernel.done:
+        begins = waiting & (kernel.at >= start)
+        histories[begins] = kernel.histories[begins]
+        waiting &= ~begins
         actions, propensity = simulator.logging.act(kernel.view().observation, rng)
         kernel.step(actions, propensity, simulator.logging.name)
     assert kernel.recording is not None
-    truth = replace(simulator, start=simulator.start + fitted_days * DAY, histories=histories)
+    truth = replace(simulator, start=start, histories=histories)
     meta = LogMeta(
         complete_until=pd.Timestamp(int(kernel.at.min()), unit="us", tz="UTC"),
         propensities=LOGGED,
@@ -52,3 +51,13 @@ def demo(simulator: Simulator, days: int, seed: int) -> Demo:
         source=f"pushwise demo: known-truth world {simulator.world}",
     )
     return Demo(kernel.recording.tables(), meta, truth)
+
+
+def _split(kernel: Kernel) -> int:
+    """Where a fit of the log to come starts by default; the first decision in a log too short."""
+    first, last = kernel.at, kernel.at
+    for _ in range(kernel.days - 1):
+        last = next_local_midnight(last, kernel.zone)
+    span = np.array([first.min(), last.max()])
+    log = Log({"decisions": pd.DataFrame({"decided_at": time_column(span)})})
+    return split_time(log) if span[1] - span[0] >= 2 * DAY else int(span[0])

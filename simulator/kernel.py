@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mdp.actions import decode
-from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight, send_times
+from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight
 from mdp.events import Kind, event_order, events_array
 from mdp.guardrails import catalog_reasons, mask
 from mdp.hashing import hash_ids
@@ -339,7 +339,7 @@ class Kernel:
             self.rows,
             keys(self._seed, ORGANIC, self._user, self.day),
             (local_day(self.at, self.zone) + 3) % 7,
-            send_times(self.at, self.zone)[0],
+            self.view().mask.send_at,
             until,
             self.histories["known"],
             simulator.catalog.items.hashes,

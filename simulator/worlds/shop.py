@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from ingestion.catalog import catalog_of
 
+from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
 from mdp.catalog import Catalog
 from mdp.clock import DAY, HOUR, NEVER, local_day, local_hour, next_local_midnight

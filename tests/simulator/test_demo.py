@@ -1,11 +1,14 @@
 """The demo: a log with exact propensities, and the truth from where a fit would start."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from ingestion.log import epoch_us
-from mdp.clock import DAY
+from ingestion.log import Log, epoch_us
+from ingestion.splits import split_time
+from mdp.clock import NEVER
 from mdp.errors import BadSetting
 from simulator.demo import demo
 from simulator.kernel import Kernel
@@ -44,19 +47,25 @@ def test_propensities_are_exact(made):
     assert ratio == pytest.approx(1.0, abs=0.15)
 
 
-def test_the_truth_starts_where_the_last_fifth_of_days_begins(made):
-    simulator = LogitShop().simulator(50, 4)
-    assert made.truth.start == simulator.start + 12 * DAY
-    kernel = Kernel(made.truth, np.arange(50))
-    assert (made.truth.histories["last_at"] < kernel.at).all()
+@pytest.mark.parametrize("zones", [None, "Europe/London", "Asia/Kolkata"])
+@pytest.mark.parametrize("days", [1, 15, 31])
+def test_the_truth_starts_where_a_fit_does(days, zones):
+    simulator = LogitShop().simulator(30, 4)
+    if zones:
+        simulator = replace(simulator, users=replace(simulator.users, zones=(zones,) * 30))
+    made = demo(simulator, days, 4)
+    log = Log(made.tables)
+    if days > 2:
+        assert made.truth.start == split_time(log)
+    kernel = Kernel(made.truth, np.arange(30))
+    place = {user: row for row, user in enumerate(simulator.users.ids)}
     decided = epoch_us(made.tables["decisions"]["decided_at"])
-    users = made.tables["decisions"]["user_id"].map(
-        {user: row for row, user in enumerate(simulator.users.ids)}
-    )
-    begins = kernel.at[users]
-    assert (decided[decided >= begins] == begins[decided >= begins]).any()
-    assert 0.15 < (decided >= begins).mean() < 0.25
-    assert made.truth.histories["unsubscribed"].any() or (made.truth.histories["head"] > 0).any()
+    row = made.tables["decisions"]["user_id"].map(place).to_numpy()
+    earlier = decided < kernel.at[row]
+    last = np.full(30, NEVER)
+    np.maximum.at(last, row[earlier], decided[earlier])
+    np.testing.assert_array_equal(made.truth.histories["decided_at"], last)
+    assert (made.truth.histories["last_at"] < kernel.at).all()
 
 
 def test_the_log_says_how_far_it_is_complete(made):
