@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from mdp.catalog import Catalog
+
 
 class Recommender(Protocol):
     """Which items a decision may choose among. Deterministic, and the same alone or in a batch."""
@@ -30,3 +32,27 @@ class Recommender(Protocol):
     def arrays(self) -> dict[str, np.ndarray]:
         """All that rebuilds it beside the catalogue."""
         ...
+
+
+def catalog_rows(catalog: Catalog, hashes: np.ndarray) -> np.ndarray:
+    """Catalogue rows, int32 of any shape, of item hashes; -1 for those not in the catalogue."""
+    known = catalog.items.hashes
+    if not len(known):
+        return np.full(hashes.shape, -1, np.int32)
+    order = np.argsort(known)
+    place = np.searchsorted(known[order], hashes).clip(max=len(known) - 1)
+    return np.where(known[order][place] == hashes, order[place], -1).astype(np.int32)
+
+
+def filled(rows: np.ndarray, size: int) -> np.ndarray:
+    """The first `size` different rows of each list (N, M), -1 left out: (N, size) int32."""
+    earlier = (rows[:, :, None] == rows[:, None, :]) & (
+        np.arange(rows.shape[1])[:, None] > np.arange(rows.shape[1])[None, :]
+    )
+    fresh = (rows >= 0) & ~earlier.any(2)
+    order = np.argsort(~fresh, axis=1, kind="stable")[:, :size]
+    out = np.full((len(rows), size), -1, np.int32)
+    out[:, : order.shape[1]] = np.where(
+        np.take_along_axis(fresh, order, 1), np.take_along_axis(rows, order, 1), -1
+    )
+    return out

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numba import njit
 
+from generation.candidates.base import catalog_rows
 from mdp.catalog import Catalog
 from mdp.clock import DAY
 from mdp.hashing import content_hash
@@ -40,8 +41,8 @@ class NoisyTaste:
     _popular: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_row", _rows(self.catalog, self.guess))
-        object.__setattr__(self, "_popular", _rows(self.catalog, self.popular))
+        object.__setattr__(self, "_row", catalog_rows(self.catalog, self.guess))
+        object.__setattr__(self, "_popular", catalog_rows(self.catalog, self.popular))
 
     def candidates(self, user_hash: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Catalogue rows (N, K) int32, best first, -1 for padding."""
@@ -77,16 +78,6 @@ class NoisyTaste:
     def hash(self) -> str:
         """Content hash."""
         return content_hash(*self.arrays().values())
-
-
-def _rows(catalog: Catalog, hashes: np.ndarray) -> np.ndarray:
-    """Catalogue rows, int32 of any shape, of item hashes; -1 for those not in the catalogue."""
-    known = catalog.items.hashes
-    if not len(known):
-        return np.full(hashes.shape, -1, np.int32)
-    order = np.argsort(known)
-    place = np.searchsorted(known[order], hashes).clip(max=len(known) - 1)
-    return np.where(known[order][place] == hashes, order[place], -1).astype(np.int32)
 
 
 @njit(cache=True)

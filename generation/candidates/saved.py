@@ -7,11 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from generation.candidates.base import Recommender
+from generation.candidates.logged import Logged
 from generation.candidates.noisy_taste import NoisyTaste
+from generation.candidates.own_popular import OwnPopular
 from mdp.catalog import Catalog
 from mdp.errors import BadArtifact
 
-KINDS = {NoisyTaste.kind: NoisyTaste}
+KINDS = {cls.kind: cls for cls in (OwnPopular, Logged, NoisyTaste)}
 """Recommender classes by kind; each has `from_arrays(arrays, catalog)`."""
 
 
