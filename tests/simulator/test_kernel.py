@@ -3,15 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from ingestion.log import epoch_us
-from mdp.attribution import Decisions, Outcomes, Purchases, attribute
+from ingestion.parse import log_of
+from ingestion.replay import attributed, decisions_of, replay, requests_of, to_events
 from mdp.clock import DAY, local_day, local_hour
-from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
-from mdp.hashing import hash_ids
-from mdp.state import apply, new_histories
+from mdp.observation import observe
 from policies.baselines import Hold, Random
 from simulator.kernel import Kernel
 from simulator.worlds.base import lived
@@ -118,80 +116,40 @@ def test_expected_rewards_are_the_means_of_rewards(shop, play):
     assert abs(difference.mean()) < 4 * difference.std() / len(difference) ** 0.5
 
 
-def replayed(kernel: Kernel, tables: dict[str, pd.DataFrame]) -> np.ndarray:
-    """Histories from the log's rows alone."""
-    shop = kernel.simulator
-    row = {user: number for number, user in enumerate(shop.users.ids)}
-    bucket = dict(zip(shop.catalog.variants.ids, shop.catalog.variants.buckets, strict=True))
-    decisions, outcomes, own = tables["decisions"], tables["outcomes"], tables["events"]
-    decided = events_array(len(decisions))
-    sent = decisions["item_id"].notna().to_numpy()
-    decided["at"] = epoch_us(decisions["decided_at"])
-    decided["kind"] = np.where(sent, Kind.SEND, Kind.HOLD)
-    decided["id"] = decided["decision"] = hash_ids(decisions["decision_id"])
-    decided["item"][sent] = hash_ids(decisions["item_id"][sent])
-    decided["style"][sent] = [bucket[name] for name in decisions["variant_id"][sent]]
-    decided["send_at"] = epoch_us(decisions["send_at"])
-    followed = events_array(len(outcomes))
-    followed["at"] = epoch_us(outcomes["at"])
-    followed["kind"] = [OUTCOMES[name] for name in outcomes["outcome"]]
-    followed["decision"] = hash_ids(outcomes["decision_id"])
-    followed["id"] = hash_ids(outcomes["decision_id"] + "|" + outcomes["outcome"])
-    visited = events_array(len(own))
-    visited["at"] = epoch_us(own["at"])
-    visited["kind"] = [ORGANIC[name] for name in own["event"]]
-    visited["item"], visited["id"] = hash_ids(own["item_id"]), hash_ids(own["event_id"])
-    user_of = decisions.set_index("decision_id")["user_id"]
-    names = [*decisions["user_id"], *user_of[outcomes["decision_id"]], *own["user_id"]]
-    owner = np.array([row[name] for name in names])
-    events = np.concatenate([decided, followed, visited])
-    events["hour"] = local_hour(events["at"], shop.users.codes[owner])
-    order = event_order(owner, events)
-    histories = new_histories(len(row))
-    apply(histories, owner[order], events[order])
-    return histories
-
-
 def test_the_log_replayed_gives_the_same_bytes(recorded):
     kernel, _, tables = recorded
     assert {"opened", "clicked", "dismissed"} <= set(tables["outcomes"]["outcome"])
-    assert replayed(kernel, tables).tobytes() == kernel.histories.tobytes()
+    assert replay(to_events(log_of(tables))).tobytes() == kernel.histories.tobytes()
 
 
-def attributed(kernel: Kernel, tables: dict[str, pd.DataFrame], reward):
-    """What `attribute` makes of the log, by decision."""
-    items = kernel.simulator.catalog.items
-    decisions, outcomes = tables["decisions"], tables["outcomes"]
-    bought = tables["events"].query("event == 'purchase'")
-    row = {user: number for number, user in enumerate(kernel.simulator.users.ids)}
-    place = {name: number for number, name in enumerate(decisions["decision_id"])}
-    margin = dict(zip(items.ids, items.margin.astype(float), strict=True))
-    sent = decisions["item_id"].notna().to_numpy()
-    item = np.zeros(len(decisions), np.uint64)
-    item[sent] = hash_ids(decisions["item_id"][sent])
-    return attribute(
-        Decisions(
-            user=np.array([row[name] for name in decisions["user_id"]]),
-            decided_at=epoch_us(decisions["decided_at"]),
-            send_at=epoch_us(decisions["send_at"]),
-            item=item,
-            margin=np.array([margin.get(name, 0.0) for name in decisions["item_id"]]),
-        ),
-        Outcomes(
-            decision=np.array([place[name] for name in outcomes["decision_id"]]),
-            kind=np.array([OUTCOMES[name] for name in outcomes["outcome"]]),
-            at=epoch_us(outcomes["at"]),
-            value=np.zeros(len(outcomes)),
-        ),
-        Purchases(
-            user=np.array([row[name] for name in bought["user_id"]]),
-            item=hash_ids(bought["item_id"]),
-            at=epoch_us(bought["at"]),
-            value=bought["value"].to_numpy(),
-            margin=np.array([margin[name] for name in bought["item_id"]]),
-        ),
-        reward,
-    )
+def test_a_logged_decision_is_seen_as_it_was_faced(play):
+    """Observations rebuilt from the log are the kernel's, and so are propensities."""
+    shop = LogitShop().simulator(40, 9)
+    kernel, rng = Kernel(shop, everyone(shop), 9, 12, record=True), np.random.default_rng(9)
+    faced = []
+    while not kernel.done:
+        observation = kernel.view().observation
+        actions, propensity = shop.logging.act(observation, rng)
+        faced.append((kernel.at, observation, actions, kernel.unsubscribed.copy()))
+        kernel.step(actions, propensity, "logging")
+    log = log_of(kernel.recording.tables())
+    users = to_events(log)
+    decisions = decisions_of(log, shop.catalog, users)
+    requests = requests_of(log, shop.catalog, users, decisions)
+    seen = observe(requests, shop.catalog, shop.guardrails, shop.reward).observation
+    place = {
+        key: n for n, key in enumerate(zip(decisions.owner, decisions.decided_at, strict=True))
+    }
+    count = 0
+    for at, observation, actions, gone in faced:
+        rows = np.flatnonzero(~gone)
+        match = np.array([place[row, at[row]] for row in rows])
+        count += len(match)
+        for name, array in observation.items():
+            np.testing.assert_array_equal(seen[name][match], array[rows], err_msg=name)
+        again = shop.logging.propensity({n: a[match] for n, a in seen.items()}, actions[rows])
+        np.testing.assert_allclose(again, decisions.propensity[match], rtol=1e-12)
+    assert count == len(decisions.rows) > 400
 
 
 @pytest.mark.parametrize("credit", ["attributed", "all"])
@@ -203,21 +161,18 @@ def test_rewards_are_those_that_attribution_pays_on_the_log(credit, play):
     kernel = Kernel(eager, everyone(shop), 5, 14, record=True)
     steps = play(kernel)
     tables = kernel.recording.tables()
-    log = attributed(kernel, tables, reward)
-    closed = log.closes_at < kernel.at.min()
-    users = {user: number for number, user in enumerate(shop.users.ids)}
-    rows = tables["decisions"]["user_id"].map(users).to_numpy()
-    at = epoch_us(tables["decisions"]["decided_at"])
-    number = local_day(at, shop.users.codes[rows]) - first_days(eager)[rows]
-    paid = np.stack([step.reward for step in steps])[number, rows]
+    log = log_of(tables)
+    users = to_events(log)
+    decisions = decisions_of(log, shop.catalog, users)
+    found = attributed(log, shop.catalog, users, decisions, reward)
+    closed = found.closes_at < kernel.at.min()
+    first = Kernel(eager, everyone(shop))
+    day = local_day(decisions.decided_at, users.zone[decisions.owner])
+    number = day - local_day(first.at, first.zone)[decisions.owner]
+    paid = np.stack([step.reward for step in steps])[number, decisions.owner]
     assert closed.sum() > 800
-    assert (log.value[closed] > 0).sum() > 20
-    np.testing.assert_allclose(paid[closed], log.reward[closed], atol=1e-4)
-
-
-def first_days(shop) -> np.ndarray:
-    kernel = Kernel(shop, everyone(shop))
-    return local_day(kernel.at, kernel.zone)
+    assert (found.value[closed] > 0).sum() > 20
+    np.testing.assert_allclose(paid[closed], found.reward[closed], atol=1e-4)
 
 
 def test_lists_in_the_log_hold_what_was_sent(recorded):
