@@ -1,0 +1,202 @@
+"""Checks a log: every rule that it breaks, with table, column, count and first rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ingestion.log import NONE, Log, Problem
+from ingestion.parse import may_be_missing
+from ingestion.schema import SEPARATOR, TABLES, Column, Missing, Table, Type
+from mdp.clock import NO_ZONE, zone_code
+
+ERROR, WARNING = "error", "warning"
+FIRST = 3
+"""Rows and values that a finding shows."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One rule that a log breaks."""
+
+    severity: str
+    """error or warning"""
+    table: str
+    """the table's name"""
+    column: str | None
+    """the column's name; None for the whole table"""
+    rule: str
+    """the rule's name"""
+    count: int
+    """how many rows break it; 0 where a table or column is not there"""
+    rows: tuple[int, ...]
+    """positions of the first of them, 0 first"""
+    values: tuple[str, ...]
+    """what stands there"""
+    message: str
+    """all of this as one sentence"""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+SAYS = {
+    "missing_table": "the table is not there",
+    "missing_column": "the column is not there",
+    "missing_value": "no value",
+    "wrong_type": "not of the column's type",
+    "naive_time": "a time without a zone or an offset",
+    "integer_time": "an integer where a time with an offset belongs",
+    "bad_time": "not an ISO 8601 time",
+    "duplicate": "an id that an earlier row has",
+    "separator": f"an id with {SEPARATOR!r} in it",
+    "zone": "not an IANA time zone",
+    "not_allowed": "not one of the words allowed",
+    "out_of_range": "out of range",
+    "unknown": "an id that no row of the other table has",
+    "propensity": "a propensity that is not above 0 and at most 1",
+    "incomplete_send": "a send needs item, variant and time, a hold has none of them",
+    "not_offered": "an item or variant sent that is not on the decision's own list",
+    "too_early": "an instant before the decision",
+    "outcome_of_hold": "an outcome of a hold",
+    "bad_hour": "an hour that is not 0 to 23",
+}
+"""What breaking each rule means."""
+WARNINGS = frozenset({"not_offered"})
+"""Rules whose breach is a warning."""
+
+
+def findings(log: Log) -> list[Finding]:
+    """All that is wrong in a log, errors first, in the order of tables and columns."""
+    found = [_finding(log, problem) for problem in (*log.problems, *_problems(log))]
+    return sorted(found, key=lambda finding: finding.severity != ERROR)
+
+
+def _finding(log: Log, problem: Problem, severity: str | None = None) -> Finding:
+    rows = tuple(int(row) for row in problem.rows[:FIRST])
+    values = problem.values[:FIRST]
+    if not values and rows and problem.column is not None:
+        values = tuple(str(log.tables[problem.table][problem.column].iloc[row]) for row in rows)
+    where = problem.table if problem.column is None else f"{problem.table}.{problem.column}"
+    message = f"{where}: {SAYS[problem.rule]}"
+    if len(problem.rows):
+        some = ", ".join(f"{value!r}" for value in values)
+        numbers = ", ".join(str(row) for row in rows)
+        count = len(problem.rows)
+        message += f" in {count} row{'s' if count > 1 else ''}, first {numbers} ({some})"
+    if severity is None:
+        severity = WARNING if problem.rule in WARNINGS else ERROR
+        if problem.rule == "missing_value" and problem.column is not None:
+            column = TABLES[problem.table].column(problem.column)
+            if column.missing is Missing.WARNING:
+                severity = WARNING
+    return Finding(
+        severity,
+        problem.table,
+        problem.column,
+        problem.rule,
+        len(problem.rows),
+        rows,
+        values,
+        message,
+    )
+
+
+def _problems(log: Log) -> Iterator[Problem]:
+    for table in TABLES.values():
+        for column in table.columns:
+            for rule, mask in _column_rules(log, table, column):
+                rows = np.flatnonzero(np.asarray(mask, bool))
+                if len(rows):
+                    yield Problem(table.name, column.name, rule, rows)
+    for name, column_name, rule, mask in _row_rules(log):
+        rows = np.flatnonzero(np.asarray(mask, bool))
+        if len(rows):
+            yield Problem(name, column_name, rule, rows)
+
+
+def _column_rules(log: Log, table: Table, column: Column) -> Iterator[tuple[str, Any]]:
+    values = log.tables[table.name][column.name]
+    broken = np.zeros(len(values), bool)
+    for problem in log.problems:
+        if (problem.table, problem.column) == (table.name, column.name):
+            broken[problem.rows] = True
+    absent = any(
+        problem.table == table.name and problem.column in (None, column.name)
+        for problem in log.problems
+        if not len(problem.rows)
+    )
+    there = values.notna().to_numpy()
+    if not absent and may_be_missing(table.name, column, log.meta) is not Missing.FINE:
+        yield "missing_value", ~there & ~broken
+    if table.key == column.name:
+        yield "duplicate", values.duplicated().to_numpy() & there
+    if column.type is Type.ID and column.refers_to is None:
+        yield "separator", values.fillna("").str.contains(SEPARATOR, regex=False)
+    if column.type is Type.ZONE:
+        bad = {name for name in values.dropna().unique() if zone_code(name) == NO_ZONE}
+        yield "zone", values.isin(bad)
+    if column.allowed:
+        pattern = "|".join(f"{word}.+" if word.endswith(":") else word for word in column.allowed)
+        yield "not_allowed", there & ~values.fillna("").str.fullmatch(pattern).to_numpy(bool)
+    if column.type is Type.HOURS:
+        bad_hours = {text for text in values.dropna().unique() if not _are_hours(text)}
+        yield "bad_hour", values.isin(bad_hours)
+    if column.minimum is not None or column.maximum is not None:
+        low = -np.inf if column.minimum is None else column.minimum
+        high = np.inf if column.maximum is None else column.maximum
+        yield "out_of_range", there & ~values.fillna(low).between(low, high).to_numpy(bool)
+    if column.refers_to is not None:
+        key = TABLES[column.refers_to].key
+        yield "unknown", there & ~_refers(values, log.tables[column.refers_to][key], column.type)
+
+
+def _are_hours(text: str) -> bool:
+    return all(part.isdigit() and int(part) < 24 for part in text.split(SEPARATOR))
+
+
+def _refers(values: pd.Series, known: pd.Series, kind: Type) -> np.ndarray:
+    """Whether every id in each value (n,) is known, bool (n,)."""
+    names = set(known.dropna())
+    if kind is Type.IDS:
+        texts = values.dropna().unique()
+        bad = {text for text in texts if not names.issuperset(text.split(SEPARATOR))}
+        return ~values.isin(bad).to_numpy()
+    return values.isin(names).to_numpy()
+
+
+def _row_rules(log: Log) -> Iterator[tuple[str, str, str, Any]]:
+    """Rules that look at several columns: table, column, rule, mask."""
+    table, outcomes = log.tables["decisions"], log.tables["outcomes"]
+    sent = table["send_at"].notna()
+    parts = table[["item_id", "variant_id"]].notna()
+    yield "decisions", "send_at", "incomplete_send", parts.ne(sent, axis=0).any(axis=1)
+    yield "decisions", "send_at", "too_early", sent & (table["send_at"] < table["decided_at"])
+    drawn = table["arm"].fillna("policy").str.match(r"policy$|challenger:")
+    if log.meta.propensities != NONE:
+        good = table["propensity"].gt(0) & table["propensity"].le(1)
+        reported = np.zeros(len(table), bool)
+        for problem in log.problems:
+            if problem.table == "decisions" and problem.column in (None, "propensity"):
+                reported[problem.rows if len(problem.rows) else slice(None)] = True
+        yield "decisions", "propensity", "propensity", drawn & ~good & ~reported
+    for column, lists in (("item_id", "candidates"), ("variant_id", "variants")):
+        offered = [
+            one in many.split(SEPARATOR)
+            for one, many in zip(
+                table[column].fillna(""), table[lists].fillna("").astype(str), strict=True
+            )
+        ]
+        known = sent & table[column].notna() & table[lists].notna()
+        yield "decisions", column, "not_offered", known.to_numpy() & ~np.array(offered, bool)
+    decided = table.drop_duplicates("decision_id").set_index("decision_id")
+    mine = outcomes["decision_id"].isin(decided.index)
+    of = decided.reindex(outcomes["decision_id"])
+    early = outcomes["at"].to_numpy() < of["decided_at"].to_numpy()
+    yield "outcomes", "at", "too_early", mine & early
+    yield "outcomes", "decision_id", "outcome_of_hold", mine & of["send_at"].isna().to_numpy()
