@@ -73,11 +73,16 @@ WARNINGS = frozenset({"not_offered"})
 
 def findings(log: Log) -> list[Finding]:
     """All that is wrong in a log, errors first, in the order of tables and columns."""
-    found = [_finding(log, problem) for problem in (*log.problems, *_problems(log))]
+    found = [_finding(log, problem) for problem in problems_of(log)]
     return sorted(found, key=lambda finding: finding.severity != ERROR)
 
 
-def _finding(log: Log, problem: Problem, severity: str | None = None) -> Finding:
+def problems_of(log: Log) -> list[Problem]:
+    """Every rule that a log breaks, with all rows that break it."""
+    return [*log.problems, *_problems(log)]
+
+
+def _finding(log: Log, problem: Problem) -> Finding:
     rows = tuple(int(row) for row in problem.rows[:FIRST])
     values = problem.values[:FIRST]
     if not values and rows and problem.column is not None:
@@ -89,12 +94,11 @@ def _finding(log: Log, problem: Problem, severity: str | None = None) -> Finding
         numbers = ", ".join(str(row) for row in rows)
         count = len(problem.rows)
         message += f" in {count} row{'s' if count > 1 else ''}, first {numbers} ({some})"
-    if severity is None:
-        severity = WARNING if problem.rule in WARNINGS else ERROR
-        if problem.rule == "missing_value" and problem.column is not None:
-            column = TABLES[problem.table].column(problem.column)
-            if column.missing is Missing.WARNING:
-                severity = WARNING
+    severity = WARNING if problem.rule in WARNINGS else ERROR
+    if problem.rule == "missing_value" and problem.column is not None:
+        column = TABLES[problem.table].column(problem.column)
+        if column.missing is Missing.WARNING:
+            severity = WARNING
     return Finding(
         severity,
         problem.table,

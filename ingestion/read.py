@@ -23,6 +23,14 @@ def read_log(path: Path | str) -> Log:
 
     Raises `BadLog` where there is no log at all or a file can't be parsed.
     """
+    return log_of(*read_raw(path))
+
+
+def read_raw(path: Path | str) -> tuple[dict[str, pd.DataFrame], LogMeta]:
+    """A log's tables just as their files hold them, and what `log.json` says.
+
+    Raises `BadLog` where there is no log at all or a file can't be parsed.
+    """
     path = Path(path)
     if not path.is_dir():
         raise BadLog(f"{path} is not a directory: give one that holds a log's tables")
@@ -30,7 +38,7 @@ def read_log(path: Path | str) -> Log:
     if not files:
         raise BadLog(f"{path} holds no table of a log ({', '.join(TABLES)})")
     tables = {name: _read_table(file) for name, file in files.items()}
-    return log_of(tables, _read_meta(path / META_FILE))
+    return tables, _read_meta(path / META_FILE)
 
 
 def load_checked(path: Path | str) -> Log:

@@ -1,0 +1,155 @@
+"""Cleans a log: drops what can't be true, repairs what can be, and counts both by reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ingestion.check import ERROR, Finding, findings, problems_of
+from ingestion.log import Log, LogMeta
+from ingestion.parse import log_of
+from ingestion.schema import TABLES, Type
+from mdp.errors import BadLog
+
+ROUNDS = 10
+"""Dropping a row can orphan others, a few times over."""
+
+
+@dataclass
+class Record:
+    """What cleaning did."""
+
+    rows_in: dict[str, int]
+    """rows of each table before"""
+    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
+    """rows dropped, by table and reason"""
+    repaired: dict[str, dict[str, int]] = field(default_factory=dict)
+    """values repaired, by table and reason"""
+
+    def drop(self, table: str, reason: str, count: int) -> None:
+        """Count rows that are dropped."""
+        of = self.dropped.setdefault(table, {})
+        of[reason] = of.get(reason, 0) + count
+
+    def repair(self, table: str, reason: str, count: int) -> None:
+        """Count values that are repaired."""
+        if count:
+            of = self.repaired.setdefault(table, {})
+            of[reason] = of.get(reason, 0) + count
+
+    def to_mapping(self, log: Log) -> dict[str, Any]:
+        """As plain values, with the rows that are left."""
+        return {
+            "rows_in": self.rows_in,
+            "rows_out": {name: len(log.tables[name]) for name in self.rows_in},
+            "dropped": self.dropped,
+            "repaired": self.repaired,
+        }
+
+
+def clean(tables: Mapping[str, pd.DataFrame], meta: LogMeta) -> tuple[Log, Record]:
+    """A log without errors, and the record: rows in = rows out + rows dropped, for every table.
+
+    Times without a zone are read in `meta.default_timezone`; unknown zones become that one;
+    everything else that is an error is dropped, with the rows that refer to it. Raises `BadLog`
+    where a table or column that is needed is not there.
+    """
+    record = Record({name: len(table) for name, table in tables.items() if name in TABLES})
+    unique = {}
+    for name in record.rows_in:
+        again = tables[name].duplicated()
+        if again.any():
+            record.drop(name, "exact duplicate", int(again.sum()))
+        unique[name] = tables[name][~again].reset_index(drop=True)
+    log = log_of(_with_zones(unique, meta, record), meta)
+    for _ in range(ROUNDS):
+        errors = [finding for finding in findings(log) if finding.severity == ERROR]
+        if not errors:
+            return log, record
+        log = _mended(log, errors, record)
+    raise BadLog(f"cleaning does not end; still wrong: {errors[0].message}")
+
+
+def _with_zones(
+    tables: Mapping[str, pd.DataFrame], meta: LogMeta, record: Record
+) -> dict[str, pd.DataFrame]:
+    """Naive times read as the shop's local time, where its zone is known."""
+    out = dict(tables)
+    for problem in log_of(tables, meta).problems:
+        if problem.rule != "naive_time" or meta.default_timezone is None:
+            continue
+        assert problem.column is not None
+        frame = out[problem.table].copy()
+        texts = frame[problem.column].astype(object)
+        local = pd.to_datetime(texts.iloc[problem.rows], errors="coerce", format="mixed")
+        zoned = local.dt.tz_localize(
+            meta.default_timezone, ambiguous="NaT", nonexistent="shift_forward"
+        )
+        texts.iloc[problem.rows] = [
+            time.isoformat() if time is not pd.NaT else None for time in zoned
+        ]
+        frame[problem.column] = texts
+        out[problem.table] = frame
+        record.repair(problem.table, f"{problem.column}: time zone added", int(zoned.notna().sum()))
+    return out
+
+
+def _mended(log: Log, errors: list[Finding], record: Record) -> Log:
+    """The log after one round over its errors."""
+    tables = dict(log.tables)
+    bad: dict[str, pd.Series] = {}
+    for error in errors:
+        if error.rule in ("missing_table", "missing_column"):
+            raise BadLog(f"{error.message}: cleaning can't make it up")
+        assert error.column is not None
+        rows = _rows_of(log, error)
+        if error.rule == "zone" and log.meta.default_timezone is not None:
+            frame = tables[error.table].copy()
+            frame.loc[rows, error.column] = log.meta.default_timezone
+            tables[error.table] = frame
+            record.repair(error.table, f"{error.column}: unknown zone", len(rows))
+            continue
+        reasons = bad.setdefault(error.table, pd.Series("", tables[error.table].index))
+        fresh = rows[(reasons.iloc[rows] == "").to_numpy()]
+        reasons.iloc[fresh] = f"{error.column}: {error.rule}"
+    for name, reasons in bad.items():
+        for reason, count in reasons[reasons != ""].value_counts().items():
+            record.drop(name, str(reason), int(count))
+        tables[name] = tables[name][reasons == ""].reset_index(drop=True)
+    tables = dict(_without_lost_ids(tables, record))
+    return log_of({name: tables[name] for name in record.rows_in}, log.meta)
+
+
+def _rows_of(log: Log, error: Finding) -> np.ndarray:
+    """All rows that a finding is about."""
+    return next(
+        problem.rows
+        for problem in problems_of(log)
+        if (problem.table, problem.column, problem.rule) == (error.table, error.column, error.rule)
+    )
+
+
+def _without_lost_ids(
+    tables: Mapping[str, pd.DataFrame], record: Record
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Lists of ids without those that no table has any more."""
+    for name, frame in tables.items():
+        kept = frame
+        for column in TABLES[name].columns:
+            if column.type is not Type.IDS or column.refers_to is None:
+                continue
+            known = set(tables[column.refers_to][TABLES[column.refers_to].key])
+            texts = kept[column.name]
+            new = {text: _known_part(text, known) for text in texts.dropna().unique()}
+            changed = texts.notna() & (texts.map(new).fillna("") != texts.fillna(""))
+            record.repair(name, f"{column.name}: unknown id left out", int(changed.sum()))
+            kept = kept.assign(**{column.name: texts.map(new)})
+        yield name, kept
+
+
+def _known_part(text: str, known: set[str]) -> str | None:
+    return "|".join(part for part in text.split("|") if part in known) or None
