@@ -41,7 +41,6 @@ def demo(simulator: Simulator, days: int, seed: int) -> Demo:
         waiting &= ~begins
         actions, propensity = simulator.logging.act(kernel.view().observation, rng)
         kernel.step(actions, propensity, simulator.logging.name)
-    assert kernel.recording is not None
     truth = replace(simulator, start=start, histories=histories)
     meta = LogMeta(
         complete_until=pd.Timestamp(int(kernel.at.min()), unit="us", tz="UTC"),
@@ -50,7 +49,7 @@ def demo(simulator: Simulator, days: int, seed: int) -> Demo:
         default_timezone="UTC",
         source=f"pushwise demo: known-truth world {simulator.world}",
     )
-    return Demo(kernel.recording.tables(), meta, truth)
+    return Demo(kernel.tables(), meta, truth)
 
 
 def _split(kernel: Kernel) -> int:

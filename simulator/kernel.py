@@ -11,9 +11,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mdp.actions import decode
 from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight
+from mdp.errors import BadSetting
 from mdp.events import Kind, event_order, events_array
 from mdp.guardrails import catalog_reasons, mask
 from mdp.hashing import hash_ids
@@ -65,7 +67,7 @@ class Kernel:
     """Steps N users of a simulator, a local day at a time.
 
     rows: (N,) rows of `simulator.users`, repeats allowed. seed: one number, or one for each row.
-    days: length of an episode. record: keep what happens for `recording.tables()`.
+    days: length of an episode. record: keep what happens for `tables()`.
     """
 
     def __init__(
@@ -147,6 +149,12 @@ class Kernel:
     def unsubscribed(self) -> np.ndarray:
         """Whether each user has unsubscribed (N,) bool."""
         return self.histories["unsubscribed"] == 1
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """What happened so far as the tables of a log; raises `BadSetting` without `record`."""
+        if self.recording is None:
+            raise BadSetting("this kernel keeps no recording: make it with record=True")
+        return self.recording.tables()
 
     def requests(self) -> Requests:
         """The coming decisions. Candidates that are allowed come first, the others are left out,

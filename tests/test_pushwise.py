@@ -29,10 +29,7 @@ def python(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("first", ["pushwise", "gymnasium"])
 def test_environments_are_registered_whichever_is_imported_first(tmp_path, first):
-    code = (
-        f"import {first}, gymnasium, pushwise\n"
-        "print(gymnasium.spec('pushwise/Push-v0').id)"
-    )
+    code = f"import {first}, gymnasium, pushwise\nprint(gymnasium.spec('pushwise/Push-v0').id)"
     done = python(code, tmp_path)
     assert (done.stdout, done.stderr) == ("pushwise/Push-v0\n", "")
 

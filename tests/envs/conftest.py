@@ -1,6 +1,7 @@
 """Every registered environment, with the arguments it needs."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import gymnasium
 import pytest
@@ -28,16 +29,20 @@ def arguments(tmp_path_factory, sim) -> dict[str, dict]:
     return {"pushwise/Push-v0": {"simulator": path}, "pushwise/LogitShop-v0": {"users": 40}}
 
 
+@dataclass(frozen=True)
+class Maker:
+    """Makes one environment, single when called."""
+
+    id: str
+    arguments: dict[str, Any]
+
+    def __call__(self, **changes: Any) -> gymnasium.Env:
+        return gymnasium.make(self.id, **(self.arguments | changes))
+
+    def vector(self, num_envs: int, **changes: Any) -> Any:
+        return gymnasium.make_vec(self.id, num_envs=num_envs, **(self.arguments | changes))
+
+
 @pytest.fixture(params=envs.ENTRY_POINTS)
-def make(request, arguments) -> Callable[..., gymnasium.Env]:
-    """Makes the environment, `make.vector` its vector environment."""
-
-    def single(**changes) -> gymnasium.Env:
-        return gymnasium.make(request.param, **(arguments[request.param] | changes))
-
-    def vector(num_envs: int, **changes) -> gymnasium.vector.VectorEnv:
-        more = arguments[request.param] | changes
-        return gymnasium.make_vec(request.param, num_envs=num_envs, **more)
-
-    single.id, single.vector = request.param, vector
-    return single
+def make(request, arguments) -> Maker:
+    return Maker(request.param, arguments[request.param])

@@ -33,7 +33,7 @@ def allowed_action(env, info, k: int = 0, v: int = 1, turn: int = 0) -> int:
     hours = np.flatnonzero(mask[K + V :])
     if not mask[k] or not len(hours):
         return 0
-    return int(encode(np.array([k]), v, hours[turn % len(hours)], V)[0])
+    return int(encode(np.array([k]), np.array([v]), hours[[turn % len(hours)]], V)[0])
 
 
 def test_gymnasiums_checker_finds_nothing(make):

@@ -93,12 +93,14 @@ def test_stable_baselines3_steps_it(make):
     env = SB3VecEnv(vector)
     env.seed(20)
     start = env.reset()
+    assert isinstance(start, dict)
     plain, infos = make.vector(5, days=4).reset(seed=20)
     for name, array in plain.items():
         np.testing.assert_array_equal(start[name], array)
     for day in range(4):
         actions = actions_of(infos["action_mask"], day, 6)
         observation, reward, done, rows = env.step(actions)
+        assert isinstance(observation, dict)
         infos = {"action_mask": observation["action_mask"]}
         assert reward.dtype == np.float32
         assert all(np.isfinite(row["expected_reward"]) for row in rows)

@@ -9,6 +9,7 @@ from ingestion.log import epoch_us
 from ingestion.parse import log_of
 from ingestion.replay import attributed, decisions_of, replay, requests_of, to_events
 from mdp.clock import DAY, local_day, local_hour
+from mdp.errors import BadSetting
 from mdp.observation import observe
 from policies.baselines import Hold, Random
 from simulator.kernel import Kernel
@@ -25,7 +26,7 @@ def recorded(play):
     """A shop from its first day on, 20 days recorded: the kernel, its steps and its tables."""
     kernel = Kernel(LogitShop().simulator(80, 5), np.arange(80), 5, 20, record=True)
     steps = play(kernel)
-    return kernel, steps, kernel.recording.tables()
+    return kernel, steps, kernel.tables()
 
 
 def test_a_user_lives_the_same_alone_and_in_any_batch(shop, play):
@@ -96,7 +97,7 @@ def test_after_an_unsubscribe_nothing_is_sent_or_logged():
         step = kernel.step(policy.act(view.observation, rng)[0])
         assert not step.sent[gone].any()
         gone = kernel.unsubscribed.copy()
-    tables = kernel.recording.tables()
+    tables = kernel.tables()
     left = tables["outcomes"].query("outcome == 'unsubscribed'")
     assert len(left) > 100
     merged = left.merge(tables["decisions"], on="decision_id")
@@ -106,12 +107,8 @@ def test_after_an_unsubscribe_nothing_is_sent_or_logged():
 
 
 def test_expected_rewards_are_the_means_of_rewards(shop, play):
-    total = [[], []]
-    for seed in range(12):
-        for step in play(Kernel(shop, everyone(shop), seed, 10)):
-            total[0].append(step.reward)
-            total[1].append(step.expected)
-    difference = np.concatenate(total[0]) - np.concatenate(total[1])
+    steps = [step for seed in range(12) for step in play(Kernel(shop, everyone(shop), seed, 10))]
+    difference = np.concatenate([step.reward - step.expected for step in steps])
     assert len(difference) > 5000
     assert abs(difference.mean()) < 4 * difference.std() / len(difference) ** 0.5
 
@@ -132,7 +129,7 @@ def test_a_logged_decision_is_seen_as_it_was_faced(play):
         actions, propensity = shop.logging.act(observation, rng)
         faced.append((kernel.at, observation, actions, kernel.unsubscribed.copy()))
         kernel.step(actions, propensity, "logging")
-    log = log_of(kernel.recording.tables())
+    log = log_of(kernel.tables())
     users = to_events(log)
     decisions = decisions_of(log, shop.catalog, users)
     requests = requests_of(log, shop.catalog, users, decisions)
@@ -160,7 +157,7 @@ def test_rewards_are_those_that_attribution_pays_on_the_log(credit, play):
     eager = replace(shop, reward=reward, response=replace(shop.response, base=base))
     kernel = Kernel(eager, everyone(shop), 5, 14, record=True)
     steps = play(kernel)
-    tables = kernel.recording.tables()
+    tables = kernel.tables()
     log = log_of(tables)
     users = to_events(log)
     decisions = decisions_of(log, shop.catalog, users)
@@ -210,7 +207,7 @@ def test_users_act_by_themselves_also_when_nothing_is_sent(shop):
     rng = np.random.default_rng(0)
     while not kernel.done:
         kernel.step(Hold().act(kernel.view().observation, rng)[0])
-    events = kernel.recording.tables()["events"]
+    events = kernel.tables()["events"]
     per_day = len(events) / kernel.N / 10
     expected = (shop.organic.sessions * shop.organic.touches).mean()
     assert per_day == pytest.approx(expected * 1.12, rel=0.35)  # carts and purchases on top
@@ -227,7 +224,7 @@ def test_what_was_bought_is_not_wanted_again():
         satiation_days=1e6,
     )
     _, kernel = lived(replace(shop, organic=organic), 8, 0, Hold(), record=True)
-    bought = kernel.recording.tables()["events"].query("event == 'purchase'")
+    bought = kernel.tables()["events"].query("event == 'purchase'")
     assert len(bought) > 300
     bought = bought.assign(day=epoch_us(bought["at"]) // DAY)
     again = bought.groupby(["user_id", "item_id"])["day"].agg(["min", "max"])
@@ -236,6 +233,11 @@ def test_what_was_bought_is_not_wanted_again():
     again = again[remembered[again.index.get_level_values(0)].to_numpy()]
     assert len(again) > 200
     assert ((again["max"] - again["min"]) <= 1).all()
+
+
+def test_without_a_recording_there_are_no_tables(shop):
+    with pytest.raises(BadSetting, match="record=True"):
+        Kernel(shop, everyone(shop)).tables()
 
 
 def test_posteriors_are_drawn_anew_in_each_episode(shop):

@@ -23,8 +23,8 @@ def saved(tmp_path, shop):
 def test_a_loaded_simulator_lives_on_as_the_one_that_was_saved(saved, shop, play):
     loaded = load_simulator(saved)
     kernels = [Kernel(one, np.arange(60), 4, 5) for one in (shop, loaded)]
-    rewards = [[step.reward for step in play(kernel)] for kernel in kernels]
-    np.testing.assert_array_equal(*rewards)
+    before, after = ([step.reward for step in play(kernel)] for kernel in kernels)
+    np.testing.assert_array_equal(before, after)
     assert kernels[0].histories.tobytes() == kernels[1].histories.tobytes()
     assert loaded.catalog.hash == shop.catalog.hash
     assert (loaded.start, loaded.world, loaded.users.ids) == (shop.start, "logit", shop.users.ids)
@@ -45,6 +45,8 @@ def test_all_that_a_fit_adds_comes_back(tmp_path, shop):
     loaded = load_simulator(tmp_path / "sim")
     assert loaded.model is loaded.response
     assert [member.hash for member in loaded.members] == [shop.response.hash, other.hash]
+    assert loaded.beliefs is not None
+    assert full.beliefs is not None
     assert loaded.beliefs.traits.tobytes() == full.beliefs.traits.tobytes()
     assert (loaded.reward, loaded.guardrails) == (full.reward, full.guardrails)
     assert (loaded.users.attributes, loaded.users.locales) == (
@@ -61,6 +63,7 @@ def test_another_simulators_belief_is_saved_beside_the_truth(tmp_path, shop):
     other = replace(shop, response=replace(shop.response, base=shop.response.base + 1))
     save_simulator(tmp_path / "sim", shop.believing(other))
     loaded = load_simulator(tmp_path / "sim")
+    assert loaded.model is not None
     assert loaded.model.hash == other.response.hash != loaded.response.hash
 
 

@@ -22,7 +22,7 @@ def log(tmp_path_factory):
     """A shop that never pushed, as its log: users, items and events of 50 days."""
     path = tmp_path_factory.mktemp("shop")
     _, kernel = lived(LogitShop().simulator(150, 8), 50, 8, Hold(), record=True)
-    tables = kernel.recording.tables()
+    tables = kernel.tables()
     kept = {name: tables[name] for name in ("users", "items", "events")}
     write_log(path / "log", kept, demo(LogitShop().simulator(2, 0), 1, 0).meta)
     return read_log(path / "log")
