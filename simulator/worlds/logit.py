@@ -25,7 +25,7 @@ LIST = 32
 """Length of a user's own list of items."""
 
 #                              open  click  buy    dismiss  unsubscribe
-_BASE = np.array([-2.15, -0.45, -2.6, -2.4, -6.35])
+_BASE = np.array([-2.3, -0.55, -2.35, -2.4, -6.35])
 _WEIGHTS = {
     "hours_weight": np.array([0.55, 0.1, 0.0, -0.2, -0.15]),
     "openness_weight": np.array([0.6, 0.15, 0.0, -0.3, -0.4]),
