@@ -145,9 +145,10 @@ def _without_lost_ids(
             known = set(tables[column.refers_to][TABLES[column.refers_to].key])
             texts = kept[column.name]
             new = {text: _known_part(text, known) for text in texts.dropna().unique()}
-            changed = texts.notna() & (texts.map(new).fillna("") != texts.fillna(""))
+            known_part = texts.astype(object).map(new).astype("str")
+            changed = texts.notna() & (known_part.fillna("") != texts.fillna(""))
             record.repair(name, f"{column.name}: unknown id left out", int(changed.sum()))
-            kept = kept.assign(**{column.name: texts.map(new)})
+            kept = kept.assign(**{column.name: known_part})
         yield name, kept
 
 

@@ -1,0 +1,233 @@
+"""UCI's Online Retail II (a UK gift shop's invoices, 2009 to 2011) as a log.
+
+Chen, D. (2012), Online Retail II, UCI Machine Learning Repository, doi:10.24432/C5CG6D. It has
+purchases only: no views, no pushes, no variants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ingestion.log import LogMeta
+from mdp.errors import BadInput
+
+SHOP_ZONE = "Europe/London"
+COLUMNS = (
+    "Invoice",
+    "StockCode",
+    "Description",
+    "Quantity",
+    "InvoiceDate",
+    "Price",
+    "Customer ID",
+    "Country",
+)
+ZONES = {
+    "United Kingdom": "Europe/London",
+    "EIRE": "Europe/Dublin",
+    "Germany": "Europe/Berlin",
+    "France": "Europe/Paris",
+    "Netherlands": "Europe/Amsterdam",
+    "Spain": "Europe/Madrid",
+    "Switzerland": "Europe/Zurich",
+    "Portugal": "Europe/Lisbon",
+    "Belgium": "Europe/Brussels",
+    "Channel Islands": "Europe/Jersey",
+    "Sweden": "Europe/Stockholm",
+    "Italy": "Europe/Rome",
+    "Australia": "Australia/Sydney",
+    "Cyprus": "Asia/Nicosia",
+    "Austria": "Europe/Vienna",
+    "Greece": "Europe/Athens",
+    "United Arab Emirates": "Asia/Dubai",
+    "Denmark": "Europe/Copenhagen",
+    "Norway": "Europe/Oslo",
+    "Finland": "Europe/Helsinki",
+    "USA": "America/New_York",
+    "Japan": "Asia/Tokyo",
+    "Poland": "Europe/Warsaw",
+    "Malta": "Europe/Malta",
+    "Lithuania": "Europe/Vilnius",
+    "Singapore": "Asia/Singapore",
+    "RSA": "Africa/Johannesburg",
+    "Bahrain": "Asia/Bahrain",
+    "Canada": "America/Toronto",
+    "Hong Kong": "Asia/Hong_Kong",
+    "Thailand": "Asia/Bangkok",
+    "Israel": "Asia/Jerusalem",
+    "Iceland": "Atlantic/Reykjavik",
+    "Korea": "Asia/Seoul",
+    "Brazil": "America/Sao_Paulo",
+    "West Indies": "America/Port_of_Spain",
+    "Bermuda": "Atlantic/Bermuda",
+    "Nigeria": "Africa/Lagos",
+    "Lebanon": "Asia/Beirut",
+    "Saudi Arabia": "Asia/Riyadh",
+    "Czech Republic": "Europe/Prague",
+}
+"""Time zone of each country, its most populous one; any other country reads as the shop's."""
+CATEGORIES, CATEGORY_SIZE = 40, 12
+"""Most categories, and the fewest items that make one."""
+NO_HEAD = frozenset(
+    {
+        "set",
+        "of",
+        "with",
+        "and",
+        "in",
+        "the",
+        "small",
+        "large",
+        "medium",
+        "mini",
+        "asstd",
+        "assorted",
+        "design",
+        "designs",
+        "pack",
+        "red",
+        "blue",
+        "pink",
+        "white",
+        "black",
+        "green",
+        "ivory",
+        "cream",
+        "silver",
+        "gold",
+        "x",
+        "box",
+        "style",
+        "colour",
+        "colours",
+        "size",
+    }
+)
+"""Words that say nothing of what a thing is."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A foreign log in our format, and an account of every row."""
+
+    tables: dict[str, pd.DataFrame]
+    """users, items, events"""
+    meta: LogMeta
+    """for `log.json`"""
+    rows: int
+    """rows read"""
+    dropped: dict[str, int]
+    """rows dropped by the first reason that applies"""
+    repaired: dict[str, int]
+    """values repaired by reason"""
+
+
+def read_online_retail(file: Path) -> pd.DataFrame:
+    """All rows, from UCI's .xlsx (every sheet) or from a .parquet or .csv of the same columns."""
+    try:
+        if file.suffix == ".xlsx":
+            table = pd.concat(pd.read_excel(file, sheet_name=None).values(), ignore_index=True)
+        elif file.suffix == ".parquet":
+            table = pd.read_parquet(file)
+        elif file.suffix == ".csv":
+            table = pd.read_csv(file, dtype={"Invoice": str, "StockCode": str})
+        else:
+            raise BadInput(
+                f"{file} is not .xlsx, .parquet or .csv: give UCI's online_retail_II.xlsx"
+            )
+    except ValueError as error:
+        raise BadInput(f"{file} can't be read: {error}") from error
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise BadInput(f"{file} lacks the column {missing[0]!r} of Online Retail II")
+    return table[list(COLUMNS)]
+
+
+def import_online_retail(raw: pd.DataFrame) -> Imported:
+    """Users, items and purchases of the rows (n, 8) that `read_online_retail` gives."""
+    code = raw["StockCode"].astype(str).str.strip()
+    reasons = {
+        "no customer": raw["Customer ID"].isna(),
+        "exact duplicate": raw.duplicated(),
+        "cancellation": raw["Invoice"].astype(str).str.startswith("C"),
+        "quantity not positive": raw["Quantity"] <= 0,
+        "price not positive": raw["Price"] <= 0,
+        "not a product": ~code.str.match(r"\d{5}"),
+    }
+    reason = np.select([mask.to_numpy(bool) for mask in reasons.values()], list(reasons), "")
+    kept = raw[reason == ""].copy()
+    dropped = {name: int((reason == name).sum()) for name in reasons}
+    kept["item_id"] = code[reason == ""].str.upper()
+    kept["user_id"] = kept["Customer ID"].astype(np.int64).astype(str)
+    local = pd.to_datetime(kept["InvoiceDate"]).dt.tz_localize(
+        SHOP_ZONE, ambiguous=np.zeros(len(kept), bool), nonexistent="shift_forward"
+    )
+    kept["at"] = local.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+    items, without_title = _items(kept)
+    repaired = {
+        "title missing, code used": without_title,
+        "country unknown, shop's zone used": int((~kept["Country"].isin(list(ZONES))).sum()),
+        "stock code in small letters": int((code[reason == ""] != kept["item_id"]).sum()),
+    }
+    meta = LogMeta(
+        currency="GBP",
+        default_timezone=SHOP_ZONE,
+        propensities="none",
+        candidates="none",
+        source="UCI Online Retail II, doi:10.24432/C5CG6D",
+    )
+    tables = {"users": _users(kept), "items": items, "events": _purchases(kept)}
+    return Imported(tables, meta, len(raw), dropped, repaired)
+
+
+def _users(kept: pd.DataFrame) -> pd.DataFrame:
+    users = kept.groupby("user_id").agg(country=("Country", _most), signed_up_at=("at", "min"))
+    users["timezone"] = users["country"].map(ZONES).fillna(SHOP_ZONE)
+    return users.reset_index()[["user_id", "timezone", "signed_up_at", "country"]]
+
+
+def _purchases(kept: pd.DataFrame) -> pd.DataFrame:
+    events = kept[["user_id", "item_id", "at"]].assign(
+        event="purchase", value=(kept["Quantity"] * kept["Price"]).round(2)
+    )
+    events = events.sort_values(["at", "user_id", "item_id", "value"], ignore_index=True)
+    events["event_id"] = [f"p{n}" for n in range(len(events))]
+    return events[["user_id", "item_id", "event", "at", "value", "event_id"]]
+
+
+def _items(kept: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The items, and how many have no title."""
+    text = kept["Description"].astype("str").str.strip().str.replace(r"\s+", " ", regex=True)
+    titles = text[kept["Description"].notna() & (text != "")].groupby(kept["item_id"]).agg(_most)
+    items = kept.groupby("item_id").agg(price=("Price", "median")).round(2).reset_index()
+    title = items["item_id"].map(titles)
+    items["title"] = title.str.capitalize().fillna(items["item_id"])
+    items["category"] = categories(items["title"])
+    items["brand"] = "unbranded"
+    return items[["item_id", "title", "category", "brand", "price"]], int(title.isna().sum())
+
+
+def categories(titles: pd.Series) -> list[str]:
+    """A category (n,) for each title: the frequent noun that comes last in it, else "other"."""
+    words = [
+        [_singular(word) for word in title.lower().replace("-", " ").split() if word.isalpha()]
+        for title in titles
+    ]
+    named = [[word for word in line if word not in NO_HEAD and len(word) > 2] for line in words]
+    heads = pd.Series([line[-1] for line in named if line]).value_counts()
+    frequent = set(heads[heads >= CATEGORY_SIZE].index[:CATEGORIES])
+    return [next((word for word in line[::-1] if word in frequent), "other") for line in named]
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
+
+
+def _most(values: pd.Series) -> str:
+    """The most frequent value, of equals the first by name."""
+    counts = values.value_counts()
+    return str(min(counts[counts == counts.iloc[0]].index))

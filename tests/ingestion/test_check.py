@@ -1,0 +1,134 @@
+"""Every rule finds its breach and nothing else."""
+
+import pandas as pd
+import pytest
+
+from ingestion.check import ERROR, WARNING, findings
+from ingestion.log import LogMeta
+from ingestion.parse import log_of
+from ingestion.quality import quality
+from ingestion.read import load_checked, read_log
+from ingestion.write import write_log
+from mdp.errors import BadLog
+
+
+def test_a_right_log_has_no_findings(tables):
+    assert findings(log_of(tables)) == []
+
+
+SPOILT = [
+    ("users", "timezone", 0, "Mars/Phobos", "zone"),
+    ("users", "user_id", 1, "ann", "duplicate"),
+    ("users", "user_id", 1, "a|b", "separator"),
+    ("users", "signed_up_at", 0, "2026-01-01 00:00", "naive_time"),
+    ("users", "signed_up_at", 0, "1767225600", "integer_time"),
+    ("users", "signed_up_at", 0, "yesterday", "bad_time"),
+    ("users", "signed_up_at", 0, "", "missing_value"),
+    ("items", "price", 1, "-3", "out_of_range"),
+    ("items", "price", 1, "cheap", "wrong_type"),
+    ("events", "event", 0, "like", "not_allowed"),
+    ("events", "item_id", 0, "chair", "unknown"),
+    ("events", "user_id", 0, "eve", "unknown"),
+    ("events", "at", 0, "2026-03-01T10:00", "naive_time"),
+    ("decisions", "propensity", 0, "0", "propensity"),
+    ("decisions", "propensity", 0, "-0.1", "propensity"),
+    ("decisions", "propensity", 0, "1.5", "propensity"),
+    ("decisions", "propensity", 0, "nan", "propensity"),
+    ("decisions", "propensity", 0, "", "propensity"),
+    ("decisions", "propensity", 0, "often", "wrong_type"),
+    ("decisions", "variant_id", 0, "v9", "unknown"),
+    ("decisions", "candidates", 0, "lamp|chair", "unknown"),
+    ("decisions", "send_at", 0, "2026-03-01T18:00:00Z", "too_early"),
+    ("outcomes", "decision_id", 0, "d9", "unknown"),
+    ("outcomes", "decision_id", 1, "d2", "outcome_of_hold"),
+    ("outcomes", "at", 0, "2026-03-01T19:00:00Z", "too_early"),
+    ("outcomes", "outcome", 0, "liked", "not_allowed"),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "row", "value", "rule"), SPOILT)
+def test_a_broken_rule_is_named_with_its_place(tables, table, column, row, value, rule):
+    tables[table].loc[row, column] = value
+    found = findings(log_of(tables))
+    hits = [f for f in found if (f.table, f.column, f.rule) == (table, column, rule)]
+    assert len(hits) == 1, found
+    assert hits[0].severity == ERROR
+    assert hits[0].rows == (row,)
+    assert hits[0].count == 1
+    assert f"{table}.{column}" in hits[0].message
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("item_id", ""), ("variant_id", ""), ("send_at", "")]
+)
+def test_a_send_needs_all_its_parts(tables, column, value):
+    tables["decisions"].loc[0, column] = value
+    assert "incomplete_send" in {f.rule for f in findings(log_of(tables))}
+
+
+def test_a_missing_table_and_a_missing_column(tables):
+    del tables["items"]
+    tables["decisions"] = tables["decisions"].drop(columns="propensity")
+    rules = {(f.table, f.column, f.rule) for f in findings(log_of(tables))}
+    assert ("items", None, "missing_table") in rules
+    assert ("decisions", "propensity", "missing_column") in rules
+
+
+def test_without_propensities_none_is_asked_for(tables):
+    tables["decisions"] = tables["decisions"].drop(columns="propensity")
+    log = log_of(tables, LogMeta(propensities="none"))
+    found = findings(log)
+    assert found == []
+    assert "none" in quality(log, found).evaluate
+
+
+def test_what_is_sent_should_have_been_offered(tables):
+    tables["decisions"].loc[0, "candidates"] = "sofa"
+    found = findings(log_of(tables))
+    assert [(f.rule, f.severity) for f in found] == [("not_offered", WARNING)]
+
+
+def test_quality_counts(tables):
+    log = log_of(tables)
+    figures = quality(log, [])
+    assert (figures.sends, figures.send_share, figures.users) == (1, 0.5, 2)
+    assert figures.rates == {"opened": 1.0, "clicked": 1.0}
+    assert "only 1 sends" in figures.fit
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_log_is_read_as_it_was_written(tables, tmp_path, ending):
+    if ending == "csv":
+        for name, table in tables.items():
+            table.to_csv(tmp_path / f"{name}.csv", index=False)
+    else:
+        write_log(tmp_path, log_of(tables).tables, LogMeta(currency="EUR"))
+    log = load_checked(tmp_path)
+    for name, table in log_of(tables).tables.items():
+        pd.testing.assert_frame_equal(log.tables[name], table)
+
+
+def test_loading_a_log_with_errors_says_what_to_do(tables, tmp_path):
+    tables["items"].loc[0, "price"] = "-1"
+    tables["users"].loc[0, "timezone"] = "Nowhere"
+    write_log(tmp_path, {k: t.astype(str) for k, t in tables.items()}, LogMeta())
+    with pytest.raises(BadLog, match=r"timezone.*and \d more.*pushwise check"):
+        load_checked(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: None, "holds no table"),
+        (lambda path: (path / "users.parquet").write_text("no"), r"users\.parquet can't be read"),
+        (lambda path: [(path / f"users.{e}").write_text("a") for e in ("csv", "parquet")], "both"),
+        (
+            lambda path: [(path / n).write_text("[") for n in ("log.json", "users.csv")],
+            r"log\.json is not JSON",
+        ),
+    ],
+)
+def test_what_is_no_log_is_refused(tmp_path, make, message):
+    make(tmp_path)
+    with pytest.raises(BadLog, match=message):
+        read_log(tmp_path)

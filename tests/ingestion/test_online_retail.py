@@ -1,0 +1,92 @@
+"""The import of Online Retail II: every row accounted for."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ingestion.check import findings
+from ingestion.online_retail import COLUMNS, categories, import_online_retail, read_online_retail
+from ingestion.parse import log_of
+from mdp.errors import BadInput
+from scripts.cli import main
+
+DATA = Path(os.environ.get("PUSHWISE_DATA", Path(__file__).parents[3] / "shared" / "data"))
+REAL = DATA / "online_retail_ii_2009_2010.parquet"
+
+
+@pytest.fixture
+def raw() -> pd.DataFrame:
+    """One good line, and one for every reason to leave a line out."""
+    good = ("489434", "85048", "GLASS  LAMP", 2, "2009-12-01 07:45:00", 6.95, 13085.0, "France")
+    rows: list[tuple[object, ...]] = [good, good]
+    for column, value in (
+        ("Customer ID", None),
+        ("Invoice", "C489434"),
+        ("Quantity", -1),
+        ("Price", 0.0),
+        ("StockCode", "POST"),
+        ("Country", "Unspecified"),
+    ):
+        row = dict(zip(COLUMNS, good, strict=True)) | {column: value}
+        rows.append(tuple(row.values()))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def test_every_row_is_kept_or_counted(raw):
+    done = import_online_retail(raw)
+    assert done.dropped == {
+        "no customer": 1,
+        "exact duplicate": 1,
+        "cancellation": 1,
+        "quantity not positive": 1,
+        "price not positive": 1,
+        "not a product": 1,
+    }
+    assert done.repaired["country unknown, shop's zone used"] == 1
+    assert done.rows == len(done.tables["events"]) + sum(done.dropped.values())
+
+
+def test_the_tables_are_a_log_without_errors(raw):
+    done = import_online_retail(raw)
+    assert findings(log_of(done.tables, done.meta)) == []
+    assert done.tables["items"]["title"].tolist() == ["Glass lamp"]
+    assert done.tables["users"]["timezone"].tolist() == ["Europe/Paris"]
+    event = done.tables["events"].iloc[0]
+    assert event["value"] == 13.9
+    assert event["at"] == pd.Timestamp("2009-12-01T07:45:00Z")
+
+
+def test_a_category_is_the_frequent_noun_that_comes_last():
+    titles = pd.Series([f"Lamp {n}" for n in range(12)] + ["Set of 3 lamps blue", "Odd thing"])
+    assert categories(titles) == ["lamp"] * 13 + ["other"]
+
+
+def test_both_sheets_of_an_xlsx_are_read(raw, tmp_path):
+    file = tmp_path / "retail.xlsx"
+    with pd.ExcelWriter(file) as writer:
+        raw.to_excel(writer, sheet_name="Year 2009-2010", index=False)
+        raw.to_excel(writer, sheet_name="Year 2010-2011", index=False)
+    done = import_online_retail(read_online_retail(file))
+    assert done.rows == 2 * len(raw)
+    assert len(done.tables["events"]) == 2
+
+
+def test_other_files_are_refused(raw, tmp_path):
+    (tmp_path / "retail.txt").write_text("x")
+    with pytest.raises(BadInput, match="xlsx"):
+        read_online_retail(tmp_path / "retail.txt")
+    raw.drop(columns="Price").to_parquet(tmp_path / "retail.parquet")
+    with pytest.raises(BadInput, match="'Price'"):
+        read_online_retail(tmp_path / "retail.parquet")
+    (tmp_path / "retail.xlsx").write_text("x")
+    assert main(["import", "online-retail-ii", str(tmp_path / "none"), "--out", "x"]) == 1
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real file is not in PUSHWISE_DATA")
+def test_the_real_file():
+    done = import_online_retail(read_online_retail(REAL).iloc[:60_000])
+    assert done.rows == 60_000 == len(done.tables["events"]) + sum(done.dropped.values())
+    assert findings(log_of(done.tables, done.meta)) == []
+    assert 10 <= done.tables["items"]["category"].nunique() <= 60
