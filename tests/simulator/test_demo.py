@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from ingestion.log import Log, epoch_us
+from ingestion.parse import log_of
+from ingestion.replay import snapshots, to_events
 from ingestion.splits import split_time
 from mdp.clock import NEVER
 from mdp.errors import BadSetting
@@ -66,6 +68,13 @@ def test_the_truth_starts_where_a_fit_does(days, zones):
     np.maximum.at(last, row[earlier], decided[earlier])
     np.testing.assert_array_equal(made.truth.histories["decided_at"], last)
     assert (made.truth.histories["last_at"] < kernel.at).all()
+
+
+def test_the_log_leads_to_the_histories_of_the_truth(made):
+    users = to_events(log_of(made.tables))
+    kernel = Kernel(made.truth, np.arange(50))
+    states = snapshots(users, np.arange(50), kernel.at)
+    assert states.tobytes() == made.truth.histories.tobytes()
 
 
 def test_the_log_says_how_far_it_is_complete(made):

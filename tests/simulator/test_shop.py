@@ -1,10 +1,13 @@
 """A world over a shop's own log: its customers, items, times and tastes, then pushes."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ingestion.log import epoch_us
+from ingestion.parse import log_of
 from ingestion.read import read_log
+from ingestion.replay import snapshots, to_events
 from ingestion.write import write_log
 from mdp.clock import DAY, local_hour
 from mdp.errors import NotEnoughData
@@ -78,6 +81,18 @@ def test_it_goes_on_at_the_shops_own_pace(over):
     assert pace == pytest.approx(1.0, abs=0.25)
     assert made.tables["decisions"]["item_id"].notna().any()
     assert set(made.tables["events"]["event_id"]).isdisjoint(earlier["event_id"])
+
+
+def test_earlier_events_and_the_demos_lead_to_the_histories_of_the_truth(over):
+    simulator, earlier = over
+    made = demo(simulator, 10, 0)
+    columns = made.tables["events"].columns
+    events = pd.concat([earlier[columns], made.tables["events"]], ignore_index=True)
+    users = to_events(log_of({**made.tables, "events": events}))
+    kernel = Kernel(made.truth, np.arange(len(simulator.users)))
+    place = users.rows(pd.Series(simulator.users.ids))
+    states = snapshots(users, place, kernel.at)
+    assert states.tobytes() == made.truth.histories.tobytes()
 
 
 def test_a_sample_of_its_users_can_be_taken(log):
