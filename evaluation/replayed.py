@@ -1,0 +1,112 @@
+"""A log replayed once for all policies that are evaluated on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from ingestion.catalog import catalog_of
+from ingestion.log import ESTIMATED, NONE, Log, epoch_us
+from ingestion.replay import (
+    LoggedDecisions,
+    UserEvents,
+    attributed,
+    decisions_of,
+    requests_of,
+    to_events,
+)
+from ingestion.schema import SEPARATOR
+from mdp.actions import HOURS
+from mdp.attribution import Attributed
+from mdp.catalog import Catalog
+from mdp.observation import Requests
+from mdp.reward import Reward
+
+_NOT_AS_DECIDED = ("failed", "moved", "cancelled")
+
+
+@dataclass(frozen=True, eq=False)
+class Replayed:
+    """D drawn decisions of a log, with all that is needed to face them again."""
+
+    log: Log
+    catalog: Catalog
+    users: UserEvents
+    decisions: LoggedDecisions
+    hours: np.ndarray | None
+    """Hours that guardrails allowed (D, 24) bool; None where the log does not say."""
+    complete_until: int
+    """Instant, microseconds UTC, up to which all outcomes are in the log."""
+
+    @property
+    def has_propensities(self) -> bool:
+        """Whether the log knows how probable its decisions were."""
+        return self.log.meta.propensities != NONE
+
+    @property
+    def caveats(self) -> list[str]:
+        """What the log leaves out, as sentences."""
+        table, said = self.log.tables["decisions"], []
+        if self.log.meta.propensities == ESTIMATED:
+            said.append("the log's propensities are estimated, and errors in them bias the numbers")
+        if table["candidates"].isna().all():
+            said.append(
+                "the log has no candidate lists: the item sent is taken for the only candidate, so "
+                "which item to send is not evaluated"
+            )
+        if table["variants"].isna().all():
+            said.append("the log has no lists of variants: all approved variants are taken")
+        if self.hours is None:
+            said.append("the log has no lists of hours: they are rebuilt from the guardrails")
+        return said
+
+    def attributed(self, reward: Reward) -> Attributed:
+        """What followed each decision (D,)."""
+        return attributed(self.log, self.catalog, self.users, self.decisions, reward)
+
+    def requests(self, which: np.ndarray) -> Requests:
+        """Some of the decisions, by index, as requests."""
+        return requests_of(self.log, self.catalog, self.users, self.decisions.only(which))
+
+    def executed(self, which: np.ndarray) -> float:
+        """Share of the sends among some decisions that went out as decided."""
+        sends = which[self.decisions.sent[which]]
+        ids = self.log.tables["decisions"]["decision_id"].iloc[self.decisions.rows[sends]]
+        outcomes = self.log.tables["outcomes"]
+        changed = outcomes["decision_id"][outcomes["outcome"].isin(_NOT_AS_DECIDED)]
+        return float(1.0 - ids.isin(changed).mean()) if len(ids) else 1.0
+
+
+def replayed(log: Log) -> Replayed:
+    """Replay a log that `load_checked` gave."""
+    catalog, users = catalog_of(log), to_events(log)
+    decisions = decisions_of(log, catalog, users)
+    listed = log.tables["decisions"]["hours"]
+    hours = None if listed.isna().all() else _hours(listed.iloc[decisions.rows])
+    return Replayed(log, catalog, users, decisions, hours, _complete_until(log))
+
+
+def _hours(lists: pd.Series) -> np.ndarray:
+    """Lists such as `8|9` (D,) as flags (D, 24) bool; a missing list is empty."""
+    out = np.zeros((len(lists), HOURS), bool)
+    codes, texts = pd.factorize(lists)
+    for code, text in enumerate(texts):
+        rows = np.flatnonzero(codes == code)
+        out[np.ix_(rows, [int(hour) for hour in text.split(SEPARATOR)])] = True
+    return out
+
+
+def _complete_until(log: Log) -> int:
+    """What log.json says, else the last instant in the log."""
+    if log.meta.complete_until is not None:
+        return int(epoch_us(pd.Series([log.meta.complete_until]))[0])
+    columns = {"events": "at", "outcomes": "at", "decisions": "decided_at"}
+    instants = [epoch_us(log.tables[name][column].dropna()) for name, column in columns.items()]
+    return max((int(times.max()) for times in instants if len(times)), default=0)
+
+
+def some(requests: Requests, which: slice) -> Requests:
+    """A slice of requests."""
+    return Requests(*(getattr(requests, field.name)[which] for field in fields(Requests)))

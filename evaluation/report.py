@@ -1,0 +1,207 @@
+"""Reports of assessments: plain values for JSON, tables for the terminal, a page with a picture."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from evaluation.assessment import Assessment
+from evaluation.diagnostics import Diagnostics
+from evaluation.intervals import Interval
+
+COLORS = {"better": "green", "worse": "red", "no_difference": "cyan", "cannot_tell": "yellow"}
+_WIDE = 100
+"""Characters of a terminal line that a report needs."""
+
+
+def to_json(assessment: Assessment) -> dict[str, Any]:
+    """Plain values, null for what is not known; `verdict` and `reasons` come first."""
+    values = {
+        "name": assessment.name,
+        "verdict": assessment.verdict.answer,
+        "reasons": list(assessment.verdict.reasons),
+        "rows": assessment.rows,
+        "users": assessment.users,
+        "logged": assessment.logged and asdict(assessment.logged),
+        "estimates": [asdict(estimate) for estimate in assessment.estimates],
+        "diagnostics": assessment.diagnostics and asdict(assessment.diagnostics),
+        "notes": list(assessment.notes),
+    }
+    return _finite(values)
+
+
+def dumps(values: Any) -> str:
+    """JSON text that every reader accepts."""
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def show(assessment: Assessment, console: Console) -> None:
+    """Print verdict, estimates and diagnostics."""
+    answer = assessment.verdict.answer
+    console.print(f"[bold]{assessment.name}[/]: [bold {COLORS[answer]}]{answer}[/]")
+    for reason in assessment.verdict.reasons:
+        console.print(f"  - {reason}", highlight=False, soft_wrap=True)
+    if assessment.estimates:
+        console.print(_table("reward per decision", estimate_rows(assessment)))
+    if assessment.diagnostics is not None:
+        console.print(_table("can the log tell?", diagnostic_rows(assessment.diagnostics)))
+    for note in assessment.notes:
+        console.print(f"note: {note}", style="dim", highlight=False, soft_wrap=True)
+
+
+def terminal() -> Console:
+    """A console on stdout; wide enough for whole cells where stdout is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDE)
+
+
+Rows = list[tuple[str, ...]]
+
+
+def estimate_rows(assessment: Assessment) -> Rows:
+    """Header, the logging policy, and each estimator, as texts."""
+    header = ("estimator", "value", "95 % interval", "less logged", "95 % interval")
+    rows: Rows = [header]
+    if assessment.logged is not None:
+        rows.append(("logged", _number(assessment.logged.value), _span(assessment.logged), "", ""))
+    for each in assessment.estimates:
+        rows.append(
+            (
+                each.estimator,
+                _number(each.value.value),
+                _span(each.value),
+                _number(each.difference.value, "+"),
+                _span(each.difference, "+"),
+            )
+        )
+    return rows
+
+
+def diagnostic_rows(found: Diagnostics) -> Rows:
+    """Header and each diagnostic, as texts."""
+    mean = found.mean_weight
+    rows: Rows = [
+        ("diagnostic", "value", "says"),
+        ("rows, users", f"{found.rows:,}, {found.users:,}", ""),
+        ("mean weight", f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]", "1 if all is well"),
+        ("largest weight", f"{found.max_weight:.4g}", ""),
+        (
+            "effective sample size",
+            f"{found.effective_sample_size:,.0f} ({found.effective_share:.1%})",
+            "rows that would say as much",
+        ),
+        ("effective users", f"{found.effective_users:,.0f}", "that the difference rests on"),
+        ("heaviest 1 % of users", f"{found.heaviest_users:.1%}", "of all weight"),
+        ("never by the policy", f"{found.zero_target:.1%}", "of the logged decisions"),
+    ]
+    if found.coverage is not None:
+        rows.append(
+            ("never by the log", f"{found.coverage.untried:.1%}", "of the policy's choices")
+        )
+        rows.append(("executed as decided", f"{found.coverage.executed:.1%}", "of the sends"))
+    return rows
+
+
+def _table(title: str, rows: Rows) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for i, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if i == 0 or name == "says" else "right")
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
+
+
+def _number(value: float, sign: str = "") -> str:
+    return f"{value:{sign}.4g}" if math.isfinite(value) else "unknown"
+
+
+def _span(interval: Interval, sign: str = "") -> str:
+    return f"[{_number(interval.low, sign)}, {_number(interval.high, sign)}]"
+
+
+def write_report(
+    directory: Path | str, assessments: Sequence[Assessment], values: dict[str, Any]
+) -> list[Path]:
+    """Write report.json (of `values`), report.png and report.html; returns their paths."""
+    from evaluation.picture import draw
+
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    picture = draw(assessments)
+    contents = {
+        "report.json": (dumps(values) + "\n").encode(),
+        "report.png": picture,
+        "report.html": page(assessments, picture).encode(),
+    }
+    for name, content in contents.items():
+        (directory / name).write_bytes(content)
+    return [directory / name for name in contents]
+
+
+def page(assessments: Sequence[Assessment], picture: bytes) -> str:
+    """One HTML file with the picture (PNG) inside; needs nothing else."""
+    image = base64.b64encode(picture).decode()
+    body = "\n".join(_section(assessment) for assessment in assessments)
+    return _PAGE.format(image=image, body=body)
+
+
+def _section(assessment: Assessment) -> str:
+    answer = assessment.verdict.answer
+    parts = [f'<h2>{escape(assessment.name)}: <span class="{answer}">{answer}</span></h2>']
+    parts.append(_list(assessment.verdict.reasons))
+    if assessment.estimates:
+        parts.append(_html_table(estimate_rows(assessment)))
+    if assessment.diagnostics is not None:
+        parts.append(_html_table(diagnostic_rows(assessment.diagnostics)))
+    parts.append(_list(assessment.notes))
+    return "\n".join(parts)
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in sentences) + "</ul>"
+
+
+def _html_table(rows: Rows) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[1:]
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Off-policy evaluation</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto }}
+table {{ border-collapse: collapse; margin: 1rem 0 }}
+th, td {{ padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: right }}
+th:first-child, td:first-child {{ text-align: left }}
+img {{ max-width: 100% }}
+.better {{ color: #1a7f37 }} .worse {{ color: #c62828 }}
+.no_difference {{ color: #0969da }} .cannot_tell {{ color: #9a6700 }}
+</style></head><body>
+<h1>Off-policy evaluation</h1>
+<img alt="Values against the logged one, and importance weights"
+ src="data:image/png;base64,{image}">
+{body}
+</body></html>
+"""

@@ -1,0 +1,70 @@
+"""What off-policy evaluation needs of a log: rewards, propensities and who the rows belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mdp.errors import BadInput, NotEnoughData
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """n logged decisions of U users. Raises `BadInput` or `NotEnoughData` for impossible values."""
+
+    reward: np.ndarray
+    """What followed each decision (n,) float64."""
+    propensity: np.ndarray
+    """Probability with which the logging policy took the logged action (n,) float64, in (0, 1]."""
+    target_propensity: np.ndarray
+    """Probability with which the target policy takes it (n,) float64, in [0, 1]."""
+    user: np.ndarray
+    """Code of each row's user (n,) int64, 0 … U - 1."""
+    q_logged: np.ndarray | None = None
+    """A model's expected reward of the logged action (n,) float64."""
+    v_target: np.ndarray | None = None
+    """The same model's expected reward under the target policy (n,) float64: Σ π(a) q(a)."""
+
+    def __post_init__(self) -> None:
+        if not len(self.reward):
+            raise NotEnoughData("there are no rows to evaluate on")
+        for name, (rule, holds) in _RULES.items():
+            values = getattr(self, name)
+            if values is None:
+                continue
+            if len(values) != len(self.reward):
+                raise BadInput(f"{name} has {len(values)} rows and reward {len(self.reward)}")
+            wrong = np.flatnonzero(~holds(values))
+            if len(wrong):
+                where = ", ".join(str(row) for row in wrong[:5])
+                raise BadInput(
+                    f"{name} must be {rule}: {len(wrong)} of {len(values)} rows are not, the first "
+                    f"is {values[wrong[0]]:g} (rows {where}, counted from 0)"
+                )
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Importance weights (n,) float64: target propensity over logged propensity."""
+        return self.target_propensity / self.propensity
+
+    @property
+    def users(self) -> int:
+        """Number of users U."""
+        return int(self.user.max()) + 1
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there are predictions for the estimators that need a reward model."""
+        return self.q_logged is not None and self.v_target is not None
+
+
+_ROUNDING = 1e-9
+_RULES: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
+    "reward": ("a finite number", np.isfinite),
+    "propensity": ("above 0 and at most 1", lambda p: (p > 0) & (p <= 1 + _ROUNDING)),
+    "target_propensity": ("from 0 to 1", lambda p: (p >= 0) & (p <= 1 + _ROUNDING)),
+    "q_logged": ("a finite number", np.isfinite),
+    "v_target": ("a finite number", np.isfinite),
+}

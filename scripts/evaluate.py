@@ -1,0 +1,110 @@
+"""What a policy is worth on logged decisions that it has not seen, and whether the log can tell.
+
+Either saved policies on a log, or a plain table (CSV or Parquet) of logged decisions with the
+columns reward, propensity, target_propensity and, where there are, q_logged, v_target, user_id.
+
+Example:
+    pushwise evaluate runs/ppo --logs shop --out runs/report
+    pushwise evaluate --table decisions.csv --estimators ips,snips,clipped:10 --json
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tyro.conf import Positional
+
+if TYPE_CHECKING:
+    from evaluation.assessment import Assessment
+    from evaluation.estimators import Estimator
+
+
+@dataclass(frozen=True)
+class Args:
+    """Arguments of `pushwise evaluate`."""
+
+    policies: Positional[tuple[Path, ...]] = ()
+    """directories of saved policies"""
+    logs: Path | None = None
+    """log directory; only days after a policy's training are used"""
+    table: Path | None = None
+    """plain table instead of policies and a log"""
+    estimators: str | None = None
+    """such as ips,snips,clipped:10,dm,dr; default: all that there are columns for"""
+    guardrails: Path | None = None
+    """TOML file whose keys replace the policies' guardrails"""
+    out: Path | None = None
+    """directory for report.json, report.html and report.png"""
+    json: bool = False
+    """print JSON"""
+    seed: int = 0
+    """seed of the bootstrap"""
+
+
+def run(args: Args) -> int:
+    """Evaluates, prints, and writes the report where one is asked for."""
+    from evaluation.estimators import parse
+    from mdp.errors import BadInput
+
+    chosen = parse(args.estimators) if args.estimators is not None else ()
+    if args.table is not None:
+        if args.policies or args.logs is not None or args.guardrails is not None:
+            raise BadInput("--table stands alone: leave out policies, --logs and --guardrails")
+        return _report(args, [_of_table(args.table, chosen, args.seed)])
+    if not args.policies or args.logs is None:
+        raise BadInput("give saved policies with --logs LOGS, or a plain table with --table FILE")
+    return _report(args, _of_policies(args, chosen))
+
+
+def _of_table(file: Path, chosen: tuple[Estimator, ...], seed: int) -> Assessment:
+    from evaluation.assessment import assess
+    from evaluation.table import read_table
+
+    return assess(read_table(file), file.name, chosen, seed=seed)
+
+
+def _of_policies(args: Args, chosen: tuple[Estimator, ...]) -> list[Assessment]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from evaluation.logs import assess_policy
+    from evaluation.replayed import replayed
+    from ingestion.read import load_checked
+    from policies.rules_file import read_guardrails
+    from policies.saved import load_policy
+
+    assert args.logs is not None
+    bundles = [load_policy(path) for path in args.policies]
+    log = replayed(load_checked(args.logs))
+    found = []
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        for path, bundle in zip(args.policies, bundles, strict=True):
+            rules = bundle.guardrails
+            if args.guardrails is not None:
+                rules = read_guardrails(args.guardrails, rules)
+            task = progress.add_task(f"evaluating {path}", total=None)
+
+            def step(done: int, total: int, task: Any = task) -> None:
+                progress.update(task, completed=done, total=total)
+
+            found.append(assess_policy(log, bundle, str(path), rules, chosen, args.seed, step))
+    return found
+
+
+def _report(args: Args, found: list[Assessment]) -> int:
+    from evaluation.report import dumps, show, terminal, to_json, write_report
+
+    plain = [to_json(each) for each in found]
+    values = plain[0] if args.table is not None else {"logs": str(args.logs), "policies": plain}
+    written = [] if args.out is None else write_report(args.out, found, values)
+    if args.json:
+        print(dumps(values))
+        return 0
+    console = terminal()
+    for each in found:
+        show(each, console)
+    if written:
+        console.print(f"written: {', '.join(str(path) for path in written)}", highlight=False)
+    return 0
