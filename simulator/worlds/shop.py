@@ -14,18 +14,16 @@ import pandas as pd
 from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
 from mdp.catalog import Catalog
-from mdp.clock import DAY, HOUR, NEVER, local_day, local_hour, next_local_midnight
+from mdp.clock import DAY, HOUR, NEVER, local_hour, next_local_midnight
 from mdp.errors import NotEnoughData
 from mdp.events import ORGANIC, event_order, events_array
 from mdp.hashing import hash_ids
 from mdp.state import TASTE, apply, new_histories
 from simulator.description import Simulator, Users
+from simulator.habits import Acts, habits_of
 from simulator.worlds.goods import demo_variants
 from simulator.worlds.logit import LogitShop
 from simulator.worlds.population import Goods, Population
-
-_PRIOR_EVENTS, _PRIOR_DAYS = 5.0, 30.0
-"""Weight of the average user where one's own events are few."""
 
 
 def over_shop(
@@ -53,13 +51,21 @@ def over_shop(
     events = events[events["user_id"].isin(chosen.ids)].reset_index(drop=True)
     events["owner"] = owner[events["user_id"]].to_numpy()
     events = events[events["us"] < begins[events["owner"]]].reset_index(drop=True)
-    hour = local_hour(events["us"].to_numpy(), chosen.codes[events["owner"]])
-    goods, taste = _tastes(catalog, events, len(chosen), seed)
-    population = _population(chosen, events, hour, taste, start)
+    acts = _acts(events)
+    habits = habits_of(chosen, acts, catalog.items.price, start)
+    goods, taste = _tastes(catalog, acts, len(chosen), seed)
+    population = Population(
+        chosen, taste, habits.hours, habits.sessions, habits.touches, habits.buy
+    )
     simulator = world.over(goods, population, seed, start)
-    view, cart = _shares(events)
-    organic = replace(simulator.organic, spend=_spend(catalog, events), view=view, cart=cart)
-    histories = _histories(len(chosen), events, hour)
+    organic = replace(
+        simulator.organic,
+        weekday=habits.weekday.astype(np.float32),
+        spend=habits.spend.astype(np.float32),
+        view=habits.view,
+        cart=habits.cart,
+    )
+    histories = _histories(chosen, events, acts)
     return replace(simulator, organic=organic, histories=histories), events
 
 
@@ -107,16 +113,24 @@ def _people(log: Log, before: pd.DataFrame, count: int | None, seed: int) -> pd.
     )
 
 
-def _tastes(
-    catalog: Catalog, events: pd.DataFrame, users: int, seed: int
-) -> tuple[Goods, np.ndarray]:
+def _acts(events: pd.DataFrame) -> Acts:
+    return Acts(
+        owner=events["owner"].to_numpy(np.int64),
+        item=events["row"].to_numpy(np.int64),
+        kind=events["event"].map(ORGANIC).to_numpy(np.int8),
+        at=events["us"].to_numpy(np.int64),
+        value=events["value"].to_numpy(np.float64),
+    )
+
+
+def _tastes(catalog: Catalog, acts: Acts, users: int, seed: int) -> tuple[Goods, np.ndarray]:
     """Items and user vectors (U, 8), scaled so that likings have a standard deviation of 1.
 
     Halko, Martinsson, Tropp (2011). Finding structure with randomness. SIAM Review 53(2).
     """
     rng = np.random.default_rng([seed, 23])
     counts = np.zeros((users, len(catalog.items)), np.float32)
-    np.add.at(counts, (events["owner"].to_numpy(), events["row"].to_numpy()), 1.0)
+    np.add.at(counts, (acts.owner, acts.item), 1.0)
     popular = counts.sum(0)
     likes = np.log1p(counts)
     likes /= np.sqrt(1.0 + (counts > 0).sum(0))
@@ -138,67 +152,15 @@ def _tastes(
     return Goods(catalog, items, np.log(popular + 0.1)), tastes
 
 
-def _population(
-    users: Users, events: pd.DataFrame, hour: np.ndarray, taste: np.ndarray, start: int
-) -> Population:
-    size, owner = len(users), events["owner"].to_numpy()
-    by_hour = np.zeros((size, 24))
-    np.add.at(by_hour, (owner, hour), 1.0)
-    overall = by_hour.sum(0) + 0.5
-    by_hour += _PRIOR_EVENTS * overall / overall.sum()
-    day = local_day(events["us"].to_numpy(), users.codes[owner])
-    visits = pd.DataFrame({"owner": owner, "day": day}).drop_duplicates()
-    count = np.bincount(visits["owner"], minlength=size)
-    first = pd.Series(events["us"].to_numpy()).groupby(owner).min().reindex(range(size))
-    known = (start - first.fillna(start).to_numpy()) / DAY
-    rate = count.sum() / max(known.sum(), 1.0)
-    touched = _touched(events)
-    touches = np.bincount(owner[touched], minlength=size)
-    mean = max(touches.sum() / max(count.sum(), 1), 1.0)
-    bought = np.bincount(owner[(events["event"] == "purchase").to_numpy()], minlength=size)
-    overall_buy = bought.sum() / max(touches.sum(), 1)
-    return Population(
-        users,
-        taste=taste,
-        hours=by_hour / by_hour.sum(1, keepdims=True),
-        sessions=(count + _PRIOR_DAYS * rate) / (known + _PRIOR_DAYS),
-        touches=np.maximum((touches + 3 * mean) / (count + 3), 1.0),
-        buy=((bought + 20 * overall_buy) / (touches + 20)).clip(max=1.0),
-    )
-
-
-def _touched(events: pd.DataFrame) -> np.ndarray:
-    """Which events (M,) bool count as meeting an item: views where the shop logs them."""
-    views = (events["event"] == "view").to_numpy()
-    return views if views.any() else (events["event"] == "purchase").to_numpy()
-
-
-def _shares(events: pd.DataFrame) -> tuple[float, float]:
-    """Of the items met, the shares that are logged as views and put into a cart."""
-    kinds, touched = events["event"].value_counts(), max(int(_touched(events).sum()), 1)
-    view = 1.0 if kinds.get("view", 0) else 0.0
-    return view, min(float(kinds.get("cart", 0)) / touched, 1.0)
-
-
-def _spend(catalog: Catalog, events: pd.DataFrame) -> np.ndarray:
-    """Mean amount paid for each item (I,) float32; its price where none was."""
-    paid = events[(events["event"] == "purchase") & events["value"].notna()]
-    mean = paid.groupby("row")["value"].mean().reindex(range(len(catalog.items)))
-    price = pd.Series(catalog.items.price.astype(np.float64))
-    return mean.reset_index(drop=True).fillna(price).round(2).to_numpy(np.float32)
-
-
-def _histories(size: int, events: pd.DataFrame, hour: np.ndarray) -> np.ndarray:
-    """Histories (size,) of users after the log's events."""
+def _histories(users: Users, events: pd.DataFrame, acts: Acts) -> np.ndarray:
+    """Histories (U,) of users after the log's events."""
     rows = events_array(len(events))
-    rows["at"] = events["us"].to_numpy()
-    rows["kind"] = [int(ORGANIC[name]) for name in events["event"]]
+    rows["at"], rows["kind"] = acts.at, acts.kind
     rows["id"] = hash_ids(events["event_id"])
     rows["item"] = hash_ids(events["item_id"])
-    rows["value"] = events["value"].fillna(0.0).to_numpy(np.float32)
-    rows["hour"] = hour
-    owner = events["owner"].to_numpy(np.int64)
-    order = event_order(owner, rows)
-    histories = new_histories(size)
-    apply(histories, owner[order], rows[order])
+    rows["value"] = np.nan_to_num(acts.value)
+    rows["hour"] = local_hour(acts.at, users.codes[acts.owner])
+    order = event_order(acts.owner, rows)
+    histories = new_histories(len(users))
+    apply(histories, acts.owner[order], rows[order])
     return histories

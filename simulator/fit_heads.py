@@ -1,0 +1,233 @@
+"""The five response heads and the users' effects, by maximum a posteriori.
+
+One joint fit: every head is a logistic regression on the same additive terms that
+`mdp.response.ResponseModel` adds up, with Gaussian priors; effects of users, items and variants
+are random effects, whose priors' widths and the half-lives of recency are chosen on later days.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+from mdp.hashing import STYLE_BUCKETS
+from mdp.response import HEADS
+
+OPEN, CLICK, PURCHASE, DISMISS, UNSUBSCRIBE = range(len(HEADS))
+ITERATIONS = 60
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Standard deviations of the users' effects before anything is seen of them."""
+
+    openness: float = 0.6
+    """Effect of the user on opening."""
+    styles: float = 0.3
+    """Effect of the user's response to a style."""
+    tolerance: float = 0.4
+    """Log of how well the user bears pushes."""
+    price: float = 0.3
+    """Effect of the price on the user's clicks."""
+
+
+@dataclass(frozen=True)
+class Sends:
+    """S pushes as the heads see them, float32 unless said otherwise."""
+
+    user: np.ndarray
+    """Rows of users (S,) int64."""
+    item: np.ndarray
+    """Catalogue rows (S,) int64."""
+    variant: np.ndarray
+    """Catalogue rows (S,) int64."""
+    bucket: np.ndarray
+    """Style buckets (S,) int64."""
+    hour: np.ndarray
+    """Local hours (S,) int64."""
+    weekday: np.ndarray
+    """Local weekdays of the decision (S,) int64."""
+    item_features: np.ndarray
+    """Standardised `ITEM_FEATURES` (S, 2)."""
+    liking: np.ndarray
+    """Inner product of tastes (S,)."""
+    profile: np.ndarray
+    """The user's hour profile at that hour (S,)."""
+    fatigue: np.ndarray
+    repetition: np.ndarray
+    wear: np.ndarray
+    bought: np.ndarray
+    views: np.ndarray
+    """`Recency` of what was sent (S,) each."""
+    outcome: np.ndarray
+    """Opened, clicked, bought, dismissed, unsubscribed (S, 5)."""
+    decided_at: np.ndarray
+    """(S,) int64"""
+
+    def only(self, which: np.ndarray) -> Sends:
+        """Some of the pushes."""
+        return Sends(*(getattr(self, name)[which] for name in Sends.__dataclass_fields__))
+
+    @property
+    def asked(self) -> np.ndarray:
+        """Whether each head had its turn (S, 5): a click needs an open, and so on."""
+        opened, clicked = self.outcome[:, OPEN] > 0, self.outcome[:, CLICK] > 0
+        every = np.ones(len(opened), bool)
+        return np.stack([every, opened, clicked, ~opened, every], 1)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many users, items and variants there are."""
+
+    users: int
+    items: int
+    variants: int
+
+
+Parameters = dict[str, torch.Tensor]
+
+_WEIGHTS = ("taste", "hours", "fatigue", "repetition", "wear", "bought", "views")
+
+
+def _start(sizes: Sizes) -> Parameters:
+    H = len(HEADS)
+    shapes = {
+        "base": (H,),
+        "weekday": (7, H),
+        "hour": (24, H),
+        "item_weight": (2, H),
+        "item_effect": (sizes.items, H),
+        "variant_effect": (sizes.variants, H),
+        "style": (STYLE_BUCKETS, H),
+        "openness": (sizes.users,),
+        "styles": (sizes.users, STYLE_BUCKETS),
+        "tolerance": (sizes.users,),
+        "price": (sizes.users,),
+        **{f"{name}_weight": (H,) for name in (*_WEIGHTS, "openness", "tolerance", "styles")},
+    }
+    return {name: torch.zeros(shape).requires_grad_() for name, shape in shapes.items()}
+
+
+# Prior widths by head: the rarer the outcome, the nearer to an average.
+_BROAD = torch.tensor([1.0, 1.0, 0.3, 0.7, 0.5])
+_EFFECT = torch.tensor([0.3, 0.3, 0.1, 0.15, 0.15])
+
+
+def _weights(p: Parameters) -> dict[str, torch.Tensor]:
+    """Weights with those fixed that set an effect's unit: openness and styles act on opening by
+    1, tolerance on unsubscribing by -1."""
+    H = len(HEADS)
+    one = torch.nn.functional.one_hot
+    tied = {}
+    for name, head, sign in (
+        ("openness", OPEN, 1.0),
+        ("styles", OPEN, 1.0),
+        ("tolerance", UNSUBSCRIBE, -1.0),
+    ):
+        unit = one(torch.tensor(head), H).float()
+        tied[name] = p[f"{name}_weight"] * (1 - unit) + sign * unit
+    tied["price"] = one(torch.tensor(CLICK), H).float()
+    return tied
+
+
+def _logits(p: Parameters, s: dict[str, torch.Tensor]) -> torch.Tensor:
+    """(S, 5)"""
+    w = _weights(p)
+    user = s["user"]
+    tired = s["fatigue"] * torch.exp(-p["tolerance"][user])
+    return (
+        p["base"]
+        + p["weekday"][s["weekday"]]
+        + p["hour"][s["hour"]]
+        + s["item_features"] @ p["item_weight"]
+        + p["item_effect"][s["item"]]
+        + p["variant_effect"][s["variant"]]
+        + p["style"][s["bucket"]]
+        + p["openness"][user][:, None] * w["openness"]
+        + p["tolerance"][user][:, None] * w["tolerance"]
+        + p["styles"][user, s["bucket"]][:, None] * w["styles"]
+        + (p["price"][user] * s["item_features"][:, 0])[:, None] * w["price"]
+        + s["liking"][:, None] * p["taste_weight"]
+        + s["profile"][:, None] * p["hours_weight"]
+        + tired[:, None] * p["fatigue_weight"]
+        + s["repetition"][:, None] * p["repetition_weight"]
+        + s["wear"][:, None] * p["wear_weight"]
+        + s["bought"][:, None] * p["bought_weight"]
+        + s["views"][:, None] * p["views_weight"]
+    )
+
+
+def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
+    """Minus the log prior."""
+    total = sum(
+        (p[f"{name}_weight"] / _BROAD).square().sum()
+        for name in (*_WEIGHTS, "openness", "tolerance", "styles")
+    )
+    total = total + (p["item_weight"] / (0.3 * _BROAD)).square().sum()
+    total = total + (p["weekday"] / (0.5 * _EFFECT)).square().sum()
+    for name in ("item_effect", "variant_effect"):
+        total = total + (p[name] / _EFFECT).square().sum()
+    total = total + (p["style"] / (0.7 * _BROAD)).square().sum()
+    # Neighbouring hours are alike: a random walk round the clock, and a weak pull to 0.
+    step = p["hour"] - p["hour"].roll(1, 0)
+    total = total + (step / (0.4 * _BROAD)).square().sum() + (p["hour"] / 2).square().sum()
+    for name in ("openness", "styles", "tolerance", "price"):
+        total = total + (p[name] / getattr(widths, name)).square().sum()
+    return total / 2
+
+
+def _tensors(sends: Sends) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(getattr(sends, name)) for name in Sends.__dataclass_fields__}
+
+
+def fit_heads(
+    sends: Sends, sizes: Sizes, widths: Widths, heads: tuple[int, ...], iterations: int = ITERATIONS
+) -> dict[str, np.ndarray]:
+    """Parameters by name, float32; heads left out stay at their priors' means."""
+    parameters, data = _start(sizes), _tensors(sends)
+    asked = torch.from_numpy(sends.asked)
+    for head in heads:
+        rate = float(sends.outcome[sends.asked[:, head], head].sum() + 0.5)
+        count = float(sends.asked[:, head].sum() + 1.0)
+        with torch.no_grad():
+            parameters["base"][head] = float(np.log(rate / (count - rate)))
+    optimizer = torch.optim.LBFGS(
+        list(parameters.values()), max_iter=iterations, line_search_fn="strong_wolfe"
+    )
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        logits = _logits(parameters, data)
+        total = _penalty(parameters, widths)
+        for head in heads:
+            mine = asked[:, head]
+            total = total + cross_entropy(
+                logits[mine, head], data["outcome"][mine, head], reduction="sum"
+            )
+        total.backward()
+        return total
+
+    optimizer.step(loss)
+    fitted = {name: value.detach().numpy() for name, value in parameters.items()}
+    with torch.no_grad():
+        tied = {f"{name}_weight": value.numpy() for name, value in _weights(parameters).items()}
+    return fitted | tied
+
+
+def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
+    """Conditional probabilities (S, 5) of the heads."""
+    tensors = {name: torch.from_numpy(value) for name, value in parameters.items()}
+    with torch.no_grad():
+        return torch.sigmoid(_logits(tensors, _tensors(sends))).numpy()
+
+
+def log_loss(probability: np.ndarray, outcome: np.ndarray) -> float:
+    """Mean log-loss of probabilities (n,), nats; NaN for none."""
+    if not len(outcome):
+        return float("nan")
+    p = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
+    return float(-np.mean(np.where(outcome > 0, np.log(p), np.log1p(-p))))

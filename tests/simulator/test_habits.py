@@ -1,0 +1,82 @@
+"""Habits read from a shop's events are those that the events were drawn with."""
+
+import numpy as np
+import pytest
+
+from ingestion.parse import log_of
+from ingestion.replay import to_events
+from mdp.clock import DAY
+from mdp.events import Kind
+from policies.baselines import Hold
+from simulator.habits import Acts, habits_of
+from simulator.worlds.base import lived
+from simulator.worlds.logit import LogitShop
+
+
+@pytest.fixture(scope="module")
+def known():
+    """A shop without pushes, and the habits read from 60 of its days."""
+    shop = LogitShop().simulator(300, 2)
+    later, kernel = lived(shop, 60, 2, Hold(), record=True)
+    users = to_events(log_of(kernel.tables()))
+    mine = users.events["kind"] <= Kind.PURCHASE
+    events, owner = users.events[mine], users.owner[mine]
+    place = {item: row for row, item in enumerate(shop.catalog.items.hashes.tolist())}
+    item = np.array([place[item] for item in events["item"].tolist()])
+    paid = np.where(events["kind"] == Kind.PURCHASE, events["value"], np.nan).astype(float)
+    acts = Acts(owner, item, events["kind"], events["at"], paid)
+    return shop, habits_of(shop.users, acts, shop.catalog.items.price, later.start), acts
+
+
+def test_visits_touches_and_purchases_are_those_of_the_shop(known):
+    shop, habits, _ = known
+    organic = shop.organic
+    # Several visits of a day are read as one with more items met.
+    assert habits.sessions.mean() == pytest.approx(organic.sessions.mean(), rel=0.2)
+    met = habits.sessions * habits.touches
+    assert met.mean() == pytest.approx((organic.sessions * organic.touches).mean(), rel=0.15)
+    assert habits.buy.mean() == pytest.approx(organic.buy.mean(), rel=0.25)
+    assert habits.cart == pytest.approx(organic.cart, rel=0.1)
+    assert habits.view == 1.0
+    for name in ("sessions", "touches"):
+        assert np.corrcoef(getattr(habits, name), getattr(organic, name))[0, 1] > 0.5
+
+
+def test_hours_and_weekdays_are_those_of_the_shop(known):
+    shop, habits, _ = known
+    np.testing.assert_allclose(habits.hours.sum(1), 1.0)
+    assert np.corrcoef(habits.hours.mean(0), shop.organic.hours.mean(0))[0, 1] > 0.98
+    true = shop.organic.hours
+    own = np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(habits.hours, true, strict=True)])
+    common = np.mean([np.corrcoef(true.mean(0), b)[0, 1] for b in true])
+    assert own > common + 0.05
+    assert habits.weekday.mean() == pytest.approx(1.0)
+    assert habits.weekday[5:].mean() > habits.weekday[:4].mean()
+
+
+def test_items_cost_what_was_paid_for_them_or_else_their_price(known):
+    shop, habits, acts = known
+    np.testing.assert_allclose(habits.spend, shop.catalog.items.price, atol=0.006)
+    bought = acts.kind == Kind.PURCHASE
+    one = int(acts.item[bought][0])
+    acts.value[bought & (acts.item == one)] *= 3
+    again = habits_of(shop.users, acts, shop.catalog.items.price, int(acts.at.max()))
+    assert again.spend[one] == pytest.approx(3 * shop.catalog.items.price[one], abs=0.01)
+
+
+def test_a_shop_that_logs_purchases_only_and_users_without_a_past():
+    shop = LogitShop().simulator(3, 0)
+    start = shop.start
+    acts = Acts(
+        owner=np.array([0, 0, 1]),
+        item=np.array([4, 5, 4]),
+        kind=np.full(3, Kind.PURCHASE, np.int8),
+        at=start + np.array([0, DAY, 0]),
+        value=np.full(3, np.nan),
+    )
+    habits = habits_of(shop.users, acts, shop.catalog.items.price, start + 30 * DAY)
+    assert (habits.view, habits.cart) == (0.0, 0.0)
+    np.testing.assert_array_equal(habits.buy, 1.0)
+    assert habits.sessions[0] > habits.sessions[1]
+    assert habits.sessions[2] == pytest.approx(3 / 60)  # 3 visits in the 60 days of the others
+    assert habits.popularity[[4, 5]].tolist() == [2.0, 1.0]
