@@ -23,7 +23,7 @@ def to_onnx(network: FactorNetwork | Soft, example: Observation) -> bytes:
     """
     observation = tensors(_at_least_two(example))
     axes = {"user": 1, "candidates": 2, "variants": 2, "hours": 1, "pairs": 3, "action_mask": 2}
-    shapes = {name: {axis: Dim.DYNAMIC for axis in range(axes[name])} for name in INPUTS}
+    shapes = {name: dict.fromkeys(range(axes[name]), Dim.DYNAMIC) for name in INPUTS}
     # It warns of torchvision, which nothing here needs.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -232,4 +232,3 @@ class Scores(nn.Module):
 def tensors(observation: Observation) -> dict[str, Tensor]:
     """The observation's arrays as tensors that share their memory."""
     return {name: torch.as_tensor(observation[name]) for name in INPUTS}
-

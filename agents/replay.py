@@ -113,6 +113,4 @@ class Replay:
 
     def _take(self, day: np.ndarray, env: np.ndarray) -> dict[str, Tensor]:
         row = day % self.days
-        return {
-            name: torch.as_tensor(array[row, env]) for name, array in self.observations.items()
-        }
+        return {name: torch.as_tensor(array[row, env]) for name, array in self.observations.items()}

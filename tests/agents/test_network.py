@@ -1,0 +1,82 @@
+"""The network starts as greedy with a threshold, keeps to the mask, and exports as it is."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from agents.export import to_onnx
+from agents.network import FactorNetwork, Scores, Soft, fit_scaling, tensors
+from policies.baselines import Greedy
+from policies.composition import Factors, best, distribution
+from policies.network import NetworkPolicy
+
+
+def _network(observation, seed=0, trained=True):
+    torch.manual_seed(seed)
+    network = FactorNetwork(fit_scaling([observation]), threshold=0.1, hidden=16)
+    if trained:
+        torch.nn.init.normal_(network.weights.weight, 0, 0.1)
+    return network
+
+
+def _factors(network, observation):
+    with torch.no_grad():
+        parts = Scores(network)(**tensors(observation))
+    return Factors(*(part.double().numpy() for part in parts))
+
+
+def test_untrained_network_is_greedy_with_the_threshold(make_observation):
+    seen = make_observation(200, 5, 3)
+    greedy = best(Greedy(threshold=0.1).scores(seen), seen["action_mask"])
+    assert 0 < (greedy == 0).mean() < 1
+    network = _network(seen, trained=False)
+    assert (best(_factors(network, seen), seen["action_mask"]) == greedy).all()
+    with torch.no_grad():
+        network.trust += 0.3  # a part of the skip connection: learning can change the choice
+        network.threshold += 1.0
+    assert (best(_factors(network, seen), seen["action_mask"]) != greedy).any()
+
+
+def test_soft_policy_sends_by_the_sigmoid_of_the_margin(make_observation):
+    seen = make_observation(50)
+    network = _network(seen)
+    soft = Soft(network, send=3.0, choice=20.0)
+    made = distribution(_factors(soft, seen), seen["action_mask"], 1.0, 0.0)
+    with torch.no_grad():
+        advantages, _ = network(tensors(seen))
+        top = advantages.pair.flatten(1).amax(1) + advantages.hour.amax(1)
+        expected = torch.sigmoid(3.0 * (top - advantages.hold)) * advantages.sendable
+    np.testing.assert_allclose(made.send, expected.numpy(), atol=1e-4)
+    assert made.send[0] == 0
+
+
+def test_scaling_ignores_what_is_masked(make_observation):
+    seen = make_observation(50)
+    spoilt = {name: array.copy() for name, array in seen.items()}
+    spoilt["candidates"][spoilt["action_mask"][:, :3] == 0] = 1e6
+    np.testing.assert_array_equal(
+        fit_scaling([seen]).center["candidates"], fit_scaling([spoilt]).center["candidates"]
+    )
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("plain", 1e-5), ("soft", 1e-4)])
+def test_onnx_equals_torch_for_any_shape(make_observation, kind, tolerance):
+    network = _network(make_observation(40))
+    scorer = Soft(network) if kind == "soft" else network
+    graph = to_onnx(scorer, make_observation(1, 1, 1))
+    # A soft policy's scores are 50 times as large; its probabilities are what must agree.
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    policy = NetworkPolicy(graph=graph, name="n", temperature=1.0, floor=0.0)
+    for N, K, V in ((1, 1, 1), (7, 1, 4), (9, 6, 1), (30, 12, 5)):
+        seen = make_observation(N, K, V)
+        got = session.run(None, seen)
+        expected = Scores(scorer)(**tensors(seen))
+        for mine, theirs in zip(got, expected, strict=True):
+            reference = theirs.detach().numpy()
+            np.testing.assert_allclose(mine, reference, rtol=1e-5, atol=tolerance)
+        actions = np.minimum(np.arange(N), K * V * 24)
+        theirs = distribution(_factors(scorer, seen), seen["action_mask"], 1.0, 0.0)
+        np.testing.assert_allclose(
+            policy.propensity(seen, actions), theirs.probability(actions), atol=1e-5
+        )
