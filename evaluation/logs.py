@@ -15,12 +15,17 @@ from evaluation.reward_model import cross_fitted, send_values
 from evaluation.sample import Sample
 from ingestion.log import time_column
 from mdp.actions import HOURS, encode
+from mdp.attribution import RESPONSE_WINDOW
+from mdp.clock import DAY
 from mdp.errors import NotEnoughData
 from mdp.guardrails import Guardrails
 from mdp.observation import Requests, View, observe
+from mdp.state import ATTRIBUTION
 from policies.composition import split_mask
 from policies.saved import PolicyBundle
 
+_WINDOW = DAY + RESPONSE_WINDOW + ATTRIBUTION
+"""Longest time from a decision until nothing can follow it any more."""
 _CHUNK = 1024
 """Decisions faced at a time."""
 Step = Callable[[int, int], None]
@@ -42,7 +47,7 @@ def assess_policy(
     """
     rules = bundle.guardrails if guardrails is None else guardrails
     found = replay.attributed(bundle.reward)
-    rows, notes = _usable(replay, bundle, name, found.closes_at)
+    rows, notes = _usable(replay, bundle, name)
     user = np.unique(replay.decisions.owner[rows], return_inverse=True)[1].astype(np.int64)
     reward = found.reward[rows]
     if not replay.has_propensities:
@@ -62,10 +67,12 @@ def assess_policy(
     return assess(sample, name, estimators, coverage, notes, seed)
 
 
-def _usable(
-    replay: Replayed, bundle: PolicyBundle, name: str, closes_at: np.ndarray
-) -> tuple[np.ndarray, list[str]]:
-    """Indices (n,) of closed decisions after training, and what was left out."""
+def _usable(replay: Replayed, bundle: PolicyBundle, name: str) -> tuple[np.ndarray, list[str]]:
+    """Indices (n,) of closed decisions after training, and what was left out.
+
+    Closed is a matter of when it was decided only: a hold's own window is shorter than a send's,
+    and to count holds of the last days without their sends would favour policies that hold.
+    """
     at, until = replay.decisions.decided_at, bundle.trained_until
     if until is None and bundle.model is not None:
         raise NotEnoughData(
@@ -73,7 +80,7 @@ def _usable(
             "no day of the log is known to be unseen: train it again"
         )
     after = np.ones(len(at), bool) if until is None else at >= until
-    closed = closes_at <= replay.complete_until
+    closed = at + _WINDOW <= replay.complete_until
     since = "" if until is None else f" after {_when(until)}, until when {name} was trained"
     if not after.any():
         last = f"; its last decision is of {_when(int(at.max()))}" if len(at) else ""
@@ -85,7 +92,7 @@ def _usable(
         )
     notes = [f"of {len(at)} drawn decisions {int((after & closed).sum())} are used{since}"]
     if open_ := int((after & ~closed).sum()):
-        notes.append(f"{open_} decisions are left out because outcomes may still follow them")
+        notes.append(f"{open_} later decisions are left out: outcomes may still follow them")
     return np.flatnonzero(after & closed), notes
 
 
@@ -188,7 +195,7 @@ def _untried(replay: Replayed, requests: Requests) -> np.ndarray:
     decisions = replay.decisions
     sent = decisions.only(decisions.sent)
     slots = np.isin(np.arange(requests.items.shape[1]), sent.k)
-    variants = np.take_along_axis(sent.variants, sent.v[:, None], 1) if len(sent.v) else []
+    variants = np.take_along_axis(sent.variants, sent.v[:, None], 1)
     tried = (
         slots[None, :, None, None]
         & np.isin(requests.variants, variants)[:, None, :, None]

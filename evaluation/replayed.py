@@ -94,7 +94,8 @@ def _hours(lists: pd.Series) -> np.ndarray:
     codes, texts = pd.factorize(lists)
     for code, text in enumerate(texts):
         rows = np.flatnonzero(codes == code)
-        out[np.ix_(rows, [int(hour) for hour in text.split(SEPARATOR)])] = True
+        allowed = np.array(text.split(SEPARATOR)).astype(np.int64)
+        out[np.ix_(rows, allowed)] = True
     return out
 
 

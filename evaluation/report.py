@@ -19,6 +19,8 @@ from evaluation.diagnostics import Diagnostics
 from evaluation.intervals import Interval
 
 COLORS = {"better": "green", "worse": "red", "no_difference": "cyan", "cannot_tell": "yellow"}
+_NOTHING = 1e-12
+"""Shown as 0: what sums of rounded numbers leave over."""
 _WIDE = 100
 """Characters of a terminal line that a report needs."""
 
@@ -131,7 +133,9 @@ def _table(title: str, rows: Rows) -> Table:
 
 
 def _number(value: float, sign: str = "") -> str:
-    return f"{value:{sign}.4g}" if math.isfinite(value) else "unknown"
+    if not math.isfinite(value):
+        return "unknown"
+    return f"{0.0 if abs(value) < _NOTHING else value:{sign}.4g}"
 
 
 def _span(interval: Interval, sign: str = "") -> str:

@@ -86,8 +86,8 @@ def judge(
         return Verdict("cannot_tell", tuple(doubts))
     difference, margin = lead.difference, gates.margin * abs(logged)
     said = (
-        f"{lead.estimator} puts the policy at {lead.value.value:.4g} per decision and the logging "
-        f"policy earned {logged:.4g}: a difference of {difference.value:+.4g}, 95 % interval "
+        f"{lead.estimator} puts the policy at {round(lead.value.value, 12):.4g} per decision and "
+        f"the logging policy earned {logged:.4g}: a difference of {difference.value:+.4g}, 95 % interval "
         f"{difference.low:+.4g} to {difference.high:+.4g}"
     )
     nothing = _ROUNDING * abs(logged)
@@ -119,7 +119,7 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
         doubts.append(
             f"the mean weight is {mean.value:.3f}, 99 % interval {mean.low:.3f} to "
             f"{mean.high:.3f}, which leaves 1 out: propensities are wrong, or the policy does "
-            "what the log never did"
+            "what the log seldom or never did"
         )
     if found.heaviest_users > gates.heaviest_users:
         doubts.append(

@@ -130,6 +130,27 @@ class Distribution:
         send = (1 - self.floor) * base + self.floor * explore
         return np.where(sent, np.where(can & legal, send, 0.0), hold)
 
+    def expectation(self, values: np.ndarray) -> np.ndarray:
+        """Mean (N,) float64 under π of a number for every send (N, K, V, 24); a hold's is 0."""
+        N, K, V, _ = values.shape
+        item, variant, hour = self.masked.allowed
+        if not K or not V:
+            return np.zeros(N)
+        legal = item[:, :, None, None] & variant[:, None, :, None] & hour[:, None, None, :]
+        values = np.where(legal, values, 0.0)
+        pair = self.pair.reshape(N, K, V)
+        base = self.send * np.einsum("nkvh,nkv,nh->n", values, pair, self.hour, optimize=True)
+        items, variants, hours = self._counts
+        rows, (k, v, h) = np.arange(N), self.masked.best
+        explore = REDRAWN_SHARE * (
+            values[rows, :, v, h].sum(1) / items
+            + values[rows, k, :, h].sum(1) / variants
+            + values[rows, k, v].sum(1) / hours
+            + values.sum((1, 2, 3)) / (items * variants * hours)
+        )
+        mixed = (1 - self.floor) * base + self.floor * explore
+        return np.where(self.masked.sendable, mixed, 0.0)
+
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Flat actions (N,) int64. Takes five uniform numbers a decision, whatever is drawn."""
         item, variant, hour = self.masked.allowed
