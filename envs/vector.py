@@ -14,7 +14,8 @@ from envs.spaces import action_space, bounded, observation_space
 from mdp.guardrails import Guardrails
 from mdp.observation import Observation
 from mdp.reward import Reward
-from simulator.kernel import Kernel, Step
+from simulator.kernel import Kernel
+from simulator.payment import Step
 
 METADATA: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
 

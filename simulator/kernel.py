@@ -7,14 +7,13 @@ depends on seed, user and day only, so a user's life is the same alone and in an
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mdp.actions import decode
-from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight
+from mdp.clock import NEVER, local_day, local_hour, next_local_midnight
 from mdp.errors import BadSetting
 from mdp.events import Kind, event_order, events_array
 from mdp.guardrails import catalog_reasons, mask
@@ -25,42 +24,13 @@ from mdp.state import TRAITS, apply, features
 from simulator.description import Simulator, offered
 from simulator.organic import draw_day
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
+from simulator.payment import Chosen, Step, chosen_of, paid
 from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, normals, words
 from simulator.recording import Decided, Recording
 
 CLICKS = 8
 """Clicks on pushes that are remembered of each user, to tell a push's purchases from others."""
 _KINDS = (Kind.OPENED, Kind.CLICKED, Kind.PURCHASE, Kind.DISMISSED, Kind.UNSUBSCRIBED)
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one decision of N users brought; (N,) each."""
-
-    reward: np.ndarray
-    """Of the decision's whole window, float64."""
-    expected: np.ndarray
-    """Expected reward of the push under the simulator's own response model, float64."""
-    executed: np.ndarray
-    """Flat actions int64: those asked for, a hold where it was masked."""
-    illegal: np.ndarray
-    """Whether the action asked for was masked, bool."""
-    opened: np.ndarray
-    """Whether this decision's push is opened, bool; likewise the next three."""
-    clicked: np.ndarray
-    dismissed: np.ndarray
-    unsubscribed: np.ndarray
-    bought: np.ndarray
-    """Margin × price of what is bought after this decision's push, float64."""
-    revenue: np.ndarray
-    """Amount paid this day, organic purchases included, float64."""
-    margin: np.ndarray
-    """Margin × amount paid this day, organic purchases included, float64."""
-
-    @property
-    def sent(self) -> np.ndarray:
-        """Whether a push was sent (N,) bool."""
-        return self.executed > 0
 
 
 class Kernel:
@@ -240,27 +210,36 @@ class Kernel:
 
         propensity: (N,), and policy: only kept in the recording.
         """
-        view, requests = self.view(), self.requests()
-        chosen = _chosen(np.asarray(actions, np.int64), view, requests)
+        view, requests, simulator = self.view(), self.requests(), self.simulator
+        chosen = chosen_of(np.asarray(actions, np.int64), view, requests)
         send_at = np.where(
             chosen.item >= 0, view.mask.send_at[np.arange(self.N), chosen.hour], NEVER
         )
         until = next_local_midnight(self.at, self.zone)
         probability = self._probability(chosen, requests)
         day_key = keys(self._seed, RESPONSE, self._user, self.day)
-        outcomes = draw_outcomes(probability, send_at, day_key, self.simulator.delays)
+        outcomes = draw_outcomes(probability, send_at, day_key, simulator.delays)
         self._remember_clicks(chosen.item, outcomes.clicked)
         events = self._events(chosen, send_at, outcomes, until)
         if self.recording is not None:
             self._record(chosen, send_at, requests, view, propensity, policy)
         owner, applied = self._live(events, until)
-        step = self._paid(chosen, outcomes, probability, owner, applied)
+        step = paid(
+            chosen,
+            outcomes,
+            probability,
+            owner,
+            applied,
+            self.at,
+            simulator.catalog,
+            simulator.reward,
+        )
         self.at = until
         self.day = self.day + 1
         self._requests = self._view = None
         return step
 
-    def _probability(self, chosen: _Chosen, requests: Requests) -> np.ndarray:
+    def _probability(self, chosen: Chosen, requests: Requests) -> np.ndarray:
         """Conditional probabilities (N, 5) of what follows the chosen sends."""
         states = features(requests.histories, self.at)
         out = np.zeros((self.N, len(INSTANTS)))
@@ -286,7 +265,7 @@ class Kernel:
         self._clicked_at[rows, slot] = clicked[rows]
 
     def _events(
-        self, chosen: _Chosen, send_at: np.ndarray, outcomes: Outcomes, until: np.ndarray
+        self, chosen: Chosen, send_at: np.ndarray, outcomes: Outcomes, until: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Owners, events and raw ids of what begins on this day, to come after what is pending."""
         items = self.simulator.catalog.items
@@ -377,61 +356,9 @@ class Kernel:
             self.recording.happened(self.rows[owner], events, ids[order])
         return owner, events
 
-    def _paid(
-        self,
-        chosen: _Chosen,
-        outcomes: Outcomes,
-        probability: np.ndarray,
-        owner: np.ndarray,
-        applied: np.ndarray,
-    ) -> Step:
-        reward, items = self.simulator.reward, self.simulator.catalog.items
-        sent = chosen.item >= 0
-        worth = np.where(
-            sent, items.margin[chosen.item].astype(np.float64) * items.price[chosen.item], 0.0
-        )
-        flags = {name: getattr(outcomes, name) != NEVER for name in INSTANTS}
-        bought = worth * flags["purchased"]
-        opened, clicked = probability[:, 0], probability[:, 0] * probability[:, 1]
-        expected = reward.of(
-            sent,
-            clicked,
-            clicked * probability[:, 2] * worth,
-            (1.0 - opened) * probability[:, 3],
-            probability[:, 4],
-        )
-        purchase = applied["kind"] == Kind.PURCHASE
-        buyer, amount = owner[purchase], applied["value"][purchase].astype(np.float64)
-        earned = amount * self._margin(applied["item"][purchase])
-        in_time = applied["at"][purchase] - self.at[buyer] < DAY
-        paid = bought
-        if reward.credit == "all":
-            paid = np.bincount(buyer, earned * in_time, self.N)
-        return Step(
-            reward=reward.of(
-                sent, flags["clicked"], paid, flags["dismissed"], flags["unsubscribed"]
-            ),
-            expected=expected,
-            executed=chosen.executed,
-            illegal=chosen.illegal,
-            opened=flags["opened"],
-            clicked=flags["clicked"],
-            dismissed=flags["dismissed"],
-            unsubscribed=flags["unsubscribed"],
-            bought=bought,
-            revenue=np.bincount(buyer, amount, self.N),
-            margin=np.bincount(buyer, earned, self.N),
-        )
-
-    def _margin(self, item_hash: np.ndarray) -> np.ndarray:
-        """Margins (M,) float64 of items by hash (M,)."""
-        items = self.simulator.catalog.items
-        order = np.argsort(items.hashes)
-        return items.margin[order[np.searchsorted(items.hashes[order], item_hash)]].astype(float)
-
     def _record(
         self,
-        chosen: _Chosen,
+        chosen: Chosen,
         send_at: np.ndarray,
         requests: Requests,
         view: View,
@@ -456,40 +383,6 @@ class Kernel:
                 hours=(view.mask.hour == 0)[on],
             )
         )
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """What N actions mean: catalogue rows and hours, -1 for a hold."""
-
-    item: np.ndarray
-    variant: np.ndarray
-    hour: np.ndarray
-    executed: np.ndarray
-    illegal: np.ndarray
-
-
-def _chosen(actions: np.ndarray, view: View, requests: Requests) -> _Chosen:
-    """A masked action becomes a hold."""
-    K, V = requests.items.shape[1], requests.variants.shape[1]
-    k, v, h = decode(actions, K, V)
-    rows, asked = np.arange(len(actions)), actions > 0
-    legal = asked.copy()
-    if K and V:
-        legal &= view.mask.item[rows, k] == 0
-        legal &= view.mask.variant[rows, v] == 0
-        legal &= view.mask.hour[rows, h] == 0
-        item = np.where(legal, requests.items[rows, k], -1)
-        variant = np.where(legal, requests.variants[rows, v], -1)
-    else:
-        item = variant = np.full(len(actions), -1, np.int32)
-    return _Chosen(
-        item.astype(np.int32),
-        variant.astype(np.int32),
-        np.where(legal, h, -1),
-        np.where(legal, actions, 0),
-        asked & ~legal,
-    )
 
 
 def _put(target: Any, rows: np.ndarray, source: Any) -> None:

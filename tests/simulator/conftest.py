@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from simulator.description import Simulator
-from simulator.kernel import Kernel, Step
+from simulator.kernel import Kernel
+from simulator.payment import Step
 from simulator.worlds.base import lived
 from simulator.worlds.logit import LogitShop
 
