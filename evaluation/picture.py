@@ -67,8 +67,8 @@ def _weights(axes: Axes, assessment: Assessment) -> None:
     size = assessment.diagnostics.effective_sample_size
     positive = weights[weights > 0]
     if len(positive):
-        low, high = positive.min(), positive.max()
-        bins = np.geomspace(low * 0.99, high * 1.01, 40)
+        low, high = min(positive.min() * 0.99, 0.5), max(positive.max() * 1.01, 2.0)
+        bins = np.geomspace(low, high, 40)
         axes.hist(positive, bins=list(bins), color="#8c959f")
         axes.set_xscale("log")
         steps = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0)

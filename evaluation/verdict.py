@@ -87,8 +87,8 @@ def judge(
     difference, margin = lead.difference, gates.margin * abs(logged)
     said = (
         f"{lead.estimator} puts the policy at {round(lead.value.value, 12):.4g} per decision and "
-        f"the logging policy earned {logged:.4g}: a difference of {difference.value:+.4g}, 95 % interval "
-        f"{difference.low:+.4g} to {difference.high:+.4g}"
+        f"the logging policy earned {logged:.4g}: a difference of {difference.value:+.4g}, "
+        f"95 % interval {difference.low:+.4g} to {difference.high:+.4g}"
     )
     nothing = _ROUNDING * abs(logged)
     if difference.low > nothing:

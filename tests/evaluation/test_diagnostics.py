@@ -1,0 +1,72 @@
+"""Diagnostics by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluation.assessment import assess
+from evaluation.diagnostics import effective_size, pull_of
+from evaluation.estimators import ips, snips
+from evaluation.sample import Sample
+
+
+def test_effective_size():
+    assert effective_size(np.ones(7)) == 7.0
+    assert effective_size(np.array([1.0, 0.0, 0.0])) == 1.0
+    assert effective_size(np.array([3.0, 1.0])) == pytest.approx(1.6)
+    assert effective_size(np.full(3, 1e-200)) == 3.0
+    assert effective_size(np.zeros(3)) == 0.0
+
+
+def test_by_hand():
+    sample = Sample(
+        reward=np.array([1.0, 0.0, 2.0, 0.0]),
+        propensity=np.full(4, 0.5),
+        target_propensity=np.array([0.5, 0.0, 1.0, 0.5]),  # weights 1, 0, 2, 1
+        user=np.array([0, 0, 1, 1]),
+    )
+    found = assess(sample, "by hand").diagnostics
+    assert found is not None
+    assert (found.rows, found.users, found.max_weight, found.zero_target) == (4, 2, 2.0, 0.25)
+    assert found.mean_weight.value == 1.0
+    assert found.effective_sample_size == pytest.approx(16 / 6)
+    assert found.effective_share == pytest.approx(4 / 6)
+    assert found.heaviest_users == pytest.approx(0.75)
+    assert found.coverage is None
+
+
+@pytest.mark.parametrize("estimator", [ips, snips])
+def test_pull_is_what_a_row_does_to_the_difference(sample, estimator):
+    """The influence function against leaving one row out."""
+
+    def difference(kept: np.ndarray) -> float:
+        top, bottom = (part[kept] for part in estimator(sample))
+        return top.sum() / bottom.sum() - sample.reward[kept].mean()
+
+    n = len(sample.reward)
+    pull = pull_of(sample, *estimator(sample))
+    assert abs(pull.sum()) < 1e-8
+    everything = np.ones(n, bool)
+    for row in (0, 7, int(pull.argmax())):
+        without = everything.copy()
+        without[row] = False
+        moved = difference(everything) - difference(without)
+        assert pull[row] / n == pytest.approx(moved, rel=0.02, abs=1e-6)
+
+
+def test_a_difference_that_rests_on_few_users_says_so(sample):
+    rare = np.zeros(len(sample.reward))
+    rare[:12] = 50.0
+    found = assess(replace(sample, reward=rare, q_logged=None, v_target=None), "rare")
+    assert found.diagnostics is not None
+    assert found.diagnostics.effective_users < 50
+    assert found.verdict.answer == "cannot_tell"
+    assert any("the difference rests on about" in reason for reason in found.verdict.reasons)
+
+
+def test_no_weight_at_all_is_no_number(sample):
+    never = replace(sample, target_propensity=np.zeros(len(sample.reward)), q_logged=None)
+    found = assess(never, "never")
+    assert found.verdict.answer == "cannot_tell"
+    assert np.isnan(next(e for e in found.estimates if e.estimator == "snips").value.value)

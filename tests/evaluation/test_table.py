@@ -1,0 +1,91 @@
+"""Plain tables: what is read, and what is refused and how."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluation.table import read_table, sample_of
+from mdp.errors import BadInput, PushwiseError
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_both_kinds_of_file_give_the_same_sample(frame, sample, tmp_path: Path, ending):
+    file = tmp_path / f"table.{ending}"
+    if ending == "csv":
+        frame.to_csv(file, index=False)
+    else:
+        frame.to_parquet(file)
+    found = read_table(file)
+    for name in ("reward", "propensity", "target_propensity", "user", "q_logged", "v_target"):
+        np.testing.assert_allclose(getattr(found, name), getattr(sample, name))
+
+
+def test_without_users_each_row_is_one(frame):
+    assert sample_of(frame.drop(columns="user_id")).users == len(frame)
+    assert sample_of(frame).users == 400
+
+
+def test_numbers_are_user_ids_too(frame, tmp_path: Path):
+    frame.assign(user_id=[f"0{n % 3}" for n in range(len(frame))]).to_csv(tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv").users == 3
+
+
+def changed(column: str, value: object) -> pd.DataFrame:
+    """Three good rows but for one value, in row 1."""
+    names = ("reward", "propensity", "target_propensity", "q_logged", "user_id")
+    frame = pd.DataFrame({name: [0.5, 0.5, 0.5] for name in names}, dtype=object)
+    frame.loc[1, column] = value
+    return frame
+
+
+BAD = [
+    (changed("propensity", 0.0), "propensity must be above 0 and at most 1: 1 of 3 rows are not"),
+    (changed("propensity", -0.2), "the first is -0.2 (rows 1, counted from 0)"),
+    (changed("propensity", 1.5), "propensity must be above 0 and at most 1"),
+    (changed("propensity", np.nan), "propensity must be above 0 and at most 1"),
+    (changed("propensity", np.inf), "the first is inf"),
+    (changed("target_propensity", -0.1), "target_propensity must be from 0 to 1"),
+    (changed("target_propensity", 1.1), "target_propensity must be from 0 to 1"),
+    (changed("target_propensity", np.nan), "target_propensity must be from 0 to 1"),
+    (changed("reward", np.nan), "reward must be a finite number"),
+    (changed("reward", -np.inf), "reward must be a finite number"),
+    (changed("q_logged", np.nan), "q_logged must be a finite number"),
+    (changed("reward", "many"), "reward must be a number, and row 1 (counted from 0) holds 'many'"),
+    (changed("user_id", None), "user_id is missing in 1 of 3 rows"),
+    (changed("reward", 1)[:0], "the table has no rows"),
+    (
+        changed("reward", 1).drop(columns=["reward", "propensity"]),
+        "the table lacks the columns reward, propensity; it has target_propensity, q_logged",
+    ),
+    (pd.DataFrame(), "the table lacks the columns reward, propensity, target_propensity; it has"),
+]
+
+
+@pytest.mark.parametrize(("bad", "message"), BAD, ids=[message[:40] for _, message in BAD])
+def test_bad_tables(bad, message, tmp_path: Path):
+    with pytest.raises(PushwiseError) as caught:
+        sample_of(bad)
+    assert message in str(caught.value)
+    bad.to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(PushwiseError, match=r"bad\.csv: "):
+        read_table(tmp_path / "bad.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.csv", b"", "the table lacks the columns"),
+        ("broken.parquet", b"PAR1 not really", "can't be read as parquet"),
+        ("broken.csv", b'reward\n"1', "can't be read as csv"),
+        ("absent.csv", None, "there is no such file"),
+    ],
+)
+def test_bad_files(tmp_path: Path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadInput) as caught:
+        read_table(tmp_path / name)
+    assert str(caught.value).startswith(str(tmp_path / name))
+    assert message in str(caught.value)

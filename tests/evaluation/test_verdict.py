@@ -1,0 +1,120 @@
+"""Verdicts: each gate alone turns an answer into cannot_tell, and says which and why."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluation.assessment import assess, without_propensities
+from evaluation.diagnostics import Coverage, Diagnostics
+from evaluation.estimators import parse
+from evaluation.intervals import Interval
+from evaluation.verdict import Estimate, judge
+
+GOOD = Diagnostics(
+    rows=5000,
+    users=800,
+    mean_weight=Interval(1.0, 0.95, 1.05),
+    max_weight=8.0,
+    effective_sample_size=2000.0,
+    effective_share=0.4,
+    effective_users=300.0,
+    heaviest_users=0.03,
+    zero_target=0.1,
+    coverage=Coverage(untried=0.01, executed=0.99),
+)
+LOGGED = 2.0
+
+
+def estimate(low: float, high: float, estimator: str = "snips") -> Estimate:
+    """An estimate whose difference has this interval."""
+    middle = (low + high) / 2
+    difference = Interval(middle, low, high)
+    return Estimate(estimator, Interval(LOGGED + middle, LOGGED + low, LOGGED + high), difference)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "answer", "because"),
+    [
+        (0.1, 0.3, "better", "all above 0"),
+        (-0.3, -0.1, "worse", "all below 0"),
+        (-0.05, 0.09, "no_difference", "all within ±0.1, 5% of the logged mean"),
+        (-0.05, 0.11, "cannot_tell", "not within ±0.1"),
+        (1e-9, 2e-9, "no_difference", "all within ±0.1"),
+    ],
+)
+def test_the_interval_decides(low, high, answer, because):
+    verdict = judge(LOGGED, [estimate(low, high)], GOOD)
+    assert verdict.answer == answer
+    assert len(verdict.reasons) == 1
+    assert because in verdict.reasons[0]
+    assert f"{(low + high) / 2:+.4g}" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "because"),
+    [
+        ({"users": 29}, "there are 29 users, and intervals need at least 30"),
+        ({"effective_sample_size": 99.0}, "the effective sample size is 99.0 of 5000 rows"),
+        ({"effective_users": 12.0}, "the difference rests on about 12 users, fewer than 50"),
+        ({"heaviest_users": 0.4}, "the heaviest 1 % of the users hold 40% of the weight"),
+        ({"mean_weight": Interval(0.8, 0.7, 0.9)}, "the mean weight is 0.800"),
+        ({"mean_weight": Interval(1.2, 1.1, 1.3)}, "which leaves 1 out"),
+        ({"coverage": Coverage(0.2, 1.0)}, "20.0% of its probability to sends that the log never"),
+    ],
+)
+def test_every_gate(changed, because):
+    verdict = judge(LOGGED, [estimate(0.1, 0.3)], replace(GOOD, **changed))
+    assert verdict.answer == "cannot_tell"
+    assert len(verdict.reasons) == 1
+    assert because in verdict.reasons[0]
+
+
+def test_rounded_propensities_are_no_doubt():
+    rounded = replace(GOOD, mean_weight=Interval(0.9999, 0.9998, 0.99995))
+    assert judge(LOGGED, [estimate(0.1, 0.3)], rounded).answer == "better"
+
+
+def test_all_doubts_are_named():
+    doubtful = replace(GOOD, users=5, effective_sample_size=3.0)
+    assert len(judge(LOGGED, [estimate(0.1, 0.3)], doubtful).reasons) == 2
+
+
+def test_estimators_that_contradict_one_another():
+    verdict = judge(LOGGED, [estimate(0.1, 0.3, "ips"), estimate(-0.3, -0.1, "dr")], GOOD)
+    assert verdict.answer == "cannot_tell"
+    assert "the estimators contradict one another: ips says +0.2 and dr" in verdict.reasons[0]
+
+
+def test_dr_leads_and_biased_estimators_contradict_nobody():
+    others = [estimate(-0.3, -0.1, "clipped:2"), estimate(-0.3, -0.1, "dm")]
+    verdict = judge(LOGGED, [*others, estimate(0.0, 0.5, "snips"), estimate(0.1, 0.3, "dr")], GOOD)
+    assert verdict.answer == "better"
+    assert verdict.reasons[0].startswith("dr puts")
+
+
+def test_a_model_alone_is_not_believed():
+    verdict = judge(LOGGED, [estimate(0.1, 0.3, "dm")], GOOD)
+    assert verdict.answer == "cannot_tell"
+    assert "add dr, snips or ips" in verdict.reasons[0]
+
+
+def test_a_better_target_on_a_sample(sample):
+    assert assess(sample, "target").verdict.answer == "better"
+    swapped = replace(sample, reward=1.0 - sample.reward)
+    assert assess(swapped, "target", parse("snips")).verdict.answer == "worse"
+
+
+def test_wrong_propensities_are_found(sample):
+    wrong = replace(sample, propensity=np.minimum(sample.propensity * 1.3, 1.0))
+    verdict = assess(wrong, "target").verdict
+    assert verdict.answer == "cannot_tell"
+    assert any("propensities are wrong" in reason for reason in verdict.reasons)
+
+
+def test_without_propensities():
+    found = without_propensities("policy", np.array([1.0, 2.0]), users=2)
+    assert found.verdict.answer == "cannot_tell"
+    assert "the log has no propensities" in found.verdict.reasons[0]
+    assert found.logged is not None
+    assert found.logged.value == 1.5
