@@ -138,6 +138,12 @@ class FactorNetwork(nn.Module):
         )
         return advantages, self.value(self.critic(context))[:, 0]
 
+    def context(self, observation: dict[str, Tensor]) -> Tensor:
+        """What trunk and critic see of each decision (N, U + 7)."""
+        item, variant, hour = self._allowed(observation)
+        pairs = item[:, :, None] & variant[:, None, :]
+        return self._context(observation, pairs, observation["pairs"][..., VALUE], hour)[0]
+
     def _allowed(self, observation: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         allowed = observation["action_mask"] > 0
         K = observation["candidates"].shape[1]
@@ -196,7 +202,9 @@ class Soft(nn.Module):
         advantages, values = self.network(observation)
         send = self.sharpness * self.log_send.exp()
         choice = self.sharpness * self.log_choice.exp()
-        pair, hour = choice * advantages.pair, choice * advantages.hour
+        # Relative to the best, which changes no probability and keeps float32's digits.
+        pair = choice * (advantages.pair - advantages.pair.amax((1, 2), keepdim=True))
+        hour = choice * (advantages.hour - advantages.hour.amax(1, keepdim=True))
         margin = send * (best_send(advantages) - advantages.hold)
         total = pair.flatten(1).logsumexp(1) + hour.logsumexp(1)
         hold = torch.where(advantages.sendable, total - margin, 0.0)

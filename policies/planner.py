@@ -32,9 +32,8 @@ QUALITIES = np.array([-1.5, -0.5, 0.5, 1.5])
 _WEIGHTS = np.exp(-0.5 * QUALITIES**2) / np.exp(-0.5 * QUALITIES**2).sum()
 _MOMENT = 0.7
 """Of the day, that passes between a send and the next midnight and between two sends."""
-_COLUMN = {
-    name: USER.index(name) for name in ("fatigue", "tolerance", "habit_mean", "habit_spread")
-}
+_USED = ("fatigue", "tolerance", "habit_mean", "habit_spread")
+_COLUMN = {name: USER.index(name) for name in _USED}
 _PART = {name: PARTS.index(name) for name in PARTS}
 
 
@@ -69,6 +68,16 @@ class Planner(Policy):
         unsubscribed = observation["pairs"][..., _PART["unsubscribe"]].astype(np.float64)
         return Factors(held, pair + (1.0 - unsubscribed) * sent[:, None, None], hour)
 
+    def rested(self, observation: Observation) -> np.ndarray:
+        """Reward (N,) float64 of today's best send, were the user's fatigue gone; 0 where no send
+        is allowed. Its distribution over days is the user's habit."""
+        pair, _ = predicted(observation)
+        user = observation["user"].astype(np.float64)
+        gain, cost, _ = self._response(observation, pair, user, np.zeros(1))
+        item, variant, hour = split_mask(observation["action_mask"], pair.shape[1])
+        can = item.any(1) & variant.any(1) & hour.any(1)
+        return np.where(can, gain[:, 0] + cost[:, 0], 0.0)
+
     @property
     def _decay(self) -> tuple[float, float]:
         """Decay of a day, and what a send of today weighs tomorrow."""
@@ -88,7 +97,7 @@ class Planner(Policy):
         rest = _interpolation(grid * decay, grid).T
         tired = _interpolation(grid * decay + weight, grid).T
         gain, cost, unsubscribe = self._response(observation, pair, user, grid)
-        quality = self._qualities(user, gain, cost, unsubscribe)
+        quality = self._qualities(user, gain, cost)
         reward = gain[:, None, :] * quality[:, :, None] + cost[:, None, :]
         stays = self.gamma * (1.0 - unsubscribe)
         values = np.zeros_like(gain)
@@ -123,9 +132,7 @@ class Planner(Policy):
         gain = of[0] * purchase + of[1] * clicked
         return gain, of[2] * dismissed + of[3] * unsubscribed + of[4], unsubscribed
 
-    def _qualities(
-        self, user: np.ndarray, gain: np.ndarray, cost: np.ndarray, unsubscribe: np.ndarray
-    ) -> np.ndarray:
+    def _qualities(self, user: np.ndarray, gain: np.ndarray, cost: np.ndarray) -> np.ndarray:
         """A day's quality relative to today's at `QUALITIES` (N, M), from the user's habit;
         1 where there is none."""
         mean, spread = user[:, _COLUMN["habit_mean"]], user[:, _COLUMN["habit_spread"]]

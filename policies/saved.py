@@ -34,10 +34,11 @@ from mdp.state import TRAITS
 from policies.base import Policy
 from policies.baselines import Greedy, Hold, Random, StaticRule, Table
 from policies.network import NetworkPolicy
+from policies.planner import Planner
 
 FORMAT = 1
 TYPES: dict[str, type[Policy]] = {
-    cls.__name__: cls for cls in (Greedy, Hold, Random, StaticRule, Table, NetworkPolicy)
+    cls.__name__: cls for cls in (Greedy, Hold, Random, StaticRule, Table, NetworkPolicy, Planner)
 }
 """Policy classes by the name that a manifest gives."""
 
