@@ -1,8 +1,10 @@
 """The five response heads and the users' effects, by maximum a posteriori.
 
-One joint fit: every head is a logistic regression on the same additive terms that
-`mdp.response.ResponseModel` adds up, with Gaussian priors; effects of users, items and variants
-are random effects, whose priors' widths and the half-lives of recency are chosen on later days.
+Every head is a logistic regression on the additive terms that `mdp.response.ResponseModel` adds
+up, with Gaussian priors. Users' effects come from outcomes that there are many of: openness and
+response to styles from opening, tolerance from dismissing. The other heads then weigh these
+effects as they are: in one joint maximum a weight grows without end while the effects that it
+multiplies shrink, and an outcome as rare as unsubscribing would be explained user by user.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ class Widths:
     """Effect of the user on opening."""
     styles: float = 0.3
     """Effect of the user's response to a style."""
-    tolerance: float = 0.4
+    tolerance: float = 0.25
     """Log of how well the user bears pushes."""
     price: float = 0.3
     """Effect of the price on the user's clicks."""
@@ -107,38 +109,34 @@ def _start(sizes: Sizes) -> Parameters:
         "styles": (sizes.users, STYLE_BUCKETS),
         "tolerance": (sizes.users,),
         "price": (sizes.users,),
-        **{f"{name}_weight": (H,) for name in (*_WEIGHTS, "openness", "tolerance", "styles")},
+        **{f"{name}_weight": (H,) for name in (*_WEIGHTS, "openness", "styles")},
     }
     return {name: torch.zeros(shape).requires_grad_() for name, shape in shapes.items()}
 
 
 # Prior widths by head: the rarer the outcome, the nearer to an average.
-_BROAD = torch.tensor([1.0, 1.0, 0.3, 0.7, 0.5])
+_BROAD = torch.tensor([1.0, 1.0, 0.3, 0.7, 0.3])
 _EFFECT = torch.tensor([0.3, 0.3, 0.1, 0.15, 0.15])
 
 
 def _weights(p: Parameters) -> dict[str, torch.Tensor]:
     """Weights with those fixed that set an effect's unit: openness and styles act on opening by
-    1, tolerance on unsubscribing by -1."""
-    H = len(HEADS)
-    one = torch.nn.functional.one_hot
-    tied = {}
-    for name, head, sign in (
-        ("openness", OPEN, 1.0),
-        ("styles", OPEN, 1.0),
-        ("tolerance", UNSUBSCRIBE, -1.0),
-    ):
-        unit = one(torch.tensor(head), H).float()
-        tied[name] = p[f"{name}_weight"] * (1 - unit) + sign * unit
-    tied["price"] = one(torch.tensor(CLICK), H).float()
-    return tied
+    1, tolerance on dismissing and unsubscribing by -1, price sensitivity on clicking by 1."""
+    opening = torch.nn.functional.one_hot(torch.tensor(OPEN), len(HEADS)).float()
+    learned = {name: p[f"{name}_weight"] * (1 - opening) for name in ("openness", "styles")}
+    return {
+        "openness": learned["openness"] + opening,
+        "styles": learned["styles"] + opening,
+        "tolerance": torch.tensor([0.0, 0.0, 0.0, -1.0, -1.0]),
+        "price": torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0]),
+    }
 
 
-def _logits(p: Parameters, s: dict[str, torch.Tensor]) -> torch.Tensor:
-    """(S, 5)"""
+def _logits(p: Parameters, s: dict[str, torch.Tensor], tolerance: torch.Tensor) -> torch.Tensor:
+    """(S, 5); tolerance: (U,) that eases fatigue."""
     w = _weights(p)
     user = s["user"]
-    tired = s["fatigue"] * torch.exp(-p["tolerance"][user])
+    tired = s["fatigue"] * torch.exp(-tolerance[user])
     return (
         p["base"]
         + p["weekday"][s["weekday"]]
@@ -164,8 +162,7 @@ def _logits(p: Parameters, s: dict[str, torch.Tensor]) -> torch.Tensor:
 def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
     """Minus the log prior."""
     total = sum(
-        (p[f"{name}_weight"] / _BROAD).square().sum()
-        for name in (*_WEIGHTS, "openness", "tolerance", "styles")
+        (p[f"{name}_weight"] / _BROAD).square().sum() for name in (*_WEIGHTS, "openness", "styles")
     )
     total = total + (p["item_weight"] / (0.3 * _BROAD)).square().sum()
     total = total + (p["weekday"] / (0.5 * _EFFECT)).square().sum()
@@ -195,13 +192,40 @@ def fit_heads(
         count = float(sends.asked[:, head].sum() + 1.0)
         with torch.no_grad():
             parameters["base"][head] = float(np.log(rate / (count - rate)))
+    nobody = torch.zeros(sizes.users)
+    problem = (parameters, data, asked, widths)
+    _maximise(*problem, nobody, (OPEN,), tuple(parameters), iterations)
+    if len(heads) > 1:
+        common = tuple(head for head in heads if head != UNSUBSCRIBE)
+        free = tuple(name for name in parameters if name not in ("openness", "styles"))
+        _maximise(*problem, nobody, common, free, iterations)
+        shared = tuple(name for name in free if name not in ("tolerance", "price"))
+        eased = parameters["tolerance"].detach()
+        _maximise(*problem, eased, heads, shared, iterations)
+    fitted = {name: value.detach().numpy() for name, value in parameters.items()}
+    with torch.no_grad():
+        tied = {f"{name}_weight": value.numpy() for name, value in _weights(parameters).items()}
+    return fitted | tied
+
+
+def _maximise(
+    parameters: Parameters,
+    data: dict[str, torch.Tensor],
+    asked: torch.Tensor,
+    widths: Widths,
+    tolerance: torch.Tensor,
+    heads: tuple[int, ...],
+    free: tuple[str, ...],
+    iterations: int,
+) -> None:
+    """Bring the free parameters to the posterior's maximum, given the others."""
     optimizer = torch.optim.LBFGS(
-        list(parameters.values()), max_iter=iterations, line_search_fn="strong_wolfe"
+        [parameters[name] for name in free], max_iter=iterations, line_search_fn="strong_wolfe"
     )
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        logits = _logits(parameters, data)
+        logits = _logits(parameters, data, tolerance)
         total = _penalty(parameters, widths)
         for head in heads:
             mine = asked[:, head]
@@ -212,17 +236,13 @@ def fit_heads(
         return total
 
     optimizer.step(loss)
-    fitted = {name: value.detach().numpy() for name, value in parameters.items()}
-    with torch.no_grad():
-        tied = {f"{name}_weight": value.numpy() for name, value in _weights(parameters).items()}
-    return fitted | tied
 
 
 def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
     """Conditional probabilities (S, 5) of the heads."""
     tensors = {name: torch.from_numpy(value) for name, value in parameters.items()}
     with torch.no_grad():
-        return torch.sigmoid(_logits(tensors, _tensors(sends))).numpy()
+        return torch.sigmoid(_logits(tensors, _tensors(sends), tensors["tolerance"])).numpy()
 
 
 def log_loss(probability: np.ndarray, outcome: np.ndarray) -> float:

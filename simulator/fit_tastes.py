@@ -1,4 +1,4 @@
-"""Tastes: a multinomial factorisation of what users meet by themselves and of what they are offered.
+"""Tastes: a multinomial factorisation of what users meet by themselves and are offered.
 
 log p(item | user) = bias + user · (category + residual) - normaliser; Gaussian priors on all
 factors, maximum a posteriori. Offers have a bias and a scale of their own: a list says what the

@@ -1,0 +1,83 @@
+"""Fit the simulator to a shop's logs, with its fidelity card.
+
+The last fifth of the days with decisions is kept for evaluation. SIM gets the response model and
+the users' traits, organic behaviour, the recommender, the estimated logging policy, and
+SIM/card/card.html. Example:
+
+    pushwise fit shop --out sim
+    pushwise fit shop --out sim --until 2026-03-01T00:00:00Z
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+@dataclass(frozen=True)
+class Args:
+    """What to fit to."""
+
+    logs: Positional[Path]
+    """directory of the log's tables"""
+    out: Path
+    """directory for the simulator"""
+    until: str | None = None
+    """fit to what is before this instant, ISO 8601 with offset (default: keep the last fifth)"""
+    seed: int = 0
+    """seed of everything that is drawn"""
+
+
+def run(args: Args) -> None:
+    """Fits, writes and says how good the fit is."""
+    import sys
+    from dataclasses import replace
+
+    from rich.console import Console
+
+    from ingestion.read import load_checked
+    from simulator.fidelity import card_of, write_card
+    from simulator.fit import fit
+    from simulator.saved import save_simulator
+
+    log = load_checked(args.logs)
+    console = Console(stderr=True)
+    with console.status("reading") as status:
+        fitted = fit(log, _instant(args.until), args.seed, status.update)
+        status.update("fidelity card")
+        card = card_of(log, fitted, args.seed)
+    command = " ".join(["pushwise", *sys.argv[1:]])
+    manifest = {**fitted.simulator.manifest, "command": command}
+    save_simulator(args.out, replace(fitted.simulator, manifest=manifest))
+    write_card(args.out / "card", card)
+    print(f"{args.out}: fitted to {len(fitted.simulator.users)} users")
+    for name, figures in card["heads"].items():
+        print(
+            f"  {name}: log-loss {figures['log_loss']:.4f} on {figures['pushes']:.0f} later pushes,"
+            f" {figures['log_loss_of_rate']:.4f} for their rate"
+        )
+    whole = card["whole"]
+    if whole is not None:
+        value = whole["value_per_decision"]
+        print(
+            f"  the {whole['days']} days after: value per decision {value['logged']:.4f} logged, "
+            f"{value['simulated']:.4f} simulated; classifier's AUC {whole['auc']:.2f}"
+        )
+    print(f"  fidelity card: {args.out / 'card' / 'card.html'}")
+
+
+def _instant(text: str | None) -> int | None:
+    """Microseconds UTC of an ISO 8601 time; raises `BadInput` for one without an offset."""
+    from datetime import datetime
+
+    from mdp.errors import BadInput
+
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"--until is {text!r}; write a time such as 2026-03-01T00:00:00Z") from error
+    if time.tzinfo is None:
+        raise BadInput(f"--until is {text!r}, without an offset; add one, such as Z for UTC")
+    return round(time.timestamp() * 1e6)

@@ -1,0 +1,454 @@
+"""Fits a simulator to a shop's log: tastes, response heads, habits, candidates, logging policy.
+
+The model is maximum a posteriori throughout. Widths of the users' effects and half-lives of
+recency are chosen on the last days before `until`; then all days are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import torch
+
+from generation.candidates.base import Recommender
+from generation.candidates.logged import Logged
+from generation.candidates.own_popular import OwnPopular
+from ingestion.catalog import catalog_of
+from ingestion.log import NONE, Log, epoch_us
+from ingestion.replay import (
+    LoggedDecisions,
+    UserEvents,
+    attributed,
+    decisions_of,
+    replay,
+    requests_of,
+    to_events,
+)
+from ingestion.splits import before, split_time
+from mdp.attribution import Attributed
+from mdp.catalog import Catalog
+from mdp.clock import local_day, zone_name
+from mdp.errors import NotEnoughData
+from mdp.events import Kind
+from mdp.guardrails import Guardrails
+from mdp.hashing import hash_ids
+from mdp.observation import Requests, observe
+from mdp.recency import recency_of
+from mdp.response import HEADS, ResponseModel, item_features
+from mdp.reward import Reward
+from mdp.state import TRAITS, features
+from policies.baselines import Table
+from simulator.description import Simulator, Users, own_beliefs
+from simulator.fit_heads import OPEN, Sends, Sizes, Widths, fit_heads, log_loss, predicted
+from simulator.fit_tastes import Tastes, fit_tastes
+from simulator.habits import Acts, Habits, habits_of
+from simulator.organic import Organic
+
+LEAST_SENDS = 30
+"""Pushes below which nothing is fitted."""
+TUNED_ON = 0.2
+"""Share of the pushes, the latest, that widths and half-lives are chosen on."""
+OPENNESS, STYLES = (0.35, 0.6, 0.9), (0.25, 0.5)
+"""Widths of the users' effects that are tried."""
+FATIGUE, WEAR = (1.5, 3.0, 6.0), (3.0, 7.0)
+"""Half-lives in days that are tried."""
+PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
+"""Half-lives of fatigue, wear, repetition and bought to start from, days."""
+OWN_ITEMS = 32
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a log gives to learn from."""
+
+    log: Log
+    catalog: Catalog
+    events: UserEvents
+    decisions: LoggedDecisions
+    requests: Requests
+    followed: Attributed
+    until: int
+
+
+def material_of(log: Log, until: int) -> Material:
+    """The log as it stood at an instant; raises `NotEnoughData` where it holds too little."""
+    known = before(log, until)
+    catalog, events = catalog_of(log), to_events(known)
+    decisions = decisions_of(known, catalog, events)
+    sends = int(decisions.sent.sum())
+    if sends < LEAST_SENDS:
+        raise NotEnoughData(
+            f"the log has {sends} pushes before the time to fit until; {LEAST_SENDS} are the least"
+        )
+    return Material(
+        known,
+        catalog,
+        events,
+        decisions,
+        requests_of(known, catalog, events, decisions),
+        attributed(known, catalog, events, decisions, Reward()),
+        until,
+    )
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted simulator, and how well its heads predict later days."""
+
+    simulator: Simulator
+    held_out: Sends
+    """The later pushes (S), as the heads see them."""
+    held_out_probability: np.ndarray
+    """Predicted from the earlier pushes alone (S, 5)."""
+    metrics: dict[str, dict[str, float]]
+    """Log-loss of each head on them, beside that of the earlier days' rate."""
+
+
+def silent(step: str) -> None:
+    """Reports nothing."""
+
+
+def fit(
+    log: Log, until: int | None = None, seed: int = 0, report: Callable[[str], None] = silent
+) -> Fit:
+    """Fit a simulator to what a log knew at `until` (default: `split_time`).
+
+    report: is told each step. Raises `NotEnoughData`.
+    """
+    torch.set_num_threads(1)
+    material = material_of(log, split_time(log) if until is None else until)
+    users = _users(material)
+    report("habits and tastes")
+    acts = _acts(material)
+    habits = habits_of(users, acts, material.catalog.items.price, material.until)
+    tastes = _tastes(material, acts, seed)
+    profile = _profile(habits)
+    sizes = Sizes(len(users), len(material.catalog.items), len(material.catalog.variants))
+    widths, lives, metrics, later = _tuned(material, tastes, profile, sizes, report)
+    report("response heads")
+    sends = sends_of(material, tastes, profile, lives)
+    heads = fit_heads(sends, sizes, widths, tuple(range(len(HEADS))), iterations=150)
+    model = _model(material.catalog, tastes, heads, lives)
+    traits = _traits(material, tastes, profile, heads, sends, widths)
+    report("habit of good days")
+    traits["habit"] = _habit(material, model, traits)
+    simulator = Simulator(
+        catalog=material.catalog,
+        users=users,
+        traits=traits,
+        response=model,
+        organic=_organic(habits, tastes, acts, len(users)),
+        histories=replay(material.events),
+        start=material.until,
+        recommender=_recommender(material, acts),
+        logging=logging_policy(material),
+        model=model,
+    )
+    simulator = replace(
+        simulator,
+        beliefs=own_beliefs(simulator),
+        manifest={"trained_until": material.until, "metrics": metrics, "seed": seed},
+    )
+    return Fit(simulator, *later, metrics)
+
+
+def _users(material: Material) -> Users:
+    table = material.log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
+    locale = table["locale"]
+    return Users(
+        ids=material.events.user_ids,
+        zones=tuple(zone_name(int(code)) or "" for code in material.events.zone),
+        signed_up=epoch_us(table["signed_up_at"]),
+        locales=tuple(locale.fillna("").astype(object)) if locale.notna().any() else (),
+    )
+
+
+def _acts(material: Material) -> Acts:
+    """What users did by themselves: purchases that follow a click on a push are left out."""
+    events, owner = material.events.events, material.events.owner
+    row = {int(code): n for n, code in enumerate(material.catalog.items.hashes)}
+    items = np.array([row.get(int(code), -1) for code in events["item"]], np.int64)
+    mine = (events["kind"] <= Kind.PURCHASE) & (events["kind"] >= Kind.VIEW) & (items >= 0)
+    return Acts(
+        owner=owner[mine],
+        item=items[mine],
+        kind=events["kind"][mine],
+        at=events["at"][mine],
+        value=events["value"][mine].astype(np.float64),
+    )
+
+
+def _tastes(material: Material, acts: Acts, seed: int) -> Tastes:
+    shape = (len(material.events.user_ids), len(material.catalog.items))
+    met, offered = np.zeros(shape), np.zeros(shape)
+    np.add.at(met, (acts.owner, acts.item), 1.0)
+    if material.log.meta.candidates != NONE:
+        decisions = material.decisions
+        listed = decisions.items >= 0
+        owner = np.repeat(decisions.owner, listed.sum(1))
+        np.add.at(offered, (owner, decisions.items[listed]), 1.0)
+    names, category = np.unique(material.catalog.items.categories, return_inverse=True)
+    return fit_tastes(met, offered, category.astype(np.int64), len(names), seed)
+
+
+def _profile(habits: Habits) -> np.ndarray:
+    """How much likelier than on average each user is to be about at each hour: log ratios
+    (U, 24) float32, smoothed round the clock, of mean 0."""
+    hours = habits.hours
+    near = 0.5 * hours + 0.25 * (np.roll(hours, 1, 1) + np.roll(hours, -1, 1))
+    overall = near.mean(0)
+    ratio = np.log((near + 0.01) / (overall + 0.01))
+    return (ratio - ratio.mean(1, keepdims=True)).astype(np.float32)
+
+
+def sends_of(material: Material, tastes: Tastes, profile: np.ndarray, lives: np.ndarray) -> Sends:
+    """The log's pushes as the heads see them; lives: half-lives (4,), days."""
+    catalog, decisions = material.catalog, material.decisions
+    sent = np.flatnonzero(decisions.sent)
+    some = decisions.only(sent)
+    rows = np.arange(len(sent))
+    item, variant = some.items[rows, some.k], some.variants[rows, some.v]
+    states = features(material.requests.histories[sent], some.decided_at)
+    recency = recency_of(
+        states,
+        some.decided_at,
+        item[:, None],
+        variant[:, None],
+        catalog.items.hashes,
+        catalog.variants.buckets,
+        lives,
+    )
+    standard, _, _ = _standard(catalog)
+    followed = material.followed
+    outcome = np.stack(
+        [
+            followed.opened | followed.clicked,
+            followed.clicked,
+            followed.value > 0,
+            followed.dismissed,
+            followed.unsubscribed,
+        ],
+        1,
+    )[sent]
+    zone = material.events.zone[some.owner]
+    return Sends(
+        user=some.owner.astype(np.int64),
+        item=item.astype(np.int64),
+        variant=variant.astype(np.int64),
+        bucket=catalog.variants.buckets[variant].astype(np.int64),
+        hour=some.h.astype(np.int64),
+        weekday=(local_day(some.decided_at, zone) + 3) % 7,
+        item_features=standard[item].astype(np.float32),
+        liking=(tastes.user[some.owner] * tastes.item[item]).sum(1).astype(np.float32),
+        profile=profile[some.owner, some.h],
+        fatigue=recency.fatigue,
+        repetition=recency.repetition[:, 0],
+        wear=recency.wear[:, 0],
+        bought=recency.bought[:, 0],
+        views=recency.views[:, 0],
+        outcome=outcome.astype(np.float32),
+        decided_at=some.decided_at,
+    )
+
+
+def _standard(catalog: Catalog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standardised item features (I, 2), their means (2,) and standard deviations (2,)."""
+    raw = item_features(catalog)
+    center, scale = raw.mean(0), raw.std(0)
+    scale = np.where(scale > 1e-6, scale, 1.0)
+    return (raw - center) / scale, center, scale
+
+
+def _tuned(
+    material: Material,
+    tastes: Tastes,
+    profile: np.ndarray,
+    sizes: Sizes,
+    report: Callable[[str], None],
+) -> tuple[Widths, np.ndarray, dict[str, dict[str, float]], tuple[Sends, np.ndarray]]:
+    """Widths and half-lives with the least log-loss of opening on the latest pushes, one after
+    the other, and how all heads do there."""
+    at = material.decisions.decided_at[material.decisions.sent]
+    split = np.quantile(at, 1 - TUNED_ON)
+    early, late = at <= split, at > split
+    widths, lives, best = Widths(), PLAIN, np.inf
+
+    def loss(widths: Widths, lives: np.ndarray) -> float:
+        sends = sends_of(material, tastes, profile, lives)
+        heads = fit_heads(sends.only(early), sizes, widths, (OPEN,), iterations=30)
+        judged = sends.only(late)
+        return log_loss(predicted(heads, judged)[:, OPEN], judged.outcome[:, OPEN])
+
+    report("half-lives of fatigue and wear-out")
+    for fatigue, wear in product(FATIGUE, WEAR):
+        tried = np.array([fatigue, wear, *PLAIN[2:]])
+        score = loss(widths, tried)
+        if score < best:
+            best, lives = score, tried
+    report("how much users differ")
+    for openness, styles in product(OPENNESS, STYLES):
+        other = replace(widths, openness=openness, styles=styles)
+        score = loss(other, lives)
+        if score < best:
+            best, widths = score, other
+    sends = sends_of(material, tastes, profile, lives)
+    known, judged = sends.only(early), sends.only(late)
+    heads = fit_heads(known, sizes, widths, tuple(range(len(HEADS))))
+    probability = predicted(heads, judged)
+    metrics = {}
+    for head, name in enumerate(HEADS):
+        mine, earlier = judged.asked[:, head], known.asked[:, head]
+        outcome = judged.outcome[mine, head]
+        rate = known.outcome[earlier, head].mean() if earlier.any() else 0.0
+        metrics[name] = {
+            "pushes": float(mine.sum()),
+            "log_loss": log_loss(probability[mine, head], outcome),
+            "log_loss_of_rate": log_loss(np.full(len(outcome), rate), outcome),
+        }
+    return widths, lives, metrics, (judged, probability)
+
+
+def _model(
+    catalog: Catalog, tastes: Tastes, heads: dict[str, np.ndarray], lives: np.ndarray
+) -> ResponseModel:
+    _, center, scale = _standard(catalog)
+    names = np.unique(catalog.items.categories)
+    own = {
+        name: heads[name]
+        for name in ("base", "weekday", "hour", "item_weight", "item_effect", "variant_effect")
+    }
+    weights = {
+        name: heads[name]
+        for name in ResponseModel.__dataclass_fields__
+        if name.endswith("_weight") and name not in own
+    }
+    arrays = {
+        **own,
+        **weights,
+        "style": heads["style"],
+        "item_center": center,
+        "item_scale": scale,
+        "item_taste": tastes.item,
+        "category_taste": tastes.category,
+        "half_lives": lives,
+    }
+    return ResponseModel(
+        **{name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
+        item_hash=catalog.items.hashes,
+        category_hash=hash_ids(names),
+        variant_hash=catalog.variants.hashes,
+    )
+
+
+def _traits(
+    material: Material,
+    tastes: Tastes,
+    profile: np.ndarray,
+    heads: dict[str, np.ndarray],
+    sends: Sends,
+    widths: Widths,
+) -> np.ndarray:
+    """Traits (U,) `TRAITS`, variances by Laplace's approximation where a head sees them."""
+    traits = np.zeros(len(material.events.user_ids), TRAITS)
+    traits["taste"], traits["hours"] = tastes.user, profile
+    for name in ("styles", "openness", "tolerance", "price"):
+        traits[name] = heads[name]
+    opening = predicted(heads, sends)[:, OPEN]
+    seen = np.bincount(sends.user, opening * (1 - opening), minlength=len(traits))
+    traits["openness_var"] = 1 / (1 / widths.openness**2 + seen)
+    traits["tolerance_var"] = widths.tolerance**2
+    traits["taste_var"] = tastes.variance
+    traits["known"] = 1
+    return traits
+
+
+def _habit(material: Material, model: ResponseModel, traits: np.ndarray) -> np.ndarray:
+    """Mean, spread and 80 % quantile of each user's best predicted value over the logged
+    decisions (U, 3) float32, shrunk to the average user's."""
+    owner = material.decisions.owner
+    seen = observe(
+        material.requests,
+        material.catalog,
+        Guardrails(per_calendar_day=None, per_7d=None, min_hours=0, item_cooldown_days=0),
+        Reward(),
+        model.bind(material.catalog),
+        traits[owner],
+    )
+    value = seen.observation["pairs"][..., 0].max((1, 2)).astype(np.float64)
+    count = np.bincount(owner, minlength=len(traits))
+    mean = (np.bincount(owner, value, len(traits)) + 3 * value.mean()) / (count + 3)
+    square = np.bincount(owner, (value - mean[owner]) ** 2, len(traits))
+    spread = np.sqrt((square + 3 * value.var()) / (count + 3))
+    order = np.lexsort((value, owner))
+    begin = np.searchsorted(owner[order], np.arange(len(traits)))
+    place = np.minimum(begin + (0.8 * count).astype(np.int64), len(order) - 1)
+    high = np.where(count > 0, value[order][place], np.quantile(value, 0.8))
+    return np.stack([mean, spread, high], 1).astype(np.float32)
+
+
+def _organic(habits: Habits, tastes: Tastes, acts: Acts, users: int) -> Organic:
+    """Habits with a list of each user's likeliest items; what was met counts beside the taste."""
+    score = tastes.preference.astype(np.float64) * 10
+    np.add.at(score, (acts.owner, acts.item), 1.0)
+    own = np.argsort(-score, axis=1, kind="stable")[:, :OWN_ITEMS]
+    weight = np.take_along_axis(score, own, 1)
+    popularity = habits.popularity + 0.1
+    single = {
+        name: getattr(habits, name).astype(np.float32)
+        for name in ("sessions", "weekday", "hours", "touches", "buy", "spend")
+    }
+    return Organic(
+        **single,
+        own=np.full(users, 0.8, np.float32),
+        own_items=own.astype(np.int32),
+        own_weight=(weight / weight.sum(1, keepdims=True)).astype(np.float32),
+        popularity=(popularity / popularity.sum()).astype(np.float32),
+        view=habits.view,
+        cart=habits.cart,
+    )
+
+
+def _recommender(material: Material, acts: Acts) -> Recommender:
+    """The lists that the log showed, where it shows any."""
+    catalog, decisions = material.catalog, material.decisions
+    logged = material.log.meta.candidates != NONE
+    size = max(decisions.items.shape[1], 1) if logged else 10
+    popular = OwnPopular.fit(
+        catalog.items.hashes[acts.item], acts.at, catalog, material.until, size
+    )
+    if not logged:
+        return popular
+    return Logged.fit(material.events.hashes[decisions.owner], decisions.items, popular)
+
+
+def logging_policy(material: Material) -> Table:
+    """The logging policy, estimated by counting: how often each slot and hour was taken of the
+    times it was there to take."""
+    decisions = material.decisions
+    there = (decisions.items >= 0).any(1) & (decisions.variants >= 0).any(1)
+    hours = material.log.tables["decisions"]["hours"].iloc[decisions.rows]
+    texts = hours.fillna("").to_numpy(object)
+    open_hours = np.ones((len(texts), 24), bool)
+    if hours.notna().any():
+        table = {
+            text: np.isin(np.arange(24), [int(part) for part in text.split("|") if part])
+            for text in set(texts)
+        }
+        open_hours = np.stack([table[text] for text in texts])
+        there &= open_hours.any(1)
+    sent = decisions.sent & there
+    some = decisions.only(sent)
+
+    def rates(chosen: np.ndarray, present: np.ndarray) -> np.ndarray:
+        count = np.bincount(chosen, minlength=present.shape[1]) + 0.1
+        return count / (present.sum(0) + 0.1 * present.shape[1])
+
+    return Table(
+        send=float(np.clip(sent.sum() / max(there.sum(), 1), 0.001, 0.999)),
+        items=rates(some.k, some.items >= 0),
+        variants=rates(some.v, some.variants >= 0),
+        hours=rates(some.h, open_hours[sent]),
+    )
