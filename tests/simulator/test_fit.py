@@ -1,0 +1,131 @@
+"""Fitting: a planted truth comes back, in its units; the same log gives the same simulator."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ingestion.log import Log
+from ingestion.parse import log_of
+from ingestion.splits import before, split_time
+from mdp.errors import NotEnoughData
+from scripts.cli import main
+from simulator.demo import demo
+from simulator.description import Simulator
+from simulator.fidelity import card_of, write_card
+from simulator.fit import Fit, fit, material_of
+from simulator.kernel import Kernel
+from simulator.saved import load_simulator, save_simulator
+from simulator.worlds import known_world
+
+
+@pytest.fixture(scope="module")
+def shop() -> tuple[Log, Simulator]:
+    made = demo(known_world("logit").simulator(400, 3), 35, 3)
+    return log_of(made.tables, made.meta), made.truth
+
+
+@pytest.fixture(scope="module")
+def fitted(shop) -> Fit:
+    return fit(shop[0])
+
+
+def pairs(seen: Simulator) -> np.ndarray:
+    view = Kernel(seen, np.arange(len(seen.users)), 0, 1).view()
+    return view.observation["pairs"]
+
+
+def test_predictions_go_with_the_truth(shop, fitted):
+    truth = shop[1]
+    mine, true = pairs(truth.believing(fitted.simulator)), pairs(truth.believing(truth))
+    real = true[..., 1] > 0
+    opened = np.corrcoef(mine[..., 1][real], true[..., 1][real])[0, 1]
+    value = np.corrcoef(mine[..., 0][real], true[..., 0][real])[0, 1]
+    assert opened > 0.35
+    assert value > 0.4
+    np.testing.assert_allclose(mine[..., 1][real].mean(), true[..., 1][real].mean(), rtol=0.35)
+
+
+def test_effects_have_the_truths_signs(fitted):
+    model = fitted.simulator.response
+    assert model.fatigue_weight[0] < 0 < model.fatigue_weight[4]
+    assert model.taste_weight[0] > 0.1
+    assert model.hours_weight[0] > 0.1
+    assert model.repetition_weight[0] < 0
+
+
+def test_heads_beat_their_rates_where_there_is_enough_to_learn(fitted):
+    figures = fitted.metrics["open"]
+    assert figures["log_loss"] < figures["log_loss_of_rate"]
+
+
+def test_the_logging_policy_comes_back(shop, fitted):
+    true, mine = shop[1].logging, fitted.simulator.logging
+    assert mine.send == pytest.approx(true.send, abs=0.03)
+    expected = true.hours / true.hours.sum()
+    allowed = expected > 0.01
+    np.testing.assert_allclose(
+        (mine.hours / mine.hours.sum())[allowed], expected[allowed], atol=0.02
+    )
+
+
+def test_the_same_log_gives_the_same_simulator(shop, fitted, tmp_path):
+    again = fit(shop[0])
+    assert again.simulator.response.hash == fitted.simulator.response.hash
+    assert again.simulator.traits.tobytes() == fitted.simulator.traits.tobytes()
+    save_simulator(tmp_path / "sim", fitted.simulator)
+    loaded = load_simulator(tmp_path / "sim")
+    assert pairs(loaded).tobytes() == pairs(fitted.simulator).tobytes()
+
+
+def test_nothing_after_the_split_is_looked_at(shop, fitted):
+    log, until = shop[0], split_time(shop[0])
+    blind = fit(before(log, until), until)
+    assert blind.simulator.response.hash == fitted.simulator.response.hash
+
+
+def test_the_card_says_how_true_it_is(shop, fitted, tmp_path):
+    card = card_of(shop[0], fitted)
+    write_card(tmp_path, card)
+    assert json.loads((tmp_path / "card.json").read_text())["heads"] == fitted.metrics
+    assert (tmp_path / "card.png").read_bytes().startswith(b"\x89PNG")
+    assert 0.4 < card["whole"]["auc"] < 0.75
+    hours = card["whole"]["opened_by"]["hour"]
+    assert set(hours["simulated"]) <= {str(hour) for hour in range(24)}
+
+
+def test_a_simulator_unlike_the_shop_is_told_from_it(shop, fitted):
+    organic = fitted.simulator.organic
+    lively = replace(organic, sessions=organic.sessions * 4)
+    odd = replace(fitted, simulator=replace(fitted.simulator, organic=lively))
+    assert card_of(shop[0], odd)["whole"]["auc"] > 0.8
+
+
+def test_too_little_is_said_so(shop, tmp_path, capsys):
+    log, until = shop[0], split_time(shop[0])
+    holds = log.tables["decisions"]
+    holds = holds[holds["send_at"].isna()]
+    empty = log.replace_tables(decisions=holds, outcomes=log.tables["outcomes"].iloc[:0])
+    with pytest.raises(NotEnoughData, match="0 pushes"):
+        material_of(empty, until)
+    assert main(["fit", str(tmp_path), "--out", str(tmp_path / "sim")]) == 1
+    assert "holds no table" in capsys.readouterr().err
+
+
+def test_one_variant_and_one_category_are_enough(shop):
+    log = shop[0]
+    keep = log.tables["variants"]["variant_id"].iloc[0]
+    decisions = log.tables["decisions"]
+    decisions = decisions[decisions["variant_id"].isna() | (decisions["variant_id"] == keep)]
+    decisions = decisions.assign(variants=keep)
+    variants = log.tables["variants"].iloc[:1]
+    items = log.tables["items"].assign(category="all")
+    kept = log.tables["outcomes"]["decision_id"].isin(decisions["decision_id"])
+    small = log.replace_tables(
+        decisions=decisions.reset_index(drop=True),
+        variants=variants,
+        items=items,
+        outcomes=log.tables["outcomes"][kept].reset_index(drop=True),
+    )
+    assert fit(small).simulator.lists[1] == 1
