@@ -2,7 +2,7 @@
 PYTHON ?= python3
 # Where torch comes from: empty for pip's own index; an address for another build, such as CPU only.
 TORCH_INDEX ?=
-# A directory with a shop's logs for `make quickstart`; empty for the demo shop.
+# For `make quickstart`: UCI's online_retail_II.xlsx, or a directory with logs; empty for a made-up shop.
 SHOP ?=
 
 BIN := .venv/bin
@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install -q -e '.[train,serve,dev]' -c constraints.txt
 	@touch $@
 
-quickstart: $(INSTALLED) ## a demo shop (or SHOP=DIR) from logs to a policy and what it is worth
+quickstart: $(INSTALLED) ## a demo shop (or SHOP=FILE) from logs to a policy and what it is worth
 	$(BIN)/python -m scripts.quickstart $(if $(SHOP),--shop $(SHOP))
 
 serve: $(INSTALLED) ## serve the policy that `make quickstart` trained
