@@ -22,7 +22,7 @@ from mdp.guardrails import Guardrails
 from mdp.observation import Requests, View, observe
 from mdp.state import ATTRIBUTION
 from policies.composition import split_mask
-from policies.saved import PolicyBundle
+from policies.saved import PolicyBundle, with_floor
 
 _WINDOW = DAY + RESPONSE_WINDOW + ATTRIBUTION
 """Longest time from a decision until nothing can follow it any more."""
@@ -43,7 +43,8 @@ def assess_policy(
 ) -> Assessment:
     """What a log says of a saved policy, on closed decisions after its training.
 
-    guardrails: those of the policy unless given. Raises `NotEnoughData` where no decision is left.
+    guardrails: those of the policy unless given; their exploration floor is the target's, as it is
+    when serving. Raises `NotEnoughData` where no decision is left.
     """
     rules = bundle.guardrails if guardrails is None else guardrails
     found = replay.attributed(bundle.reward)
@@ -104,7 +105,7 @@ def _rules_notes(
     replay: Replayed, bundle: PolicyBundle, rules: Guardrails, rows: np.ndarray
 ) -> list[str]:
     """Where guardrails differ between the log, the policy and this evaluation."""
-    notes = []
+    notes = [f"the policy is evaluated with an exploration floor of {rules.floor:g}, as served"]
     if looser := rules.looser_than(bundle.guardrails):
         notes.append(f"guardrails are looser than the policy was trained with: {', '.join(looser)}")
     logged = replay.log.tables["decisions"]["rules_hash"].iloc[replay.decisions.rows[rows]]
@@ -164,7 +165,7 @@ def _face_some(
         view.observation["action_mask"][:, -HOURS:] &= replay.hours[rows]
     K, V = requests.items.shape[1], requests.variants.shape[1]
     actions = encode(decisions.k, decisions.v, decisions.h, V)
-    chosen = bundle.policy.distribution(view.observation)
+    chosen = with_floor(bundle, rules.floor).distribution(view.observation)
     sends = 1.0 - chosen.probability(np.zeros(len(rows), np.int64))
     logged, target = [decisions.sent.astype(np.float64)], [sends]
     if view.terms is not None:

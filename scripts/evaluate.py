@@ -79,7 +79,8 @@ def _of_policies(args: Args, chosen: tuple[Estimator, ...]) -> list[Assessment]:
     bundles = [load_policy(path) for path in args.policies]
     log = replayed(load_checked(args.logs))
     found = []
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for path, bundle in zip(args.policies, bundles, strict=True):
             rules = bundle.guardrails
             if args.guardrails is not None:

@@ -59,11 +59,18 @@ def test_no_clipping_is_ips_and_clipping_all_is_too_low(sample):
     assert value("clipped:0.5", sample) < value("ips", sample)
 
 
+def biased(sample: Sample, by: float) -> Sample:
+    """The sample with predictions that are all too high."""
+    assert sample.q_logged is not None
+    assert sample.v_target is not None
+    return replace(sample, q_logged=sample.q_logged + by, v_target=sample.v_target + by)
+
+
 def test_a_model_that_knows_makes_dr_less_variable_and_a_wrong_one_leaves_it_unbiased():
     far = replace(NEAR, shift=0.9)
     truth = far.truth(far.target())
     samples = [far.draw(np.random.default_rng([1, run])) for run in range(150)]
-    wrong = [replace(s, q_logged=s.q_logged + 0.2, v_target=s.v_target + 0.2) for s in samples]
+    wrong = [biased(s, 0.2) for s in samples]
     ips, dr = (np.array([value(name, s) for s in samples]) for name in ("ips", "dr"))
     misled = np.array([value("dr", s) for s in wrong])
     assert dr.std() < 0.97 * ips.std()

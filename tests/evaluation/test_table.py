@@ -35,9 +35,8 @@ def test_numbers_are_user_ids_too(frame, tmp_path: Path):
 def changed(column: str, value: object) -> pd.DataFrame:
     """Three good rows but for one value, in row 1."""
     names = ("reward", "propensity", "target_propensity", "q_logged", "user_id")
-    frame = pd.DataFrame({name: [0.5, 0.5, 0.5] for name in names}, dtype=object)
-    frame.loc[1, column] = value
-    return frame
+    columns = {name: [0.5, value if name == column else 0.5, 0.5] for name in names}
+    return pd.DataFrame(columns, dtype=object)
 
 
 BAD = [

@@ -1,0 +1,206 @@
+"""Saved policies on a known-truth shop's log: exact weights, honest rewards, unseen days only."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluation.logs import assess_policy
+from evaluation.replayed import Replayed, replayed
+from ingestion.log import Log, epoch_us
+from ingestion.parse import log_of
+from ingestion.splits import split_time
+from mdp.clock import DAY
+from mdp.errors import NotEnoughData
+from mdp.guardrails import Guardrails
+from policies.baselines import Greedy, Hold, Random, Table
+from policies.saved import PolicyBundle
+from simulator.demo import Demo, demo
+from simulator.description import own_beliefs
+from simulator.worlds.logit import LogitShop
+
+
+@pytest.fixture(scope="module")
+def made() -> Demo:
+    """300 users for 24 days."""
+    return demo(LogitShop().simulator(300, 3), 24, 3)
+
+
+@pytest.fixture(scope="module")
+def log(made: Demo) -> Log:
+    return log_of(made.tables, made.meta)
+
+
+@pytest.fixture(scope="module")
+def replay(log: Log) -> Replayed:
+    return replayed(log)
+
+
+@pytest.fixture(scope="module")
+def bundle(made: Demo) -> PolicyBundle:
+    """The logging policy, seen through the truth, as if learned from the first third."""
+    truth = made.truth
+    return PolicyBundle(
+        policy=truth.logging,
+        model=truth.response,
+        traits=own_beliefs(truth),
+        reward=truth.reward,
+        guardrails=replace(truth.guardrails, floor=0.0),
+        manifest={"trained_until": split_first_third(made)},
+    )
+
+
+def split_first_third(made: Demo) -> int:
+    at = epoch_us(made.tables["decisions"]["decided_at"])
+    return int(at.min()) + 8 * DAY
+
+
+def with_tables(replay: Replayed, **tables: pd.DataFrame) -> Replayed:
+    return replayed(replay.log.replace_tables(**tables))
+
+
+def test_the_logging_policy_has_weight_1_everywhere(replay, bundle):
+    found = assess_policy(replay, bundle, "logging")
+    assert found.weights is not None
+    assert found.logged is not None
+    np.testing.assert_allclose(found.weights, 1.0, rtol=1e-9)
+    for estimate in found.estimates:
+        if estimate.estimator in ("ips", "snips"):
+            assert estimate.value.value == pytest.approx(found.logged.value)
+        if estimate.estimator == "dr":
+            assert not estimate.difference.excludes(0.0)
+    assert found.verdict.answer in ("no_difference", "cannot_tell")
+    assert found.diagnostics is not None
+    assert found.diagnostics.coverage is not None
+    assert found.diagnostics.coverage.untried == 0.0
+
+
+def test_mean_weights_of_other_policies_are_near_1(replay, bundle):
+    weights = np.array([2.0, 1.0, 1.0, 1.0, 0.5])
+    others = (Random(hold=0.6), Hold(), Table(send=0.6, items=weights, hours=np.ones(24)))
+    for policy in others:
+        found = assess_policy(replay, replace(bundle, policy=policy), policy.name)
+        assert found.diagnostics is not None
+        assert not found.diagnostics.mean_weight.excludes(1.0), policy.name
+        assert found.diagnostics.effective_sample_size > 100
+
+
+def test_holding_is_worth_nothing_and_sends_what_the_truth_says(replay, bundle, made):
+    hold = assess_policy(replay, replace(bundle, policy=Hold()), "hold")
+    for estimate in hold.estimates:
+        assert abs(estimate.value.value) < 1e-9
+    # The model is the truth, so its recalibrated predictions agree with what was earned.
+    found = assess_policy(replay, bundle, "logging")
+    by_name = {estimate.estimator: estimate for estimate in found.estimates}
+    assert found.logged is not None
+    assert not found.logged.excludes(by_name["dm"].value.value)
+    spread = by_name["dr"].difference.high - by_name["dr"].difference.low
+    assert spread < by_name["dm"].difference.high - by_name["dm"].difference.low
+
+
+def test_only_unseen_days_whose_window_is_closed_whatever_was_done(replay, bundle):
+    found = assess_policy(replay, bundle, "logging")
+    at = replay.decisions.decided_at
+    used = (at >= bundle.trained_until) & (at + 5 * DAY <= replay.complete_until)
+    assert found.rows == used.sum()
+    assert 0 < found.rows < len(at)
+    assert any(f"of {len(at)} drawn decisions {found.rows} are used" in n for n in found.notes)
+    assert any("later decisions are left out" in note for note in found.notes)
+    sent = replay.decisions.sent
+    assert sent[used].mean() == pytest.approx(sent.mean(), abs=0.05)
+
+
+def test_every_part_of_the_log_is_intention_to_treat(replay, bundle):
+    """A cancelled send keeps its row and its weight; only the diagnostic changes."""
+    decisions = replay.log.tables["decisions"]
+    rows = decisions[decisions["send_at"].notna()].iloc[::10]
+    cancelled = pd.DataFrame(
+        {
+            "decision_id": rows["decision_id"],
+            "outcome": "cancelled",
+            "at": rows["decided_at"],
+            "value": np.nan,
+        }
+    )
+    outcomes = pd.concat([replay.log.tables["outcomes"], cancelled], ignore_index=True)
+    found = assess_policy(with_tables(replay, outcomes=outcomes), bundle, "logging")
+    before = assess_policy(replay, bundle, "logging")
+    assert found.rows == before.rows
+    assert found.diagnostics is not None
+    assert found.diagnostics.coverage is not None
+    assert found.diagnostics.coverage.executed == pytest.approx(0.9, abs=0.03)
+
+
+def test_a_target_that_does_what_the_log_never_did(replay, bundle):
+    decisions = replay.log.tables["decisions"]
+    hours = pd.to_numeric(decisions["send_at"].dt.hour)
+    only = decisions[decisions["send_at"].isna() | hours.between(9, 11)]
+    few = with_tables(replay, decisions=only.reset_index(drop=True))
+    found = assess_policy(few, replace(bundle, policy=Random(hold=0.3)), "random")
+    assert found.verdict.answer == "cannot_tell"
+    assert any("sends that the log never tried" in reason for reason in found.verdict.reasons)
+
+
+def test_no_propensities(replay, bundle):
+    meta = replace(replay.log.meta, propensities="none")
+    found = assess_policy(replayed(replace(replay.log, meta=meta)), bundle, "logging")
+    assert found.verdict.answer == "cannot_tell"
+    assert "the log has no propensities" in found.verdict.reasons[0]
+    assert found.estimates == ()
+    assert found.rows > 0
+
+
+def test_what_the_log_leaves_out_is_said(replay, bundle):
+    bare = replay.log.tables["decisions"].assign(
+        hours=pd.NA, variants=pd.NA, candidates=pd.NA, rules_hash="another"
+    )
+    log = replay.log.replace_tables(decisions=bare.astype(replay.log.tables["decisions"].dtypes))
+    meta = replace(log.meta, propensities="estimated")
+    looser = Guardrails().updated({"caps": {"per_7d": 20}})
+    found = assess_policy(replayed(replace(log, meta=meta)), bundle, "logging", looser)
+    said = " ".join(found.notes)
+    for part in (
+        "propensities are estimated",
+        "no candidate lists",
+        "no lists of variants",
+        "no lists of hours: they are rebuilt from the guardrails",
+        "guardrails are looser than the policy was trained with",
+        "the log was made under other guardrails",
+        "values are per decision",
+    ):
+        assert part in said
+
+
+def test_nothing_left_to_evaluate_on(replay, bundle, log):
+    late = int(epoch_us(log.tables["decisions"]["decided_at"]).max())
+
+    def trained(until: int | None) -> PolicyBundle:
+        return replace(bundle, manifest={"trained_until": until})
+
+    with pytest.raises(NotEnoughData, match=r"no drawn decisions after .* give later logs"):
+        assess_policy(replay, trained(late + 1), "late")
+    with pytest.raises(NotEnoughData, match=r"no decision after .* whole window for outcomes"):
+        assess_policy(replay, trained(late), "late")
+    with pytest.raises(NotEnoughData, match="does not say until when it was trained"):
+        assess_policy(replay, trained(None), "unknown")
+    rule = PolicyBundle(Hold(), None, None, guardrails=bundle.guardrails)
+    assert assess_policy(replay, rule, "hold").rows > assess_policy(replay, bundle, "x").rows
+
+
+def test_the_floor_holds_and_a_greedy_policy_cannot_be_told_from_few_rows(replay, bundle):
+    greedy = replace(bundle, policy=Greedy())
+    rules = replace(bundle.guardrails, floor=0.02)
+    found = assess_policy(replay, greedy, "greedy", rules)
+    assert found.verdict.answer == "cannot_tell"
+    assert found.diagnostics is not None
+    assert found.diagnostics.zero_target == 0.0
+    steps: list[tuple[int, int]] = []
+    again = assess_policy(replay, greedy, "greedy", step=lambda a, b: steps.append((a, b)))
+    assert again.diagnostics is not None
+    assert again.diagnostics.zero_target > 0.3
+    assert steps[-1] == (found.rows, found.rows)
+
+
+def test_the_split_of_fit_leaves_days_to_evaluate(log):
+    assert split_time(log) < int(epoch_us(log.tables["decisions"]["decided_at"]).max())

@@ -1,0 +1,71 @@
+"""Reports: JSON, terminal, page and picture say the same."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from rich.console import Console
+
+from evaluation.assessment import Assessment, assess, without_propensities
+from evaluation.report import dumps, page, show, to_json, write_report
+
+
+@pytest.fixture(scope="module")
+def unknown() -> Assessment:
+    return without_propensities("<b>nothing</b>", np.zeros(0), users=0)
+
+
+@pytest.fixture
+def known(sample) -> Assessment:
+    return assess(sample, "target & co")
+
+
+def test_json_holds_everything_and_no_nan(known, unknown, sample):
+    values = json.loads(dumps(to_json(known)), parse_constant=pytest.fail)
+    assert list(values)[:3] == ["name", "verdict", "reasons"]
+    assert values["verdict"] == "better"
+    assert values["logged"]["value"] == sample.reward.mean()
+    names = ["ips", "snips", "clipped:10", "dm", "dr"]
+    assert [each["estimator"] for each in values["estimates"]] == names
+    assert set(values["estimates"][0]["difference"]) == {"value", "low", "high"}
+    assert values["diagnostics"]["effective_sample_size"] > 100
+    bare = json.loads(dumps(to_json(unknown)), parse_constant=pytest.fail)
+    assert bare["logged"] == {"value": None, "low": None, "high": None}
+    assert bare["diagnostics"] is None
+
+
+def test_the_terminal_shows_verdict_numbers_and_caveat(known, unknown):
+    out = io.StringIO()
+    for assessment in (known, unknown):
+        show(assessment, Console(file=out, width=100))
+    for text in ("target & co: better", "snips", "effective sample size", "values are per decision",
+                 "<b>nothing</b>: cannot_tell"):  # fmt: skip
+        assert text in out.getvalue()
+
+
+def test_the_directory_holds_json_picture_and_page(known, unknown, tmp_path):
+    written = write_report(tmp_path / "a" / "b", [known, unknown], {"policies": []})
+    assert [path.name for path in written] == ["report.json", "report.png", "report.html"]
+    assert json.loads(written[0].read_text()) == {"policies": []}
+    picture = imread(written[1])
+    assert picture.shape[1] > 1000
+    assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 20
+    text = written[2].read_text()
+    assert "target &amp; co" in text
+    assert "&lt;b&gt;nothing&lt;/b&gt;" in text
+    assert 'src="data:image/png;base64,iVBOR' in text
+    assert "http" not in text
+
+
+def test_weights_of_0_and_1_only_can_be_drawn(sample, tmp_path):
+    never = replace(sample, target_propensity=np.zeros(len(sample.reward)))
+    same = replace(sample, target_propensity=sample.propensity)
+    found = [assess(never, "never"), assess(same, "same")]
+    assert write_report(tmp_path, found, {})[1].stat().st_size > 10_000
+
+
+def test_the_page_is_the_same_each_time(known):
+    assert page([known], b"png") == page([known], b"png")

@@ -1,0 +1,160 @@
+"""`pushwise evaluate`, on plain tables and on saved policies."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ingestion.splits import split_time
+from ingestion.write import write_log
+from mdp.clock import DAY
+from policies.baselines import Hold, Random
+from policies.saved import PolicyBundle, save_policy
+from scripts.cli import main
+from simulator.demo import demo
+from simulator.description import own_beliefs
+from simulator.worlds.logit import LogitShop
+
+VERDICTS = {"better", "worse", "no_difference", "cannot_tell"}
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A plain table where the target is better."""
+    rng = np.random.default_rng(0)
+    action = rng.integers(0, 2, 1000)
+    frame = pd.DataFrame(
+        {
+            "reward": (rng.random(1000) < 0.2 + 0.4 * action).astype(float),
+            "propensity": 0.5,
+            "target_propensity": np.where(action == 1, 0.9, 0.1),
+        }
+    )
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    return tmp_path / "table.csv"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A directory with a log and saved policies, one of which has seen all of it."""
+    directory = tmp_path_factory.mktemp("shop")
+    made = demo(LogitShop().simulator(150, 1), 30, 1)
+    write_log(directory / "logs", made.tables, made.meta)
+    truth = made.truth
+    until = split_time_of(directory)
+    for name, policy, seen in (
+        ("hold", Hold(), until),
+        ("random", Random(hold=0.6), until),
+        ("late", Random(), until + 100 * DAY),
+    ):
+        bundle = PolicyBundle(
+            policy,
+            truth.response,
+            own_beliefs(truth),
+            truth.reward,
+            truth.guardrails,
+            manifest={"trained_until": seen},
+        )
+        save_policy(directory / name, bundle)
+    return directory
+
+
+def split_time_of(directory) -> int:
+    from ingestion.read import read_log
+
+    return split_time(read_log(directory / "logs"))
+
+
+def test_a_table_as_json(table, capsys):
+    assert main(["evaluate", "--table", str(table), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "better"
+    assert [each["estimator"] for each in found["estimates"]] == ["ips", "snips", "clipped:10"]
+
+
+def test_a_table_on_the_terminal_with_a_report(table, capsys, tmp_path):
+    line = [
+        "evaluate",
+        "--table",
+        str(table),
+        "--estimators",
+        "snips",
+        "--out",
+        str(tmp_path / "r"),
+    ]
+    assert main(line) == 0
+    shown = capsys.readouterr().out
+    assert "table.csv: better" in shown
+    assert "snips" in shown
+    assert "clipped" not in shown
+    assert json.loads((tmp_path / "r" / "report.json").read_text())["verdict"] == "better"
+
+
+def test_the_same_seed_gives_the_same_output(table, capsys):
+    shown = []
+    for seed in ("0", "0", "1"):
+        assert main(["evaluate", "--table", str(table), "--json", "--seed", seed]) == 0
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] != shown[2]
+
+
+def test_policies_on_a_log(shop, capsys):
+    policies = [str(shop / name) for name in ("hold", "random")]
+    line = ["evaluate", *policies, "--logs", str(shop / "logs")]
+    assert main([*line, "--json", "--out", str(shop / "report")]) == 0
+    printed = capsys.readouterr().out
+    found = json.loads(printed)
+    assert printed == (shop / "report" / "report.json").read_text()
+    assert [each["name"] for each in found["policies"]] == policies
+    for each in found["policies"]:
+        assert each["verdict"] in VERDICTS
+        assert [e["estimator"] for e in each["estimates"]][-2:] == ["dm", "dr"]
+        assert any("fatigue" in note for note in each["notes"])
+    assert main(line) == 0
+    assert f"{policies[0]}: " in capsys.readouterr().out
+
+
+def test_guardrails_replace_those_of_the_policy(shop, capsys, tmp_path):
+    (tmp_path / "rules.toml").write_text("[exploration]\nfloor = 0.5\n")
+    line = ["evaluate", str(shop / "hold"), "--logs", str(shop / "logs"), "--json"]
+    weights = []
+    for more in ([], ["--guardrails", str(tmp_path / "rules.toml")]):
+        assert main([*line, *more]) == 0
+        (policy,) = json.loads(capsys.readouterr().out)["policies"]
+        weights.append(policy["diagnostics"]["max_weight"])
+    assert weights[0] != weights[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ([], "give saved policies with --logs LOGS, or a plain table with --table FILE"),
+        (["{shop}/hold"], "give saved policies with --logs LOGS"),
+        (["--table", "{table}", "--logs", "{shop}/logs"], "--table stands alone"),
+        (["--table", "{table}", "--estimators", "dr"], "dr needs a reward model's predictions"),
+        (["--table", "{table}", "--estimators", "x"], "there is no estimator 'x'"),
+        (["--table", "nowhere.csv"], "nowhere.csv: there is no such file"),
+        (["{shop}/late", "--logs", "{shop}/logs"], "the log has no drawn decisions after"),
+        (["{shop}/nowhere", "--logs", "{shop}/logs"], "holds no saved policy"),
+        (["{shop}/hold", "--logs", "{shop}/nowhere"], "is not a directory"),
+    ],
+)
+def test_bad_input_is_one_sentence(shop, table, capsys, line, message):
+    filled = [part.format(shop=shop, table=table) for part in line]
+    assert main(["evaluate", *filled]) == 1
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert shown.err.count("\n") == 1
+    assert shown.out == ""
+
+
+def test_it_imports_nothing_that_learns_or_serves(table):
+    code = (
+        "import sys; from scripts.cli import main; main(sys.argv[1:]);"
+        "raise SystemExit(len({'torch', 'gymnasium', 'fastapi', 'ray'} & set(sys.modules)))"
+    )
+    line = ["evaluate", "--table", str(table), "--json"]
+    subprocess.run([sys.executable, "-c", code, *line], check=True, capture_output=True)
