@@ -44,8 +44,10 @@ class DQNSettings:
     """user-days remembered"""
     learning_starts: int = 4_000
     """user-days before the first update"""
-    learning_rate: float = 3e-4
-    """of Adam; falls linearly to a tenth"""
+    learning_rate: float = 5e-5
+    """of Adam for advantages, which differ little beside the value; falls linearly to a tenth"""
+    critic_rate: float = 1e-3
+    """of Adam for the state's value, likewise"""
     batch_size: int = 512
     """transitions in a gradient step"""
     gradient_steps: int = 2
@@ -94,11 +96,18 @@ class FactorQPolicy(BasePolicy):
         action_space: spaces.Space[Any],
         lr_schedule: Schedule,
         network: FactorNetwork,
+        critic_rate: float,
     ) -> None:
         super().__init__(observation_space, action_space)
         self.q_net = network
         self.q_net_target = deepcopy(network).requires_grad_(False)
-        self.optimizer = torch.optim.Adam(self.q_net.parameters(), lr=lr_schedule(1))
+        of_value = [*network.critic.parameters(), *network.value.parameters()]
+        known = {id(parameter) for parameter in of_value}
+        others = [p for p in network.parameters() if id(p) not in known]
+        rate = lr_schedule(1)
+        # SB3 sets one rate for all groups: `MaskedDQN.train` multiplies the second's.
+        self.ratio = critic_rate / rate
+        self.optimizer = torch.optim.Adam([{"params": others}, {"params": of_value}], lr=rate)
 
     def _predict(  # type: ignore[override]
         self, observation: dict[str, Tensor], deterministic: bool = True
@@ -166,6 +175,7 @@ class MaskedDQN(DQN):
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         """Gradient steps on the Huber loss to the targets."""
         self._update_learning_rate(self.policy.optimizer)
+        self.policy.optimizer.param_groups[1]["lr"] *= self.policy.ratio
         losses = []
         for _ in range(gradient_steps):
             batch = self.replay_buffer.sample(batch_size, self._draws)
@@ -203,7 +213,7 @@ def build_dqn(
         exploration_fraction=0.5,
         exploration_initial_eps=settings.explore,
         exploration_final_eps=settings.explore_end,
-        policy_kwargs={"network": network},
+        policy_kwargs={"network": network, "critic_rate": settings.critic_rate},
         tensorboard_log=tensorboard,
         seed=seed,
         device="cpu",
