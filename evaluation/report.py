@@ -103,7 +103,7 @@ def diagnostic_rows(found: Diagnostics) -> Rows:
     mean = found.mean_weight
     rows: Rows = [
         ("diagnostic", "value", "says"),
-        ("rows, users", f"{found.rows:,}, {found.users:,}", ""),
+        ("rows", f"{found.rows:,}", f"of {found.users:,} users"),
         ("mean weight", f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]", "1 if all is well"),
         ("largest weight", f"{found.max_weight:.4g}", ""),
         (
