@@ -36,14 +36,16 @@ def run(args: Args) -> None:
     from rich.console import Console
 
     from ingestion.read import load_checked
+    from scripts.instants import instant
     from simulator.fidelity import card_of, write_card
     from simulator.fit import fit
     from simulator.saved import save_simulator
 
+    until = None if args.until is None else instant("--until", args.until)
     log = load_checked(args.logs)
     console = Console(stderr=True)
     with console.status("reading") as status:
-        fitted = fit(log, _instant(args.until), args.seed, status.update)
+        fitted = fit(log, until, args.seed, status.update)
         status.update("fidelity card")
         card = card_of(log, fitted, args.seed)
     command = " ".join(["pushwise", *sys.argv[1:]])
@@ -64,20 +66,3 @@ def run(args: Args) -> None:
             f"{value['simulated']:.4f} simulated; classifier's AUC {whole['auc']:.2f}"
         )
     print(f"  fidelity card: {args.out / 'card' / 'card.html'}")
-
-
-def _instant(text: str | None) -> int | None:
-    """Microseconds UTC of an ISO 8601 time; raises `BadInput` for one without an offset."""
-    from datetime import datetime
-
-    from mdp.errors import BadInput
-
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(f"--until is {text!r}; write a time such as 2026-03-01T00:00:00Z") from error
-    if time.tzinfo is None:
-        raise BadInput(f"--until is {text!r}, without an offset; add one, such as Z for UTC")
-    return round(time.timestamp() * 1e6)

@@ -1,0 +1,102 @@
+"""Policies and baselines side by side in a simulator, or on the truth behind a demo.
+
+All live with the same users and meet the same draws. Every policy decides without its exploration
+floor. On a truth, policies see what their own fitted model predicts, and the value is the true one.
+
+Example:
+    pushwise compare shop/truth runs/ppo runs/dqn --out runs/comparison
+    pushwise compare runs/sim runs/ppo --users 500 --days 28 --json
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+@dataclass(frozen=True)
+class Args:
+    """Arguments of `pushwise compare`."""
+
+    simulator: Positional[Path]
+    """a fitted simulator, or the truth of a demo (DIR/truth)"""
+    policies: Positional[tuple[Path, ...]] = ()
+    """directories of saved policies"""
+    seeds: int = 5
+    """how often each user's life is simulated"""
+    users: int = 1000
+    """most users to simulate, drawn from those who may be pushed"""
+    days: int = 42
+    """days of each life"""
+    out: Path | None = None
+    """directory for comparison.json and comparison.png"""
+    json: bool = False
+    """print JSON"""
+    seed: int = 0
+    """seed of all that is drawn"""
+
+
+def run(args: Args) -> int:
+    """Compares, prints, and writes the table and its picture where asked for."""
+    import json
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from agents.comparing import as_mapping, compare, entries, run_entry, sample
+    from agents.table import picture, table
+    from mdp.errors import BadInput
+    from policies.saved import load_policy
+    from simulator.saved import load_simulator
+
+    for name, value in (("--seeds", args.seeds), ("--days", args.days)):
+        if value < 1:
+            raise BadInput(f"{name} is {value}; a comparison needs at least 1")
+    simulator = load_simulator(args.simulator)
+    bundles = {_name(path, args.policies): load_policy(path) for path in args.policies}
+    known_truth = simulator.world != "fitted"
+    rows = sample(simulator, args.users, args.seed)
+    seeds = [args.seed + 1 + number for number in range(args.seeds)]
+    errors, lives = Console(stderr=True), {}
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("comparing", total=None)
+        chosen = entries(simulator, bundles, known_truth, args.seed)
+        progress.update(task, total=len(chosen))
+        for name, entry in chosen.items():
+            progress.update(task, description=f"comparing: {name}", advance=1)
+            lives[name] = run_entry(entry, rows, seeds, args.days)
+    lines = compare(simulator, lives, len(rows), known_truth)
+    title = (
+        f"{'true' if known_truth else 'simulated'} value per user over {args.days} days, "
+        f"{len(rows)} users × {args.seeds} seeds"
+    )
+    values = {
+        "simulator": str(args.simulator),
+        "known_truth": known_truth,
+        "users": len(rows),
+        "seeds": seeds,
+        "days": args.days,
+        "exploration_floor": 0.0,
+        "policies": as_mapping(lines),
+    }
+    text = json.dumps(values, indent=1)
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "comparison.json").write_text(text + "\n")
+        (args.out / "comparison.png").write_bytes(picture(lines, list(bundles), title))
+    if args.json:
+        print(text)
+        return 0
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(table(lines, title, "exploration floor 0 for every policy; intervals of 95 %"))
+    if args.out is not None:
+        console.print(f"written: {args.out}/comparison.json, comparison.png", highlight=False)
+    return 0
+
+
+def _name(path: Path, paths: tuple[Path, ...]) -> str:
+    """The directory's name where no other policy has it, else its path."""
+    name = path.resolve().name
+    return name if sum(other.resolve().name == name for other in paths) == 1 else str(path)

@@ -1,0 +1,93 @@
+"""Decide for every user at once, into a file.
+
+On a log nothing but the file is written; on a store the decisions are committed by the server's
+own transaction, caps included. Example:
+
+    pushwise decide runs/quickstart/ppo --logs runs/quickstart/shop --out decisions.csv
+    pushwise decide runs/quickstart/ppo --store sqlite:///pushwise.sqlite --out decisions.parquet
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Args:
+    """Whom to decide for."""
+
+    policy: Positional[Path]
+    """directory of a saved policy"""
+    out: Path
+    """file for the decisions, .csv or .parquet"""
+    logs: Path | None = None
+    """log whose users to decide for, at its end"""
+    store: str | None = None
+    """server's store whose users to decide for"""
+    at: str | None = None
+    """instant to decide at, ISO 8601 with offset (default: the log's end; on a store, now)"""
+
+
+def run(args: Args) -> None:
+    """Decides and writes."""
+    import tempfile
+
+    from mdp.errors import BadInput
+
+    if (args.logs is None) == (args.store is None):
+        raise BadInput("give either --logs LOGS or --store URL")
+    if args.out.suffix not in (".csv", ".parquet"):
+        raise BadInput(f"--out is {args.out}; end it with .csv or .parquet")
+    if args.store is not None:
+        _decide(args, args.store, None)
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        from ingestion.read import load_checked
+        from serving.load import last_instant, load_log
+        from serving.store import open_store
+
+        assert args.logs is not None
+        log = load_checked(args.logs)
+        store = f"sqlite:///{directory}/store.sqlite"
+        engine = open_store(store)
+        load_log(engine, log)
+        engine.dispose()
+        _decide(args, store, last_instant(log))
+
+
+def _decide(args: Args, store: str, end: int | None) -> None:
+    """Decide for all users of a store, at `end` or now."""
+    import sys
+
+    import pandas as pd
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from scripts.instants import instant
+    from serving.batch import decide_all
+    from serving.settings import read_settings
+
+    at = instant("--at", args.at) if args.at is not None else end
+    settings = read_settings(store=store, trust_request_time=at is not None or None)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("deciding", total=None)
+        rows = decide_all(
+            settings,
+            args.policy,
+            at,
+            CHUNK,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    good = [row for row in rows if "error" not in row]
+    frame = pd.DataFrame(good)
+    if args.out.suffix == ".csv":
+        frame.to_csv(args.out, index=False)
+    else:
+        frame.to_parquet(args.out, index=False)
+    for row in [row for row in rows if "error" in row][:3]:
+        print(f"warning: {row['user_id']}: {row['error']}", file=sys.stderr)
+    sends = sum(row["action"] == "send" for row in good)
+    print(f"{args.out}: {len(good)} users, {sends} sends, {len(rows) - len(good)} refused")

@@ -1,0 +1,49 @@
+"""Load a log, and a policy, into a server's store.
+
+The store gets the catalogue, the users with their histories, and everything that happened, so the
+server goes on where the log ends. Example:
+
+    pushwise load shop --store sqlite:///pushwise.sqlite --policy runs/quickstart/ppo
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+@dataclass(frozen=True)
+class Args:
+    """What to load, and where to."""
+
+    logs: Positional[Path]
+    """directory of the log's tables"""
+    store: str
+    """the store, such as sqlite:///pushwise.sqlite"""
+    policy: Path | None = None
+    """directory of a saved policy, made the active one"""
+
+
+def run(args: Args) -> None:
+    """Loads and says what."""
+    from ingestion.read import load_checked
+    from policies.saved import load_policy
+    from serving.decide import wall_clock
+    from serving.load import load_log
+    from serving.registry import add_policy
+    from serving.store import open_store, writing
+
+    if args.policy is not None:
+        load_policy(args.policy)
+    log = load_checked(args.logs)
+    engine = open_store(args.store)
+    try:
+        counts = load_log(engine, log)
+        if args.policy is not None:
+            with writing(engine) as connection:
+                add_policy(connection, args.policy, wall_clock())
+    finally:
+        engine.dispose()
+    print(f"{args.store}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    if args.policy is not None:
+        print(f"active policy: {args.policy}")

@@ -1,0 +1,63 @@
+"""Serve a policy over HTTP; interactive documentation at /docs.
+
+Without an API key (PUSHWISE_API_KEYS) the server binds to loopback only. Example:
+
+    pushwise serve runs/quickstart/ppo
+    pushwise serve runs/quickstart/ppo --store sqlite:///pushwise.sqlite --port 8080 --workers 2
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class Args:
+    """What to serve, and where."""
+
+    policy: Positional[Path | None] = None
+    """directory of a saved policy (default: the store's active one)"""
+    store: str | None = None
+    """the store (default: PUSHWISE_STORE, else sqlite:///pushwise.sqlite)"""
+    host: str = "127.0.0.1"
+    """address to listen on"""
+    port: int = 8000
+    """port to listen on"""
+    workers: int = 1
+    """processes"""
+    guardrails: Path | None = None
+    """TOML file whose keys replace the policy's guardrails"""
+
+
+def run(args: Args) -> None:
+    """Serves until it is stopped."""
+    import sys
+
+    import uvicorn
+
+    from mdp.errors import BadSetting
+    from serving.decide import wall_clock
+    from serving.service import prepare
+    from serving.settings import hand_on, read_settings
+
+    settings = read_settings(store=args.store)
+    if args.host not in LOOPBACK and not settings.keys:
+        raise BadSetting(
+            f"host {args.host} is reachable by others and no API key is set: set PUSHWISE_API_KEYS"
+        )
+    looser = prepare(settings, args.policy, args.guardrails, wall_clock())
+    for name in looser:
+        print(f"warning: {name} is looser than the policy was trained with", file=sys.stderr)
+    hand_on(settings)
+    uvicorn.run(
+        "serving.app:create_app",
+        factory=True,
+        host=args.host,
+        port=args.port,
+        workers=args.workers,
+        log_level=settings.log_level,
+        access_log=False,
+    )
