@@ -89,8 +89,10 @@ def run(args: Args) -> int:
     if args.json:
         print(text)
         return 0
-    console = Console(width=None if Console().is_terminal else 160)
-    console.print(table(lines, title, "exploration floor 0 for every policy; intervals of 95 %"))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=150)
+    console.print(table(lines, title, "exploration floor 0 for every policy; ± 95 %"))
     if args.out is not None:
         console.print(f"written: {args.out}/comparison.json, comparison.png", highlight=False)
     return 0

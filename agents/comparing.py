@@ -1,0 +1,188 @@
+"""Policies and baselines side by side: same users, same draws, paired differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from agents.habits import with_habits
+from agents.rollouts import Outcome, population, rollout
+from agents.search import best_threshold
+from mdp.errors import BadInput
+from policies.base import Policy
+from policies.baselines import Greedy, Hold, Random, StaticRule
+from policies.planner import planner
+from policies.saved import PolicyBundle
+from simulator.description import Simulator
+
+REFERENCE = "fitted greedy + threshold"
+ORACLE = "oracle planner"
+NORMAL = 1.96
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A policy and what its observations are made with."""
+
+    policy: Policy
+    simulator: Simulator
+    """The simulator to live in, with the beliefs that this policy has."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One policy's line; money in the shop's currency, totals over the days compared."""
+
+    policy: str
+    value: float
+    """Expected reward per user."""
+    low: float
+    """95 % interval over users, each with all its seeds."""
+    high: float
+    difference: float
+    """Value minus that of `REFERENCE`, on the same users and draws."""
+    difference_low: float
+    difference_high: float
+    share_of_oracle: float | None
+    """Value over the oracle's; only on a truth."""
+    sends_per_week: float
+    """Per user."""
+    open_rate: float | None
+    """Opens per send."""
+    click_rate: float | None
+    """Clicks per send."""
+    unsubscribes: float
+    """Per 1,000 users."""
+    subscribed: float
+    """Share of users still subscribed at the end."""
+    revenue_minus_hold: float
+    """Amount paid per user, organic purchases included, minus that under hold."""
+
+
+def entries(
+    simulator: Simulator, bundles: Mapping[str, PolicyBundle], known_truth: bool, seed: int = 0
+) -> dict[str, Entry]:
+    """All rows' policies by name; the exploration floor is 0 for each.
+
+    Baselines that need a model use that of the first policy, or the simulator's own without one.
+    What was searched was searched there, never on the truth that the comparison is made on.
+    """
+    first = next(iter(bundles.values()), None)
+    rules = simulator.guardrails if first is None else first.guardrails
+    place = replace(simulator, guardrails=rules)
+    fitted = place if first is None else believing(place, first)
+    out = {
+        "hold": Entry(Hold(), place),
+        "random": Entry(Random(), place),
+        "logging": Entry(place.logging, place),
+    }
+    found = {} if first is None else first.manifest.get("baselines", {})
+    if "static_rule" in found:
+        out["best static rule"] = Entry(StaticRule(**found["static_rule"]), place)
+    if fitted.model is not None:
+        out["fitted greedy"] = Entry(Greedy(), fitted)
+        threshold = found.get("threshold")
+        if threshold is None and not known_truth:
+            threshold = best_threshold(fitted, seed)
+        if threshold is not None:
+            out[REFERENCE] = Entry(Greedy(threshold=threshold), fitted)
+        out["fitted planner"] = Entry(planner(fitted.model, fitted.reward), fitted)
+    for name, bundle in bundles.items():
+        out[name] = Entry(bundle.policy, believing(place, bundle))
+    if known_truth:
+        out |= _oracles(place, seed)
+    return {name: replace(e, policy=replace(e.policy, floor=0.0)) for name, e in out.items()}
+
+
+def believing(simulator: Simulator, bundle: PolicyBundle) -> Simulator:
+    """The simulator seen with the response model and the traits that a policy carries."""
+    if bundle.model is None or bundle.traits is None:
+        return simulator
+    return replace(simulator, model=bundle.model, beliefs=bundle.traits)
+
+
+def _oracles(simulator: Simulator, seed: int) -> dict[str, Entry]:
+    """Who know the truth: the threshold is searched on it, and the planner plans with it."""
+    knowing = simulator.believing(replace(simulator, model=None, beliefs=None))
+    threshold = best_threshold(knowing, seed)
+    knowing = with_habits(knowing, threshold, seed)
+    return {
+        "oracle greedy + threshold": Entry(Greedy(threshold=threshold), knowing),
+        ORACLE: Entry(planner(simulator.response, simulator.reward), knowing),
+    }
+
+
+def run_entry(entry: Entry, rows: np.ndarray, seeds: Sequence[int], days: int) -> Outcome:
+    """One policy's life with all users `rows` (N,) under each seed; (seeds · N,) each."""
+    return Outcome.joined(
+        [rollout(entry.simulator, entry.policy, rows, seed, days) for seed in seeds]
+    )
+
+
+def compare(
+    simulator: Simulator,
+    lives: Mapping[str, Outcome],
+    users: int,
+    known_truth: bool,
+) -> list[Row]:
+    """Rows of the table from each policy's outcomes, in the order given.
+
+    lives: by policy, of the same `users` users under the same seeds. The interval takes each
+    user's mean over the seeds as one draw, so users whose seeds agree are not counted twice.
+    """
+    reference = lives.get(REFERENCE, next(iter(lives.values())))
+    oracle = lives[ORACLE].value.mean() if known_truth and ORACLE in lives else None
+    hold = lives["hold"].revenue
+    return [_row(name, life, reference, oracle, hold, users) for name, life in lives.items()]
+
+
+def _row(
+    name: str,
+    life: Outcome,
+    reference: Outcome,
+    oracle: float | None,
+    hold: np.ndarray,
+    users: int,
+) -> Row:
+    value, low, high = _interval(life.value, users)
+    difference, less, more = _interval(life.value - reference.value, users)
+    sends = float(life.sends.sum())
+    return Row(
+        policy=name,
+        value=value,
+        low=low,
+        high=high,
+        difference=difference,
+        difference_low=less,
+        difference_high=more,
+        share_of_oracle=None if oracle is None or oracle <= 0 else value / float(oracle),
+        sends_per_week=float(life.sends.mean()) / life.days * 7,
+        open_rate=float(life.opens.sum()) / sends if sends else None,
+        click_rate=float(life.clicks.sum()) / sends if sends else None,
+        unsubscribes=1000 * float(life.unsubscribed.mean()),
+        subscribed=1 - float(life.unsubscribed.mean()),
+        revenue_minus_hold=float((life.revenue - hold).mean()),
+    )
+
+
+def _interval(values: np.ndarray, users: int) -> tuple[float, float, float]:
+    by_user = values.reshape(-1, users).mean(0)
+    mean = float(by_user.mean())
+    half = NORMAL * float(by_user.std(ddof=1)) / users**0.5 if users > 1 else float("inf")
+    return mean, mean - half, mean + half
+
+
+def sample(simulator: Simulator, users: int, seed: int) -> np.ndarray:
+    """Rows of the users that the comparison is made on; raises `BadInput` for fewer than 2."""
+    rows = population(simulator, users, seed)
+    if len(rows) < 2:
+        raise BadInput(f"a comparison needs at least 2 users who may be pushed, not {len(rows)}")
+    return rows
+
+
+def as_mapping(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows as plain values for JSON."""
+    return [vars(row) for row in rows]
