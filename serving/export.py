@@ -30,6 +30,9 @@ def table_frame(connection: Connection, name: str, settings: Settings) -> pd.Dat
         frame = frame_of(connection, ITEMS if name == "items" else VARIANTS)
     else:
         frame = _rows(connection, name)
+    required = [column.name for column in TABLES[name].columns if column.required]
+    absent = [column for column in required if column not in frame]
+    frame = frame.reindex(columns=[*frame.columns, *absent])
     known = [column.name for column in TABLES[name].columns if column.name in frame]
     others = [column for column in frame.columns if column not in known]
     return with_times(frame[known + others], name)
