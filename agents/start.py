@@ -1,16 +1,25 @@
-"""Where training starts: fitted greedy with its best threshold, and a critic of its value."""
+"""Where training starts: fitted greedy with its best threshold, or the planner if that is better.
+
+The network is fitted greedy with a threshold by itself. Where the planner on the fitted model is
+worth more, the network first learns the planner's price of a send. The critic learns what the
+start is worth.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from agents.network import FactorNetwork, fit_scaling, tensors
-from agents.rollouts import population
+from agents.rollouts import population, rollout
 from mdp.observation import Observation
+from policies.base import Policy
 from policies.baselines import Greedy
+from policies.planner import planner
 from simulator.description import Simulator
 from simulator.kernel import Kernel
 
@@ -29,29 +38,43 @@ class _Past:
 
 def starting_network(
     simulator: Simulator, threshold: float, gamma: float, hidden: int, seed: int
-) -> FactorNetwork:
-    """The network that training improves on, deterministic for a seed."""
-    past = _live(simulator, threshold, gamma, seed)
+) -> tuple[FactorNetwork, str]:
+    """The network that training improves on, and the name of the policy that it was made after;
+    deterministic for a seed."""
+    assert simulator.model is not None
+    rows = population(simulator, USERS, seed)
+    greedy = Greedy(threshold=threshold, name="greedy")
+    plan = replace(planner(simulator.model, simulator.reward), gamma=gamma)
+    worth = [rollout(simulator, each, rows, seed, DAYS).value.mean() for each in (greedy, plan)]
+    chosen = plan if worth[1] > worth[0] else greedy
+    past = _live(simulator, chosen, rows, gamma, seed)
     torch.manual_seed(seed)
     spread = float(past.returns.std())
     network = FactorNetwork(
         fit_scaling(past.observations), threshold, spread if spread > 1e-6 else 1.0, hidden
     )
-    _fit_critic(network, past, seed)
-    return network
+    joined = {
+        name: np.concatenate([seen[name] for seen in past.observations])
+        for name in past.observations[0]
+    }
+    with torch.no_grad():
+        context = network.context(tensors(joined))
+    if chosen is plan:
+        _fit_price(network, context, plan.price(joined), seed)
+    _fit_critic(network, context, past.returns, seed)
+    return network, chosen.name
 
 
-def _live(simulator: Simulator, threshold: float, gamma: float, seed: int) -> _Past:
-    rows = population(simulator, USERS, seed)
+def _live(simulator: Simulator, policy: Policy, rows: np.ndarray, gamma: float, seed: int) -> _Past:
     kernel = Kernel(simulator, rows, seed + 1, DAYS)
-    draws, greedy = np.random.default_rng([seed, 13]), Greedy(threshold=threshold)
+    draws = np.random.default_rng([seed, 13])
     kept, rewards, alive = [], [], []
     while not kernel.done:
         observation = kernel.view().observation
         if kernel.day[0] % EVERY == 0:
             kept.append(observation)
         alive.append(~kernel.unsubscribed)
-        rewards.append(kernel.step(greedy.act(observation, draws)[0]).expected)
+        rewards.append(kernel.step(policy.act(observation, draws)[0]).expected)
     worth = np.stack(rewards)
     # After the last day the mean goes on for those who are still subscribed.
     following = ~kernel.unsubscribed * worth[DAYS // 2 :].mean() / (1.0 - gamma)
@@ -70,23 +93,45 @@ def _live(simulator: Simulator, threshold: float, gamma: float, seed: int) -> _P
     )
 
 
-def _fit_critic(network: FactorNetwork, past: _Past, seed: int) -> None:
-    """Regress the value on the returns; the rest of the network stays as it is."""
-    joined = {
-        name: np.concatenate([seen[name] for seen in past.observations])
-        for name in past.observations[0]
-    }
+def _fit_price(network: FactorNetwork, context: Tensor, price: np.ndarray, seed: int) -> None:
+    """Teach the network's hold the price of a send (M,), currency units."""
+    target = torch.as_tensor(price / float(network.unit), dtype=torch.float32)
     with torch.no_grad():
-        context = network.context(tensors(joined))
-        target = torch.as_tensor(past.returns) / network.value_unit
+        network.threshold.fill_(float(target.mean()))
+
+    def worth(rows: Tensor) -> Tensor:
+        return network.threshold + network.weights(network.trunk(context[rows]))[:, -1]
+
+    parameters = [network.threshold, *network.trunk.parameters(), *network.weights.parameters()]
+    _regress(worth, parameters, target, seed)
+
+
+def _fit_critic(network: FactorNetwork, context: Tensor, returns: np.ndarray, seed: int) -> None:
+    """Regress the value on discounted returns (M,); the rest of the network stays as it is."""
+    target = torch.as_tensor(returns) / network.value_unit
+    with torch.no_grad():
         network.value.bias.fill_(float(target.mean()))
-    optimizer = torch.optim.Adam([*network.critic.parameters(), *network.value.parameters()], 1e-3)
+
+    def worth(rows: Tensor) -> Tensor:
+        return network.value(network.critic(context[rows]))[:, 0]
+
+    parameters = [*network.critic.parameters(), *network.value.parameters()]
+    _regress(worth, parameters, target, seed)
+
+
+def _regress(
+    predict: Callable[[Tensor], Tensor], parameters: list[nn.Parameter], target: Tensor, seed: int
+) -> None:
+    """Least squares by Adam over `EPOCHS` passes; the rate falls to nothing."""
+    optimizer = torch.optim.Adam(parameters, 2e-3)
     order = np.random.default_rng([seed, 14])
+    batches = len(target) // BATCH + 1
+    decline = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, EPOCHS * batches)
     for _ in range(EPOCHS):
-        for batch in np.array_split(order.permutation(len(target)), len(target) // BATCH + 1):
+        for batch in np.array_split(order.permutation(len(target)), batches):
             rows = torch.as_tensor(batch)
-            value = network.value(network.critic(context[rows]))[:, 0]
-            loss = (value - target[rows]).square().mean()
+            loss = (predict(rows) - target[rows]).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            decline.step()

@@ -153,7 +153,7 @@ def train(
     threshold = best_threshold(simulator, seed)
     rule = best_static_rule(simulator, seed)
     simulator = with_habits(simulator, threshold, seed)
-    plain = starting_network(simulator, threshold, chosen.gamma, chosen.hidden, seed)
+    plain, start = starting_network(simulator, threshold, chosen.gamma, chosen.hidden, seed)
     network: FactorNetwork | Soft = plain if isinstance(chosen, DQNSettings) else Soft(plain)
     env = ExpectedRewards(
         PushVectorEnv(simulator, chosen.users, chosen.days), float(plain.value_unit)
@@ -170,6 +170,7 @@ def train(
         "seed": seed,
         "settings": asdict(chosen),
         "command": list(command),
+        "start": start,
         "trained_until": simulator.manifest.get("trained_until"),
         "metrics": {
             "evaluations": judge.values,

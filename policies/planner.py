@@ -59,14 +59,27 @@ class Planner(Policy):
     def scores(self, observation: Observation) -> Factors:
         """One-step rewards of sends plus the value of what follows them."""
         pair, hour = predicted(observation)
+        held, sent = self._followed(observation, pair)
+        unsubscribed = observation["pairs"][..., _PART["unsubscribe"]].astype(np.float64)
+        return Factors(held, pair + (1.0 - unsubscribed) * sent[:, None, None], hour)
+
+    def price(self, observation: Observation) -> np.ndarray:
+        """What today's best send costs later (N,) float64: the one-step reward it must exceed."""
+        pair, _ = predicted(observation)
+        held, sent = self._followed(observation, pair)
+        unsubscribed = self._best_parts(observation, pair)[:, _PART["unsubscribe"]]
+        return held - (1.0 - unsubscribed) * sent
+
+    def _followed(
+        self, observation: Observation, pair: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Discounted values (N,) of what follows a hold, and a send without an unsubscribe."""
         user = observation["user"].astype(np.float64)
         values = self._values(observation, pair, user)
         today = user[:, _COLUMN["fatigue"]]
         decay, weight = self._decay
         held = self.gamma * _at(values, today * decay, self._top)
-        sent = self.gamma * _at(values, today * decay + weight, self._top)
-        unsubscribed = observation["pairs"][..., _PART["unsubscribe"]].astype(np.float64)
-        return Factors(held, pair + (1.0 - unsubscribed) * sent[:, None, None], hour)
+        return held, self.gamma * _at(values, today * decay + weight, self._top)
 
     def rested(self, observation: Observation) -> np.ndarray:
         """Reward (N,) float64 of today's best send, were the user's fatigue gone; 0 where no send
@@ -112,12 +125,8 @@ class Planner(Policy):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of today's best send were fatigue on the grid (N, GRID): what clicks bring, the rest
         of the reward, and the probability of an unsubscribe."""
-        N, K, V = pair.shape
-        item, variant, _ = split_mask(observation["action_mask"], K)
-        allowed = (item[:, :, None] & variant[:, None, :]).reshape(N, K * V)
-        best = np.where(allowed, pair.reshape(N, K * V), -np.inf).argmax(1)
-        parts = observation["pairs"].reshape(N, K * V, len(PARTS))[np.arange(N), best]
-        part = {name: parts[:, i, None].astype(np.float64) for name, i in _PART.items()}
+        parts = self._best_parts(observation, pair)
+        part = {name: parts[:, i, None] for name, i in _PART.items()}
         strain = np.exp(-user[:, _COLUMN["tolerance"], None])
         change = (grid[None, :] - user[:, _COLUMN["fatigue"], None]) * strain
         shift = [weight * change for weight in self.fatigue.astype(np.float64)]
@@ -131,6 +140,15 @@ class Planner(Policy):
         of = self.weights
         gain = of[0] * purchase + of[1] * clicked
         return gain, of[2] * dismissed + of[3] * unsubscribed + of[4], unsubscribed
+
+    def _best_parts(self, observation: Observation, pair: np.ndarray) -> np.ndarray:
+        """`PARTS` of today's best allowed send (N, 6) float64."""
+        N, K, V = pair.shape
+        item, variant, _ = split_mask(observation["action_mask"], K)
+        allowed = (item[:, :, None] & variant[:, None, :]).reshape(N, K * V)
+        best = np.where(allowed, pair.reshape(N, K * V), -np.inf).argmax(1)
+        parts = observation["pairs"].reshape(N, K * V, len(PARTS))[np.arange(N), best]
+        return parts.astype(np.float64)
 
     def _qualities(self, user: np.ndarray, gain: np.ndarray, cost: np.ndarray) -> np.ndarray:
         """A day's quality relative to today's at `QUALITIES` (N, M), from the user's habit;

@@ -1,0 +1,39 @@
+"""Fitted greedy as a policy to save: what a good engineer would ship without learning to plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agents.search import best_static_rule, best_threshold
+from policies.baselines import Greedy
+from policies.saved import PolicyBundle, SavedRecommender
+from simulator.description import Simulator
+
+
+def greedy_bundle(simulator: Simulator, seed: int = 0, command: Sequence[str] = ()) -> PolicyBundle:
+    """Greedy on the simulator's beliefs, with the constant threshold that does best in it."""
+    if simulator.model is None:
+        simulator = simulator.believing(simulator)
+    threshold, rule = best_threshold(simulator, seed), best_static_rule(simulator, seed)
+    return PolicyBundle(
+        policy=Greedy(threshold=threshold, floor=simulator.guardrails.floor),
+        model=simulator.model,
+        traits=simulator.beliefs,
+        reward=simulator.reward,
+        guardrails=simulator.guardrails,
+        recommender=SavedRecommender(simulator.recommender.kind, simulator.recommender.arrays()),
+        manifest={
+            "algorithm": "greedy",
+            "seed": seed,
+            "command": list(command),
+            "trained_until": simulator.manifest.get("trained_until"),
+            "baselines": {
+                "threshold": threshold,
+                "static_rule": {
+                    "variant": rule.variant,
+                    "hour": rule.hour,
+                    "every_days": rule.every_days,
+                },
+            },
+        },
+    )
