@@ -107,6 +107,7 @@ BANDITS = (
     replace(NEAR, name="worse, 60 users", effect=-1.5, users=60),
     replace(NEAR, name="worse, amounts", effect=-1.5, amounts=1.0, users=2000),
     replace(NEAR, name="equal, amounts", effect=0.0, amounts=1.0, users=2000),
+    replace(NEAR, name="better, far, amounts", shift=0.9, amounts=1.5, users=2000),
     replace(NEAR, name="worse, wrong propensities", effect=-1.5, logged_error=0.3),
 )
 

@@ -14,6 +14,8 @@ from ingestion.splits import split_time
 from mdp.clock import DAY
 from mdp.errors import NotEnoughData
 from mdp.guardrails import Guardrails
+from mdp.prediction import outcomes_of
+from mdp.state import features
 from policies.baselines import Greedy, Hold, Random, Table
 from policies.saved import PolicyBundle
 from simulator.demo import Demo, demo
@@ -97,6 +99,32 @@ def test_holding_is_worth_nothing_and_sends_what_the_truth_says(replay, bundle, 
     assert not found.logged.excludes(by_name["dm"].value.value)
     spread = by_name["dr"].difference.high - by_name["dr"].difference.low
     assert spread < by_name["dm"].difference.high - by_name["dm"].difference.low
+
+
+def test_logged_outcomes_are_those_that_the_truth_expects(replay, bundle):
+    """Replay, lists, slots and attribution together: were one off, counts would be."""
+    decisions = replay.decisions
+    rows = np.flatnonzero(decisions.sent & (decisions.decided_at + 5 * DAY < replay.complete_until))
+    asked, found = replay.requests(rows), replay.attributed(bundle.reward)
+    terms = bundle.model.bind(replay.catalog).terms(
+        features(asked.histories, asked.decided_at),
+        bundle.traits.rows(replay.users.hashes[decisions.owner[rows]])[0],
+        asked.items,
+        asked.variants,
+        asked.decided_at,
+        asked.zone,
+    )
+    heads = outcomes_of(terms, decisions.k[rows], decisions.v[rows], decisions.h[rows])
+    expected = {
+        "opened": heads[:, 0],
+        "clicked": heads[:, 0] * heads[:, 1],
+        "dismissed": (1 - heads[:, 0]) * heads[:, 3],
+        "unsubscribed": heads[:, 4],
+    }
+    for name, p in expected.items():
+        surplus = getattr(found, name)[rows].sum() - p.sum()
+        assert abs(surplus) < 4 * np.sqrt((p * (1 - p)).sum()), name
+        assert p.sum() > 10
 
 
 def test_only_unseen_days_whose_window_is_closed_whatever_was_done(replay, bundle):
