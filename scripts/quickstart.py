@@ -84,7 +84,8 @@ def main(args: Args) -> None:
     run("check", shop)
     run("fit", shop, "--out", sim)
     truth = shop / "truth"
-    run("compare", truth, "--simulator", sim, "--seeds", "2", "--out", out / "baselines")
+    run("train", sim, "--algo", "greedy", "--out", out / "greedy")
+    run("compare", truth, out / "greedy", "--seeds", "1", "--out", out / "baselines")
     length = [] if args.steps is None else ["--steps", str(args.steps)]
     for algo in ("dqn", "ppo"):
         run("train", sim, "--algo", algo, "--out", out / algo, *length)
@@ -179,7 +180,6 @@ def report(
     from html import escape
 
     (out / "steps.json").write_text(json.dumps(steps, indent=1) + "\n")
-    table = (out / "comparison" / "comparison.txt").read_text()
     rows = "".join(
         f"<tr><td><code>{escape(step['command'])}</code><td>{step['seconds']:.0f} s"
         f"<td>{step['peak_mb']:.0f} MB"
@@ -194,12 +194,31 @@ def report(
         " from. One user, at the upper quartile of what the learned policy gains.<p>"
         "<img src=month.png alt='pushes by day and hour under two policies'>"
         "<h2>What each policy is worth</h2><p>True values: the world's own, which no real shop"
-        f" knows.<pre>{escape(table)}</pre><img src=comparison/comparison.png alt='values'>"
+        f" knows.<p>{_table(out / 'comparison' / 'comparison.json')}"
+        "<img src=comparison/comparison.png alt='values with intervals'>"
         "<p>Can the log tell? See <a href=evaluation/report.html>the off-policy evaluation</a>. How"
         " true is the simulator? See <a href=sim/card/card.html>its fidelity card</a>."
         f"<h2>One live decision</h2><pre>{escape(json.dumps(decision, indent=1))}</pre>"
         f"<h2>What it took</h2><p>{seconds:.0f} s in all.<table>{rows}</table>\n"
     )
+
+
+def _table(file: Path) -> str:
+    """The comparison as an HTML table."""
+    columns = {
+        "value": "value per user",
+        "low": "from",
+        "high": "to (95 %)",
+        "sends_per_week": "sends a week",
+        "unsubscribes": "unsubscribes per 1,000",
+        "revenue_minus_hold": "revenue minus hold's",
+    }
+    head = "".join(f"<th>{name}" for name in ("policy", *columns.values()))
+    rows = [
+        f"<tr><td>{line['policy']}" + "".join(f"<td>{line[name]:.2f}" for name in columns)
+        for line in json.loads(file.read_text())["policies"]
+    ]
+    return f"<table><tr>{head}{''.join(rows)}</table>"
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ class Args:
     """a fitted simulator, or the truth of a demo (DIR/truth)"""
     out: Path
     """directory to write the policy to; a policy there is replaced"""
-    algo: Literal["ppo", "dqn"] = "ppo"
-    """algorithm"""
+    algo: Literal["ppo", "dqn", "greedy"] = "ppo"
+    """algorithm; greedy: no learning, the response model with its best constant threshold"""
     seed: int = 0
     """seed of all that is drawn"""
     steps: int | None = None
@@ -44,6 +44,7 @@ def run(args: Args) -> int:
 
     import torch
 
+    from agents.greedy import greedy_bundle
     from agents.training import train, with_steps
     from mdp.errors import BadSetting
     from policies.rules_file import read_guardrails
@@ -58,13 +59,20 @@ def run(args: Args) -> int:
     if args.guardrails is not None:
         rules = read_guardrails(args.guardrails, simulator.guardrails)
         simulator = replace(simulator, guardrails=rules)
+    command = ["pushwise", *sys.argv[1:]]
+    if args.algo == "greedy":
+        bundle = greedy_bundle(simulator, args.seed, command)
+        save_policy(args.out, bundle)
+        threshold = bundle.manifest["baselines"]["threshold"]
+        print(f"{args.out}: greedy, sends what is predicted to earn more than {threshold:.3f}")
+        return 0
     torch.set_num_threads(1)  # more only get in one another's way with networks this small
     bundle = train(
         simulator,
         args.algo,
         args.seed,
         with_steps(args.algo, args.steps),
-        command=["pushwise", *sys.argv[1:]],
+        command=command,
         tensorboard=None if args.tensorboard is None else str(args.tensorboard),
     )
     save_policy(args.out, bundle)
