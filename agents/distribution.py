@@ -80,13 +80,13 @@ class FactorisedDistribution(Distribution):
     def _flat(self, sends: Tensor, pair: Tensor, hour: Tensor) -> Tensor:
         return torch.where(sends & self.sendable, 1 + pair * HOURS + hour, 0)
 
-    def actions_from_params(  # type: ignore[override]
+    def actions_from_params(
         self, hold: Tensor, pair: Tensor, hour: Tensor, action_mask: Tensor
     ) -> Tensor:
         """Actions drawn from scores."""
         return self.proba_distribution(hold, pair, hour, action_mask).sample()
 
-    def log_prob_from_params(  # type: ignore[override]
+    def log_prob_from_params(
         self, hold: Tensor, pair: Tensor, hour: Tensor, action_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Drawn actions and their log-probabilities."""

@@ -120,6 +120,8 @@ class MaskedDQN(DQN):
 
     policy: FactorQPolicy  # type: ignore[assignment]
     replay_buffer: Replay  # type: ignore[assignment]
+    q_net: FactorNetwork  # type: ignore[assignment]
+    q_net_target: FactorNetwork  # type: ignore[assignment]
 
     def _setup_model(self) -> None:
         super()._setup_model()
@@ -164,7 +166,7 @@ class MaskedDQN(DQN):
             dones & ~truncated,
             truncated,
         )
-        self._last_obs = new_obs  # type: ignore[assignment]
+        self._last_obs = new_obs
 
     def targets(self, following: dict[str, Tensor], reward: Tensor, discount: Tensor) -> Tensor:
         """reward + discount · Q_target(s', best allowed action of the online network) (B,)."""

@@ -86,6 +86,11 @@ class Advantages:
 class FactorNetwork(nn.Module):
     """Advantages of all actions of N decisions, and the state's value."""
 
+    unit: Tensor
+    """Currency of one unit of advantage ()."""
+    value_unit: Tensor
+    """Currency of one unit of value ()."""
+
     def __init__(
         self, scaling: Scaling, threshold: float, value_unit: float = 1.0, hidden: int = 64
     ) -> None:
@@ -189,6 +194,9 @@ class Soft(nn.Module):
     composing them needs nothing but `policies.composition`. Were hold's advantage its logit, the
     many near-best sends together would outweigh it.
     """
+
+    sharpness: Tensor
+    """Factor on both a and b ()."""
 
     def __init__(self, network: FactorNetwork, send: float = 8.0, choice: float = 50.0) -> None:
         super().__init__()

@@ -86,8 +86,9 @@ class World:
                 k = list(requests.items[n]).index(catalog.items.row[given["item_id"]])
                 v = list(requests.variants[n]).index(catalog.variants.row[given["variant_id"]])
                 when = list(view.mask.send_at[n]).index(micros(given["send_at"]))
-                one = [np.array([slot]) for slot in (k, v, when)]
-                actions[n] = encode(*one, requests.variants.shape[1])[0]
+                slots = np.array([[k], [v], [when]])
+                width = requests.variants.shape[1]
+                actions[n] = encode(slots[0], slots[1], slots[2], width)[0]
         step = kernel.step(actions, propensity)
         np.testing.assert_array_equal(step.executed, actions)
         self._tell(server)
@@ -106,10 +107,9 @@ class World:
             ("events", tables["events"], ["event_id", "user_id", "item_id", "event", "value"]),
             ("outcomes", outcomes, ["decision_id", "outcome"]),
         ):
-            rows = frame[wanted].astype(object).where(frame[wanted].notna(), None)
-            rows = rows.to_dict("records")
-            for row, instant in zip(rows, frame["at"].astype("int64"), strict=True):
-                row["at"] = iso(int(instant))
+            plain = frame[wanted].astype(object).where(frame[wanted].notna(), None)
+            instants = [iso(int(instant)) for instant in frame["at"].astype("int64")]
+            rows = plain.assign(at=instants).to_dict("records")
             reply = server.post(f"/v1/{table}", json={table: rows})
             assert reply.status_code == 202, reply.text
             assert reply.json()["rejected"] == []
