@@ -1,0 +1,102 @@
+"""Loading a log into a store, and deciding for everyone from the command line."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ingestion.catalog import catalog_of
+from ingestion.read import load_checked
+from ingestion.replay import replay, to_events
+from ingestion.write import write_log
+from mdp.errors import BadInput
+from mdp.state import HISTORY
+from policies.baselines import Random
+from policies.saved import PolicyBundle, SavedRecommender, save_policy
+from scripts.cli import main
+from serving.load import last_instant, load_log
+from serving.store import open_store, reading
+from serving.tables import USERS
+from simulator.demo import demo
+from simulator.worlds import known_world
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
+    """A small demo shop's log."""
+    path = tmp_path_factory.mktemp("shop") / "logs"
+    made = demo(known_world("logit").simulator(30, 2), 6, 2)
+    write_log(path, made.tables, made.meta)
+    return path
+
+
+def test_the_store_holds_the_logs_states(logs, tmp_path):
+    log = load_checked(logs)
+    engine = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    counts = load_log(engine, log)
+    assert counts["users"] == 30
+    assert counts["decisions"] == len(log.tables["decisions"])
+    with reading(engine) as connection:
+        rows = connection.execute(USERS.select().order_by(USERS.c.user_id)).all()
+    states = np.concatenate([np.frombuffer(row.history, HISTORY) for row in rows])
+    assert states.tobytes() == replay(to_events(log)).tobytes()
+    with pytest.raises(BadInput, match="holds 30 users already"):
+        load_log(engine, log)
+    engine.dispose()
+
+
+def test_deciding_on_a_log_and_on_a_store_gives_everyone_one_decision(logs, tmp_path, capsys):
+    popular = catalog_of(load_checked(logs)).items.hashes[:8]
+    recommender = SavedRecommender("own_popular", {"popular": popular, "size": np.array([6])})
+    policy = tmp_path / "half"
+    save_policy(policy, PolicyBundle(Random(hold=0.5), None, None, recommender=recommender))
+    out = tmp_path / "decisions.csv"
+    assert main(["decide", str(policy), "--logs", str(logs), "--out", str(out)]) == 0
+    table = pd.read_csv(out)
+    assert table["user_id"].nunique() == len(table) == 30
+    assert set(table["action"]) == {"send", "hold"}
+    fresh = table[~table["repeated"]]  # the log's holds of that date bind
+    at = pd.to_datetime(fresh["decided_at"], format="ISO8601").astype("datetime64[us, UTC]")
+    assert (at.astype("int64") >= last_instant(load_checked(logs))).all()
+
+    store = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    load = ["load", str(logs), "--store", store, "--policy", str(policy)]
+    assert main(load) == 0
+    parquet = str(tmp_path / "decisions.parquet")
+    assert main(["decide", str(policy), "--store", store, "--out", parquet]) == 0
+    again = pd.read_parquet(parquet)
+    held = again[again["action"] == "hold"]["user_id"]
+    assert main(["decide", str(policy), "--store", store, "--out", parquet]) == 0
+    repeated = pd.read_parquet(parquet).set_index("user_id").loc[held, "repeated"]
+    assert repeated.all()
+    assert "30 users" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["decide", "{policy}", "--out", "x.csv"], "either --logs LOGS or --store"),
+        (["decide", "{policy}", "--logs", "{logs}", "--out", "x.txt"], "end it with .csv"),
+        (
+            ["decide", "{policy}", "--logs", "{logs}", "--out", "x.csv", "--at", "2026-01-01"],
+            "without an offset",
+        ),
+        (["load", "{logs}", "--store", "postgres://x"], "the store is"),
+        (["load", "{logs}", "--store", "sqlite:///x.db", "--policy", "{logs}"], "no saved policy"),
+        (["serve", "{logs}"], "no saved policy"),
+        (["serve", "{policy}", "--host", "0.0.0.0"], "PUSHWISE_API_KEYS"),
+    ],
+)
+def test_bad_input_is_one_sentence(words, message, logs, shop, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    places = {"logs": logs, "policy": shop.policy("half", Random(hold=0.5))}
+    assert main([word.format(**places) for word in words]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_the_api_is_described(always):
+    paths = json.loads(always.get("/openapi.json").text)["paths"]
+    assert "/v1/decisions:batch" in paths
