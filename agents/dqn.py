@@ -34,7 +34,7 @@ from policies.composition import Factors, distribution
 class DQNSettings:
     """Hyper-parameters of DQN; the defaults suit a minute on one core."""
 
-    steps: int = 200_000
+    steps: int = 100_000
     """user-days to train for"""
     users: int = 128
     """users simulated at once"""
@@ -44,7 +44,7 @@ class DQNSettings:
     """user-days remembered"""
     learning_starts: int = 4_000
     """user-days before the first update"""
-    learning_rate: float = 5e-5
+    learning_rate: float = 1e-5
     """of Adam for advantages, which differ little beside the value; falls linearly to a tenth"""
     critic_rate: float = 1e-3
     """of Adam for the state's value, likewise"""
@@ -54,11 +54,11 @@ class DQNSettings:
     """gradient steps per simulated day"""
     gamma: float = 0.99
     """discount a day"""
-    target_days: int = 5
+    target_days: int = 7
     """days of rewards in a target before it bootstraps"""
     tau: float = 0.01
     """how far the target network moves towards the online one each simulated day"""
-    explore: float = 0.3
+    explore: float = 0.1
     """exploration at the start"""
     explore_end: float = 0.05
     """exploration after half of the training"""

@@ -27,19 +27,19 @@ from agents.network import Soft
 class PPOSettings:
     """Hyper-parameters of PPO; the defaults suit a minute on one core."""
 
-    steps: int = 300_000
+    steps: int = 250_000
     """user-days to train for"""
-    users: int = 256
+    users: int = 512
     """users simulated at once"""
     days: int = 60
     """days of an episode; its end is a truncation, and the value is bootstrapped there"""
     rollout: int = 32
     """days collected between updates"""
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     """of Adam; falls linearly to a tenth"""
-    batch_size: int = 1024
+    batch_size: int = 4096
     """user-days in a gradient step"""
-    epochs: int = 3
+    epochs: int = 4
     """passes over what was collected"""
     gamma: float = 0.99
     """discount a day"""

@@ -1,11 +1,14 @@
 """Observations that look like the simulator's, without one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
+from agents import search, start, training
 from mdp.observation import NAMES, Observation
+from simulator.description import Simulator
+from simulator.worlds.logit import LogitShop
 
 
 def _observation(N: int = 6, K: int = 3, V: int = 2, seed: int = 0) -> Observation:
@@ -30,3 +33,26 @@ def _observation(N: int = 6, K: int = 3, V: int = 2, seed: int = 0) -> Observati
 def make_observation() -> Callable[..., Observation]:
     """Makes an observation of N decisions with K candidates and V variants."""
     return _observation
+
+
+@pytest.fixture(scope="session")
+def shop() -> Simulator:
+    """A small known-truth shop that believes in itself."""
+    simulator = LogitShop().simulator(120, 0)
+    return simulator.believing(simulator)
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[None]:
+    """Searches and judgements of training on fewer users and days."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "USERS", 20)
+        patch.setattr(search, "DAYS", 5)
+        patch.setattr(search, "FACTORS", (0.0, 1.0, 2.0))
+        patch.setattr(start, "USERS", 30)
+        patch.setattr(start, "DAYS", 10)
+        patch.setattr(start, "EPOCHS", 3)
+        patch.setattr(training, "EVALUATION_USERS", 30)
+        patch.setattr(training, "EVALUATION_DAYS", 8)
+        patch.setattr(training, "EVALUATIONS", 2)
+        yield

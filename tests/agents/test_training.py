@@ -1,0 +1,103 @@
+"""Training: better than its start, the same twice, within the mask, and free of torch at the end."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from agents.dqn import DQNSettings
+from agents.network import FactorNetwork, Soft, fit_scaling
+from agents.ppo import PPOSettings, build_ppo
+from agents.rollouts import population, rollout
+from agents.training import ExpectedRewards, TorchPolicy, train
+from envs.vector import PushVectorEnv
+from policies.baselines import Greedy
+from policies.saved import load_policy, save_policy
+from simulator.kernel import Kernel
+
+TINY = {
+    "ppo": PPOSettings(steps=512, users=16, days=8, rollout=8, batch_size=64, epochs=1, hidden=8),
+    "dqn": DQNSettings(steps=512, users=16, days=8, replay=512, learning_starts=64, hidden=8),
+}
+
+
+@pytest.fixture(scope="module")
+def trained(shop, quick):
+    return {algo: train(shop, algo, 3, settings) for algo, settings in TINY.items()}
+
+
+@pytest.mark.parametrize("algo", TINY)
+def test_same_seed_same_policy(shop, quick, trained, algo):
+    again = train(shop, algo, 3, TINY[algo])
+    assert again.policy.graph == trained[algo].policy.graph
+    assert again.manifest["metrics"] == trained[algo].manifest["metrics"]
+    assert again.traits is not None
+    np.testing.assert_array_equal(again.traits.traits, trained[algo].traits.traits)
+
+
+@pytest.mark.parametrize("algo", TINY)
+def test_saved_policy_decides_as_the_bundle_within_the_mask(shop, trained, algo, tmp_path):
+    save_policy(tmp_path / "policy", trained[algo])
+    loaded = load_policy(tmp_path / "policy")
+    assert loaded.policy.kind == "network"
+    assert (loaded.policy.temperature is None) == (algo == "dqn")
+    sim = replace(shop, model=loaded.model, beliefs=loaded.traits)
+    kernel, draws = Kernel(sim, population(sim, 50, 0), 5, 10), np.random.default_rng(0)
+    sent = 0
+    while not kernel.done:
+        seen = kernel.view().observation
+        actions, propensity = loaded.policy.act(seen, draws)
+        np.testing.assert_allclose(
+            propensity, trained[algo].policy.propensity(seen, actions), atol=1e-9
+        )
+        step = kernel.step(actions)
+        assert not step.illegal.any()
+        sent += step.sent.sum()
+    assert sent > 0
+
+
+def test_training_never_leaves_the_mask(shop):
+    env = ExpectedRewards(PushVectorEnv(shop, 16, 6), 1.0)
+    network = Soft(FactorNetwork(fit_scaling([env.reset()]), 0.1, hidden=8), choice=0.1)
+    model = build_ppo(env, network, TINY["ppo"], 0, None)
+    illegal = []
+    step = env.env.step
+
+    def watched(actions):
+        out = step(actions)
+        illegal.append(out[4]["illegal"].any())
+        return out
+
+    env.env.step = watched
+    model.learn(256)
+    assert len(illegal) >= 16
+    assert not any(illegal)
+
+
+def test_ppo_learns_what_a_send_costs_later(shop):
+    """From sending whatever pays today, which the toy's fatigue punishes, to sending less."""
+    tiring = replace(
+        shop.response,
+        fatigue_weight=np.array([-0.8, 0, 0, 0, 1.0], np.float32),
+    )
+    sim = replace(shop, response=tiring)
+    sim = sim.believing(replace(sim, model=None, beliefs=None))
+    settings = PPOSettings(
+        steps=24_576,
+        users=128,
+        days=28,
+        batch_size=512,
+        learning_rate=3e-3,
+        target_kl=0.1,
+        hidden=16,
+    )
+    torch.manual_seed(0)
+    env = ExpectedRewards(PushVectorEnv(sim, settings.users, settings.days), 1.0)
+    network = Soft(FactorNetwork(fit_scaling([env.reset()]), 0.0, hidden=16))
+    rows = population(sim, 200, 9)
+    start = rollout(sim, Greedy(), rows, 9, 28)
+    build_ppo(env, network, settings, 0, None).learn(settings.steps)
+    end = rollout(sim, TorchPolicy(network=network.network), rows, 9, 28)
+    assert end.sends.mean() < start.sends.mean()
+    assert end.value.mean() > 1.05 * start.value.mean()
