@@ -89,7 +89,7 @@ def main(args: Args) -> None:
     length = [] if args.steps is None else ["--steps", str(args.steps)]
     for algo in ("dqn", "ppo"):
         run("train", sim, "--algo", algo, "--out", out / algo, *length)
-    run("compare", truth, out / "dqn", out / "ppo", "--out", out / "comparison")
+    run("compare", truth, out / "dqn", out / "ppo", "--users", "400", "--out", out / "comparison")
     run("evaluate", out / "dqn", out / "ppo", "--logs", shop, "--out", out / "evaluation")
     picture(out, truth)
     run("load", shop, "--store", f"sqlite:///{out / 'store.db'}", "--policy", out / "ppo")
