@@ -123,7 +123,6 @@ def run_entry(entry: Entry, rows: np.ndarray, seeds: Sequence[int], days: int) -
 
 
 def compare(
-    simulator: Simulator,
     lives: Mapping[str, Outcome],
     users: int,
     known_truth: bool,

@@ -35,7 +35,7 @@ def best_threshold(simulator: Simulator, seed: int = 0) -> float:
 
 def best_static_rule(simulator: Simulator, seed: int = 0) -> StaticRule:
     """The best rule of one variant at one hour every n-th day, one part searched after another."""
-    rows = population(simulator, USERS, seed)
+    rows = population(simulator, USERS // 2, seed)
     _, V = simulator.lists
     rule = StaticRule()
     best = _worth(simulator, rule, rows, seed)

@@ -43,7 +43,7 @@ def starting_network(
     deterministic for a seed."""
     assert simulator.model is not None
     rows = population(simulator, USERS, seed)
-    greedy = Greedy(threshold=threshold, name="greedy")
+    greedy = Greedy(threshold=threshold, name="greedy + threshold")
     plan = replace(planner(simulator.model, simulator.reward), gamma=gamma)
     worth = [rollout(simulator, each, rows, seed, DAYS).value.mean() for each in (greedy, plan)]
     chosen = plan if worth[1] > worth[0] else greedy

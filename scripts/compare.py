@@ -67,7 +67,7 @@ def run(args: Args) -> int:
         for name, entry in chosen.items():
             progress.update(task, description=f"comparing: {name}", advance=1)
             lives[name] = run_entry(entry, rows, seeds, args.days)
-    lines = compare(simulator, lives, len(rows), known_truth)
+    lines = compare(lives, len(rows), known_truth)
     title = (
         f"{'true' if known_truth else 'simulated'} value per user over {args.days} days, "
         f"{len(rows)} users × {args.seeds} seeds"

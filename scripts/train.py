@@ -1,7 +1,7 @@
 """Train an agent in a simulator and save the policy: all that serving it needs, in one directory.
 
-It starts as fitted greedy with the best constant threshold; the best checkpoint on episodes that
-training never meets is what is saved.
+It starts as fitted greedy with the best constant threshold, or as the planner where that is worth
+more; the best checkpoint on episodes that training never meets is what is saved.
 
 Example:
     pushwise train runs/sim --algo ppo --out runs/ppo
@@ -79,7 +79,7 @@ def run(args: Args) -> int:
     metrics = bundle.manifest["metrics"]
     print(
         f"{args.out}: {args.algo}, value per user over {metrics['days']} simulated days "
-        f"{metrics['value']:.3f}, against {metrics['value_at_start']:.3f} for fitted greedy with "
-        "its best threshold"
+        f"{metrics['value']:.3f}; it started at {metrics['value_at_start']:.3f}, made after "
+        f"fitted {bundle.manifest['start']}"
     )
     return 0

@@ -82,9 +82,9 @@ def test_exploration_redraws_one_factor_within_the_mask(network, shop, make_obse
     mixture = distribution(factors, seen["action_mask"], None, 0.5)
     for actions in drawn:
         assert (mixture.probability(actions) > 0).all()
-    greedy = best(factors, seen["action_mask"])
-    assert 0.4 < (drawn != greedy).mean() < 0.6 or (drawn == 0).mean() > 0.3
-    assert (drawn.std(0) > 0).mean() > 0.9  # each environment draws for itself
+    other = drawn != best(factors, seen["action_mask"])
+    assert (other.mean(0) > 0).mean() > 0.9  # each row explores,
+    assert 0.1 < other.mean(1).min() < other.mean(1).max() < 0.6  # and not all at once
 
 
 def _dqn(shop, network):

@@ -1,6 +1,7 @@
-"""Training: better than its start, the same twice, within the mask, and free of torch at the end."""
+"""Training learns, repeats itself, keeps to the mask, and leaves a policy without torch."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from agents.rollouts import population, rollout
 from agents.training import ExpectedRewards, TorchPolicy, train
 from envs.vector import PushVectorEnv
 from policies.baselines import Greedy
+from policies.network import NetworkPolicy
 from policies.saved import load_policy, save_policy
 from simulator.kernel import Kernel
 
-TINY = {
+TINY: dict[str, Any] = {
     "ppo": PPOSettings(steps=512, users=16, days=8, rollout=8, batch_size=64, epochs=1, hidden=8),
     "dqn": DQNSettings(steps=512, users=16, days=8, replay=512, learning_starts=64, hidden=8),
 }
@@ -30,7 +32,9 @@ def trained(shop, quick):
 @pytest.mark.parametrize("algo", TINY)
 def test_same_seed_same_policy(shop, quick, trained, algo):
     again = train(shop, algo, 3, TINY[algo])
-    assert again.policy.graph == trained[algo].policy.graph
+    mine, before = again.policy, trained[algo].policy
+    assert isinstance(mine, NetworkPolicy)
+    assert mine.graph == before.graph
     assert again.manifest["metrics"] == trained[algo].manifest["metrics"]
     assert again.traits is not None
     np.testing.assert_array_equal(again.traits.traits, trained[algo].traits.traits)
@@ -58,19 +62,17 @@ def test_saved_policy_decides_as_the_bundle_within_the_mask(shop, trained, algo,
 
 
 def test_training_never_leaves_the_mask(shop):
-    env = ExpectedRewards(PushVectorEnv(shop, 16, 6), 1.0)
-    network = Soft(FactorNetwork(fit_scaling([env.reset()]), 0.1, hidden=8), choice=0.1)
-    model = build_ppo(env, network, TINY["ppo"], 0, None)
     illegal = []
-    step = env.env.step
 
-    def watched(actions):
-        out = step(actions)
-        illegal.append(out[4]["illegal"].any())
-        return out
+    class Watched(PushVectorEnv):
+        def step(self, actions):
+            out = super().step(actions)
+            illegal.append(out[4]["illegal"].any())
+            return out
 
-    env.env.step = watched
-    model.learn(256)
+    env = ExpectedRewards(Watched(shop, 16, 6), 1.0)
+    network = Soft(FactorNetwork(fit_scaling([env.reset()]), 0.1, hidden=8), choice=0.1)
+    build_ppo(env, network, TINY["ppo"], 0, None).learn(256)
     assert len(illegal) >= 16
     assert not any(illegal)
 
