@@ -57,7 +57,7 @@ SAYS = {
     "separator": f"an id with {SEPARATOR!r} in it",
     "zone": "not an IANA time zone",
     "not_allowed": "not one of the words allowed",
-    "out_of_range": "out of range",
+    "out_of_range": "a number that is not finite or out of range",
     "unknown": "an id that no row of the other table has",
     "propensity": "a propensity that is not above 0 and at most 1",
     "incomplete_send": "a send needs item, variant and time, a hold has none of them",
@@ -69,11 +69,12 @@ SAYS = {
 """What breaking each rule means."""
 WARNINGS = frozenset({"not_offered"})
 """Rules whose breach is a warning."""
+_HOURS = frozenset(written for hour in range(24) for written in (f"{hour}", f"{hour:02}"))
 
 
 def findings(log: Log) -> list[Finding]:
     """All that is wrong in a log, errors first, in the order of tables and columns."""
-    found = [_finding(log, problem) for problem in problems_of(log)]
+    found = [finding_of(log, problem) for problem in problems_of(log)]
     return sorted(found, key=lambda finding: finding.severity != ERROR)
 
 
@@ -82,7 +83,16 @@ def problems_of(log: Log) -> list[Problem]:
     return [*log.problems, *_problems(log)]
 
 
-def _finding(log: Log, problem: Problem) -> Finding:
+def severity_of(problem: Problem) -> str:
+    """Whether a broken rule is an error or a warning."""
+    if problem.rule == "missing_value" and problem.column is not None:
+        column = TABLES[problem.table].column(problem.column)
+        return WARNING if column.missing is Missing.WARNING else ERROR
+    return WARNING if problem.rule in WARNINGS else ERROR
+
+
+def finding_of(log: Log, problem: Problem) -> Finding:
+    """A broken rule in words, with the first rows that break it."""
     rows = tuple(int(row) for row in problem.rows[:FIRST])
     values = problem.values[:FIRST]
     if not values and rows and problem.column is not None:
@@ -94,13 +104,8 @@ def _finding(log: Log, problem: Problem) -> Finding:
         numbers = ", ".join(str(row) for row in rows)
         count = len(problem.rows)
         message += f" in {count} row{'s' if count > 1 else ''}, first {numbers} ({some})"
-    severity = WARNING if problem.rule in WARNINGS else ERROR
-    if problem.rule == "missing_value" and problem.column is not None:
-        column = TABLES[problem.table].column(problem.column)
-        if column.missing is Missing.WARNING:
-            severity = WARNING
     return Finding(
-        severity,
+        severity_of(problem),
         problem.table,
         problem.column,
         problem.rule,
@@ -151,17 +156,23 @@ def _column_rules(log: Log, table: Table, column: Column) -> Iterator[tuple[str,
     if column.type is Type.HOURS:
         bad_hours = {text for text in values.dropna().unique() if not _are_hours(text)}
         yield "bad_hour", values.isin(bad_hours)
-    if column.minimum is not None or column.maximum is not None:
-        low = -np.inf if column.minimum is None else column.minimum
-        high = np.inf if column.maximum is None else column.maximum
-        yield "out_of_range", there & ~values.fillna(low).between(low, high).to_numpy(bool)
+    if column.type in (Type.NUMBER, Type.INTEGER) and column.name != "propensity":
+        yield "out_of_range", there & ~_in_range(values, column)
     if column.refers_to is not None:
         key = TABLES[column.refers_to].key
         yield "unknown", there & ~_refers(values, log.tables[column.refers_to][key], column.type)
 
 
+def _in_range(values: pd.Series, column: Column) -> np.ndarray:
+    """Whether each number (n,) is finite and within the column's limits, bool (n,)."""
+    low = -np.inf if column.minimum is None else column.minimum
+    high = np.inf if column.maximum is None else column.maximum
+    numbers = values.astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    return np.isfinite(numbers) & (numbers >= low) & (numbers <= high)
+
+
 def _are_hours(text: str) -> bool:
-    return all(part.isdigit() and int(part) < 24 for part in text.split(SEPARATOR))
+    return all(part in _HOURS for part in text.split(SEPARATOR))
 
 
 def _refers(values: pd.Series, known: pd.Series, kind: Type) -> np.ndarray:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ingestion.check import ERROR, Finding, findings, problems_of
-from ingestion.log import Log, LogMeta
+from ingestion.check import ERROR, finding_of, problems_of, severity_of
+from ingestion.log import Log, LogMeta, Problem
 from ingestion.parse import log_of
 from ingestion.schema import TABLES, Type
 from mdp.errors import BadLog
@@ -61,23 +60,35 @@ def clean(tables: Mapping[str, pd.DataFrame], meta: LogMeta) -> tuple[Log, Recor
     record = Record({name: len(table) for name, table in tables.items() if name in TABLES})
     unique = {}
     for name in record.rows_in:
-        again = tables[name].duplicated()
+        again = _comparable(tables[name]).duplicated()
         if again.any():
             record.drop(name, "exact duplicate", int(again.sum()))
         unique[name] = tables[name][~again].reset_index(drop=True)
     log = log_of(_with_zones(unique, meta, record), meta)
     for _ in range(ROUNDS):
-        errors = [finding for finding in findings(log) if finding.severity == ERROR]
+        errors = [problem for problem in problems_of(log) if severity_of(problem) == ERROR]
         if not errors:
             return log, record
         log = _mended(log, errors, record)
-    raise BadLog(f"cleaning does not end; still wrong: {errors[0].message}")
+    raise BadLog(f"cleaning does not end; still wrong: {finding_of(log, errors[0]).message}")
+
+
+def _comparable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with lists and structures, which can't be compared, as text."""
+    nested = [name for name in table.columns if table[name].dtype == object]
+    comparable = table.copy()
+    comparable[nested] = table[nested].map(repr)
+    return comparable
 
 
 def _with_zones(
     tables: Mapping[str, pd.DataFrame], meta: LogMeta, record: Record
 ) -> dict[str, pd.DataFrame]:
-    """Naive times read as the shop's local time, where its zone is known."""
+    """Naive times read as the shop's local time, where its zone is known.
+
+    An hour that daylight saving skips reads as the first instant after it; one that it repeats
+    says nothing certain and is left as it is.
+    """
     out = dict(tables)
     for problem in log_of(tables, meta).problems:
         if problem.rule != "naive_time" or meta.default_timezone is None:
@@ -88,25 +99,23 @@ def _with_zones(
         local = pd.to_datetime(texts.iloc[problem.rows], errors="coerce", format="mixed")
         zoned = local.dt.tz_localize(
             meta.default_timezone, ambiguous="NaT", nonexistent="shift_forward"
-        )
-        texts.iloc[problem.rows] = [
-            time.isoformat() if time is not pd.NaT else None for time in zoned
-        ]
+        ).dropna()
+        texts[zoned.index] = [time.isoformat() for time in zoned]
         frame[problem.column] = texts
         out[problem.table] = frame
-        record.repair(problem.table, f"{problem.column}: time zone added", int(zoned.notna().sum()))
+        record.repair(problem.table, f"{problem.column}: time zone added", len(zoned))
     return out
 
 
-def _mended(log: Log, errors: list[Finding], record: Record) -> Log:
+def _mended(log: Log, errors: list[Problem], record: Record) -> Log:
     """The log after one round over its errors."""
     tables = dict(log.tables)
     bad: dict[str, pd.Series] = {}
     for error in errors:
         if error.rule in ("missing_table", "missing_column"):
-            raise BadLog(f"{error.message}: cleaning can't make it up")
+            raise BadLog(f"{finding_of(log, error).message}: cleaning can't make it up")
         assert error.column is not None
-        rows = _rows_of(log, error)
+        rows = error.rows
         if error.rule == "zone" and log.meta.default_timezone is not None:
             frame = tables[error.table].copy()
             frame.loc[rows, error.column] = log.meta.default_timezone
@@ -122,15 +131,6 @@ def _mended(log: Log, errors: list[Finding], record: Record) -> Log:
         tables[name] = tables[name][reasons == ""].reset_index(drop=True)
     tables = dict(_without_lost_ids(tables, record))
     return log_of({name: tables[name] for name in record.rows_in}, log.meta)
-
-
-def _rows_of(log: Log, error: Finding) -> np.ndarray:
-    """All rows that a finding is about."""
-    return next(
-        problem.rows
-        for problem in problems_of(log)
-        if (problem.table, problem.column, problem.rule) == (error.table, error.column, error.rule)
-    )
 
 
 def _without_lost_ids(

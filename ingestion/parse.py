@@ -62,7 +62,7 @@ def _typed(table: Table, raw: pd.DataFrame, meta: LogMeta) -> tuple[pd.DataFrame
         if column.name not in raw.columns:
             columns[column.name] = absent(column, raw.index)
             needed = column.required and not not_logged(table.name, column.name, meta)
-            if needed and len(raw.columns):
+            if needed:
                 problems.append(Problem(table.name, column.name, "missing_column"))
             continue
         source = raw[column.name]
@@ -104,11 +104,16 @@ def _as_text(source: pd.Series) -> pd.Series:
 
 
 def _text(source: pd.Series) -> Parsed:
-    text = source if source.dtype == "str" else _as_text(source)
-    text = text.where(text != "")
+    if source.dtype == "str":
+        return Parsed(source.where(source != ""), {})
+    text = _as_text(source)
     if pd.api.types.is_float_dtype(source.dtype):
         return Parsed(text, {"wrong_type": source.notna().to_numpy()})
-    return Parsed(text, {})
+    if source.dtype != object:
+        return Parsed(text, {})
+    # Parquet can hold lists and structures; their text would be Python's, not the log's.
+    nested = source.map(pd.api.types.is_list_like).to_numpy(bool)
+    return Parsed(text.where(~nested), {"wrong_type": nested})
 
 
 def _number(source: pd.Series) -> Parsed:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from ingestion.log import Log, LogMeta
 from ingestion.parse import log_of
-from ingestion.schema import TABLES
+from ingestion.schema import FORMAT_VERSION, TABLES
+from mdp.clock import NO_ZONE, zone_code
 from mdp.errors import BadLog
 
 META_FILE = "log.json"
@@ -66,13 +67,26 @@ def _files_of(path: Path, name: str) -> list[Path]:
 
 def _read_table(file: Path) -> pd.DataFrame:
     try:
-        if file.suffix == ".parquet":
-            return pd.read_parquet(file)
-        return pd.read_csv(file, dtype=str, keep_default_na=False, na_values=[""])
+        frame = pd.read_parquet(file) if file.suffix == ".parquet" else _read_csv(file)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except (ValueError, pa.ArrowException) as error:
         raise BadLog(f"{file} can't be read as {file.suffix[1:]}: {error}") from error
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise BadLog(f"{file} has the column {twice[0]!r} twice: keep one of them")
+    return frame
+
+
+def _read_csv(file: Path) -> pd.DataFrame:
+    # The header is read as a row: pandas would rename a second column of the same name, and take
+    # the first column of rows that are longer than the header for an index.
+    lines = pd.read_csv(
+        file, header=None, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
+    )
+    frame = lines.iloc[1:].reset_index(drop=True)
+    frame.columns = pd.Index(lines.iloc[0].fillna(""))
+    return frame
 
 
 def _read_meta(file: Path) -> LogMeta:
@@ -91,6 +105,19 @@ def meta_of(values: dict[str, Any], where: str = META_FILE) -> LogMeta:
     """What `log.json` says, from its parsed values; raises `BadLog` for a bad one."""
     known = {field.name for field in fields(LogMeta)} - {"other"}
     given = {name: value for name, value in values.items() if name in known and value is not None}
+    if given.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
+        raise BadLog(
+            f"{where}: format_version is {given['format_version']!r}; this pushwise reads "
+            f"{FORMAT_VERSION}"
+        )
+    for name in ("currency", "default_timezone", "source"):
+        if not isinstance(given.get(name, ""), str):
+            raise BadLog(f"{where}: {name} is {given[name]!r}; write a text")
+    if "default_timezone" in given and zone_code(given["default_timezone"]) == NO_ZONE:
+        raise BadLog(
+            f"{where}: default_timezone is {given['default_timezone']!r}; write an IANA zone, "
+            "such as Europe/Berlin"
+        )
     for name, choices in (
         ("propensities", ("logged", "estimated", "none")),
         ("candidates", ("logged", "none")),
@@ -98,7 +125,8 @@ def meta_of(values: dict[str, Any], where: str = META_FILE) -> LogMeta:
         if given.get(name, choices[0]) not in choices:
             raise BadLog(f"{where}: {name} is {given[name]!r}; use {', '.join(choices)}")
     if "complete_until" in given:
-        until = pd.to_datetime(given["complete_until"], errors="coerce")
+        text = pd.Series([str(given["complete_until"])])
+        until = pd.to_datetime(text, format="ISO8601", errors="coerce")[0]
         if until is pd.NaT or until.tzinfo is None:
             raise BadLog(
                 f"{where}: complete_until is {given['complete_until']!r}; write an ISO 8601 time "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from ingestion.log import Log, epoch_us, time_column
 from mdp.clock import DAY
@@ -31,12 +32,40 @@ _INSTANTS = {"events": "at", "decisions": "decided_at", "outcomes": "at"}
 
 
 def before(log: Log, until: int) -> Log:
-    """What the log knew at an instant (microseconds UTC): all rows of before it."""
-    limit = time_column(np.array([until])).iloc[0]
+    """What the log knew at an instant (microseconds UTC): all rows of before it.
+
+    `changes` are kept whole: users, items and variants hold their last values, and a replay goes
+    back from those.
+    """
+    limit = _timestamp(until)
     kept = {
         name: log.tables[name][log.tables[name][column] < limit].reset_index(drop=True)
         for name, column in _INSTANTS.items()
     }
     users = log.tables["users"]
     known = users["signed_up_at"].isna() | (users["signed_up_at"] < limit)
+    for name in ("events", "decisions"):
+        known |= users["user_id"].isin(kept[name]["user_id"])
     return log.replace_tables(**kept, users=users[known].reset_index(drop=True))
+
+
+def after(log: Log, since: int) -> Log:
+    """What happened from an instant (microseconds UTC) on: events, and decisions with outcomes.
+
+    Outcomes of earlier decisions are left out, however late they came; users and the catalogue
+    are those of the whole log.
+    """
+    limit = _timestamp(since)
+    events, decisions, outcomes = (log.tables[name] for name in _INSTANTS)
+    decisions = decisions[decisions["decided_at"] >= limit]
+    return log.replace_tables(
+        events=events[events["at"] >= limit].reset_index(drop=True),
+        decisions=decisions.reset_index(drop=True),
+        outcomes=outcomes[outcomes["decision_id"].isin(decisions["decision_id"])].reset_index(
+            drop=True
+        ),
+    )
+
+
+def _timestamp(instant: int) -> pd.Timestamp:
+    return time_column(np.array([instant])).iloc[0]

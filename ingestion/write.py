@@ -18,10 +18,11 @@ from mdp.errors import BadInput
 
 
 def write_log(path: Path | str, tables: Mapping[str, pd.DataFrame], meta: LogMeta) -> None:
-    """Write a log, all or nothing; columns that are missing throughout are left out.
+    """Write a log; optional columns that are missing throughout are left out.
 
-    The directory's tables of an earlier log are replaced and other files are left alone. Raises
-    `BadInput` where the directory holds files but no log.
+    The same tables give the same bytes. Nothing of an earlier log in the directory is touched
+    before all of this one is written beside it; then its tables are replaced, and files that are
+    no tables are left alone. Raises `BadInput` where the directory holds files but no log.
     """
     path = Path(path)
     mine = {META_FILE} | {f"{name}.{ending}" for name in TABLES for ending in ("parquet", "csv")}
@@ -40,10 +41,11 @@ def write_log(path: Path | str, tables: Mapping[str, pd.DataFrame], meta: LogMet
             frame.drop(columns=empty).to_parquet(temporary / f"{name}.parquet", index=False)
         (temporary / META_FILE).write_text(json.dumps(meta_values(meta), indent=1) + "\n")
         path.mkdir(parents=True, exist_ok=True)
-        for name in there & mine:
+        new = sorted(file.name for file in temporary.iterdir())
+        for name in new:
+            os.replace(temporary / name, path / name)
+        for name in (there & mine) - set(new):
             (path / name).unlink()
-        for file in sorted(temporary.iterdir()):
-            os.replace(file, path / file.name)
     finally:
         shutil.rmtree(temporary)
 
