@@ -89,6 +89,8 @@ def entries(
             threshold = best_threshold(fitted, seed)
         if threshold is not None:
             out[REFERENCE] = Entry(Greedy(threshold=threshold), fitted)
+            if first is None:  # a saved policy's traits have them
+                fitted = with_habits(fitted, threshold, seed)
         out["fitted planner"] = Entry(planner(fitted.model, fitted.reward), fitted)
     for name, bundle in bundles.items():
         out[name] = Entry(bundle.policy, believing(place, bundle))

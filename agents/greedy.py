@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agents.habits import with_habits
 from agents.search import best_static_rule, best_threshold
 from policies.baselines import Greedy
 from policies.saved import PolicyBundle, SavedRecommender
@@ -15,6 +16,7 @@ def greedy_bundle(simulator: Simulator, seed: int = 0, command: Sequence[str] = 
     if simulator.model is None:
         simulator = simulator.believing(simulator)
     threshold, rule = best_threshold(simulator, seed), best_static_rule(simulator, seed)
+    simulator = with_habits(simulator, threshold, seed)
     return PolicyBundle(
         policy=Greedy(threshold=threshold, floor=simulator.guardrails.floor),
         model=simulator.model,
