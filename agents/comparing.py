@@ -82,7 +82,8 @@ def entries(
     found = {} if first is None else first.manifest.get("baselines", {})
     if "static_rule" in found:
         out["best static rule"] = Entry(StaticRule(**found["static_rule"]), place)
-    if fitted.model is not None:
+    model = fitted.model
+    if model is not None:
         out["fitted greedy"] = Entry(Greedy(), fitted)
         threshold = found.get("threshold")
         if threshold is None and not known_truth:
@@ -91,7 +92,7 @@ def entries(
             out[REFERENCE] = Entry(Greedy(threshold=threshold), fitted)
             if first is None:  # a saved policy's traits have them
                 fitted = with_habits(fitted, threshold, seed)
-        out["fitted planner"] = Entry(planner(fitted.model, fitted.reward), fitted)
+        out["fitted planner"] = Entry(planner(model, fitted.reward), fitted)
     for name, bundle in bundles.items():
         out[name] = Entry(bundle.policy, believing(place, bundle))
     if known_truth:
