@@ -17,6 +17,8 @@ from mdp.clock import NO_ZONE, zone_code
 ERROR, WARNING = "error", "warning"
 FIRST = 3
 """Rows and values that a finding shows."""
+LONGEST = 60
+"""Characters of a value that a finding shows."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Finding:
     """what stands there"""
     message: str
     """all of this as one sentence"""
+
+    @property
+    def says(self) -> str:
+        """What breaking the rule means."""
+        return SAYS[self.rule]
 
     def to_mapping(self) -> dict[str, Any]:
         """As plain values."""
@@ -96,7 +103,9 @@ def finding_of(log: Log, problem: Problem) -> Finding:
     rows = tuple(int(row) for row in problem.rows[:FIRST])
     values = problem.values[:FIRST]
     if not values and rows and problem.column is not None:
-        values = tuple(str(log.tables[problem.table][problem.column].iloc[row]) for row in rows)
+        stand = log.tables[problem.table][problem.column].iloc[list(rows)]
+        values = tuple("" if pd.isna(value) else str(value) for value in stand)
+    values = tuple(value if len(value) <= LONGEST else f"{value[:LONGEST]}…" for value in values)
     where = problem.table if problem.column is None else f"{problem.table}.{problem.column}"
     message = f"{where}: {SAYS[problem.rule]}"
     if len(problem.rows):

@@ -6,6 +6,7 @@ purchases only: no views, no pushes, no variants.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ingestion.log import LogMeta
-from mdp.errors import BadInput
+from mdp.errors import BadInput, NotEnoughData
 
 SHOP_ZONE = "Europe/London"
 COLUMNS = (
@@ -70,44 +71,22 @@ ZONES = {
     "Czech Republic": "Europe/Prague",
 }
 """Time zone of each country, its most populous one; any other country reads as the shop's."""
-CATEGORIES, CATEGORY_SIZE = 40, 12
-"""Most categories, and the fewest items that make one."""
-NO_HEAD = frozenset(
-    {
-        "set",
-        "of",
-        "with",
-        "and",
-        "in",
-        "the",
-        "small",
-        "large",
-        "medium",
-        "mini",
-        "asstd",
-        "assorted",
-        "design",
-        "designs",
-        "pack",
-        "red",
-        "blue",
-        "pink",
-        "white",
-        "black",
-        "green",
-        "ivory",
-        "cream",
-        "silver",
-        "gold",
-        "x",
-        "box",
-        "style",
-        "colour",
-        "colours",
-        "size",
-    }
+CATEGORIES, CATEGORY_SIZE = 59, 12
+"""Most categories beside "other", and the fewest items that make one."""
+SAYS_LITTLE = frozenset(
+    re.findall(
+        "[a-z]+",
+        "set pack piece assorted asst asstd design style colour size small large medium mini "
+        "big red blue pink white black green ivory cream silver gold purple yellow orange brown "
+        "grey turquoise turq amber copper lilac amethyst crystal natural clear spot spotty "
+        "retrospot polkadot paisley flock stripe striped check gingham vintage retro girl boy "
+        "children childrens french english hanging wooden metal ceramic glass enamel acrylic "
+        "zinc paper",
+    )
 )
-"""Words that say nothing of what a thing is."""
+"""Words that say how a thing is or how many there are, and not what it is."""
+ASIDE = re.compile(r"\b(?:in|with|w|for|on|from|and)\b|\bw/|[.,(&]")
+"""What ends the part of a title that names the thing."""
 
 
 @dataclass(frozen=True)
@@ -148,30 +127,48 @@ def read_online_retail(file: Path) -> pd.DataFrame:
 
 
 def import_online_retail(raw: pd.DataFrame) -> Imported:
-    """Users, items and purchases of the rows (n, 8) that `read_online_retail` gives."""
+    """Users, items and purchases of the rows (n, 8) that `read_online_retail` gives.
+
+    Raises `NotEnoughData` where no row is a purchase of a product by a known customer.
+    """
     code = raw["StockCode"].astype(str).str.strip()
+    customer, quantity, price = (
+        pd.to_numeric(raw[name], errors="coerce") for name in ("Customer ID", "Quantity", "Price")
+    )
+    local = pd.to_datetime(raw["InvoiceDate"], format="ISO8601", errors="coerce")
     reasons = {
-        "no customer": raw["Customer ID"].isna(),
+        "no customer": customer.isna(),
         "exact duplicate": raw.duplicated(),
         "cancellation": raw["Invoice"].astype(str).str.startswith("C"),
-        "quantity not positive": raw["Quantity"] <= 0,
-        "price not positive": raw["Price"] <= 0,
+        "quantity not positive": ~(quantity > 0),
+        "price not positive": ~(price > 0),
+        "time not ISO 8601": local.isna(),
         "not a product": ~code.str.match(r"\d{5}"),
     }
     reason = np.select([mask.to_numpy(bool) for mask in reasons.values()], list(reasons), "")
-    kept = raw[reason == ""].copy()
     dropped = {name: int((reason == name).sum()) for name in reasons}
-    kept["item_id"] = code[reason == ""].str.upper()
-    kept["user_id"] = kept["Customer ID"].astype(np.int64).astype(str)
-    local = pd.to_datetime(kept["InvoiceDate"]).dt.tz_localize(
-        SHOP_ZONE, ambiguous=np.zeros(len(kept), bool), nonexistent="shift_forward"
+    good = reason == ""
+    if not good.any():
+        most = max(dropped, key=lambda name: dropped[name])
+        raise NotEnoughData(
+            f"no line is a purchase by a known customer; {dropped[most]} of {len(raw)}: {most}"
+        )
+    kept = pd.DataFrame(
+        {
+            "user_id": customer[good].astype(np.int64).astype(str),
+            "item_id": code[good].str.upper(),
+            "at": _utc(local[good]),
+            "Quantity": quantity[good],
+            "Price": price[good],
+            "Description": raw["Description"][good],
+            "Country": raw["Country"][good],
+        }
     )
-    kept["at"] = local.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
     items, without_title = _items(kept)
     repaired = {
         "title missing, code used": without_title,
         "country unknown, shop's zone used": int((~kept["Country"].isin(list(ZONES))).sum()),
-        "stock code in small letters": int((code[reason == ""] != kept["item_id"]).sum()),
+        "stock code in small letters": int((code[good] != kept["item_id"]).sum()),
     }
     meta = LogMeta(
         currency="GBP",
@@ -182,6 +179,14 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
     )
     tables = {"users": _users(kept), "items": items, "events": _purchases(kept)}
     return Imported(tables, meta, len(raw), dropped, repaired)
+
+
+def _utc(local: pd.Series) -> pd.Series:
+    """Instants (n,) of times on the shop's clock; of a repeated hour, the second."""
+    zoned = local.dt.tz_localize(
+        SHOP_ZONE, ambiguous=np.zeros(len(local), bool), nonexistent="shift_forward"
+    )
+    return zoned.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
 
 
 def _users(kept: pd.DataFrame) -> pd.DataFrame:
@@ -212,19 +217,32 @@ def _items(kept: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def categories(titles: pd.Series) -> list[str]:
-    """A category (n,) for each title: the frequent noun that comes last in it, else "other"."""
-    words = [
-        [_singular(word) for word in title.lower().replace("-", " ").split() if word.isalpha()]
-        for title in titles
-    ]
-    named = [[word for word in line if word not in NO_HEAD and len(word) > 2] for line in words]
-    heads = pd.Series([line[-1] for line in named if line]).value_counts()
+    """A category (n,) for each title: the last of the catalogue's frequent nouns that it names.
+
+    A noun is frequent where it ends many titles ("Lunch box with cutlery" ends where "with"
+    begins); a title without one is "other".
+    """
+    named = [_words(title) for title in titles]
+    heads = pd.Series([words[-1] for words in named if words], dtype=object).value_counts()
+    heads = heads.sort_index().sort_values(ascending=False, kind="stable")
     frequent = set(heads[heads >= CATEGORY_SIZE].index[:CATEGORIES])
-    return [next((word for word in line[::-1] if word in frequent), "other") for line in named]
+    return [next((word for word in words[::-1] if word in frequent), "other") for words in named]
+
+
+def _words(title: str) -> list[str]:
+    """A title's words, in the singular, that can say what the thing is."""
+    for text in (ASIDE.split(title.lower())[0], title.lower()):
+        words = [_singular(word) for word in re.findall("[a-z]{3,}", text)]
+        named = [word for word in words if word not in SAYS_LITTLE]
+        if named:
+            return named
+    return []
 
 
 def _singular(word: str) -> str:
-    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
+    if re.search("(x|ch|sh|ss)es$", word):
+        return word[:-2]
+    return re.sub("(?<!s)(?<!christma)s$", "", word)
 
 
 def _most(values: pd.Series) -> str:

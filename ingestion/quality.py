@@ -53,12 +53,12 @@ def quality(log: Log, found: list[Finding]) -> Quality:
     kinds = outcomes.drop_duplicates(["decision_id", "outcome"])["outcome"].value_counts()
     errors = sum(finding.severity == ERROR for finding in found)
     fit = _first_reason(
-        (errors > 0, f"{errors} kinds of error: run `pushwise clean`"),
+        (errors > 0, f"{errors} kinds of error; `pushwise clean` repairs what can be repaired"),
         (sends == 0, "nothing was ever sent, so there is no response to learn from"),
         (sends < ENOUGH_SENDS, f"only {sends} sends; {ENOUGH_SENDS} are the least to learn from"),
     )
     evaluate = _first_reason(
-        (errors > 0, f"{errors} kinds of error: run `pushwise clean`"),
+        (errors > 0, f"{errors} kinds of error; `pushwise clean` repairs what can be repaired"),
         (len(decisions) == 0, "there are no decisions"),
         (log.meta.propensities != LOGGED, f"propensities are {log.meta.propensities}, not logged"),
         (users < ENOUGH_USERS, f"only {users} users with decisions; {ENOUGH_USERS} are the least"),

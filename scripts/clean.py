@@ -29,14 +29,20 @@ def run(args: Args) -> None:
     from ingestion.clean import clean
     from ingestion.read import read_raw
     from ingestion.write import write_log
+    from mdp.errors import BadInput
 
+    if args.out.resolve() == args.logs.resolve():
+        raise BadInput(
+            f"OUT is {args.out}, the log itself: give another directory, so that what is dropped "
+            "stays somewhere"
+        )
     tables, meta = read_raw(args.logs)
     log, record = clean(tables, meta)
     done = record.to_mapping(log)
     write_log(args.out, {name: log.tables[name] for name in record.rows_in}, meta)
     (args.out / "cleaning.json").write_text(json.dumps(done, indent=1) + "\n")
     for name, count in record.rows_in.items():
-        print(f"{name}: {count} rows in, {len(log.tables[name])} out")
+        print(f"{name}: {count:,} rows in, {len(log.tables[name]):,} out")
         for word, reasons in (("dropped", record.dropped), ("repaired", record.repaired)):
             for reason, number in reasons.get(name, {}).items():
-                print(f"  {word} {number}: {reason}")
+                print(f"  {word} {number:,}: {reason}")

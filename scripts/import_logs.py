@@ -31,24 +31,35 @@ def run(args: Args) -> None:
     import json
     from dataclasses import asdict
 
+    from rich.console import Console
+    from rich.table import Table
+
     from ingestion.online_retail import import_online_retail, read_online_retail
     from ingestion.write import write_log
     from mdp.errors import BadInput
 
     if not args.file.is_file():
         raise BadInput(f"{args.file} is not a file")
-    done = import_online_retail(read_online_retail(args.file))
+    with Console(stderr=True).status(f"reading {args.file}"):
+        done = import_online_retail(read_online_retail(args.file))
     write_log(args.out, done.tables, done.meta)
     account = asdict(done) | {"kept": len(done.tables["events"])}
     account = {name: account[name] for name in ("rows", "kept", "dropped", "repaired")}
     (args.out / "import.json").write_text(json.dumps(account, indent=1) + "\n")
-    print(f"{done.rows:>9,} rows read")
+    table = Table(title=f"{args.file.name}: {done.rows:,} rows", title_justify="left")
+    table.add_column("rows", justify="right")
+    table.add_column("what became of them")
+    table.add_row(f"{account['kept']:,}", "kept as purchases", style="bold", end_section=True)
     for reason, count in done.dropped.items():
-        print(f"{-count:>9,} {reason}")
-    print(f"{account['kept']:>9,} purchases kept")
+        table.add_row(f"{count:,}", f"dropped: {reason}")
+    table.add_section()
     for reason, count in done.repaired.items():
-        print(f"{count:>9,} repaired: {reason}")
-    print(
+        table.add_row(f"{count:,}", f"repaired: {reason}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
         f"{args.out}: {len(done.tables['users']):,} users, {len(done.tables['items']):,} items in "
-        f"{done.tables['items']['category'].nunique()} categories"
+        f"{done.tables['items']['category'].nunique()} categories",
+        markup=False,
+        soft_wrap=True,
     )

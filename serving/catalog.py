@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ingestion.catalog import catalog_of
 from sqlalchemy import Connection, Table, insert, select
 
+from ingestion.catalog import catalog_of
 from ingestion.log import LogMeta, time_column
 from ingestion.parse import log_of
 from ingestion.schema import TABLES, Type

@@ -9,7 +9,7 @@ import pytest
 from ingestion.check import findings
 from ingestion.online_retail import COLUMNS, categories, import_online_retail, read_online_retail
 from ingestion.parse import log_of
-from mdp.errors import BadInput
+from mdp.errors import BadInput, NotEnoughData
 from scripts.cli import main
 
 DATA = Path(os.environ.get("PUSHWISE_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -26,6 +26,7 @@ def raw() -> pd.DataFrame:
         ("Invoice", "C489434"),
         ("Quantity", -1),
         ("Price", 0.0),
+        ("InvoiceDate", "yesterday"),
         ("StockCode", "POST"),
         ("Country", "Unspecified"),
     ):
@@ -42,6 +43,7 @@ def test_every_row_is_kept_or_counted(raw):
         "cancellation": 1,
         "quantity not positive": 1,
         "price not positive": 1,
+        "time not ISO 8601": 1,
         "not a product": 1,
     }
     assert done.repaired["country unknown, shop's zone used"] == 1
@@ -59,8 +61,9 @@ def test_the_tables_are_a_log_without_errors(raw):
 
 
 def test_a_category_is_the_frequent_noun_that_comes_last():
-    titles = pd.Series([f"Lamp {n}" for n in range(12)] + ["Set of 3 lamps blue", "Odd thing"])
+    titles = pd.Series([f"Lamp {n}" for n in range(12)] + ["Lamps with blue bags", "Odd thing"])
     assert categories(titles) == ["lamp"] * 13 + ["other"]
+    assert categories(pd.Series([f"Lunch boxes {n}" for n in range(12)])) == ["box"] * 12
 
 
 def test_both_sheets_of_an_xlsx_are_read(raw, tmp_path):
@@ -81,7 +84,17 @@ def test_other_files_are_refused(raw, tmp_path):
     with pytest.raises(BadInput, match="'Price'"):
         read_online_retail(tmp_path / "retail.parquet")
     (tmp_path / "retail.xlsx").write_text("x")
+    with pytest.raises(BadInput, match="can't be read"):
+        read_online_retail(tmp_path / "retail.xlsx")
+    (tmp_path / "broken.parquet").write_text("x")
+    with pytest.raises(BadInput, match="can't be read"):
+        read_online_retail(tmp_path / "broken.parquet")
     assert main(["import", "online-retail-ii", str(tmp_path / "none"), "--out", "x"]) == 1
+
+
+def test_a_file_without_one_purchase_is_refused_with_the_reason(raw):
+    with pytest.raises(NotEnoughData, match="3 of 3: cancellation"):
+        import_online_retail(raw.iloc[[3, 3, 3]].assign(Country=["a", "b", "c"]))
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real file is not in PUSHWISE_DATA")
