@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import Console
+
 from agents.habits import with_habits
 from agents.search import best_static_rule, best_threshold
 from policies.baselines import Greedy
@@ -15,8 +17,9 @@ def greedy_bundle(simulator: Simulator, seed: int = 0, command: Sequence[str] = 
     """Greedy on the simulator's beliefs, with the constant threshold that does best in it."""
     if simulator.model is None:
         simulator = simulator.believing(simulator)
-    threshold, rule = best_threshold(simulator, seed), best_static_rule(simulator, seed)
-    simulator = with_habits(simulator, threshold, seed)
+    with Console(stderr=True).status("searching for the best threshold and static rule"):
+        threshold, rule = best_threshold(simulator, seed), best_static_rule(simulator, seed)
+        simulator = with_habits(simulator, threshold, seed)
     return PolicyBundle(
         policy=Greedy(threshold=threshold, floor=simulator.guardrails.floor),
         model=simulator.model,

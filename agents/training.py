@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -41,6 +42,8 @@ SHARPNESS = 8.0
 EVALUATIONS, EVALUATION_USERS, EVALUATION_DAYS = 8, 400, 42
 HELD_OUT = 1_000_003
 """Added to the seed of the episodes that checkpoints are judged on: training never meets them."""
+BETWEEN_CHECKPOINTS = 30.0
+"""Seconds at least from one checkpoint that is kept to the next: making one takes a few."""
 
 
 class ExpectedRewards(SB3VecEnv):
@@ -91,13 +94,21 @@ class KeepBest(BaseCallback):
     """Judges the policy on held-out episodes now and then, keeps the best, shows progress."""
 
     def __init__(
-        self, network: FactorNetwork | Soft, simulator: Simulator, seed: int, steps: int, name: str
+        self,
+        network: FactorNetwork | Soft,
+        simulator: Simulator,
+        seed: int,
+        steps: int,
+        name: str,
+        checkpoint: Callable[[KeepBest], None] | None = None,
     ) -> None:
+        """checkpoint: called where the policy has become better, but not too often."""
         super().__init__()
         self._network, self._simulator = network, simulator
         self._seed, self._steps = seed + HELD_OUT, steps
         self._rows = population(simulator, EVALUATION_USERS, self._seed)
         self._next, self._name = 0, name
+        self._checkpoint, self._kept_at = checkpoint, time.monotonic()
         self.values: list[tuple[int, float]] = []
         """User-days trained for, and value per user on the held-out episodes."""
         self.best: dict[str, torch.Tensor] = {}
@@ -128,11 +139,30 @@ class KeepBest(BaseCallback):
             self._simulator, deciding(self._network), self._rows, self._seed, EVALUATION_DAYS
         )
         value = float(outcome.value.mean())
-        if not self.values or value > max(v for _, v in self.values):
-            self.best = deepcopy(self._network.state_dict())
+        better = not self.values or value > max(v for _, v in self.values)
         self.values.append((self.num_timesteps, value))
         self.logger.record("eval/value", value)
         self._next = self.num_timesteps + self._steps // EVALUATIONS
+        if better:
+            self.best = deepcopy(self._network.state_dict())
+            if self._checkpoint and time.monotonic() - self._kept_at >= BETWEEN_CHECKPOINTS:
+                self._checkpoint(self)
+                self._kept_at = time.monotonic()
+                self._progress.console.print(
+                    f"checkpoint after {self.num_timesteps:,} user-days: value {value:.3f}",
+                    highlight=False,
+                )
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What the judgements so far say, as the manifest holds it."""
+        return {
+            "evaluations": self.values,
+            "value": max(value for _, value in self.values),
+            "value_at_start": self.values[0][1],
+            "users": len(self._rows),
+            "days": EVALUATION_DAYS,
+        }
 
 
 def train(
@@ -142,29 +172,25 @@ def train(
     settings: PPOSettings | DQNSettings | None = None,
     command: Sequence[str] = (),
     tensorboard: str | None = None,
+    checkpoint: Callable[[PolicyBundle], None] | None = None,
 ) -> PolicyBundle:
     """Train an agent in a simulator; the best checkpoint on held-out episodes is the result.
 
     A simulator without beliefs (a known truth) is taken at its word. Same arguments, same policy.
+    checkpoint: is given the best policy so far, while training goes on.
     """
     chosen = settings or ALGORITHMS[algo]()
     if simulator.model is None:
         simulator = simulator.believing(simulator)
-    threshold = best_threshold(simulator, seed)
-    rule = best_static_rule(simulator, seed)
-    simulator = with_habits(simulator, threshold, seed)
-    plain, start = starting_network(simulator, threshold, chosen.gamma, chosen.hidden, seed)
+    with Console(stderr=True).status("searching for what simple policies can do, to start there"):
+        threshold = best_threshold(simulator, seed)
+        rule = best_static_rule(simulator, seed)
+        simulator = with_habits(simulator, threshold, seed)
+        plain, start = starting_network(simulator, threshold, chosen.gamma, chosen.hidden, seed)
     network: FactorNetwork | Soft = plain if isinstance(chosen, DQNSettings) else Soft(plain)
     env = ExpectedRewards(
         PushVectorEnv(simulator, chosen.users, chosen.days), float(plain.value_unit)
     )
-    judge = KeepBest(network, simulator, seed, chosen.steps, algo)
-    if isinstance(chosen, DQNSettings):
-        build_dqn(env, plain, chosen, seed, tensorboard).learn(chosen.steps, judge)
-    else:
-        assert isinstance(network, Soft)
-        build_ppo(env, network, chosen, seed, tensorboard).learn(chosen.steps, judge)
-    network.load_state_dict(judge.best)
     manifest = {
         "algorithm": algo,
         "seed": seed,
@@ -172,13 +198,6 @@ def train(
         "command": list(command),
         "start": start,
         "trained_until": simulator.manifest.get("trained_until"),
-        "metrics": {
-            "evaluations": judge.values,
-            "value": max(value for _, value in judge.values),
-            "value_at_start": judge.values[0][1],
-            "users": len(judge._rows),
-            "days": EVALUATION_DAYS,
-        },
         "baselines": {
             "threshold": threshold,
             "static_rule": {
@@ -188,7 +207,25 @@ def train(
             },
         },
     }
-    return bundle_of(deciding(network), algo, simulator, manifest)
+
+    def bundle(judge: KeepBest) -> PolicyBundle:
+        return bundle_of(deciding(network), algo, simulator, manifest | {"metrics": judge.metrics})
+
+    judge = KeepBest(
+        network,
+        simulator,
+        seed,
+        chosen.steps,
+        algo,
+        None if checkpoint is None else lambda judge: checkpoint(bundle(judge)),
+    )
+    if isinstance(chosen, DQNSettings):
+        build_dqn(env, plain, chosen, seed, tensorboard).learn(chosen.steps, judge)
+    else:
+        assert isinstance(network, Soft)
+        build_ppo(env, network, chosen, seed, tensorboard).learn(chosen.steps, judge)
+    network.load_state_dict(judge.best)
+    return bundle(judge)
 
 
 def bundle_of(

@@ -1,7 +1,8 @@
 """Train an agent in a simulator and save the policy: all that serving it needs, in one directory.
 
 It starts as fitted greedy with the best constant threshold, or as the planner where that is worth
-more; the best checkpoint on episodes that training never meets is what is saved.
+more; the best checkpoint on episodes that training never meets is what is saved. While training
+goes on, OUT already holds the best so far: an interrupted run leaves that.
 
 Example:
     pushwise train runs/sim --algo ppo --out runs/ppo
@@ -74,6 +75,7 @@ def run(args: Args) -> int:
         with_steps(args.algo, args.steps),
         command=command,
         tensorboard=None if args.tensorboard is None else str(args.tensorboard),
+        checkpoint=lambda best: save_policy(args.out, best),
     )
     save_policy(args.out, bundle)
     metrics = bundle.manifest["metrics"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents import training
 from agents.dqn import DQNSettings
 from agents.network import FactorNetwork, Soft, fit_scaling
 from agents.ppo import PPOSettings, build_ppo
@@ -15,9 +16,10 @@ from agents.training import ExpectedRewards, TorchPolicy, train
 from envs.vector import PushVectorEnv
 from policies.baselines import Greedy
 from policies.network import NetworkPolicy
-from policies.saved import load_policy, save_policy
+from policies.saved import PolicyBundle, load_policy, save_policy
 from simulator.kernel import Kernel
 
+RNG = np.random.default_rng(0)
 TINY: dict[str, Any] = {
     "ppo": PPOSettings(steps=512, users=16, days=8, rollout=8, batch_size=64, epochs=1, hidden=8),
     "dqn": DQNSettings(steps=512, users=16, days=8, replay=512, learning_starts=64, hidden=8),
@@ -38,6 +40,25 @@ def test_same_seed_same_policy(shop, quick, trained, algo):
     assert again.manifest["metrics"] == trained[algo].manifest["metrics"]
     assert again.traits is not None
     np.testing.assert_array_equal(again.traits.traits, trained[algo].traits.traits)
+
+
+def test_an_interrupted_run_leaves_its_best_policy_so_far(shop, quick, trained, monkeypatch):
+    monkeypatch.setattr(training, "BETWEEN_CHECKPOINTS", 0.0)
+    kept: list[PolicyBundle] = []
+    again = train(shop, "dqn", 3, TINY["dqn"], checkpoint=kept.append)
+    assert again.policy == trained["dqn"].policy  # keeping checkpoints changes nothing
+    values = [bundle.manifest["metrics"]["value"] for bundle in kept]
+    assert values == sorted(values)
+    assert values[-1] == again.manifest["metrics"]["value"]
+
+    def interrupt(bundle: PolicyBundle) -> None:
+        kept.append(bundle)
+        raise KeyboardInterrupt
+
+    kept.clear()
+    with pytest.raises(KeyboardInterrupt):
+        train(shop, "ppo", 3, TINY["ppo"], checkpoint=interrupt)
+    assert kept[0].policy.act(Kernel(shop, np.arange(4)).view().observation, RNG)[0].shape == (4,)
 
 
 @pytest.mark.parametrize("algo", TINY)
