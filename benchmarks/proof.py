@@ -37,8 +37,7 @@ class Args:
 def pushwise(*words: str | Path) -> None:
     """Run one command; its failure is ours."""
     print("$ pushwise", *words, flush=True)
-    code = "import sys; from scripts.cli import main; sys.exit(main())"
-    subprocess.run([sys.executable, "-c", code, *map(str, words)], check=True)
+    subprocess.run([sys.executable, "-m", "scripts.cli", *map(str, words)], check=True)
 
 
 def main(args: Args) -> None:

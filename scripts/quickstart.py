@@ -55,8 +55,7 @@ class Run:
         line = shlex.join(["pushwise", *map(str, words)])
         print(f"\n$ {line}", flush=True)
         began = time.monotonic()
-        code = "import sys; from scripts.cli import main; sys.exit(main())"
-        process = subprocess.Popen([sys.executable, "-c", code, *map(str, words)])
+        process = subprocess.Popen([sys.executable, "-m", "scripts.cli", *map(str, words)])
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -134,10 +133,9 @@ def live(out: Path) -> dict[str, Any]:
     store = f"sqlite:///{out / 'store.db'}"
     words = ["serve", out / "ppo", "--store", store, "--port", port]
     print(f"\n$ pushwise {shlex.join(map(str, words))} &", flush=True)
-    code = "import sys; from scripts.cli import main; sys.exit(main())"
     with (out / "server.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, words)], stdout=log, stderr=log
+            [sys.executable, "-m", "scripts.cli", *map(str, words)], stdout=log, stderr=log
         )
     try:
         _wait(f"{base}/readyz", server, out / "server.log")
