@@ -17,7 +17,7 @@ from mdp.attribution import Attributed, Decisions, Outcomes, Purchases, attribut
 from mdp.catalog import APPROVED, DEFAULT_MARGIN, Catalog
 from mdp.clock import NEVER, local_hour, zone_codes
 from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
-from mdp.guardrails import catalog_reasons
+from mdp.guardrails import Reason, catalog_reasons
 from mdp.hashing import hash_ids, style_bucket
 from mdp.observation import Requests
 from mdp.reward import Reward
@@ -228,7 +228,7 @@ def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisio
     """The log's decisions that a policy drew (arm policy or challenger), in the table's order.
 
     Where the log has no lists, the item sent is the only candidate and the variants are all that
-    are approved. Sends of an item or a variant that is not on its list are left out.
+    are approved or were sent. Sends of an item or a variant that is not on its list are left out.
     """
     table = log.tables["decisions"]
     owner = users.rows(table["user_id"])
@@ -238,13 +238,14 @@ def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisio
     send_at = epoch_us(table["send_at"])
     sent = send_at != NEVER
     items = _lists(table["candidates"], table["item_id"], catalog.items.row)
-    approved = SEPARATOR.join(
+    used = set(table["variant_id"].dropna())
+    offered = SEPARATOR.join(
         name
         for name, status in zip(catalog.variants.ids, catalog.variants.statuses, strict=True)
-        if status == APPROVED
+        if status == APPROVED or name in used
     )
     variants = _lists(
-        table["variants"].fillna(approved or pd.NA), table["variant_id"], catalog.variants.row
+        table["variants"].fillna(offered or pd.NA), table["variant_id"], catalog.variants.row
     )
     item = table["item_id"].map(catalog.items.row).fillna(-2).to_numpy(np.int64)
     variant = table["variant_id"].map(catalog.variants.row).fillna(-2).to_numpy(np.int64)
@@ -289,21 +290,38 @@ def _slot(lists: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 def requests_of(
     log: Log, catalog: Catalog, users: UserEvents, decisions: LoggedDecisions
 ) -> Requests:
-    """The decisions as requests that any policy could be asked now."""
+    """The decisions as requests that any policy could be asked now.
+
+    Logged lists are those that the guardrails left, and what was sent was allowed, whatever the
+    catalogue says since: stock that has run out later masks nothing. Only lists of variants that
+    were not logged are held to the catalogue.
+    """
     table = log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
-    locales = table["locale"].fillna("").to_numpy(object)[decisions.owner]
-    item, variant = catalog_reasons(
-        catalog, decisions.items, decisions.variants, decisions.decided_at, list(locales)
+    locales, segments = (
+        list(table[name].fillna("").astype(str).to_numpy(object)[decisions.owner])
+        if name in table
+        else None
+        for name in ("locale", "segment")
     )
+    _, refused = catalog_reasons(
+        catalog, decisions.items, decisions.variants, decisions.decided_at, locales, segments
+    )
+    listed = log.tables["decisions"]["variants"].iloc[decisions.rows].notna().to_numpy()
+    sent = np.arange(decisions.variants.shape[1]) == decisions.v[:, None]
     return Requests(
         snapshots(users, decisions.owner, decisions.decided_at),
         decisions.decided_at,
         users.zone[decisions.owner],
         decisions.items,
         decisions.variants,
-        item,
-        variant,
+        _padding(decisions.items),
+        np.where(listed[:, None] | sent, _padding(decisions.variants), refused),
     )
+
+
+def _padding(lists: np.ndarray) -> np.ndarray:
+    """`Reason` codes (D, K) uint8 of lists (D, K) in which all is allowed."""
+    return np.where(lists < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
 
 
 def attributed(

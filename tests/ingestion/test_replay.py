@@ -14,6 +14,7 @@ from mdp.clock import DAY, HOUR, NEVER, zone_code
 from mdp.events import Kind
 from mdp.guardrails import Reason
 from mdp.hashing import hash_id, style_bucket
+from mdp.observation import Requests
 from mdp.reward import Reward
 from mdp.state import COUNTS, RELEASED
 
@@ -212,14 +213,35 @@ def test_a_send_that_is_not_on_its_list_is_left_out(tables):
     assert decisions.rows.tolist() == [1]
 
 
-def test_requests_refuse_what_the_catalogue_refuses(tables):
-    tables["items"]["stock"] = ["0", "5"]
+def requests(tables) -> Requests:
     log = log_of(tables)
     catalog, users = catalog_of(log), to_events(log)
-    requests = requests_of(log, catalog, users, decisions_of(log, catalog, users))
-    assert requests.item_reason[0, 0] == Reason.OUT_OF_STOCK
-    assert requests.item_reason[0, 1] == Reason.ALLOWED
-    assert requests.item_reason[1, 1] == Reason.PADDING
+    return requests_of(log, catalog, users, decisions_of(log, catalog, users))
+
+
+def test_logged_lists_are_what_was_allowed_whatever_the_catalogue_says_since(tables):
+    tables["items"]["stock"] = ["0", "5"]
+    tables["variants"]["status"] = ["approved", "rejected"]
+    tables["variants"]["segment"] = ["vip", ""]
+    tables["decisions"]["variants"] = ["v1|v2", "v1"]
+    asked = requests(tables)
+    np.testing.assert_array_equal(asked.item_reason, [[0, 0], [0, Reason.PADDING]])
+    np.testing.assert_array_equal(asked.variant_reason, [[0, 0], [0, Reason.PADDING]])
+
+
+def test_lists_of_variants_that_were_not_logged_are_held_to_the_catalogue(tables):
+    tables["users"]["segment"] = ["vip", "new"]
+    tables["variants"]["segment"] = ["vip", "vip"]
+    other = int(Reason.OTHER_SEGMENT)
+    np.testing.assert_array_equal(requests(tables).variant_reason, [[0, 0], [other, other]])
+    tables["users"]["segment"] = ["new", "new"]  # ann was vip when v1 was sent to her
+    np.testing.assert_array_equal(requests(tables).variant_reason, [[0, other], [other, other]])
+
+
+def test_copy_that_was_sent_and_rejected_since_stays_with_its_send(tables):
+    tables["variants"]["status"] = ["rejected", "approved"]
+    not_approved = int(Reason.NOT_APPROVED)
+    np.testing.assert_array_equal(requests(tables).variant_reason, [[0, 0], [not_approved, 0]])
 
 
 def test_a_purchase_after_the_click_is_the_decisions(log):
