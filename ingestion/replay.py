@@ -355,7 +355,7 @@ def attributed(
             decision=place.astype(np.int64),
             kind=outcomes["outcome"].map(OUTCOMES).to_numpy(np.int8),
             at=epoch_us(outcomes["at"]),
-            value=outcomes["value"].fillna(0.0).to_numpy(),
+            value=outcomes["value"].to_numpy(np.float64),
         ),
         Purchases(
             user=users.rows(bought["user_id"]),
