@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ingestion.log import Log, epoch_us
-from ingestion.schema import SEPARATOR
+from ingestion.schema import OUTCOME_KEY, SEPARATOR
 from mdp.attribution import Attributed, Decisions, Outcomes, Purchases, attribute
 from mdp.catalog import APPROVED, DEFAULT_MARGIN, Catalog
 from mdp.clock import NEVER, local_hour, zone_codes
@@ -96,7 +96,8 @@ def event_ids(table: pd.DataFrame) -> pd.Series:
 
 def _decided(log: Log, users: UserEvents) -> list[tuple[np.ndarray, np.ndarray]]:
     """Holds and sends, and their outcomes."""
-    table, outcomes = log.tables["decisions"], log.tables["outcomes"]
+    table = log.tables["decisions"]
+    outcomes = log.tables["outcomes"].drop_duplicates(OUTCOME_KEY)
     made = events_array(len(table))
     sent = table["send_at"].notna().to_numpy()
     style = dict(
@@ -329,7 +330,8 @@ def attributed(
 ) -> Attributed:
     """What followed each decision (D,), and what it earned."""
     ids = log.tables["decisions"]["decision_id"].iloc[decisions.rows]
-    outcomes, events = log.tables["outcomes"], log.tables["events"]
+    outcomes = log.tables["outcomes"].drop_duplicates(OUTCOME_KEY)
+    events = log.tables["events"]
     place = pd.Index(ids, dtype=object).get_indexer(pd.Index(outcomes["decision_id"], dtype=object))
     outcomes, place = outcomes[place >= 0], place[place >= 0]
     bought = events[(events["event"] == "purchase") & events["at"].notna()]

@@ -145,6 +145,19 @@ def test_a_consent_first_given_later_was_missing_before(log):
     assert states["consent"].tolist() == [0, 1]
 
 
+def test_an_outcome_that_is_delivered_twice_counts_once(tables):
+    claim = {"decision_id": "d1", "outcome": "purchased", "at": "2026-03-03T10:00:00+01:00"}
+    once = pd.concat([tables["outcomes"], pd.DataFrame([{**claim, "value": "20"}])])
+    answers = []
+    for outcomes in (once, pd.concat([once, once])):
+        log = log_of({**tables, "outcomes": outcomes})
+        catalog, users = catalog_of(log), to_events(log)
+        decisions = decisions_of(log, catalog, users)
+        value = attributed(log, catalog, users, decisions, Reward()).value
+        answers.append((replay(users).tobytes(), value.tolist()))
+    assert answers[0] == answers[1]
+
+
 def test_a_cancelled_send_frees_its_place(log):
     cancelled = with_rows(
         log,
