@@ -168,3 +168,7 @@ def _unknown(name: str) -> str:
 def _complain(sentence: str, status: int) -> int:
     print(f"error: {sentence}", file=sys.stderr)
     return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
