@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ingestion.log import Log, epoch_us
+from ingestion.parse import TRUTH
 from ingestion.schema import OUTCOME_KEY, SEPARATOR
 from mdp.attribution import Attributed, Decisions, Outcomes, Purchases, attribute
 from mdp.catalog import APPROVED, DEFAULT_MARGIN, Catalog
@@ -141,7 +142,8 @@ def _consent_changes(
     events = events_array(len(table))
     events["at"] = epoch_us(table["at"])
     events["kind"] = Kind.CONSENT
-    given = (table["value"].fillna("").str.lower() == "true").to_numpy()
+    # What can't be read as true is no consent.
+    given = table["value"].str.lower().map(TRUTH).eq(True).to_numpy(bool)
     events["value"] = given
     names = table["id"].astype(str) + "|consent|" + pd.Series(events["at"], table.index).astype(str)
     events["id"] = hash_ids(names)

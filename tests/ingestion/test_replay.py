@@ -137,6 +137,15 @@ def test_changes_of_consent_apply_from_their_time_on(log):
     assert replay(users)["consent"].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("value", "given"), [("true", 1), ("True", 1), ("1", 1), ("yes", 1), ("no", 0), ("maybe", 0)]
+)
+def test_consent_reads_as_in_the_users_table(log, value, given):
+    row = {"table": "users", "id": "ann", "column": "consent", "value": value}
+    changed = with_rows(log, "changes", [{**row, "at": "2026-03-02T12:00:00Z"}])
+    assert replay(to_events(changed))["consent"].tolist() == [given, 1]
+
+
 def test_a_consent_first_given_later_was_missing_before(log):
     row = {"table": "users", "id": "bob", "column": "consent", "value": "true"}
     given = with_rows(log, "changes", [{**row, "at": "2026-03-05T00:00:00Z"}])
