@@ -11,7 +11,7 @@ import pandas as pd
 
 from ingestion.log import NONE, Log, Problem
 from ingestion.parse import may_be_missing
-from ingestion.schema import SEPARATOR, TABLES, Column, Missing, Table, Type
+from ingestion.schema import OUTCOME_KEY, SEPARATOR, TABLES, Column, Missing, Table, Type
 from mdp.clock import NO_ZONE, zone_code
 
 ERROR, WARNING = "error", "warning"
@@ -72,9 +72,11 @@ SAYS = {
     "too_early": "an instant before the decision",
     "outcome_of_hold": "an outcome of a hold",
     "bad_hour": "an hour that is not 0 to 23",
+    "no_amount": "a purchase without an amount, which counts for nothing",
+    "repeated": "an outcome that an earlier row has, which counts once",
 }
 """What breaking each rule means."""
-WARNINGS = frozenset({"not_offered"})
+WARNINGS = frozenset({"not_offered", "no_amount", "repeated"})
 """Rules whose breach is a warning."""
 _HOURS = frozenset(written for hour in range(24) for written in (f"{hour}", f"{hour:02}"))
 
@@ -196,7 +198,14 @@ def _refers(values: pd.Series, known: pd.Series, kind: Type) -> np.ndarray:
 
 def _row_rules(log: Log) -> Iterator[tuple[str, str, str, Any]]:
     """Rules that look at several columns: table, column, rule, mask."""
-    table, outcomes = log.tables["decisions"], log.tables["outcomes"]
+    table, outcomes, events = (log.tables[name] for name in ("decisions", "outcomes", "events"))
+    yield "events", "value", "no_amount", events["event"].eq("purchase") & events["value"].isna()
+    yield (
+        "outcomes",
+        "outcome",
+        "repeated",
+        outcomes.duplicated(OUTCOME_KEY) & outcomes["at"].notna(),
+    )
     sent = table["send_at"].notna()
     parts = table[["item_id", "variant_id"]].notna()
     yield "decisions", "send_at", "incomplete_send", parts.ne(sent, axis=0).any(axis=1)

@@ -53,7 +53,8 @@ class Record:
 def clean(tables: Mapping[str, pd.DataFrame], meta: LogMeta) -> tuple[Log, Record]:
     """A log without errors, and the record: rows in = rows out + rows dropped, for every table.
 
-    Times without a zone are read in `meta.default_timezone`; unknown zones become that one;
+    Times without a zone are read in `meta.default_timezone`; unknown and missing zones become that
+    one; ids that nothing has are left out of lists;
     everything else that is an error is dropped, with the rows that refer to it. Raises `BadLog`
     where a table or column that is needed is not there.
     """
@@ -116,12 +117,16 @@ def _mended(log: Log, errors: list[Problem], record: Record) -> Log:
             raise BadLog(f"{finding_of(log, error).message}: cleaning can't make it up")
         assert error.column is not None
         rows = error.rows
-        if error.rule == "zone" and log.meta.default_timezone is not None:
+        column = TABLES[error.table].column(error.column)
+        if column.type is Type.ZONE and log.meta.default_timezone is not None:
             frame = tables[error.table].copy()
             frame.loc[rows, error.column] = log.meta.default_timezone
             tables[error.table] = frame
-            record.repair(error.table, f"{error.column}: unknown zone", len(rows))
+            what = "unknown zone" if error.rule == "zone" else "no zone"
+            record.repair(error.table, f"{error.column}: {what}", len(rows))
             continue
+        if column.type is Type.IDS and error.rule == "unknown":
+            continue  # `_without_lost_ids` leaves out those ids and keeps the row
         reasons = bad.setdefault(error.table, pd.Series("", tables[error.table].index))
         fresh = rows[(reasons.iloc[rows] == "").to_numpy()]
         reasons.iloc[fresh] = f"{error.column}: {error.rule}"

@@ -14,7 +14,8 @@ _ISO = _CLOCK + r"(?:Z|z|[+-]\d{2}:?\d{2}|[+-]\d{2})"
 _NAIVE = rf"(?:\d{{4}}-\d{{2}}-\d{{2}}|{_CLOCK})"
 _INTEGER = r"[+-]?\d+(?:\.\d+)?"
 DEFAULT_META = LogMeta()
-_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+"""Truth by how a file may write it, in small letters."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def _boolean(source: pd.Series) -> Parsed:
     if pd.api.types.is_bool_dtype(source.dtype):
         return Parsed(source.astype("boolean"), {})
     text = _as_text(source)
-    values = text.str.lower().map(_TRUTH).astype("boolean")
+    values = text.str.lower().map(TRUTH).astype("boolean")
     return Parsed(values, {"wrong_type": (text.notna() & values.isna()).to_numpy()})
 
 

@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 
 from ingestion.log import Log, epoch_us
-from ingestion.schema import SEPARATOR
+from ingestion.parse import TRUTH
+from ingestion.schema import OUTCOME_KEY, SEPARATOR
 from mdp.attribution import Attributed, Decisions, Outcomes, Purchases, attribute
 from mdp.catalog import APPROVED, DEFAULT_MARGIN, Catalog
 from mdp.clock import NEVER, local_hour, zone_codes
 from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
-from mdp.guardrails import catalog_reasons
+from mdp.guardrails import Reason, catalog_reasons
 from mdp.hashing import hash_ids, style_bucket
 from mdp.observation import Requests
 from mdp.reward import Reward
@@ -96,7 +97,8 @@ def event_ids(table: pd.DataFrame) -> pd.Series:
 
 def _decided(log: Log, users: UserEvents) -> list[tuple[np.ndarray, np.ndarray]]:
     """Holds and sends, and their outcomes."""
-    table, outcomes = log.tables["decisions"], log.tables["outcomes"]
+    table = log.tables["decisions"]
+    outcomes = log.tables["outcomes"].drop_duplicates(OUTCOME_KEY)
     made = events_array(len(table))
     sent = table["send_at"].notna().to_numpy()
     style = dict(
@@ -140,7 +142,8 @@ def _consent_changes(
     events = events_array(len(table))
     events["at"] = epoch_us(table["at"])
     events["kind"] = Kind.CONSENT
-    given = (table["value"].fillna("").str.lower() == "true").to_numpy()
+    # What can't be read as true is no consent.
+    given = table["value"].str.lower().map(TRUTH).eq(True).to_numpy(bool)
     events["value"] = given
     names = table["id"].astype(str) + "|consent|" + pd.Series(events["at"], table.index).astype(str)
     events["id"] = hash_ids(names)
@@ -228,7 +231,7 @@ def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisio
     """The log's decisions that a policy drew (arm policy or challenger), in the table's order.
 
     Where the log has no lists, the item sent is the only candidate and the variants are all that
-    are approved. Sends of an item or a variant that is not on its list are left out.
+    are approved or were sent. Sends of an item or a variant that is not on its list are left out.
     """
     table = log.tables["decisions"]
     owner = users.rows(table["user_id"])
@@ -238,13 +241,14 @@ def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisio
     send_at = epoch_us(table["send_at"])
     sent = send_at != NEVER
     items = _lists(table["candidates"], table["item_id"], catalog.items.row)
-    approved = SEPARATOR.join(
+    used = set(table["variant_id"].dropna())
+    offered = SEPARATOR.join(
         name
         for name, status in zip(catalog.variants.ids, catalog.variants.statuses, strict=True)
-        if status == APPROVED
+        if status == APPROVED or name in used
     )
     variants = _lists(
-        table["variants"].fillna(approved or pd.NA), table["variant_id"], catalog.variants.row
+        table["variants"].fillna(offered or pd.NA), table["variant_id"], catalog.variants.row
     )
     item = table["item_id"].map(catalog.items.row).fillna(-2).to_numpy(np.int64)
     variant = table["variant_id"].map(catalog.variants.row).fillna(-2).to_numpy(np.int64)
@@ -289,21 +293,38 @@ def _slot(lists: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 def requests_of(
     log: Log, catalog: Catalog, users: UserEvents, decisions: LoggedDecisions
 ) -> Requests:
-    """The decisions as requests that any policy could be asked now."""
+    """The decisions as requests that any policy could be asked now.
+
+    Logged lists are those that the guardrails left, and what was sent was allowed, whatever the
+    catalogue says since: stock that has run out later masks nothing. Only lists of variants that
+    were not logged are held to the catalogue.
+    """
     table = log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
-    locales = table["locale"].fillna("").to_numpy(object)[decisions.owner]
-    item, variant = catalog_reasons(
-        catalog, decisions.items, decisions.variants, decisions.decided_at, list(locales)
+    locales, segments = (
+        list(table[name].fillna("").astype(str).to_numpy(object)[decisions.owner])
+        if name in table
+        else None
+        for name in ("locale", "segment")
     )
+    _, refused = catalog_reasons(
+        catalog, decisions.items, decisions.variants, decisions.decided_at, locales, segments
+    )
+    listed = log.tables["decisions"]["variants"].iloc[decisions.rows].notna().to_numpy()
+    sent = np.arange(decisions.variants.shape[1]) == decisions.v[:, None]
     return Requests(
         snapshots(users, decisions.owner, decisions.decided_at),
         decisions.decided_at,
         users.zone[decisions.owner],
         decisions.items,
         decisions.variants,
-        item,
-        variant,
+        _padding(decisions.items),
+        np.where(listed[:, None] | sent, _padding(decisions.variants), refused),
     )
+
+
+def _padding(lists: np.ndarray) -> np.ndarray:
+    """`Reason` codes (D, K) uint8 of lists (D, K) in which all is allowed."""
+    return np.where(lists < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
 
 
 def attributed(
@@ -311,7 +332,8 @@ def attributed(
 ) -> Attributed:
     """What followed each decision (D,), and what it earned."""
     ids = log.tables["decisions"]["decision_id"].iloc[decisions.rows]
-    outcomes, events = log.tables["outcomes"], log.tables["events"]
+    outcomes = log.tables["outcomes"].drop_duplicates(OUTCOME_KEY)
+    events = log.tables["events"]
     place = pd.Index(ids, dtype=object).get_indexer(pd.Index(outcomes["decision_id"], dtype=object))
     outcomes, place = outcomes[place >= 0], place[place >= 0]
     bought = events[(events["event"] == "purchase") & events["at"].notna()]
@@ -337,7 +359,7 @@ def attributed(
             decision=place.astype(np.int64),
             kind=outcomes["outcome"].map(OUTCOMES).to_numpy(np.int8),
             at=epoch_us(outcomes["at"]),
-            value=outcomes["value"].fillna(0.0).to_numpy(),
+            value=outcomes["value"].to_numpy(np.float64),
         ),
         Purchases(
             user=users.rows(bought["user_id"]),

@@ -217,6 +217,8 @@ OUTCOMES = Table(
         _nullable("value", Type.NUMBER, minimum=0),
     ),
 )
+OUTCOME_KEY = ["decision_id", "outcome", "at"]
+"""Columns that tell one outcome from another: a row that repeats them is the same outcome."""
 REVIEWS = Table(
     "reviews",
     (

@@ -1,8 +1,9 @@
 """Attribution: which outcomes and purchases belong to which decision.
 
 `attribute` is the only place that joins purchases to decisions. A purchase of the pushed item
-within 48 hours after a click belongs to the last such click; a `purchased` outcome is the shop's
-own claim and takes its place.
+within 48 hours after a click belongs to the last such click. A `purchased` outcome is the shop's
+own claim: it takes the place of its decision's joins, and the purchase that it is about belongs to
+no click any more, whichever decision that was of.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from mdp.reward import Reward
 from mdp.state import ATTRIBUTION
 
 RESPONSE_WINDOW = 48 * HOUR
-"""Outcomes this long after `send_at` count; a purchase may follow a click by as much again."""
+"""Outcomes this long after `send_at` count; a purchase, and a claim of one, may come later by as
+much again."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Outcomes:
     at: np.ndarray
     """(M,) int64"""
     value: np.ndarray
-    """Amount paid, of PURCHASED (M,) float."""
+    """Amount paid, of PURCHASED (M,) float; NaN for that of the purchase it is about."""
 
 
 @dataclass(frozen=True)
@@ -94,30 +96,27 @@ def attribute(
     """
     size = len(decisions.user)
     sent = decisions.send_at != NEVER
-    seen = {kind: _followed(decisions, outcomes, kind) for kind in _FLAGS}
-    claimed = outcomes.kind == Kind.PURCHASED
-    claims = np.bincount(
-        outcomes.decision[claimed], weights=outcomes.value[claimed], minlength=size
+    closes = np.where(
+        sent, decisions.send_at + RESPONSE_WINDOW + ATTRIBUTION, decisions.decided_at + DAY
     )
-    has_claim = np.bincount(outcomes.decision[claimed], minlength=size) > 0
+    seen = {kind: _followed(decisions, outcomes, kind) for kind in _FLAGS}
+    in_time = sent[outcomes.decision] & (outcomes.at <= closes[outcomes.decision])
+    claims = np.flatnonzero(in_time & (outcomes.kind == Kind.PURCHASED))
+    of, about = outcomes.decision[claims], _purchase_of(decisions, outcomes, purchases, claims)
+    claimed = np.bincount(of, _claimed_value(outcomes, purchases, claims, about), minlength=size)
+    has_claim = np.bincount(of, minlength=size) > 0
+    free = np.ones(len(purchases.user), bool)
+    free[about[about >= 0]] = False
     owner = _last_click(decisions, outcomes, purchases)
-    joined = owner >= 0
+    joined = (owner >= 0) & free
     bought = np.bincount(owner[joined], weights=purchases.value[joined], minlength=size)
-    value = np.where(has_claim, claims, bought)
+    value = np.where(has_claim, claimed, bought)
     if reward.credit == "all":
-        margin_value = _epoch_value(decisions, purchases)
-        margin_value += np.where(has_claim, claims, 0.0) * decisions.margin
-        both = joined & has_claim[owner]
-        margin_value -= np.bincount(
-            owner[both], weights=(purchases.value * purchases.margin)[both], minlength=size
-        )
+        margin_value = _epoch_value(decisions, purchases, free) + claimed * decisions.margin
     else:
         margin_value = value * decisions.margin
     paid = reward.of(
         sent, seen[Kind.CLICKED], margin_value, seen[Kind.DISMISSED], seen[Kind.UNSUBSCRIBED]
-    )
-    closes = np.where(
-        sent, decisions.send_at + RESPONSE_WINDOW + ATTRIBUTION, decisions.decided_at + DAY
     )
     return Attributed(
         opened=seen[Kind.OPENED],
@@ -134,19 +133,57 @@ def attribute(
 _FLAGS = (Kind.OPENED, Kind.CLICKED, Kind.DISMISSED, Kind.UNSUBSCRIBED)
 
 
+def _in_time(decisions: Decisions, outcomes: Outcomes, kind: Kind) -> np.ndarray:
+    """Outcomes of a kind (n,), by index, that follow a send within its window for responses."""
+    send_at = decisions.send_at[outcomes.decision]
+    delay = outcomes.at - np.where(send_at == NEVER, 0, send_at)
+    return np.flatnonzero((outcomes.kind == kind) & (send_at != NEVER) & (delay <= RESPONSE_WINDOW))
+
+
 def _followed(decisions: Decisions, outcomes: Outcomes, kind: Kind) -> np.ndarray:
-    of_kind = outcomes.kind == kind
-    rows = outcomes.decision[of_kind]
-    delay = outcomes.at[of_kind] - decisions.send_at[rows]
-    in_time = (decisions.send_at[rows] != NEVER) & (delay <= RESPONSE_WINDOW)
     flags = np.zeros(len(decisions.user), bool)
-    flags[rows[in_time]] = True
+    flags[outcomes.decision[_in_time(decisions, outcomes, kind)]] = True
     return flags
+
+
+def _purchase_of(
+    decisions: Decisions, outcomes: Outcomes, purchases: Purchases, claims: np.ndarray
+) -> np.ndarray:
+    """The purchase (C,) int64 that each claim, a row of outcomes, is about: the nearest in time
+    that no earlier claim took, of the same user and item, within 48 hours; -1 for none."""
+    found = np.full(len(claims), -1, np.int64)
+    rows = outcomes.decision[claims]
+    keys = list(zip(decisions.user[rows].tolist(), decisions.item[rows].tolist(), strict=True))
+    left: dict[tuple[int, int], list[int]] = {key: [] for key in keys}
+    if left:
+        bought = zip(purchases.user.tolist(), purchases.item.tolist(), strict=True)
+        for place, key in enumerate(bought):
+            if key in left:
+                left[key].append(place)
+    at = outcomes.at[claims]
+    for claim in np.lexsort((rows, at)):
+        options = np.array(left[keys[claim]], np.int64)
+        if not len(options):
+            continue
+        apart = np.abs(purchases.at[options] - at[claim])
+        if apart.min() <= ATTRIBUTION:
+            found[claim] = options[apart.argmin()]
+            left[keys[claim]].remove(int(found[claim]))
+    return found
+
+
+def _claimed_value(
+    outcomes: Outcomes, purchases: Purchases, claims: np.ndarray, about: np.ndarray
+) -> np.ndarray:
+    """Amount (C,) of each claim: its own, else that of its purchase, else 0."""
+    value = outcomes.value[claims].astype(np.float64)
+    amount = np.append(purchases.value, 0.0)[about]
+    return np.where(np.isnan(value), amount, value)
 
 
 def _last_click(decisions: Decisions, outcomes: Outcomes, purchases: Purchases) -> np.ndarray:
     """Row of the decision that each purchase belongs to (P,) int64, -1 for none."""
-    clicks = outcomes.kind == Kind.CLICKED
+    clicks = _in_time(decisions, outcomes, Kind.CLICKED)
     rows, at = outcomes.decision[clicks], outcomes.at[clicks]
     owner = np.full(len(purchases.user), -1, np.int64)
     if not len(rows) or not len(owner):
@@ -171,8 +208,9 @@ def _last_click(decisions: Decisions, outcomes: Outcomes, purchases: Purchases) 
     return owner
 
 
-def _epoch_value(decisions: Decisions, purchases: Purchases) -> np.ndarray:
-    """Margin × amount (D,) of all purchases from each decision until the next, at most 24 h."""
+def _epoch_value(decisions: Decisions, purchases: Purchases, free: np.ndarray) -> np.ndarray:
+    """Margin × amount (D,) of purchases, those that no claim took (P,) bool, from each decision
+    until the next, at most 24 h."""
     size = len(decisions.user)
     total = np.zeros(size)
     if not size or not len(purchases.user):
@@ -186,7 +224,8 @@ def _epoch_value(decisions: Decisions, purchases: Purchases) -> np.ndarray:
     place = np.searchsorted(key[:size][order], key[size:], side="right") - 1
     row = order[np.maximum(place, 0)]
     mine = (
-        (place >= 0)
+        free
+        & (place >= 0)
         & (decisions.user[row] == purchases.user)
         & (purchases.at - decisions.decided_at[row] < DAY)
     )

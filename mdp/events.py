@@ -17,7 +17,7 @@ EVENT = np.dtype(
         ("id", np.uint64),  # hash of the event's id
         ("item", np.uint64),  # hash of the item's id, 0 for none
         ("decision", np.uint64),  # hash of the decision's id, 0 for none
-        ("send_at", np.int64),  # of a SEND and a MOVED, microseconds UTC
+        ("send_at", np.int64),  # of a SEND; of a MOVED, the least int64 for its own instant
         ("value", np.float32),  # amount paid; of a CONSENT 1 for given and 0 for withdrawn
         ("style", np.int8),  # style bucket of a SEND, -1 for none
         ("hour", np.int8),  # hour of the day on the user's clock

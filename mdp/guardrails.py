@@ -53,13 +53,22 @@ _CAP_CALENDAR_DAY, _CAP_24H, _CAP_7D = (
     int(Reason.CAP_7D),
 )
 _MIN_GAP, _ITEM_COOLDOWN = int(Reason.MIN_GAP), int(Reason.ITEM_COOLDOWN)
+LONGEST_GAP = 3650
+"""Most days of a gap or a cool-down."""
 
 
 def _minutes(text: str, name: str) -> int:
     hours, _, minutes = text.partition(":")
-    if not (hours.isdigit() and minutes.isdigit() and int(hours) < 24 and int(minutes) < 60):
+    if not (hours.isdecimal() and minutes.isdecimal() and int(hours) < 24 and int(minutes) < 60):
         raise BadSetting(f"{name} is {text!r}; write a time of day such as '22:00'")
     return int(hours) * 60 + int(minutes)
+
+
+def _number(value: Any, name: str, highest: float) -> None:
+    """Raises `BadSetting` unless a value is a number from 0 to `highest`."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and 0 <= value <= highest):
+        raise BadSetting(f"{name} is {value!r}; use a number from 0 to {highest:g}")
 
 
 @dataclass(frozen=True)
@@ -88,19 +97,24 @@ class Guardrails:
     """Decides, with the user's id, who is held out."""
 
     def __post_init__(self) -> None:
-        _minutes(self.quiet_start, "quiet_hours.start")
-        _minutes(self.quiet_end, "quiet_hours.end")
+        for name in ("start", "end"):
+            time = getattr(self, f"quiet_{name}")
+            if not isinstance(time, str):
+                raise BadSetting(f"quiet_hours.{name} is {time!r}; write a text such as '22:00'")
+            _minutes(time, f"quiet_hours.{name}")
         for name in ("per_calendar_day", "per_24h", "per_7d"):
             cap = getattr(self, name)
-            if cap is not None and not (isinstance(cap, int) and 0 <= cap < RING):
-                raise BadSetting(f"caps.{name} is {cap!r}; use a whole number from 0 to {RING - 1}")
-        for name in ("min_hours", "item_cooldown_days"):
-            if not getattr(self, name) >= 0:
-                raise BadSetting(f"gaps.{name} is {getattr(self, name)!r}; it can't be negative")
-        if not 0 <= self.floor <= 1:
-            raise BadSetting(f"exploration.floor is {self.floor!r}; use a number from 0 to 1")
-        if not 0 <= self.holdout_share <= 1:
-            raise BadSetting(f"holdout.share is {self.holdout_share!r}; use a number from 0 to 1")
+            whole = isinstance(cap, int) and not isinstance(cap, bool)
+            if cap is not None and not (whole and 0 <= cap < RING):
+                raise BadSetting(
+                    f"caps.{name} is {cap!r}; use a whole number from 0 to {RING - 1}, or 'none'"
+                )
+        _number(self.min_hours, "gaps.min_hours", LONGEST_GAP * 24)
+        _number(self.item_cooldown_days, "gaps.item_cooldown_days", LONGEST_GAP)
+        _number(self.floor, "exploration.floor", 1)
+        _number(self.holdout_share, "holdout.share", 1)
+        if not isinstance(self.holdout_salt, str):
+            raise BadSetting(f"holdout.salt is {self.holdout_salt!r}; write a text")
 
     def updated(self, tables: Mapping[str, Any]) -> Guardrails:
         """These guardrails with the keys of a parsed TOML file (or manifest) put over them.
@@ -117,11 +131,9 @@ class Guardrails:
                 if key not in _TABLES[table]:
                     known = ", ".join(_TABLES[table])
                     raise BadSetting(f"unknown guardrail {table}.{key}; known there: {known}")
-                changes[_TABLES[table][key]] = None if value == "none" else value
-        try:
-            return replace(self, **changes)
-        except (TypeError, AttributeError) as error:
-            raise BadSetting(f"a guardrail has a value of the wrong type: {error}") from error
+                lifted = table == "caps" and value == "none"
+                changes[_TABLES[table][key]] = None if lifted else value
+        return replace(self, **changes)
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
         """As the tables of the TOML file; a cap that is lifted is "none"."""
@@ -328,13 +340,15 @@ def mask(
     decided_at: np.ndarray,
     zone: np.ndarray,
     item_hashes: np.ndarray,
+    available_until: np.ndarray,
     item_reason: np.ndarray,
     variant_reason: np.ndarray,
 ) -> Mask:
     """The mask of N decisions.
 
     histories: (N,) `HISTORY`. decided_at: (N,) int64. zone: (N,) int16 codes. item_hashes:
-    (N, K) uint64. item_reason: (N, K) and variant_reason: (N, V) uint8, from `catalog_reasons`.
+    (N, K) uint64 and available_until: (N, K) int64, of the candidates. item_reason: (N, K) and
+    variant_reason: (N, V) uint8, from `catalog_reasons`.
     """
     send_at, wall = send_times(decided_at, zone)
     size = len(histories)
@@ -363,4 +377,10 @@ def mask(
         items[whole & (items == 0)] = reason
     cooldown = int(guardrails.item_cooldown_days * DAY)
     _cooling(histories, item_hashes, decided_at, cooldown, items)
+    # The last hour outside quiet hours, whatever caps and gaps say of it: were it the last allowed
+    # hour, raising a cap would mask items.
+    open_hour = (hours != Reason.NO_SUCH_HOUR) & (hours != Reason.QUIET_HOURS)
+    last = np.where(open_hour, send_at, NEVER).max(1)
+    gone = (available_until != NEVER) & (available_until <= last[:, None])
+    items[(items == 0) & gone] = Reason.NOT_AVAILABLE
     return Mask(items, variant_reason.copy(), hours, send_at)

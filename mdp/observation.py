@@ -121,6 +121,7 @@ def observe(
         at,
         zone,
         np.where(items >= 0, _take(catalog.items.hashes, items), 0),
+        _take(catalog.items.available_until, items),
         requests.item_reason,
         requests.variant_reason,
     )

@@ -60,7 +60,7 @@ HISTORY = np.dtype(
         ("at", np.int64),  # instant that the counts are decayed to
         ("last_at", np.int64),  # the last event applied: (at, kind, id)
         ("last_id", np.uint64),
-        ("first_at", np.int64),
+        ("first_at", np.int64),  # the first event that is no hold
         ("decided_at", np.int64),  # the last decision, hold or send
         ("last_kind", np.int8),
         ("held", np.int8),  # 1 where the last decision was a hold
@@ -272,12 +272,12 @@ def _outcome(history: Any, event: Any) -> Any:
 
 @njit(cache=True)
 def _apply(history: Any, event: Any) -> Any:
-    if history.first_at == NEVER:
-        history.first_at = event.at
     history.last_at, history.last_kind, history.last_id = event.at, event.kind, event.id
     if event.kind == _HOLD:  # a hold moves the decision clock and nothing else
         history.decided_at, history.held = event.at, 1
         return
+    if history.first_at == NEVER:
+        history.first_at = event.at
     if event.kind == _CONSENT:
         history.consent = 1 if event.value > 0 else 0
         return
@@ -291,8 +291,11 @@ def _apply(history: Any, event: Any) -> Any:
         return
     if event.kind == _MOVED:
         slot = _slot_of(history, event.decision)
-        if slot >= 0 and history.ring[slot].status == SCHEDULED:
-            history.ring[slot].send_at = event.send_at
+        if slot >= 0 and history.ring[slot].status != RELEASED:
+            # One that was due has counted by now; caps and gaps go by when it really went out.
+            if history.ring[slot].send_at < event.at:
+                _advance(history, event.at)
+            history.ring[slot].send_at = event.at if event.send_at == NEVER else event.send_at
         return
     _advance(history, event.at)
     if event.kind == _SEND:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdp.actions import HOLD, HOURS, decode, encode
+from mdp.errors import BadArtifact
 
 HOLD_SHARE, REDRAWN_SHARE = 0.5, 0.125
 """Of the exploration mixture: hold; and each of item, variant, hour redrawn, and any send."""
@@ -54,8 +55,14 @@ def split_mask(action_mask: np.ndarray, K: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def masked(factors: Factors, action_mask: np.ndarray) -> Masked:
-    """Apply the mask (N, K + V + 24) to scores."""
+    """Apply the mask (N, K + V + 24) to scores; raises `BadArtifact` where they are not finite."""
     N, K, V = factors.pair.shape
+    for name in ("hold", "pair", "hour"):
+        if not np.isfinite(getattr(factors, name)).all():
+            raise BadArtifact(
+                f"a policy gives {name} scores that are not finite, so no propensity is known: "
+                "train it again"
+            )
     item, variant, hour = split_mask(action_mask, K)
     pairs = (item[:, :, None] & variant[:, None, :]).reshape(N, K * V)
     pair = np.where(pairs, factors.pair.reshape(N, K * V), -np.inf)

@@ -6,7 +6,8 @@
     model/                the response model and the users' traits that its observations come from
     candidates/           the recommender's arrays
 
-Every file's hash stands in the manifest, so a truncated or changed one is refused.
+Every file's hash stands in the manifest, and the manifest's own beside them, so a directory that is
+truncated or was changed is refused. That tells accidents, not an attacker who can hash too.
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ def save_policy(path: Path | str, bundle: PolicyBundle) -> None:
     manifest["policy_hash"] = digest_of(
         json.dumps([hashes, manifest["type"], manifest["parameters"]], sort_keys=True).encode()
     )
+    manifest["manifest_hash"] = _manifest_hash(manifest)
     temporary = path.with_name(path.name + f".part{os.getpid()}")
     for name, content in files.items():
         (temporary / name).parent.mkdir(parents=True, exist_ok=True)
@@ -150,6 +152,11 @@ def load_policy(path: Path | str) -> PolicyBundle:
         raise BadArtifact(
             f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
             f"this pushwise needs format {FORMAT}, schema {SCHEMA}: train it again"
+        )
+    if manifest.get("manifest_hash") != _manifest_hash(manifest):
+        raise BadArtifact(
+            f"{path}/manifest.json is not what was saved (its hash differs): it was changed; other "
+            "guardrails are given with --guardrails, all else by training again"
         )
     files = checked_files(path, manifest)
     try:
@@ -185,6 +192,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files", {}), dict):
         raise BadArtifact(f"{path}/manifest.json does not describe a saved policy")
     return manifest
+
+
+def _manifest_hash(manifest: Mapping[str, Any]) -> str:
+    """Hash of all entries but this hash, as JSON would give them back."""
+    entries = json.loads(json.dumps(manifest))
+    entries.pop("manifest_hash", None)
+    return digest_of(json.dumps(entries, sort_keys=True).encode())
 
 
 def with_floor(bundle: PolicyBundle, floor: float) -> Policy:
@@ -246,7 +260,7 @@ def digest_of(content: bytes) -> str:
 def checked_files(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
     """Content of the files that a manifest lists; raises `BadArtifact` where one differs."""
     files = {}
-    for name, digest in manifest["files"].items():
+    for name, digest in manifest.get("files", {}).items():
         try:
             files[name] = (path / name).read_bytes()
         except OSError as error:

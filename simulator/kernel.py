@@ -156,6 +156,7 @@ class Kernel:
             at,
             zone,
             hashes.astype(np.uint64),
+            simulator.catalog.items.available_until[items],
             item_reason,
             variant_reason,
         )

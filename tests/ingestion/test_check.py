@@ -88,6 +88,17 @@ def test_what_is_sent_should_have_been_offered(tables):
     assert [(f.rule, f.severity) for f in found] == [("not_offered", WARNING)]
 
 
+def test_a_purchase_has_an_amount_and_an_outcome_comes_once(tables):
+    tables["events"].loc[2, "value"] = ""
+    tables["outcomes"] = pd.concat([tables["outcomes"], tables["outcomes"].iloc[[1]]])
+    tables["outcomes"].iloc[2, 3] = "0"
+    found = [(f.table, f.rule, f.severity, f.rows) for f in findings(log_of(tables))]
+    assert found == [
+        ("events", "no_amount", WARNING, (2,)),
+        ("outcomes", "repeated", WARNING, (2,)),
+    ]
+
+
 def test_quality_counts(tables):
     log = log_of(tables)
     figures = quality(log, [])

@@ -38,6 +38,24 @@ def test_a_dirty_log_comes_out_clean_and_balanced(dirty):
     assert record.repaired["decisions"] == {"candidates: unknown id left out": 1}
 
 
+def test_a_missing_zone_is_the_shops_where_that_is_known(tables):
+    tables["users"].loc[1, "timezone"] = ""
+    log, record = clean(tables, META)
+    assert log.tables["users"]["timezone"].tolist() == ["Europe/Berlin"] * 2
+    assert (record.dropped, record.repaired) == ({}, {"users": {"timezone: no zone": 1}})
+    log, record = clean(tables, LogMeta())
+    assert record.dropped["users"] == {"timezone: missing_value": 1}
+
+
+def test_a_decision_outlives_an_unknown_id_on_its_list(tables):
+    tables["decisions"].loc[0, "candidates"] = "lamp|gone"
+    tables["decisions"].loc[1, "candidates"] = "gone"
+    log, record = clean(tables, META)
+    assert record.dropped == {}
+    assert record.repaired == {"decisions": {"candidates: unknown id left out": 2}}
+    assert log.tables["decisions"]["candidates"].fillna("").tolist() == ["lamp", ""]
+
+
 def test_the_zone_added_is_the_shops(dirty):
     log, _ = clean(dirty, META)
     assert log.tables["events"]["at"].iloc[0] == pd.Timestamp("2026-03-01T09:00:00Z")

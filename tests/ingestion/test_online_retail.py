@@ -1,5 +1,6 @@
 """The import of Online Retail II: every row accounted for."""
 
+import json
 import os
 from pathlib import Path
 
@@ -74,6 +75,19 @@ def test_both_sheets_of_an_xlsx_are_read(raw, tmp_path):
     done = import_online_retail(read_online_retail(file))
     assert done.rows == 2 * len(raw)
     assert len(done.tables["events"]) == 2
+
+
+def test_several_files_are_read_as_one(raw, tmp_path, capsys):
+    raw.iloc[:4].to_parquet(tmp_path / "first.parquet")
+    raw.iloc[1:].to_parquet(tmp_path / "second.parquet")
+    files = [str(tmp_path / name) for name in ("first.parquet", "second.parquet")]
+    assert main(["import", "online-retail-ii", *files, "--out", str(tmp_path / "log")]) == 0
+    account = json.loads((tmp_path / "log" / "import.json").read_text())
+    assert account["rows"] == len(raw) + 3
+    assert account["kept"] == 2
+    assert "first.parquet, second.parquet: 12 rows" in capsys.readouterr().out
+    assert main(["import", "online-retail-ii", "--out", str(tmp_path / "log")]) == 1
+    assert "no file is given" in capsys.readouterr().err
 
 
 def test_other_files_are_refused(raw, tmp_path):

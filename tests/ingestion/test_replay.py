@@ -14,6 +14,7 @@ from mdp.clock import DAY, HOUR, NEVER, zone_code
 from mdp.events import Kind
 from mdp.guardrails import Reason
 from mdp.hashing import hash_id, style_bucket
+from mdp.observation import Requests
 from mdp.reward import Reward
 from mdp.state import COUNTS, RELEASED
 
@@ -136,12 +137,34 @@ def test_changes_of_consent_apply_from_their_time_on(log):
     assert replay(users)["consent"].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("value", "given"), [("true", 1), ("True", 1), ("1", 1), ("yes", 1), ("no", 0), ("maybe", 0)]
+)
+def test_consent_reads_as_in_the_users_table(log, value, given):
+    row = {"table": "users", "id": "ann", "column": "consent", "value": value}
+    changed = with_rows(log, "changes", [{**row, "at": "2026-03-02T12:00:00Z"}])
+    assert replay(to_events(changed))["consent"].tolist() == [given, 1]
+
+
 def test_a_consent_first_given_later_was_missing_before(log):
     row = {"table": "users", "id": "bob", "column": "consent", "value": "true"}
     given = with_rows(log, "changes", [{**row, "at": "2026-03-05T00:00:00Z"}])
     users = to_events(given)
     states = snapshots(users, np.ones(2, np.int64), np.array([us("2026-03-04"), us("2026-03-06")]))
     assert states["consent"].tolist() == [0, 1]
+
+
+def test_an_outcome_that_is_delivered_twice_counts_once(tables):
+    claim = {"decision_id": "d1", "outcome": "purchased", "at": "2026-03-03T10:00:00+01:00"}
+    once = pd.concat([tables["outcomes"], pd.DataFrame([{**claim, "value": "20"}])])
+    answers = []
+    for outcomes in (once, pd.concat([once, once])):
+        log = log_of({**tables, "outcomes": outcomes})
+        catalog, users = catalog_of(log), to_events(log)
+        decisions = decisions_of(log, catalog, users)
+        value = attributed(log, catalog, users, decisions, Reward()).value
+        answers.append((replay(users).tobytes(), value.tolist()))
+    assert answers[0] == answers[1]
 
 
 def test_a_cancelled_send_frees_its_place(log):
@@ -212,14 +235,35 @@ def test_a_send_that_is_not_on_its_list_is_left_out(tables):
     assert decisions.rows.tolist() == [1]
 
 
-def test_requests_refuse_what_the_catalogue_refuses(tables):
-    tables["items"]["stock"] = ["0", "5"]
+def requests(tables) -> Requests:
     log = log_of(tables)
     catalog, users = catalog_of(log), to_events(log)
-    requests = requests_of(log, catalog, users, decisions_of(log, catalog, users))
-    assert requests.item_reason[0, 0] == Reason.OUT_OF_STOCK
-    assert requests.item_reason[0, 1] == Reason.ALLOWED
-    assert requests.item_reason[1, 1] == Reason.PADDING
+    return requests_of(log, catalog, users, decisions_of(log, catalog, users))
+
+
+def test_logged_lists_are_what_was_allowed_whatever_the_catalogue_says_since(tables):
+    tables["items"]["stock"] = ["0", "5"]
+    tables["variants"]["status"] = ["approved", "rejected"]
+    tables["variants"]["segment"] = ["vip", ""]
+    tables["decisions"]["variants"] = ["v1|v2", "v1"]
+    asked = requests(tables)
+    np.testing.assert_array_equal(asked.item_reason, [[0, 0], [0, Reason.PADDING]])
+    np.testing.assert_array_equal(asked.variant_reason, [[0, 0], [0, Reason.PADDING]])
+
+
+def test_lists_of_variants_that_were_not_logged_are_held_to_the_catalogue(tables):
+    tables["users"]["segment"] = ["vip", "new"]
+    tables["variants"]["segment"] = ["vip", "vip"]
+    other = int(Reason.OTHER_SEGMENT)
+    np.testing.assert_array_equal(requests(tables).variant_reason, [[0, 0], [other, other]])
+    tables["users"]["segment"] = ["new", "new"]  # ann was vip when v1 was sent to her
+    np.testing.assert_array_equal(requests(tables).variant_reason, [[0, other], [other, other]])
+
+
+def test_copy_that_was_sent_and_rejected_since_stays_with_its_send(tables):
+    tables["variants"]["status"] = ["rejected", "approved"]
+    not_approved = int(Reason.NOT_APPROVED)
+    np.testing.assert_array_equal(requests(tables).variant_reason, [[0, 0], [not_approved, 0]])
 
 
 def test_a_purchase_after_the_click_is_the_decisions(log):

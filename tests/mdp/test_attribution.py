@@ -92,6 +92,46 @@ def test_a_claim_takes_the_place_of_the_join_never_both():
     assert got.value[0] == 7
 
 
+def test_a_purchase_that_is_claimed_belongs_to_no_other_click():
+    two = decisions((1, 9, LAMP), (1, 9, LAMP))
+    followed = outcomes(CLICK, (1, Kind.CLICKED, 34.0, 0.0), (0, Kind.PURCHASED, 35.0, 20.0))
+    bought = purchases((1, LAMP, 35.0, 20.0), (1, LAMP, 40.0, 30.0))
+    got = attribute(two, followed, bought, Reward())
+    np.testing.assert_array_equal(got.value, [20, 30])
+    everything = attribute(two, followed, bought, Reward(credit="all"))
+    assert everything.margin_value.sum() == pytest.approx(0.5 * 20 + 0.25 * 30)
+
+
+@pytest.mark.parametrize(
+    ("bought", "value"),
+    [((1, LAMP, 11.0, 20.0), 20.0), ((1, SOFA, 11.0, 20.0), 0.0), ((2, LAMP, 11.0, 20.0), 0.0)],
+)
+def test_a_claim_without_an_amount_is_worth_its_purchase(bought, value):
+    claim = outcomes((0, Kind.PURCHASED, 12.0, np.nan))
+    got = attribute(decisions((1, 9, LAMP)), claim, purchases(bought), Reward())
+    assert got.value[0] == value
+
+
+def test_each_claim_takes_one_purchase():
+    claims = outcomes((0, Kind.PURCHASED, 12.0, np.nan), (0, Kind.PURCHASED, 12.5, np.nan))
+    bought = purchases((1, LAMP, 12.4, 30.0), (1, LAMP, 11.9, 20.0))
+    got = attribute(decisions((1, 9, LAMP)), claims, bought, Reward())
+    assert got.value[0] == 50
+
+
+@pytest.mark.parametrize(("delay", "value"), [(47.9, 20.0), (48.1, 0.0)])
+def test_a_click_that_is_too_late_to_count_brings_no_purchase(delay, value):
+    click = outcomes((0, Kind.CLICKED, 9 + delay, 0.0))
+    got = attribute(decisions((1, 9, LAMP)), click, purchases((1, LAMP, 60.0, 20.0)), Reward())
+    assert got.value[0] == value
+
+
+@pytest.mark.parametrize(("hours", "value"), [(9 + 96, 7.0), (9 + 96.1, 0.0)])
+def test_nothing_is_claimed_after_the_decision_has_closed(hours, value):
+    claim = outcomes((0, Kind.PURCHASED, hours, 7.0))
+    assert attribute(decisions((1, 9, LAMP)), claim, purchases(), Reward()).value[0] == value
+
+
 def test_outcomes_after_the_window_do_not_count():
     late = outcomes((0, Kind.CLICKED, 9 + 48.1, 0), (0, Kind.UNSUBSCRIBED, 9 + 47.9, 0))
     got = attribute(decisions((1, 9, LAMP)), late, purchases(), Reward())

@@ -109,6 +109,32 @@ def test_a_moved_send_counts_when_it_is_sent():
     assert [int(seen[0]["ring"][0]["status"]) for seen in at] == [SCHEDULED, SENT]
 
 
+@pytest.mark.parametrize("hours", [1, 2, 4, 8])
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_move_without_a_time_is_to_its_own_instant(hours, seen):
+    """As the rows of `outcomes` say it, which have one instant."""
+    events = [
+        event(Kind.SEND, T0, decision=5, send_at=T0 + 2 * HOUR, style=1),
+        event(Kind.MOVED, T0 + hours * HOUR, decision=5),
+    ]
+    if seen:
+        events.append(event(Kind.VIEW, T0 + 3 * HOUR, item=7))
+    state = features(after(*events), np.array([T0 + DAY]))
+    assert state[0]["ring"][0]["send_at"] == T0 + hours * HOUR
+    assert state[0]["ring"][0]["status"] == SENT
+    counted = 24 - min(hours, 2)
+    np.testing.assert_allclose(
+        count(state, "sends"), [0.5 ** (counted / 24 / days) for days in HALF_LIVES], rtol=1e-5
+    )
+
+
+def test_the_first_hold_of_a_new_user_leaves_nothing_behind():
+    held, fresh = after(event(Kind.HOLD, T0)), new_histories(1)
+    decision_clock = {"decided_at", "held", "last_at", "last_kind", "last_id"}
+    for name in set(held.dtype.names or ()) - decision_clock:
+        assert held[0][name].tobytes() == fresh[0][name].tobytes(), name
+
+
 def test_a_hold_moves_the_decision_clock_and_nothing_else():
     before = after(event(Kind.VIEW, T0, item=7))
     held = after(event(Kind.VIEW, T0, item=7), event(Kind.HOLD, T0 + HOUR))

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdp.actions import HOLD, decode, encode
+from mdp.errors import BadArtifact
 from policies.composition import Factors, best, distribution, flat_probabilities
 
 N, K, V = 6, 3, 2
@@ -140,3 +141,13 @@ def test_huge_scores_do_not_overflow():
 def test_encode_and_decode_are_inverse():
     actions = np.arange(1 + K * V * 24)
     np.testing.assert_array_equal(encode(*decode(actions, K, V), V), actions)
+
+
+@pytest.mark.parametrize("name", ["hold", "pair", "hour"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_not_finite_are_refused(name, value):
+    factors, mask = scores_and_mask(3)
+    getattr(factors, name).flat[0] = value
+    for temperature in (None, 1.0):
+        with pytest.raises(BadArtifact, match=f"{name} scores that are not finite"):
+            distribution(factors, mask, temperature, 0.02)

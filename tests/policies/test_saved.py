@@ -10,6 +10,7 @@ from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
 from mdp.reward import Reward
 from mdp.state import TRAITS
+from policies import saved
 from policies.baselines import Table
 from policies.rules_file import read_guardrails
 from policies.saved import (
@@ -89,13 +90,25 @@ def _edit(key, value):
         (lambda path: (path / "manifest.json").write_text("{"), "not JSON"),
         (lambda path: (path / "model" / "traits.safetensors").unlink(), "missing"),
         (_edit("schema", "other"), "schema other"),
-        (_edit("type", "Oracle"), "does not describe a policy"),
+        (_edit("trained_until", 18), r"manifest\.json is not what was saved"),
+        (_edit("parameters", {}), r"manifest\.json is not what was saved"),
+        (_edit("guardrails", {}), "--guardrails"),
+        (_edit("files", {}), r"manifest\.json is not what was saved"),
+        (_edit("files", []), "does not describe a saved policy"),
+        (lambda path: (path / "manifest.json").write_bytes(b"\xff{}"), "not JSON"),
     ],
 )
 def test_a_harmed_policy_is_refused(tmp_path, bundle, harm, message):
     save_policy(tmp_path / "policy", bundle)
     harm(tmp_path / "policy")
     with pytest.raises(BadArtifact, match=message):
+        load_policy(tmp_path / "policy")
+
+
+def test_a_policy_of_a_type_that_nobody_knows_is_refused(tmp_path, bundle, monkeypatch):
+    save_policy(tmp_path / "policy", bundle)
+    monkeypatch.delitem(saved.TYPES, "Table")
+    with pytest.raises(BadArtifact, match="does not describe a policy: KeyError\\('Table'\\)"):
         load_policy(tmp_path / "policy")
 
 

@@ -178,6 +178,14 @@ def test_a_reader_that_goes_away_is_no_error():
     assert (done.returncode, done.stderr) == (cli.EXIT_BROKEN_PIPE, "")
 
 
+def test_the_module_runs_as_the_command_does():
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.cli", "evalute"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == cli.EXIT_USAGE
+    assert "did you mean evaluate?" in done.stderr
+
+
 def test_every_extra_that_a_sentence_names_exists():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(cli.EXTRA_OF.values()) <= set(project["optional-dependencies"])
