@@ -15,6 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from ingestion.schema import TABLES
 from mdp.clock import NO_ZONE, zone_code
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,14 +52,22 @@ def _plain(value: object) -> object:
     return value
 
 
+def _not_a_column(name: str) -> str:
+    if name in {column.name for column in TABLES["users"].columns}:
+        raise ValueError(f"{name!r} is a column of its own, not an attribute")
+    return name
+
+
 Attribute = Annotated[Any, AfterValidator(_plain)]
+AttributeName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_not_a_column)]
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^|]+$")]
 Text = Annotated[str, Field(max_length=2000)]
 Zone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
 Instant = Annotated[
     int, BeforeValidator(instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
-Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Amount = Annotated[float, Field(strict=True, ge=0, le=1e12)]
+"""Up to what float32, in which the catalogue keeps prices, can hold and divide."""
 Fraction = Annotated[float, Field(strict=True, le=1, allow_inf_nan=False)]
 
 
@@ -142,7 +151,7 @@ class UserIn(Body):
     locale: Text | None = None
     preferences: Text | None = None
     signed_up_at: Instant | None = None
-    attributes: dict[str, Attribute] | None = None
+    attributes: dict[AttributeName, Attribute] | None = None
 
 
 class ItemIn(BaseModel):

@@ -16,9 +16,10 @@ from serving.problems import Problem
 from serving.schemas import KillIn
 from serving.service import Here, put_rules, reply
 from serving.store import all_settings, put_setting, reading, setting, writing
+from serving.strict_json import StrictRoute
 from serving.tables import POLICIES
 
-router = APIRouter(tags=["control"])
+router = APIRouter(tags=["control"], route_class=StrictRoute)
 
 
 @router.get("/v1/policies")

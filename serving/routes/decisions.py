@@ -13,8 +13,9 @@ from serving.commit import Keyed
 from serving.problems import Problem, problem_of
 from serving.schemas import Ask, Asks, DecisionOut, DecisionsOut
 from serving.service import Here, reply
+from serving.strict_json import StrictRoute
 
-router = APIRouter(tags=["decisions"])
+router = APIRouter(tags=["decisions"], route_class=StrictRoute)
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
 

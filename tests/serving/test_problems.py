@@ -8,6 +8,8 @@ from serving.schemas import iso
 
 GOOD = {"user_id": "u", "candidates": ["i0"]}
 ITEM = {"item_id": "x", "title": "t", "category": "c", "brand": "b", "price": 1.0}
+COPY = {"variant_id": "x", "style": "plain", "title": "t", "body": "b"}
+OF_ITEM = "variants[0].item_id"
 DECIDE = ("POST", "/v1/decisions")
 
 
@@ -16,6 +18,9 @@ DECIDE = ("POST", "/v1/decisions")
     [
         (*DECIDE, b"{", 400, "body"),
         (*DECIDE, b"\xff\xfe", 400, "body"),
+        (*DECIDE, b'{"user_id": "\\ud800"}', 400, "body"),
+        ("PUT", "/v1/guardrails", b'{"gaps": {"min_hours": Infinity}}', 400, "body"),
+        ("PUT", "/v1/users/u", b'{"attributes": {"n": NaN}}', 400, "body"),
         (*DECIDE, [], 422, "body"),
         (*DECIDE, {}, 422, "user_id"),
         (*DECIDE, {**GOOD, "user_id": 7}, 422, "user_id"),
@@ -38,6 +43,9 @@ DECIDE = ("POST", "/v1/decisions")
         ("PUT", "/v1/items", {"items": [ITEM, {**ITEM, "price": -1}]}, 422, "items[1].price"),
         ("PUT", "/v1/items", {"items": [{**ITEM, "price": "9"}]}, 422, "items[0].price"),
         ("PUT", "/v1/items", {"items": [{**ITEM, "tags": ["a"]}]}, 422, "items[0].tags"),
+        ("PUT", "/v1/items", {"items": [{**ITEM, "price": 1e300}]}, 422, "items[0].price"),
+        ("PUT", "/v1/variants", {"variants": [{**COPY, "item_id": "no"}]}, 422, OF_ITEM),
+        ("PUT", "/v1/users/u", {"attributes": {"user_id": "w"}}, 422, "attributes.user_id"),
         ("PUT", "/v1/variants", {"variants": [{"variant_id": "v"}]}, 422, "variants[0].style"),
         ("PUT", "/v1/users/u", {"timezone": "nowhere"}, 422, "timezone"),
         ("PUT", "/v1/users/u", {"consent": 1}, 422, "consent"),
@@ -92,6 +100,11 @@ def test_a_body_nested_too_deep_is_a_bad_request(shop):
             headers={"Content-Type": "application/json"},
         )
     assert (response.status_code, response.json()["field"]) == (400, "body")
+
+
+def test_a_number_too_large_for_the_store_is_kept_as_a_float(small):
+    small.put("/v1/users/u", json={"attributes": {"n": 10**30}}).raise_for_status()
+    assert small.get("/v1/users/u").json()["attributes"] == {"n": 1e30}
 
 
 def test_a_variant_keeps_its_style(small):
