@@ -3,8 +3,10 @@
 import pytest
 from starlette.testclient import TestClient
 
+from mdp.errors import BadArtifact
 from serving.app import create_app
 from serving.schemas import iso
+from serving.service import prepare
 
 GOOD = {"user_id": "u", "candidates": ["i0"]}
 ITEM = {"item_id": "x", "title": "t", "category": "c", "brand": "b", "price": 1.0}
@@ -125,6 +127,36 @@ def test_with_keys_a_request_needs_one(shop):
         for key, status in (("other", 200), ("wrong", 401), ("secret, other", 401)):
             given = client.get("/v1/ledger", headers={"Authorization": f"Bearer {key}"})
             assert given.status_code == status
+
+
+def test_a_policy_that_was_changed_is_refused(shop):
+    """Not ready, not to be activated, while the policy in force goes on."""
+    good, bad = shop.policy("good"), shop.policy("bad", floor=0.5)
+    with shop.server(good) as client:
+        prepare(shop.settings(), bad, None, shop.clock())
+        arrays = bad / "arrays.safetensors"
+        arrays.write_bytes(arrays.read_bytes() + b" ")
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (503, 503)
+        assert "arrays.safetensors is not the file" in ready.json()["detail"]
+        client.post("/v1/policies/good:activate").raise_for_status()
+        refused = client.post("/v1/policies/bad:activate")
+        assert (refused.status_code, refused.json()["field"]) == (409, "name")
+        assert client.post("/v1/decisions", json=GOOD).json()["policy"] == "good"
+
+
+def test_policies_that_differ_in_guardrails_alone_are_two(shop):
+    """And one whose guardrails were changed on disk is not the one that was added."""
+    strict, lax = shop.policy("strict", per_7d=2), shop.policy("lax", per_7d=5)
+    with shop.server(strict) as client:
+        prepare(shop.settings(), lax, None, shop.clock())
+        assert client.get("/v1/guardrails").json()["caps"]["per_7d"] == 5
+        client.post("/v1/policies/strict:activate").raise_for_status()
+        assert client.get("/v1/guardrails").json()["caps"]["per_7d"] == 2
+    manifest = strict / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"per_7d": 2', '"per_7d": 9'))
+    with pytest.raises(BadArtifact):
+        create_app(shop.settings(), shop.clock)
 
 
 def test_every_answer_of_a_good_request_is_json_and_health_is_told(small):
