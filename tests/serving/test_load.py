@@ -15,10 +15,12 @@ from mdp.state import HISTORY
 from policies.baselines import Hold, Random
 from policies.saved import PolicyBundle, SavedRecommender, save_policy
 from scripts.cli import main
+from serving.history import rebuilt
 from serving.load import last_instant, load_log
 from serving.settings import read_settings
 from serving.store import all_settings, open_store, reading
 from serving.tables import USERS
+from serving.users import all_user_ids, read_users
 from simulator.demo import demo
 from simulator.worlds import known_world
 
@@ -44,6 +46,21 @@ def test_the_store_holds_the_logs_states(logs, tmp_path):
     assert states.tobytes() == replay(to_events(log)).tobytes()
     with pytest.raises(BadInput, match="holds 30 users already"):
         load_log(engine, log)
+    engine.dispose()
+
+
+def test_an_outcome_that_the_log_tells_twice_counts_once(logs, tmp_path, capsys):
+    log = load_checked(logs)
+    outcomes = log.tables["outcomes"]
+    tables = {**log.tables, "outcomes": pd.concat([outcomes, outcomes.iloc[:2]])}
+    write_log(tmp_path / "twice", tables, log.meta)
+    store = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    assert main(["load", str(tmp_path / "twice"), "--store", store]) == 0
+    assert "of no use to a server: 2 outcomes" in capsys.readouterr().out
+    engine = open_store(store)
+    with reading(engine) as connection:
+        for user in read_users(connection, all_user_ids(connection)).values():
+            assert rebuilt(connection, user).history == user.history
     engine.dispose()
 
 
