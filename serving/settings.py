@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     trust_request_time: bool = False
     """Accept `at` in requests and times far from the clock: for replay and simulation only."""
     unknown_consent: bool | None = None
-    """Consent of a user never seen: true or false; unset: hold with `consent_unknown`."""
+    """Consent of users who never said: true or false; unset: hold with `consent_unknown`."""
     default_timezone: Annotated[str | None, AfterValidator(_known_zone)] = None
     """IANA zone of users whose zone is unknown; unset: hold with `timezone_unknown`."""
     currency: str | None = None

@@ -150,6 +150,8 @@ def test_at_decides_at_that_instant_where_it_is_trusted(shop):
         )
         late = client.post("/v1/decisions", json={**ASK, "at": "2029-01-01T10:00:00Z"})
         assert (late.status_code, late.json()["field"]) == (409, "at")
+        never = client.post("/v1/decisions", json={**ASK, "at": "9999-12-31T23:59:59Z"})
+        assert (never.status_code, never.json()["field"]) == (422, "at")
 
 
 def test_cancelling_frees_the_cap(always, shop):
