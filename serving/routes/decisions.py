@@ -57,13 +57,13 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
     return reply({"decisions": out})
 
 
-@router.get("/v1/decisions/{decision_id}")
+@router.get("/v1/decisions/{decision_id:path}")
 def show(service: Here, decision_id: str) -> Response:
     """A decision with its lists and outcomes."""
     return reply(accounts.get_decision(service.engine, decision_id))
 
 
-@router.post("/v1/decisions/{decision_id}:cancel")
+@router.post("/v1/decisions/{decision_id:path}:cancel")
 def cancel(service: Here, decision_id: str) -> Response:
     """Cancel a send that is not due yet; frees its caps."""
     return reply(accounts.cancel(service.engine, decision_id, service.clock()))

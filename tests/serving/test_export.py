@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -90,6 +91,45 @@ def test_cancelling_while_a_user_is_ahead_of_the_clock(shop):
         assert sent["decided_at"] > iso(shop.clock.now)
         post(client, f"/v1/decisions/{sent['decision_id']}:cancel")
         assert_replays(client)
+
+
+def do_anything(client, shop, rng, decisions):
+    """One request of any kind that changes what the store knows of one of three users."""
+    user, now = f"u{rng.integers(3)}", shop.clock.now
+    what = rng.choice(["decide", "view", "view", "outcome", "cancel", "user"])
+    if what == "decide":
+        zone = rng.choice(["Asia/Tokyo", "America/New_York"]) if rng.random() < 0.2 else None
+        answer = post(client, "/v1/decisions", **{**ASK, "user_id": user}, timezone=zone)
+        decisions += [answer["decision_id"]] if answer["action"] == "send" else []
+    elif what == "view":
+        view(client, now - int(rng.choice([0, 0, -3 * MINUTE, HOUR, 3 * DAY])), user)
+    elif what == "outcome" and decisions:
+        kind = rng.choice(["delivered", "failed", "cancelled", "opened", "clicked", "dismissed"])
+        at = iso(now - int(rng.integers(3)) * HOUR)
+        told = {"decision_id": rng.choice(decisions), "outcome": kind, "at": at}
+        post(client, "/v1/outcomes", outcomes=[told])
+    elif what == "cancel" and decisions:
+        client.post(f"/v1/decisions/{rng.choice(decisions)}:cancel")
+    elif what == "user":
+        body = {"consent": bool(rng.random() < 0.8), "timezone": rng.choice(["UTC", "Asia/Tokyo"])}
+        client.put(f"/v1/users/{user}", json=body).raise_for_status()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_in_whatever_order(shop, seed):
+    rng = np.random.default_rng(seed)
+    decisions: list[str] = []
+    rules = {"per_calendar_day": 2, "min_hours": 0.5, "item_cooldown_days": 0.0}
+    policy = shop.policy("p", Random(hold=0.1), **rules)
+    known = {"unknown_consent": [None, True][seed % 2], "default_timezone": ["UTC", None][seed % 2]}
+    with shop.server(policy, **known) as client:
+        for _ in range(120):
+            shop.clock.now += int(rng.integers(2 * HOUR))
+            do_anything(client, shop, rng, decisions)
+        assert_replays(client)
+        assert len(decisions) > 5
+        counts = client.get("/v1/ledger").json()["decisions"]
+        assert counts.pop("total") == sum(counts.values())
 
 
 def test_attributes_of_several_types_are_text(shop):

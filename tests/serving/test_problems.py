@@ -59,6 +59,8 @@ DECIDE = ("POST", "/v1/decisions")
         ("PUT", "/v1/guardrails", {"caps": 3}, 422, "caps"),
         ("GET", "/v1/users/nobody", None, 404, "user_id"),
         ("GET", "/v1/decisions/nope", None, 404, "decision_id"),
+        ("GET", "/v1/decisions/no%2Fpe", None, 404, "decision_id"),
+        ("POST", "/v1/decisions/no%2Fpe:cancel", None, 404, "decision_id"),
         ("POST", "/v1/policies/nope:activate", None, 404, "name"),
         ("GET", "/v1/logs/secrets", None, 404, "table"),
         ("GET", "/v1/logs/users?format=xml", None, 422, "format"),
