@@ -1,7 +1,7 @@
 """Decide for every user at once, into a file.
 
 On a log nothing but the file is written; on a store the decisions are committed by the server's
-own transaction, caps included. Example:
+own transaction, caps included, and the policy that it serves stays active. Example:
 
     pushwise decide runs/quickstart/ppo --logs runs/quickstart/shop --out decisions.csv
     pushwise decide runs/quickstart/ppo --store sqlite:///pushwise.sqlite --out decisions.parquet
@@ -41,6 +41,8 @@ def run(args: Args) -> None:
         raise BadInput("give either --logs LOGS or --store URL")
     if args.out.suffix not in (".csv", ".parquet"):
         raise BadInput(f"--out is {args.out}; end it with .csv or .parquet")
+    if not args.out.parent.is_dir():
+        raise BadInput(f"--out is {args.out}, and there is no directory {args.out.parent}")
     if args.store is not None:
         _decide(args, args.store, None)
         return
@@ -72,7 +74,8 @@ def _decide(args: Args, store: str, end: int | None) -> None:
 
     at = instant("--at", args.at) if args.at is not None else end
     settings = read_settings(store=store, trust_request_time=at is not None or None)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("deciding", total=None)
         rows = decide_all(
             settings,

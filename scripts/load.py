@@ -26,6 +26,8 @@ class Args:
 
 def run(args: Args) -> None:
     """Loads and says what."""
+    from rich.console import Console
+
     from ingestion.read import load_checked
     from policies.saved import load_policy
     from serving.decide import wall_clock
@@ -35,15 +37,22 @@ def run(args: Args) -> None:
 
     if args.policy is not None:
         load_policy(args.policy)
-    log = load_checked(args.logs)
+    console = Console(stderr=True)
+    with console.status(f"checking {args.logs}"):
+        log = load_checked(args.logs)
     engine = open_store(args.store)
     try:
-        counts = load_log(engine, log)
+        with console.status(f"replaying histories into {args.store}"):
+            counts = load_log(engine, log)
         if args.policy is not None:
             with writing(engine) as connection:
                 add_policy(connection, args.policy, wall_clock())
     finally:
         engine.dispose()
     print(f"{args.store}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+    left_out = {name: len(rows) - counts.get(name, 0) for name, rows in log.tables.items()}
+    if any(left_out.values()):
+        listed = ", ".join(f"{count} {name}" for name, count in left_out.items() if count)
+        print(f"left out, as told twice or of no use to a server: {listed}")
     if args.policy is not None:
         print(f"active policy: {args.policy}")

@@ -43,6 +43,10 @@ def run(args: Args) -> None:
     from serving.service import prepare
     from serving.settings import hand_on, read_settings
 
+    if not 0 <= args.port <= 65535:
+        raise BadSetting(f"--port is {args.port}; use a number from 0 to 65535")
+    if args.workers < 1:
+        raise BadSetting(f"--workers is {args.workers}; use at least 1")
     settings = read_settings(store=args.store)
     if args.host not in LOOPBACK and not settings.keys:
         raise BadSetting(

@@ -142,7 +142,9 @@ def cancel(engine: Engine, decision_id: str, now: int) -> dict[str, Any]:
                 raise Problem(409, "decision_id", "a hold can't be cancelled")
             if row["send_at"] <= now:
                 raise Problem(409, "decision_id", f"it was sent at {iso(row['send_at'])}")
-            outcome = {"decision_id": decision_id, "outcome": "cancelled", "at": now, "value": None}
+            # A decision is made after all that its user did, some clocks being ahead of ours.
+            at = max(now, row["decided_at"])
+            outcome = {"decision_id": decision_id, "outcome": "cancelled", "at": at, "value": None}
             connection.execute(insert(OUTCOMES), [{**outcome, "joined": 1}])
             users = read_users(connection, [row["user_id"]])
             new = {row["user_id"]: [outcome_event(outcome)]}

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from policies.saved import load_policy
 from serving.commit import Keyed
-from serving.decide import Decider, wall_clock
+from serving.decide import Decider
 from serving.problems import Problem
 from serving.registry import Registry
 from serving.schemas import Ask, iso
-from serving.service import prepare
 from serving.settings import Settings
 from serving.store import open_store, reading
 from serving.users import all_user_ids
@@ -26,16 +26,19 @@ def decide_all(
 ) -> list[dict[str, Any]]:
     """Answers for all users, `chunk` at a time; a user who can't be decided for has an `error`.
 
+    The policy decides here alone: the one that is active in the store stays so. Raises
+    `BadArtifact` for a policy that can't be loaded, `BadSetting` where there is no store.
+
     at: instant to decide at, microseconds UTC (default: now). progress: is told how many of how
     many are done.
     """
-    prepare(settings, policy, None, wall_clock() if at is None else at)
-    engine = open_store(settings.store)
+    registry = Registry((policy.resolve().name, load_policy(policy)))
+    engine = open_store(settings.store, make=False)
     answers: list[dict[str, Any]] = []
     try:
         with reading(engine) as connection:
             users = all_user_ids(connection)
-        decider = Decider(engine, Registry(), settings)
+        decider = Decider(engine, registry, settings)
         when = {} if at is None else {"at": iso(at)}
         for begin in range(0, len(users), chunk):
             some = users[begin : begin + chunk]

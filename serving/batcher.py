@@ -55,6 +55,8 @@ class Batcher:
                 return
 
     def _serve(self, group: list[Job]) -> None:
+        # Whose client has gone by now is not decided for; from here on nobody can cancel.
+        group = [job for job in group if job[1].set_running_or_notify_cancel()]
         try:
             answers = self._decide([keyed for requests, _ in group for keyed in requests])
         except Exception as error:

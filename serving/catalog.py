@@ -51,11 +51,14 @@ def put_rows(
 ) -> None:
     """Add or replace items or variants, with a row of `changes` for each column that changes.
 
-    Raises `Problem` where a variant's style would change: users' histories count by style.
+    Raises `Problem` where a variant's style would change (users' histories count by style), and
+    for a variant of an item that there is not.
     """
     key = next(iter(table.primary_key.columns)).name
     old = rows_by_key(connection, table, [body[key] for body in bodies])
     changes: list[dict[str, Any]] = []
+    if table is VARIANTS:
+        _check_items(connection, bodies)
     for place, body in enumerate(bodies):
         row = old.get(body[key])
         before = {} if row is None else row.body
@@ -76,6 +79,15 @@ def put_rows(
     if changes:
         connection.execute(insert(CHANGES), changes)
     touch_catalog(connection)
+
+
+def _check_items(connection: Connection, variants: Sequence[dict[str, Any]]) -> None:
+    """Raises `Problem` for a variant that is written for an unknown item."""
+    known = rows_by_key(connection, ITEMS, {v["item_id"] for v in variants if "item_id" in v})
+    for place, variant in enumerate(variants):
+        item = variant.get("item_id")
+        if item is not None and item not in known:
+            raise Problem(422, f"variants[{place}].item_id", f"there is no item {item!r}")
 
 
 def changed(

@@ -8,21 +8,22 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine, Row, insert
 
 from mdp.clock import local_day, local_hour
 from mdp.events import Kind, events_array
 from mdp.hashing import content_hash, hash_id
 from mdp.observation import SCHEMA
 from mdp.state import HISTORY, apply
+from serving.catalog import changed
 from serving.problems import Problem
 from serving.registry import World
 from serving.rendering import render
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, names_of
 from serving.store import all_settings, rows_by_key, writing
-from serving.tables import DECISIONS, IDEMPOTENCY
-from serving.users import User, read_versions, with_history, write_users
+from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY
+from serving.users import User, read_stamps, version_of, with_history, write_users
 
 Answer = dict[str, Any] | Problem
 
@@ -63,28 +64,40 @@ def commit(
     with writing(engine) as connection:
         if all_settings(connection) != world.values:
             return {}
-        versions = read_versions(connection, {draft.user.user_id for draft in drafts.values()})
+        stored = read_stamps(connection, {draft.user.user_id for draft in drafts.values()})
         keys = {key for draft in drafts.values() if (key := draft.keyed.key)}
         taken = rows_by_key(connection, IDEMPOTENCY, keys) if keys else {}
         kept = {
             n: draft
             for n, draft in drafts.items()
-            if versions.get(draft.user.user_id, 0) == draft.user.version
+            if version_of(stored.get(draft.user.user_id)) == draft.user.version
             and draft.keyed.key not in taken
         }
         if not kept:
             return {}
         answers = {n: answer(drafts[n].user, rows[n]) for n in kept}
         write_users(connection, _moved_on(world, [(kept[n], rows[n]) for n in kept]))
+        moved = [row for draft in kept.values() for row in _zone_changes(stored, draft)]
+        if moved:
+            connection.execute(insert(CHANGES), moved)
         connection.execute(insert(DECISIONS), [rows[n] for n in kept])
-        stored = [
+        keyed = [
             {"key": d.keyed.key, "request": d.keyed.hash, "response": answers[n], "at": now}
             for n, d in kept.items()
             if d.keyed.key
         ]
-        if stored:
-            connection.execute(insert(IDEMPOTENCY), stored)
+        if keyed:
+            connection.execute(insert(IDEMPOTENCY), keyed)
     return answers
+
+
+def _zone_changes(stored: Mapping[str, Row[Any]], draft: Draft) -> list[dict[str, Any]]:
+    """The row of `changes` for a known user whom the request put in another time zone."""
+    user = draft.user
+    if user.is_new:
+        return []
+    before = {"timezone": stored[user.user_id].timezone}
+    return changed("users", user.user_id, before, {"timezone": user.timezone}, draft.at)
 
 
 def decision_row(world: World, draft: Draft) -> dict[str, Any]:

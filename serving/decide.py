@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from mdp.errors import BadInput
 from mdp.events import Kind
 from mdp.hashing import hash_id
 from serving.commit import Answer, Draft, Keyed, answer, commit, decision_row, same_day
+from serving.history import assumed
 from serving.problems import Problem
 from serving.registry import Registry, World
 from serving.schemas import Ask, iso
@@ -117,7 +117,8 @@ class Decider:
                 if keyed.key in stored:
                     answers[n] = _again(keyed, stored[keyed.key])
                     continue
-                question = self._question(world, keyed.ask, users.get(keyed.ask.user_id))
+                user = users.get(keyed.ask.user_id)
+                question = self._question(connection, world, keyed.ask, user)
                 arm, reason = forced(world, question.user)
                 last = held.get(question.user.user_id)
                 if last is not None and _binds(question, last, reason):
@@ -131,12 +132,13 @@ class Decider:
                 answers[n] = problem
         return asked
 
-    def _question(self, world: World, ask: Ask, user: User | None) -> Question:
-        at = self._time(ask)
-        if user is None:
-            user = new_user(ask.user_id, at, self._settings.unknown_consent)
-        if user.timezone is None:
-            user = replace(user, timezone=ask.timezone or self._settings.default_timezone)
+    def _question(
+        self, connection: Connection, world: World, ask: Ask, user: User | None
+    ) -> Question:
+        at, consent = self._time(ask), self._settings.unknown_consent
+        user = user or new_user(ask.user_id, at, consent)
+        zone = ask.timezone or user.timezone or self._settings.default_timezone
+        user = assumed(connection, user, zone, consent)
         return Question(
             user,
             _after(user, at, round(self._settings.clock_tolerance_seconds * 1e6)),

@@ -35,7 +35,21 @@ def table_frame(connection: Connection, name: str, settings: Settings) -> pd.Dat
     frame = frame.reindex(columns=[*frame.columns, *absent])
     known = [column.name for column in TABLES[name].columns if column.name in frame]
     others = [column for column in frame.columns if column not in known]
+    for column in others:
+        frame[column] = _of_one_type(frame[column])
     return with_times(frame[known + others], name)
+
+
+def _of_one_type(column: pd.Series) -> pd.Series:
+    """The column of an attribute, which Parquet wants of one type: text where it is of several."""
+    types = {type(value) for value in column.dropna()}
+    if len(types) < 2 or types == {int, float}:
+        return column
+    return column.map(_as_text, na_action="ignore")
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rows(connection: Connection, name: str) -> pd.DataFrame:
@@ -54,6 +68,8 @@ def _users(connection: Connection, settings: Settings) -> pd.DataFrame:
     frame = pd.DataFrame([{"user_id": user.user_id, **columns(user)} for user in users])
     if len(frame):
         frame["timezone"] = frame["timezone"].fillna(settings.default_timezone or UNKNOWN_ZONE)
+        # A log reads no value as consent given; the user's history counts it as not given.
+        frame["consent"] = frame["consent"].fillna(False).astype(bool)
     return frame
 
 

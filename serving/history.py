@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,18 @@ def rebuilt(connection: Connection, user: User) -> User:
     events = events_of(stored_fields(connection, user.user_id), user.zone)
     apply(state, np.zeros(len(events), np.int64), events)
     return with_history(user, state[0])
+
+
+def assumed(connection: Connection, user: User, timezone: str | None, consent: bool | None) -> User:
+    """The user in a time zone, and with the consent assumed of those who never said.
+
+    History counts by the user's clock and starts from their first consent, so it is rebuilt where
+    the zone or that consent becomes another.
+    """
+    known = replace(user, timezone=timezone)
+    if user.consent is None and consent is not None:
+        known = replace(known, consent=int(consent), first_consent=int(consent))
+    return known if known == user or user.is_new else rebuilt(connection, known)
 
 
 def advanced(

@@ -21,9 +21,12 @@ from serving.store import touch_catalog, writing
 def load_log(engine: Engine, log: Log) -> dict[str, int]:
     """Put a log into a store that has no users yet; returns the rows put into each table.
 
-    Histories are replayed from the log, so the server goes on just where the log ends. Raises
-    `BadInput` for a store that has users already.
+    Histories are replayed from the log, so the server goes on just where the log ends. An outcome
+    that the log tells twice counts once, as it does over HTTP. Raises `BadInput` for a store that
+    has users already.
     """
+    once = log.tables["outcomes"].drop_duplicates(["decision_id", "outcome", "at"])
+    log = log.replace_tables(outcomes=once)
     rows = {
         tables.ITEMS: _bodies(log.tables["items"], "items"),
         tables.VARIANTS: _bodies(log.tables["variants"], "variants"),
@@ -131,7 +134,7 @@ def _decisions(log: Log) -> list[dict[str, Any]]:
 
 
 def _outcomes(log: Log) -> list[dict[str, Any]]:
-    frame = log.tables["outcomes"].drop_duplicates(["decision_id", "outcome", "at"])
+    frame = log.tables["outcomes"]
     decisions = log.tables["decisions"].drop_duplicates("decision_id").set_index("decision_id")
     send_at = epoch_us(decisions["send_at"].reindex(frame["decision_id"]))
     in_time = epoch_us(frame["at"]) <= send_at + RESPONSE_WINDOW

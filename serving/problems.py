@@ -18,7 +18,8 @@ class Problem(BadInput):
 
     def under(self, prefix: str) -> Problem:
         """The same problem, its field inside another one."""
-        return Problem(self.status, f"{prefix}.{self.field}" if self.field else prefix, self.detail)
+        whole = self.field in (None, "body")
+        return Problem(self.status, prefix if whole else f"{prefix}.{self.field}", self.detail)
 
     def to_mapping(self) -> dict[str, Any]:
         """The body of an `application/problem+json` response."""
@@ -45,5 +46,7 @@ def path_of(parts: Sequence[str | int]) -> str:
     """A place such as `requests[3].user_id`."""
     text = ""
     for part in parts:
+        if part == "[key]":  # pydantic's word for "the key, not its value"
+            continue
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
     return text.removeprefix(".")

@@ -19,11 +19,12 @@ from generation.candidates.saved import recommender_of
 from mdp.catalog import Catalog
 from mdp.errors import BadArtifact, BadInput
 from mdp.guardrails import Guardrails
+from mdp.hashing import content_hash
 from mdp.response import BoundModel
 from policies.base import Policy
 from policies.saved import PolicyBundle, load_policy, with_floor
 from serving.catalog import read_catalog
-from serving.store import all_settings, put_setting, upsert
+from serving.store import all_settings, put_setting, setting, upsert
 from serving.tables import POLICIES
 
 
@@ -55,7 +56,9 @@ class World:
 class Registry:
     """The policies of a store, loaded once a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, fixed: tuple[str, PolicyBundle] | None = None) -> None:
+        """fixed: name and bundle of the policy to decide by, whichever is active in the store."""
+        self._fixed = fixed
         self._bundles: dict[str, PolicyBundle] = {}
         self._catalog: tuple[Any, Catalog] | None = None
         self._world: World | None = None
@@ -70,10 +73,7 @@ class Registry:
             return self._world
 
     def _make(self, connection: Connection, values: dict[str, Any]) -> World:
-        name = values.get("policy")
-        if name is None:
-            raise BadInput("the store has no active policy: run `pushwise load --policy POLICY`")
-        bundle = self.bundle(connection, name)
+        name, bundle = self._fixed or self._active(connection, values)
         version = values.get("catalog")
         if self._catalog is None or self._catalog[0] != version:
             self._catalog = version, read_catalog(connection)
@@ -96,26 +96,37 @@ class Registry:
             ),
         )
 
+    def _active(
+        self, connection: Connection, values: Mapping[str, Any]
+    ) -> tuple[str, PolicyBundle]:
+        name = values.get("policy")
+        if name is None:
+            raise BadInput("the store has no active policy: run `pushwise load --policy POLICY`")
+        return name, self.bundle(connection, name)
+
     def bundle(self, connection: Connection, name: str) -> PolicyBundle:
         """A registered policy; raises `BadInput` for an unknown one, `BadArtifact`."""
         row = connection.execute(select(POLICIES).where(POLICIES.c.name == name)).first()
         if row is None:
             raise BadInput(f"there is no policy {name!r} in the store")
-        if row.hash not in self._bundles:
+        added = setting(connection, f"policy:{name}")
+        if added not in self._bundles:
             bundle = load_policy(row.path)
-            if bundle.hash != row.hash:
+            if content_hash(bundle.manifest) != added:
                 raise BadArtifact(f"{row.path} was changed since it was added: add it again")
-            self._bundles[row.hash] = bundle
-        return self._bundles[row.hash]
+            self._bundles[added] = bundle
+        return self._bundles[added]
 
 
 def add_policy(connection: Connection, path: Path, now: int, activate: bool = True) -> str:
     """Make a saved policy known to the store, by its directory's name, and activate it."""
     path = path.resolve()
-    row = {"name": path.name, "path": str(path), "hash": load_policy(path).hash, "added_at": now}
+    bundle = load_policy(path)
+    row = {"name": path.name, "path": str(path), "hash": bundle.hash, "added_at": now}
     upsert(connection, POLICIES, [row])
     if activate:
         put_setting(connection, "policy", path.name)
-    # The same name may now mean another policy: processes compare settings, so tell them.
-    put_setting(connection, f"policy:{path.name}", row["hash"])
+    # The same name may now mean another policy, or the same arrays under other guardrails:
+    # processes compare settings, so tell them.
+    put_setting(connection, f"policy:{path.name}", content_hash(bundle.manifest))
     return path.name

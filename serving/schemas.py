@@ -15,9 +15,11 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from ingestion.schema import TABLES
 from mdp.clock import NO_ZONE, zone_code
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = (datetime(2100, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 def instant(value: object) -> int:
@@ -30,13 +32,22 @@ def instant(value: object) -> int:
         raise ValueError(f"{value!r} is not an ISO 8601 time") from error
     if time.tzinfo is None:
         raise ValueError(f"{value!r} has no offset; write Z or +01:00 after it")
-    return (time - EPOCH) // timedelta(microseconds=1)
+    try:
+        return (time.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+    except OverflowError as error:
+        raise ValueError(f"{value!r} is not within the years 1 to 9999 of UTC") from error
 
 
 def iso(at: int) -> str:
     """The ISO 8601 text of microseconds UTC."""
     time = EPOCH + timedelta(microseconds=int(at))
     return time.isoformat().replace("+00:00", "Z")
+
+
+def _plausible(at: int) -> int:
+    if not 0 <= at < LATEST:
+        raise ValueError(f"{iso(at)} is not between 1970 and 2100: is a clock wrong?")
+    return at
 
 
 def _known_zone(name: str) -> str:
@@ -51,14 +62,24 @@ def _plain(value: object) -> object:
     return value
 
 
+def _not_a_column(name: str) -> str:
+    if name in {column.name for column in TABLES["users"].columns}:
+        raise ValueError(f"{name!r} is a column of its own, not an attribute")
+    return name
+
+
 Attribute = Annotated[Any, AfterValidator(_plain)]
+AttributeName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_not_a_column)]
 Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^|]+$")]
 Text = Annotated[str, Field(max_length=2000)]
 Zone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
 Instant = Annotated[
     int, BeforeValidator(instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
-Amount = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Moment = Annotated[Instant, AfterValidator(_plausible)]
+"""When something happened or is decided."""
+Amount = Annotated[float, Field(strict=True, ge=0, le=1e12)]
+"""Up to what float32, in which the catalogue keeps prices, can hold and divide."""
 Fraction = Annotated[float, Field(strict=True, le=1, allow_inf_nan=False)]
 
 
@@ -78,7 +99,7 @@ class Ask(Body):
     """Copy to choose among; default: all of the catalogue's."""
     timezone: Zone | None = None
     """The user's zone as the app knows it; kept if it is new."""
-    at: Instant | None = None
+    at: Moment | None = None
     """Instant to decide at, only with PUSHWISE_TRUST_REQUEST_TIME=1."""
     dry_run: StrictBool = False
     """Decide, but write nothing."""
@@ -96,7 +117,7 @@ class EventIn(Body):
     user_id: Id
     item_id: Id
     event: Literal["view", "cart", "purchase"]
-    at: Instant
+    at: Moment
     value: Amount | None = None
     """Amount paid."""
     event_id: Id | None = None
@@ -124,7 +145,7 @@ class OutcomeIn(Body):
         "dismissed",
         "unsubscribed",
     ]
-    at: Instant
+    at: Moment
     value: Amount | None = None
 
 
@@ -142,7 +163,7 @@ class UserIn(Body):
     locale: Text | None = None
     preferences: Text | None = None
     signed_up_at: Instant | None = None
-    attributes: dict[str, Attribute] | None = None
+    attributes: dict[AttributeName, Attribute] | None = None
 
 
 class ItemIn(BaseModel):

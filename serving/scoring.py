@@ -18,6 +18,8 @@ from serving.users import User
 
 CHUNK = 1024
 """Most decisions in one inference."""
+PAIRS = 1 << 20
+"""Most pairs of item and variant in one inference, which bounds its memory to some 200 MB."""
 WHOLE_USER = (Reason.UNSUBSCRIBED, Reason.CONSENT, Reason.TIMEZONE_UNKNOWN)
 """Reasons that mask every item of a user."""
 
@@ -64,6 +66,10 @@ def draw(world: World, questions: Sequence[Question], rng: np.random.Generator) 
 
 def _draw(world: World, questions: Sequence[Question], rng: np.random.Generator) -> list[Drawn]:
     requests = requests_of(world, questions)
+    most = max(1, PAIRS // (requests.items.shape[1] * requests.variants.shape[1]))
+    if len(questions) > most:
+        parts = [questions[start : start + most] for start in range(0, len(questions), most)]
+        return [drawn for part in parts for drawn in _draw(world, part, rng)]
     traits = None
     if world.bundle.traits is not None:
         users = hash_ids(question.user.user_id for question in questions)

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from mdp.clock import NO_ZONE, zone_code
 from mdp.errors import BadSetting
+
+
+def _known_zone(name: str | None) -> str | None:
+    if name is not None and zone_code(name) == NO_ZONE:
+        raise ValueError("not an IANA time zone, such as Europe/Berlin")
+    return name
+
+
+def _lower(text: object) -> object:
+    return text.lower() if isinstance(text, str) else text
 
 
 class Settings(BaseSettings):
@@ -22,8 +34,8 @@ class Settings(BaseSettings):
     trust_request_time: bool = False
     """Accept `at` in requests and times far from the clock: for replay and simulation only."""
     unknown_consent: bool | None = None
-    """Consent of a user never seen: true or false; unset: hold with `consent_unknown`."""
-    default_timezone: str | None = None
+    """Consent of users who never said: true or false; unset: hold with `consent_unknown`."""
+    default_timezone: Annotated[str | None, AfterValidator(_known_zone)] = None
     """IANA zone of users whose zone is unknown; unset: hold with `timezone_unknown`."""
     currency: str | None = None
     """The shop's currency, written to the log's `log.json`."""
@@ -33,7 +45,9 @@ class Settings(BaseSettings):
     """Most decisions, events, outcomes or rows in one request."""
     clock_tolerance_seconds: float = Field(300.0, ge=0)
     """How far in the future the time of an event or outcome may lie."""
-    log_level: str = "info"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        "info"
+    )
     """debug, info, warning or error."""
 
     @property
@@ -53,7 +67,9 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper().removeprefix("PUSHWISE_")
-        raise BadSetting(f"PUSHWISE_{name} is {first['input']!r}: {first['msg']}") from error
+        raise BadSetting(
+            f"PUSHWISE_{name} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+        ) from error
 
 
 def hand_on(settings: Settings) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, Row, Select, Table, create_engine, event, func, select
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 
 from mdp.errors import BadSetting
 from serving.tables import COUNTERS, GUARDRAILS, METADATA, SETTINGS
@@ -22,18 +23,24 @@ BUSY_MILLISECONDS = 30_000
 """How long a writer waits for another process's transaction."""
 
 
-def open_store(url: str) -> Engine:
-    """The store at a URL such as `sqlite:///pushwise.sqlite`, made if it is not there."""
+def open_store(url: str, make: bool = True) -> Engine:
+    """The store at a URL such as `sqlite:///pushwise.sqlite`.
+
+    make: make it if it is not there. Raises `BadSetting` for one that can't be opened.
+    """
     if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
         raise BadSetting(f"the store is {url!r}; use a file such as sqlite:///pushwise.sqlite")
+    if not make and not Path(url.removeprefix("sqlite:///")).exists():
+        raise BadSetting(f"there is no store {url!r}: make one with `pushwise load`")
     try:
         engine = create_engine(url)
         event.listen(engine, "connect", _connected)
         event.listen(engine, "begin", _begin)
         with writing(engine) as connection:
             METADATA.create_all(connection)
-    except (ArgumentError, OperationalError) as error:
-        raise BadSetting(f"the store {url!r} can't be opened: {error}") from error
+    except (ArgumentError, DatabaseError) as error:
+        reason = error.orig if isinstance(error, DatabaseError) else error
+        raise BadSetting(f"the store {url!r} can't be opened: {reason}") from error
     return engine
 
 

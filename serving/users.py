@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
 from mdp.clock import zone_code
 from mdp.state import HISTORY, new_histories
@@ -83,10 +83,16 @@ def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, Use
     return {row.user_id: _of(row) for row in connection.execute(by_key(USERS, user_ids))}
 
 
-def read_versions(connection: Connection, user_ids: Iterable[str]) -> dict[str, int]:
-    """Versions by id, of those users that exist."""
-    wanted = by_key(USERS, user_ids).with_only_columns(USERS.c.user_id, USERS.c.version)
-    return {row.user_id: row.version for row in connection.execute(wanted)}
+def read_stamps(connection: Connection, user_ids: Iterable[str]) -> dict[str, Row[Any]]:
+    """Version and time zone by id, of those users that exist."""
+    columns = (USERS.c.user_id, USERS.c.version, USERS.c.timezone)
+    wanted: Select[Any] = by_key(USERS, user_ids).with_only_columns(*columns)
+    return {row.user_id: row for row in connection.execute(wanted)}
+
+
+def version_of(stamp: Row[Any] | None) -> int:
+    """The version in a stamp, 0 of a user who is not in the store."""
+    return 0 if stamp is None else stamp.version
 
 
 def all_user_ids(connection: Connection) -> list[str]:

@@ -9,9 +9,10 @@ from serving.routes.feeds import check_size
 from serving.schemas import ItemsIn, VariantsIn
 from serving.service import Here, reply
 from serving.store import writing
+from serving.strict_json import StrictRoute
 from serving.tables import ITEMS, VARIANTS
 
-router = APIRouter(tags=["catalogue"])
+router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
 
 
 @router.put("/v1/items")

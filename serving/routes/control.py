@@ -9,16 +9,17 @@ import structlog
 from fastapi import APIRouter, Response
 from sqlalchemy import select
 
-from mdp.errors import BadArtifact, BadInput, BadSetting
+from mdp.errors import BadArtifact, BadInput, BadSetting, PushwiseError
 from mdp.guardrails import Guardrails
 from serving.ledger import ledger
 from serving.problems import Problem
 from serving.schemas import KillIn
 from serving.service import Here, put_rules, reply
-from serving.store import all_settings, put_setting, reading, setting, writing
+from serving.store import put_setting, reading, setting, writing
+from serving.strict_json import StrictRoute
 from serving.tables import POLICIES
 
-router = APIRouter(tags=["control"])
+router = APIRouter(tags=["control"], route_class=StrictRoute)
 
 
 @router.get("/v1/policies")
@@ -113,11 +114,12 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 def readyz(service: Here) -> Response:
-    """The store answers and a policy is loaded."""
+    """The store answers and its policy is loaded; 503 where it can't be."""
     with reading(service.engine) as connection:
-        if all_settings(connection).get("policy") is None:
-            raise Problem(503, None, "the store has no active policy")
-        world = service.registry.world(connection)
+        try:
+            world = service.registry.world(connection)
+        except PushwiseError as error:
+            raise Problem(503, None, str(error)) from error
     return reply(
         {
             "status": "ready",

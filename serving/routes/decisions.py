@@ -13,8 +13,9 @@ from serving.commit import Keyed
 from serving.problems import Problem, problem_of
 from serving.schemas import Ask, Asks, DecisionOut, DecisionsOut
 from serving.service import Here, reply
+from serving.strict_json import StrictRoute
 
-router = APIRouter(tags=["decisions"])
+router = APIRouter(tags=["decisions"], route_class=StrictRoute)
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
 
@@ -56,13 +57,13 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
     return reply({"decisions": out})
 
 
-@router.get("/v1/decisions/{decision_id}")
+@router.get("/v1/decisions/{decision_id:path}")
 def show(service: Here, decision_id: str) -> Response:
     """A decision with its lists and outcomes."""
     return reply(accounts.get_decision(service.engine, decision_id))
 
 
-@router.post("/v1/decisions/{decision_id}:cancel")
+@router.post("/v1/decisions/{decision_id:path}:cancel")
 def cancel(service: Here, decision_id: str) -> Response:
     """Cancel a send that is not due yet; frees its caps."""
     return reply(accounts.cancel(service.engine, decision_id, service.clock()))

@@ -10,8 +10,9 @@ from serving.problems import Problem
 from serving.record import record_events, record_outcomes
 from serving.schemas import EventsIn, OutcomesIn
 from serving.service import Here, Service, reply
+from serving.strict_json import StrictRoute
 
-router = APIRouter(tags=["events and outcomes"])
+router = APIRouter(tags=["events and outcomes"], route_class=StrictRoute)
 
 
 @router.post("/v1/events", status_code=202)

@@ -9,8 +9,9 @@ from serving import accounts
 from serving.problems import Problem, problem_of
 from serving.schemas import Id, UserIn
 from serving.service import Here, reply
+from serving.strict_json import StrictRoute
 
-router = APIRouter(tags=["users"])
+router = APIRouter(tags=["users"], route_class=StrictRoute)
 _ID = TypeAdapter(Id)
 
 

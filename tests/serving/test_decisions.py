@@ -77,6 +77,15 @@ def test_what_was_unknown_binds_only_until_it_is_known(shop):
         assert (known["repeated"], known["reason"]) == (False, "policy")
 
 
+def test_consent_assumed_from_now_on_is_assumed_of_users_seen_before(shop):
+    policy = shop.policy("p")
+    with shop.server(policy, unknown_consent=None) as client:
+        assert decide(client)["reason"] == "consent_unknown"
+    with shop.server(policy) as client:
+        known = decide(client)
+        assert (known["repeated"], known["reason"]) == (False, "policy")
+
+
 def test_the_zone_that_a_request_brings_is_kept(shop):
     with shop.server(shop.policy("p"), default_timezone=None) as client:
         assert decide(client, timezone="Asia/Tokyo")["reason"] == "policy"
@@ -125,9 +134,10 @@ def test_an_idempotency_key_answers_the_same_once_decided(always):
 
 def test_a_batch_answers_in_order_with_errors_in_their_place(always):
     always.put("/v1/guardrails", json={"caps": {"per_7d": 1}}).raise_for_status()
-    asks = [{**ASK, "user_id": "a"}, {"user_id": 7}, {**ASK, "candidates": ["nope"]}, ASK, ASK]
+    asks = [{**ASK, "user_id": "a"}, {"user_id": 7}, {**ASK, "candidates": ["nope"]}, ASK, ASK, 7]
     rows = always.post("/v1/decisions:batch", json={"requests": asks}).json()["decisions"]
-    assert [row.get("user_id") for row in rows] == ["a", None, None, "u", "u"]
+    assert [row.get("user_id") for row in rows] == ["a", None, None, "u", "u", None]
+    assert rows[5]["error"]["field"] == "requests[5]"
     assert rows[1]["error"]["field"] == "requests[1].user_id"
     assert rows[2]["error"]["field"] == "requests[2].candidates[0]"
     assert (rows[3]["action"], rows[4]["action"]) == ("send", "hold")
@@ -140,6 +150,8 @@ def test_at_decides_at_that_instant_where_it_is_trusted(shop):
         )
         late = client.post("/v1/decisions", json={**ASK, "at": "2029-01-01T10:00:00Z"})
         assert (late.status_code, late.json()["field"]) == (409, "at")
+        never = client.post("/v1/decisions", json={**ASK, "at": "9999-12-31T23:59:59Z"})
+        assert (never.status_code, never.json()["field"]) == (422, "at")
 
 
 def test_cancelling_frees_the_cap(always, shop):

@@ -55,11 +55,21 @@ def test_bad_entries_are_named_and_do_not_stop_the_others(always, shop):
         view(now + HOUR),
         {**view(now), "event": "stare"},
         {**view(now), "at": "2026-01-01T00:00:00"},
+        {**view(now), "at": "0001-01-01T00:00:00+11:00"},
+        {**view(now), "at": "1969-12-31T23:59:59Z"},
         "view",
     )
     assert receipt["accepted"] == 1
     wrong = [(entry["index"], entry["error"]["field"]) for entry in receipt["rejected"]]
-    assert wrong == [(0, "item_id"), (2, "at"), (3, "event"), (4, "at"), (5, "body")]
+    assert wrong == [
+        (0, "item_id"),
+        (2, "at"),
+        (3, "event"),
+        (4, "at"),
+        (5, "at"),
+        (6, "at"),
+        (7, "body"),
+    ]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -10,14 +10,17 @@ from ingestion.catalog import catalog_of
 from ingestion.read import load_checked
 from ingestion.replay import replay, to_events
 from ingestion.write import write_log
-from mdp.errors import BadInput
+from mdp.errors import BadInput, BadSetting
 from mdp.state import HISTORY
-from policies.baselines import Random
+from policies.baselines import Hold, Random
 from policies.saved import PolicyBundle, SavedRecommender, save_policy
 from scripts.cli import main
+from serving.history import rebuilt
 from serving.load import last_instant, load_log
-from serving.store import open_store, reading
+from serving.settings import read_settings
+from serving.store import all_settings, open_store, reading
 from serving.tables import USERS
+from serving.users import all_user_ids, read_users
 from simulator.demo import demo
 from simulator.worlds import known_world
 
@@ -43,6 +46,21 @@ def test_the_store_holds_the_logs_states(logs, tmp_path):
     assert states.tobytes() == replay(to_events(log)).tobytes()
     with pytest.raises(BadInput, match="holds 30 users already"):
         load_log(engine, log)
+    engine.dispose()
+
+
+def test_an_outcome_that_the_log_tells_twice_counts_once(logs, tmp_path, capsys):
+    log = load_checked(logs)
+    outcomes = log.tables["outcomes"]
+    tables = {**log.tables, "outcomes": pd.concat([outcomes, outcomes.iloc[:2]])}
+    write_log(tmp_path / "twice", tables, log.meta)
+    store = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    assert main(["load", str(tmp_path / "twice"), "--store", store]) == 0
+    assert "of no use to a server: 2 outcomes" in capsys.readouterr().out
+    engine = open_store(store)
+    with reading(engine) as connection:
+        for user in read_users(connection, all_user_ids(connection)).values():
+            assert rebuilt(connection, user).history == user.history
     engine.dispose()
 
 
@@ -72,6 +90,15 @@ def test_deciding_on_a_log_and_on_a_store_gives_everyone_one_decision(logs, tmp_
     assert repeated.all()
     assert "30 users" in capsys.readouterr().out
 
+    other = tmp_path / "hold"
+    save_policy(other, PolicyBundle(Hold(), None, None))
+    assert main(["decide", str(other), "--store", store, "--out", parquet]) == 0
+    assert "hold" in set(pd.read_parquet(parquet)["policy"])  # of those whom no hold binds
+    engine = open_store(store)
+    with reading(engine) as connection:
+        assert all_settings(connection)["policy"] == "half"
+    engine.dispose()
+
 
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -86,6 +113,11 @@ def test_deciding_on_a_log_and_on_a_store_gives_everyone_one_decision(logs, tmp_
         (["load", "{logs}", "--store", "sqlite:///x.db", "--policy", "{logs}"], "no saved policy"),
         (["serve", "{logs}"], "no saved policy"),
         (["serve", "{policy}", "--host", "0.0.0.0"], "PUSHWISE_API_KEYS"),
+        (["serve", "{policy}", "--port", "70000"], "--port is 70000"),
+        (["serve", "{policy}", "--workers", "0"], "--workers is 0"),
+        (["serve", "{policy}", "--store", "sqlite:///{policy}/manifest.json"], "not a database"),
+        (["decide", "{policy}", "--store", "sqlite:///y.db", "--out", "x.csv"], "no store"),
+        (["decide", "{policy}", "--logs", "{logs}", "--out", "no/x.csv"], "no directory no"),
     ],
 )
 def test_bad_input_is_one_sentence(words, message, logs, shop, tmp_path, monkeypatch, capsys):
@@ -95,6 +127,21 @@ def test_bad_input_is_one_sentence(words, message, logs, shop, tmp_path, monkeyp
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LOG_LEVEL", "loud"),
+        ("DEFAULT_TIMEZONE", "Mars/Olympus"),
+        ("UNKNOWN_CONSENT", "perhaps"),
+        ("MAX_BATCH", "0"),
+    ],
+)
+def test_a_bad_setting_is_named(name, value, monkeypatch):
+    monkeypatch.setenv(f"PUSHWISE_{name}", value)
+    with pytest.raises(BadSetting, match=f"PUSHWISE_{name} is '{value}'"):
+        read_settings()
 
 
 def test_the_api_is_described(always):

@@ -3,11 +3,15 @@
 import pytest
 from starlette.testclient import TestClient
 
+from mdp.errors import BadArtifact
 from serving.app import create_app
 from serving.schemas import iso
+from serving.service import prepare
 
 GOOD = {"user_id": "u", "candidates": ["i0"]}
 ITEM = {"item_id": "x", "title": "t", "category": "c", "brand": "b", "price": 1.0}
+COPY = {"variant_id": "x", "style": "plain", "title": "t", "body": "b"}
+OF_ITEM = "variants[0].item_id"
 DECIDE = ("POST", "/v1/decisions")
 
 
@@ -16,6 +20,9 @@ DECIDE = ("POST", "/v1/decisions")
     [
         (*DECIDE, b"{", 400, "body"),
         (*DECIDE, b"\xff\xfe", 400, "body"),
+        (*DECIDE, b'{"user_id": "\\ud800"}', 400, "body"),
+        ("PUT", "/v1/guardrails", b'{"gaps": {"min_hours": Infinity}}', 400, "body"),
+        ("PUT", "/v1/users/u", b'{"attributes": {"n": NaN}}', 400, "body"),
         (*DECIDE, [], 422, "body"),
         (*DECIDE, {}, 422, "user_id"),
         (*DECIDE, {**GOOD, "user_id": 7}, 422, "user_id"),
@@ -38,6 +45,9 @@ DECIDE = ("POST", "/v1/decisions")
         ("PUT", "/v1/items", {"items": [ITEM, {**ITEM, "price": -1}]}, 422, "items[1].price"),
         ("PUT", "/v1/items", {"items": [{**ITEM, "price": "9"}]}, 422, "items[0].price"),
         ("PUT", "/v1/items", {"items": [{**ITEM, "tags": ["a"]}]}, 422, "items[0].tags"),
+        ("PUT", "/v1/items", {"items": [{**ITEM, "price": 1e300}]}, 422, "items[0].price"),
+        ("PUT", "/v1/variants", {"variants": [{**COPY, "item_id": "no"}]}, 422, OF_ITEM),
+        ("PUT", "/v1/users/u", {"attributes": {"user_id": "w"}}, 422, "attributes.user_id"),
         ("PUT", "/v1/variants", {"variants": [{"variant_id": "v"}]}, 422, "variants[0].style"),
         ("PUT", "/v1/users/u", {"timezone": "nowhere"}, 422, "timezone"),
         ("PUT", "/v1/users/u", {"consent": 1}, 422, "consent"),
@@ -49,6 +59,8 @@ DECIDE = ("POST", "/v1/decisions")
         ("PUT", "/v1/guardrails", {"caps": 3}, 422, "caps"),
         ("GET", "/v1/users/nobody", None, 404, "user_id"),
         ("GET", "/v1/decisions/nope", None, 404, "decision_id"),
+        ("GET", "/v1/decisions/no%2Fpe", None, 404, "decision_id"),
+        ("POST", "/v1/decisions/no%2Fpe:cancel", None, 404, "decision_id"),
         ("POST", "/v1/policies/nope:activate", None, 404, "name"),
         ("GET", "/v1/logs/secrets", None, 404, "table"),
         ("GET", "/v1/logs/users?format=xml", None, 422, "format"),
@@ -94,6 +106,11 @@ def test_a_body_nested_too_deep_is_a_bad_request(shop):
     assert (response.status_code, response.json()["field"]) == (400, "body")
 
 
+def test_a_number_too_large_for_the_store_is_kept_as_a_float(small):
+    small.put("/v1/users/u", json={"attributes": {"n": 10**30}}).raise_for_status()
+    assert small.get("/v1/users/u").json()["attributes"] == {"n": 1e30}
+
+
 def test_a_variant_keeps_its_style(small):
     changed = {"variant_id": "v0", "style": "loud", "title": "t", "body": "b"}
     response = small.put("/v1/variants", json={"variants": [changed]})
@@ -112,6 +129,36 @@ def test_with_keys_a_request_needs_one(shop):
         for key, status in (("other", 200), ("wrong", 401), ("secret, other", 401)):
             given = client.get("/v1/ledger", headers={"Authorization": f"Bearer {key}"})
             assert given.status_code == status
+
+
+def test_a_policy_that_was_changed_is_refused(shop):
+    """Not ready, not to be activated, while the policy in force goes on."""
+    good, bad = shop.policy("good"), shop.policy("bad", floor=0.5)
+    with shop.server(good) as client:
+        prepare(shop.settings(), bad, None, shop.clock())
+        arrays = bad / "arrays.safetensors"
+        arrays.write_bytes(arrays.read_bytes() + b" ")
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (503, 503)
+        assert "arrays.safetensors is not the file" in ready.json()["detail"]
+        client.post("/v1/policies/good:activate").raise_for_status()
+        refused = client.post("/v1/policies/bad:activate")
+        assert (refused.status_code, refused.json()["field"]) == (409, "name")
+        assert client.post("/v1/decisions", json=GOOD).json()["policy"] == "good"
+
+
+def test_policies_that_differ_in_guardrails_alone_are_two(shop):
+    """And one whose guardrails were changed on disk is not the one that was added."""
+    strict, lax = shop.policy("strict", per_7d=2), shop.policy("lax", per_7d=5)
+    with shop.server(strict) as client:
+        prepare(shop.settings(), lax, None, shop.clock())
+        assert client.get("/v1/guardrails").json()["caps"]["per_7d"] == 5
+        client.post("/v1/policies/strict:activate").raise_for_status()
+        assert client.get("/v1/guardrails").json()["caps"]["per_7d"] == 2
+    manifest = strict / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"per_7d": 2', '"per_7d": 9'))
+    with pytest.raises(BadArtifact):
+        create_app(shop.settings(), shop.clock)
 
 
 def test_every_answer_of_a_good_request_is_json_and_health_is_told(small):

@@ -1,0 +1,35 @@
+"""Bodies as strict JSON: what the store can't keep or JSON does not know is refused at the door.
+
+Python's own reader lets NaN, Infinity and half surrogate pairs in; a guardrail of Infinity would
+be stored as null and stop every decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+
+class StrictRequest(Request):
+    """A request whose body is read by orjson."""
+
+    async def json(self) -> Any:
+        """The body; raises `json.JSONDecodeError`."""
+        return orjson.loads(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """A route whose handler gets a `StrictRequest`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with the request replaced."""
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return strict

@@ -1,0 +1,145 @@
+"""The exported log is what `check` reads, and its replay gives the stored histories."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ingestion.check import findings
+from ingestion.log import Log, LogMeta
+from ingestion.parse import log_of
+from ingestion.replay import replay, to_events
+from mdp.clock import DAY, HOUR, MINUTE
+from policies.baselines import Random
+from serving.export import LOGGED
+from serving.schemas import iso
+from serving.store import reading
+from serving.users import all_user_ids, read_users
+
+ASK = {"user_id": "u", "candidates": ["i0", "i1"]}
+
+
+def exported(client) -> Log:
+    """The server's log as read from its CSV."""
+    texts = {name: client.get(f"/v1/logs/{name}").text for name in LOGGED}
+    meta = client.get("/v1/logs/log.json").json()
+    frames = {
+        name: pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+        for name, text in texts.items()
+    }
+    return log_of(frames, LogMeta(default_timezone=meta["default_timezone"]))
+
+
+def assert_replays(client) -> None:
+    """The export has no error, and every user's replayed history is the stored one."""
+    log = exported(client)
+    assert [finding.message for finding in findings(log)] == []
+    users = to_events(log)
+    with reading(client.app.state.service.engine) as connection:
+        stored = read_users(connection, all_user_ids(connection))
+    assert tuple(stored) == users.user_ids
+    for user, history in zip(stored.values(), replay(users), strict=True):
+        assert history.tobytes() == user.history, user.user_id
+
+
+def post(client, path, **body):
+    response = client.post(path, json=body)
+    assert response.status_code in (200, 202), response.text
+    return response.json()
+
+
+def view(client, at, user="u"):
+    event = {"user_id": user, "item_id": "i1", "event": "view", "at": iso(at)}
+    assert post(client, "/v1/events", events=[event])["accepted"] == 1
+
+
+def test_an_empty_store(shop):
+    with shop.server(shop.policy("p")) as client:
+        assert_replays(client)
+
+
+def test_users_whose_consent_nobody_knows(shop):
+    with shop.server(shop.policy("p"), unknown_consent=None) as client:
+        view(client, shop.clock.now)
+        post(client, "/v1/decisions", **ASK, timezone="Asia/Tokyo")
+        assert post(client, "/v1/decisions", **{**ASK, "user_id": "w"})["reason"] == (
+            "consent_unknown"
+        )
+        assert_replays(client)
+        shop.clock.now += HOUR
+        client.put("/v1/users/u", json={"consent": True})
+        assert_replays(client)
+
+
+@pytest.mark.parametrize("default", [None, "UTC"])
+def test_a_zone_that_comes_with_a_later_request(shop, default):
+    """The hours that were counted by another clock are counted again."""
+    with shop.server(shop.policy("p"), default_timezone=default) as client:
+        view(client, shop.clock.now - DAY)
+        post(client, "/v1/decisions", **ASK, timezone="Asia/Tokyo")
+        assert client.get("/v1/users/u").json()["timezone"] == "Asia/Tokyo"
+        assert "users,u,timezone,Asia/Tokyo" in client.get("/v1/logs/changes").text
+        assert_replays(client)
+
+
+def test_cancelling_while_a_user_is_ahead_of_the_clock(shop):
+    rules = {"quiet_start": "11:00", "quiet_end": "14:00"}
+    with shop.server(shop.policy("p", Random(hold=1e-9), floor=0.0, **rules)) as client:
+        view(client, shop.clock.now + 3 * MINUTE)
+        sent = post(client, "/v1/decisions", **ASK)
+        assert sent["decided_at"] > iso(shop.clock.now)
+        post(client, f"/v1/decisions/{sent['decision_id']}:cancel")
+        assert_replays(client)
+
+
+def do_anything(client, shop, rng, decisions):
+    """One request of any kind that changes what the store knows of one of three users."""
+    user, now = f"u{rng.integers(3)}", shop.clock.now
+    what = rng.choice(["decide", "view", "view", "outcome", "cancel", "user"])
+    if what == "decide":
+        zone = rng.choice(["Asia/Tokyo", "America/New_York"]) if rng.random() < 0.2 else None
+        answer = post(client, "/v1/decisions", **{**ASK, "user_id": user}, timezone=zone)
+        decisions += [answer["decision_id"]] if answer["action"] == "send" else []
+    elif what == "view":
+        view(client, now - int(rng.choice([0, 0, -3 * MINUTE, HOUR, 3 * DAY])), user)
+    elif what == "outcome" and decisions:
+        kind = rng.choice(["delivered", "failed", "cancelled", "opened", "clicked", "dismissed"])
+        at = iso(now - int(rng.integers(3)) * HOUR)
+        told = {"decision_id": rng.choice(decisions), "outcome": kind, "at": at}
+        post(client, "/v1/outcomes", outcomes=[told])
+    elif what == "cancel" and decisions:
+        client.post(f"/v1/decisions/{rng.choice(decisions)}:cancel")
+    elif what == "user":
+        body = {"consent": bool(rng.random() < 0.8), "timezone": rng.choice(["UTC", "Asia/Tokyo"])}
+        client.put(f"/v1/users/{user}", json=body).raise_for_status()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_in_whatever_order(shop, seed):
+    rng = np.random.default_rng(seed)
+    decisions: list[str] = []
+    rules = {"per_calendar_day": 2, "min_hours": 0.5, "item_cooldown_days": 0.0}
+    policy = shop.policy("p", Random(hold=0.1), **rules)
+    known = {"unknown_consent": [None, True][seed % 2], "default_timezone": ["UTC", None][seed % 2]}
+    with shop.server(policy, **known) as client:
+        for _ in range(120):
+            shop.clock.now += int(rng.integers(2 * HOUR))
+            do_anything(client, shop, rng, decisions)
+        assert_replays(client)
+        assert len(decisions) > 5
+        counts = client.get("/v1/ledger").json()["decisions"]
+        assert counts.pop("total") == sum(counts.values())
+
+
+def test_attributes_of_several_types_are_text(shop):
+    values = {"a": 1, "b": "x", "c": True, "d": None}
+    with shop.server(shop.policy("p")) as client:
+        for user, value in values.items():
+            body = {"attributes": {"mixed": value, "number": 1.5}}
+            client.put(f"/v1/users/{user}", json=body).raise_for_status()
+        content = client.get("/v1/logs/users?format=parquet").content
+        frame = pd.read_parquet(io.BytesIO(content)).set_index("user_id")
+        assert frame["mixed"].dropna().to_dict() == {"a": "1", "b": "x", "c": "true"}
+        assert frame["number"].tolist() == [1.5] * 4
+        assert_replays(client)
