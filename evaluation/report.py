@@ -26,7 +26,8 @@ _WIDE = 100
 
 
 def to_json(assessment: Assessment) -> dict[str, Any]:
-    """Plain values, null for what is not known; `verdict` and `reasons` come first."""
+    """Plain values, null for what is not known; `verdict` and `reasons` come first. `estimators`
+    and `differences` (less the logged mean) are keyed by the estimators as they were asked for."""
     values = {
         "name": assessment.name,
         "verdict": assessment.verdict.answer,
@@ -34,7 +35,8 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
         "rows": assessment.rows,
         "users": assessment.users,
         "logged": assessment.logged and asdict(assessment.logged),
-        "estimates": [asdict(estimate) for estimate in assessment.estimates],
+        "estimators": {each.estimator: asdict(each.value) for each in assessment.estimates},
+        "differences": {each.estimator: asdict(each.difference) for each in assessment.estimates},
         "diagnostics": assessment.diagnostics and asdict(assessment.diagnostics),
         "notes": list(assessment.notes),
     }

@@ -40,7 +40,7 @@ class Estimate:
     """What one estimator says of the target, and of its difference to the logging policy."""
 
     estimator: str
-    """Its specification."""
+    """As it was asked for."""
     value: Interval
     """Reward per decision."""
     difference: Interval
@@ -155,4 +155,4 @@ def _contradictions(estimates: Sequence[Estimate]) -> list[str]:
 
 
 def _name(estimate: Estimate) -> str:
-    return estimate.estimator.partition(":")[0]
+    return estimate.estimator.lower().partition(":")[0]

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -29,12 +29,16 @@ def test_json_holds_everything_and_no_nan(known, unknown, sample):
     assert values["verdict"] == "better"
     assert values["logged"]["value"] == sample.reward.mean()
     names = ["ips", "snips", "clipped:10", "dm", "dr"]
-    assert [each["estimator"] for each in values["estimates"]] == names
-    assert set(values["estimates"][0]["difference"]) == {"value", "low", "high"}
+    assert list(values["estimators"]) == list(values["differences"]) == names
+    for estimate in known.estimates:
+        assert values["estimators"][estimate.estimator] == asdict(estimate.value)
+        assert values["differences"][estimate.estimator] == asdict(estimate.difference)
+    assert set(values["estimators"]["ips"]) == {"value", "low", "high"}
     assert values["diagnostics"]["effective_sample_size"] > 100
     bare = json.loads(dumps(to_json(unknown)), parse_constant=pytest.fail)
     assert bare["logged"] == {"value": None, "low": None, "high": None}
     assert bare["diagnostics"] is None
+    assert bare["estimators"] == {}
 
 
 def test_the_terminal_shows_verdict_numbers_and_caveat(known, unknown):

@@ -72,7 +72,16 @@ def test_a_table_as_json(table, capsys):
     assert main(["evaluate", "--table", str(table), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["verdict"] == "better"
-    assert [each["estimator"] for each in found["estimates"]] == ["ips", "snips", "clipped:10"]
+    assert list(found["estimators"]) == ["ips", "snips", "clipped:10"]
+
+
+def test_json_names_estimators_as_they_were_given(table, capsys):
+    line = ["evaluate", "--table", str(table), "--json", "--estimators", "SNIPS,clipped:1234567.0"]
+    assert main(line) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["estimators"]) == ["SNIPS", "clipped:1234567.0"]
+    assert set(found["estimators"]["SNIPS"]) == {"value", "low", "high"}
+    assert found["reasons"][0].startswith("SNIPS puts")
 
 
 def test_a_table_on_the_terminal_with_a_report(table, capsys, tmp_path):
@@ -111,7 +120,7 @@ def test_policies_on_a_log(shop, capsys):
     assert [each["name"] for each in found["policies"]] == policies
     for each in found["policies"]:
         assert each["verdict"] in VERDICTS
-        assert [e["estimator"] for e in each["estimates"]][-2:] == ["dm", "dr"]
+        assert list(each["estimators"])[-2:] == ["dm", "dr"]
         assert any("fatigue" in note for note in each["notes"])
     assert main(line) == 0
     assert f"{policies[0]}: " in capsys.readouterr().out
