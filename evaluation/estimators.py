@@ -76,6 +76,13 @@ def dr(sample: Sample) -> Terms:
     return v + sample.weights * (sample.reward - q), np.ones_like(v)
 
 
+def model_gap(sample: Sample) -> Terms:
+    """What `dr` adds to `ips`, (1/n) Σ v - w q: a mean of 0 where v is q's mean under the target
+    policy and the weights are right. Needs `q_logged` and `v_target`."""
+    q, v = _predictions(sample, "dr")
+    return v - sample.weights * q, np.ones_like(v)
+
+
 def _predictions(sample: Sample, name: str) -> Terms:
     if sample.q_logged is None or sample.v_target is None:
         raise BadSetting(

@@ -117,6 +117,11 @@ def diagnostic_rows(found: Diagnostics) -> Rows:
         ("heaviest 1 % of users", f"{found.heaviest_users:.1%}", "of all weight"),
         ("never by the policy", f"{found.zero_target:.1%}", "of the logged decisions"),
     ]
+    if found.model_gap is not None:
+        gap = found.model_gap
+        rows.append(
+            ("v less weighted q", f"{_number(gap.value)} {_span(gap)}", "0 if the model fits")
+        )
     if found.coverage is not None:
         rows.append(
             ("never by the log", f"{found.coverage.untried:.1%}", "of the policy's choices")
