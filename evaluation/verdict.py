@@ -140,7 +140,9 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
     """Why the numbers can't be believed whatever they are."""
     doubts = []
     if found.users < gates.users:
-        doubts.append(f"there are {found.users} users, and intervals need at least {gates.users}")
+        doubts.append(
+            f"the number of users is {found.users}, and intervals need at least {gates.users}"
+        )
     if found.effective_sample_size < gates.effective_sample_size:
         doubts.append(
             f"the effective sample size is {found.effective_sample_size:.1f} of {found.rows} rows, "

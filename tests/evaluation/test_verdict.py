@@ -54,7 +54,7 @@ def test_the_interval_decides(low, high, answer, because):
 @pytest.mark.parametrize(
     ("changed", "because"),
     [
-        ({"users": 29}, "there are 29 users, and intervals need at least 30"),
+        ({"users": 29}, "the number of users is 29, and intervals need at least 30"),
         ({"effective_sample_size": 99.0}, "the effective sample size is 99.0 of 5000 rows"),
         ({"effective_users": 12.0}, "the difference rests on about 12 users, fewer than 50"),
         ({"heaviest_users": 0.4}, "the heaviest 1 % of the users hold 40% of the weight"),
