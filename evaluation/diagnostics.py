@@ -22,6 +22,9 @@ class Coverage:
     hour that no logged send has."""
     executed: float
     """Share of logged sends that went out as decided: not failed, moved or cancelled."""
+    unlisted: float = 0.0
+    """Share of the drawn decisions that had to be left out: sends of an item or a variant that is
+    not on their own list."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def assess_policy(
         q_logged=q,
         v_target=v,
     )
-    coverage = Coverage(float(faced.untried.mean()), replay.executed(rows))
+    coverage = Coverage(float(faced.untried.mean()), replay.executed(rows), replay.unlisted)
     notes += [*replay.caveats, *_rules_notes(replay, bundle, rules, rows)]
     return assess(sample, name, estimators, coverage, notes, seed)
 

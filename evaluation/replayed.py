@@ -40,6 +40,9 @@ class Replayed:
     the guardrails of the evaluation to choose from."""
     without_hours: np.ndarray
     """Whether the log does not say (D,) bool."""
+    unlisted: float
+    """Share of the drawn decisions that are not among the D, because what they sent is not on
+    their own list."""
     complete_until: int
     """Instant, microseconds UTC, up to which all outcomes are in the log."""
 
@@ -96,7 +99,11 @@ def replayed(log: Log) -> Replayed:
         # An empty list is missing too, but where no hour is allowed only a sure hold can follow.
         without &= decisions.sent | (decisions.propensity < 1.0)
     hours[without] = True
-    return Replayed(log, catalog, users, decisions, hours, without, _complete_until(log))
+    arms = log.tables["decisions"]["arm"]
+    drawn = int(arms.isin(arms.iloc[decisions.rows]).sum())
+    unlisted = 1.0 - len(decisions.rows) / drawn if drawn else 0.0
+    until = _complete_until(log)
+    return Replayed(log, catalog, users, decisions, hours, without, unlisted, until)
 
 
 def _hours(lists: pd.Series) -> np.ndarray:

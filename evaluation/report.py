@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape as escaped
 from rich.table import Table
 
 from evaluation.assessment import Assessment
@@ -61,15 +62,15 @@ def _finite(value: Any) -> Any:
 def show(assessment: Assessment, console: Console) -> None:
     """Print verdict, estimates and diagnostics."""
     answer = assessment.verdict.answer
-    console.print(f"[bold]{assessment.name}[/]: [bold {COLORS[answer]}]{answer}[/]")
+    console.print(f"[bold]{escaped(assessment.name)}[/]: [bold {COLORS[answer]}]{answer}[/]")
     for reason in assessment.verdict.reasons:
-        console.print(f"  - {reason}", highlight=False, soft_wrap=True)
+        console.print(f"  - {reason}", highlight=False, markup=False, soft_wrap=True)
     if assessment.estimates:
         console.print(_table("reward per decision", estimate_rows(assessment)))
     if assessment.diagnostics is not None:
         console.print(_table("can the log tell?", diagnostic_rows(assessment.diagnostics)))
     for note in assessment.notes:
-        console.print(f"note: {note}", style="dim", highlight=False, soft_wrap=True)
+        console.print(f"note: {note}", style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 def terminal() -> Console:

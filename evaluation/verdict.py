@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from evaluation.diagnostics import Diagnostics
+from evaluation.diagnostics import Coverage, Diagnostics
 from evaluation.intervals import Interval
 
 Answer = Literal["better", "worse", "no_difference", "cannot_tell"]
@@ -26,6 +26,8 @@ class Gates:
     """most weight that the heaviest 1 % of the users may hold"""
     untried: float = 0.05
     """most probability that the target may give to what the log never tried"""
+    unlisted: float = 0.01
+    """most drawn decisions that may be missing because their sends are not on their own lists"""
     mean_weight: float = 0.01
     """most that the mean weight may be off 1 where its interval leaves 1 out: rounding does that"""
     model_gap: float = 0.01
@@ -166,12 +168,24 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
             f"the difference rests on about {found.effective_users:.0f} users, fewer than "
             f"{gates.effective_users:g}"
         )
-    if found.coverage is not None and found.coverage.untried > gates.untried:
-        doubts.append(
-            f"the policy gives {found.coverage.untried:.1%} of its probability to sends that the "
-            f"log never tried, more than {gates.untried:.0%}"
+    return doubts + ([] if found.coverage is None else _gaps(found.coverage, gates))
+
+
+def _gaps(found: Coverage, gates: Gates) -> list[str]:
+    """What the log lacks of itself, and of the policy."""
+    gaps = []
+    if found.unlisted > gates.unlisted:
+        gaps.append(
+            f"{found.unlisted:.1%} of the drawn decisions, more than {gates.unlisted:.0%}, are "
+            "left out as sends of an item or a variant that is not on their own list, and holds "
+            "are over-represented in what is left"
         )
-    return doubts
+    if found.untried > gates.untried:
+        gaps.append(
+            f"the policy gives {found.untried:.1%} of its probability to sends that the log never "
+            f"tried, more than {gates.untried:.0%}"
+        )
+    return gaps
 
 
 def _misfits(logged: float, found: Diagnostics, gates: Gates) -> list[str]:

@@ -216,6 +216,19 @@ def test_missing_lists_of_hours_are_rebuilt_row_by_row(replay, bundle):
     assert any(f"{missing} of {len(decisions)} drawn decisions" in note for note in found.notes)
 
 
+def test_sends_that_are_not_on_their_own_list_are_counted(replay, bundle):
+    decisions = replay.log.tables["decisions"].copy()
+    others = decisions["variant_id"].notna() & (decisions["variant_id"] != "copy-1")
+    wrong = decisions.index[others][::10]
+    decisions.loc[wrong, "variants"] = "copy-1"
+    some = with_tables(replay, decisions=decisions)
+    assert some.unlisted == pytest.approx(len(wrong) / len(decisions))
+    assert replay.unlisted == 0.0
+    verdict = assess_policy(some, bundle, "logging").verdict
+    assert verdict.answer == "cannot_tell"
+    assert any("not on their own list" in reason for reason in verdict.reasons)
+
+
 def test_nothing_left_to_evaluate_on(replay, bundle, log):
     late = int(epoch_us(log.tables["decisions"]["decided_at"]).max())
 

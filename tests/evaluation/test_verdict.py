@@ -60,6 +60,7 @@ def test_the_interval_decides(low, high, answer, because):
         ({"heaviest_users": 0.4}, "the heaviest 1 % of the users hold 40% of the weight"),
         ({"mean_weight": Interval(0.8, 0.7, 0.9)}, "the mean weight is 0.800"),
         ({"mean_weight": Interval(1.2, 1.1, 1.3)}, "which leaves 1 out"),
+        ({"coverage": Coverage(0.01, 1.0, 0.02)}, "2.0% of the drawn decisions, more than 1%, are"),
         ({"coverage": Coverage(0.2, 1.0)}, "20.0% of its probability to sends that the log never"),
     ],
 )

@@ -102,6 +102,14 @@ def test_a_table_on_the_terminal_with_a_report(table, capsys, tmp_path):
     assert json.loads((tmp_path / "r" / "report.json").read_text())["verdict"] == "better"
 
 
+def test_names_with_brackets_are_shown_as_they_are(table, capsys, tmp_path):
+    odd = table.rename(tmp_path / "shop[red].csv")
+    assert main(["evaluate", "--table", str(odd), "--out", str(tmp_path / "report[bold]")]) == 0
+    shown = capsys.readouterr().out
+    assert "shop[red].csv: better" in shown
+    assert f"{tmp_path}/report[bold]/report.html\n" in shown
+
+
 def test_the_same_seed_gives_the_same_output(table, capsys):
     shown = []
     for seed in ("0", "0", "1"):
@@ -145,6 +153,7 @@ def test_guardrails_replace_those_of_the_policy(shop, capsys, tmp_path):
         (["--table", "{table}", "--logs", "{shop}/logs"], "--table stands alone"),
         (["--table", "{table}", "--estimators", "dr"], "dr needs a reward model's predictions"),
         (["--table", "{table}", "--estimators", "x"], "there is no estimator 'x'"),
+        (["--table", "{table}", "--seed", "-1"], "--seed must be 0 or more, and is -1"),
         (["--table", "nowhere.csv"], "nowhere.csv: there is no such file"),
         (["{shop}/late", "--logs", "{shop}/logs"], "the log has no drawn decisions after"),
         (["{shop}/nowhere", "--logs", "{shop}/logs"], "holds no saved policy"),
