@@ -10,6 +10,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from evaluation.assessment import Assessment, assess, without_propensities
+from evaluation.estimators import PLAIN
 from evaluation.report import dumps, page, show, to_json, write_report
 
 
@@ -62,6 +63,10 @@ def test_the_directory_holds_json_picture_and_page(known, unknown, tmp_path):
     assert "&lt;b&gt;nothing&lt;/b&gt;" in text
     assert 'src="data:image/png;base64,iVBOR' in text
     assert "http" not in text
+    for meaning in ("The policy would have earned more", "This log can&#x27;t say"):
+        assert meaning in text
+    for name in [*PLAIN, "clipped:N"]:
+        assert f"<dt>{name}</dt>" in text
 
 
 def test_weights_of_0_and_1_only_can_be_drawn(sample, tmp_path):
