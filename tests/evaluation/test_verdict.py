@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.coverage import NEAR
 from evaluation.assessment import assess, without_propensities
 from evaluation.diagnostics import Coverage, Diagnostics
 from evaluation.estimators import parse
@@ -169,6 +170,26 @@ def test_wrong_propensities_are_found(sample):
     verdict = assess(wrong, "target").verdict
     assert verdict.answer == "cannot_tell"
     assert any("propensities are wrong" in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("column", ["propensity", "target_propensity"])
+@pytest.mark.parametrize("nonsense", ["shuffled", "drawn", "constant"])
+@pytest.mark.parametrize("estimators", ["ips,snips", "ips,snips,dm,dr"])
+def test_propensities_that_mean_nothing_decide_nothing(column, nonsense, estimators):
+    """The target is truly better, and the model truly says so, but the weights know nothing."""
+    for run in range(3):
+        rng = np.random.default_rng([7, run])
+        logged = NEAR.draw(rng)
+        n = len(logged.reward)
+        numbers = {
+            "shuffled": rng.permutation(getattr(logged, column)),
+            "drawn": 1.0 - rng.random(n),
+            "constant": np.full(n, 0.5),
+        }[nonsense]
+        verdict = assess(
+            replace(logged, **{column: numbers}), "nonsense", parse(estimators)
+        ).verdict
+        assert verdict.answer == "cannot_tell"
 
 
 def test_without_propensities():
