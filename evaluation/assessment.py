@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.diagnostics import Coverage, Diagnostics, diagnose, pull_of
-from evaluation.estimators import Estimator, default_estimators, logged
+from evaluation.estimators import Estimator, default_estimators, logged, model_gap
 from evaluation.intervals import REPLICATES, Interval, bootstrap
 from evaluation.sample import Sample
 from evaluation.verdict import GATES, Estimate, Gates, Verdict, judge, leading
@@ -17,7 +17,8 @@ ONE_DECISION = (
     "values are per decision, in the states that the logging policy led to: what a policy's own "
     "sends do to users over the days that follow (fatigue, unsubscribes, wear-out) is not in them"
 )
-_WEIGHT_LEVEL = 0.99
+_CHECK_LEVEL = 0.99
+"""Of the intervals that tell whether weights and predictions are right: 1 % false alarms each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,8 @@ def assess(
     chosen = tuple(estimators) or tuple(default_estimators(sample))
     ones = np.ones(len(sample.reward))
     terms = [logged(sample), (sample.weights, ones), *(each.terms(sample) for each in chosen)]
+    if sample.has_model:
+        terms.append(model_gap(sample))
     drawn = bootstrap(terms, sample.user, seed, replicates)
     estimates = tuple(
         Estimate(each.label, drawn.interval(i), drawn.interval(i, less=0))
@@ -65,8 +68,9 @@ def assess(
     base = drawn.interval(0)
     lead = leading(estimates)
     pull = pull_of(sample, *terms[2 if lead is None else 2 + estimates.index(lead)])
-    weight = drawn.interval(1, level=_WEIGHT_LEVEL)
-    diagnostics = diagnose(sample, weight, pull, coverage)
+    weight = drawn.interval(1, level=_CHECK_LEVEL)
+    gap = drawn.interval(len(terms) - 1, level=_CHECK_LEVEL) if sample.has_model else None
+    diagnostics = diagnose(sample, weight, pull, gap, coverage)
     return Assessment(
         name=name,
         verdict=judge(base.value, estimates, diagnostics, gates),

@@ -22,6 +22,9 @@ class Coverage:
     hour that no logged send has."""
     executed: float
     """Share of logged sends that went out as decided: not failed, moved or cancelled."""
+    unlisted: float = 0.0
+    """Share of the drawn decisions that had to be left out: sends of an item or a variant that is
+    not on their own list."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,19 @@ class Diagnostics:
     """Share of all weight that the heaviest 1 % of the users hold (at least one user)."""
     zero_target: float
     """Share of rows whose action the target never takes."""
+    model_gap: Interval | None = None
+    """Mean of v - w q, 0 where v is q's mean under the target and the weights are right: only then
+    may v stand in for what w q says. 99 % interval; None without predictions."""
     coverage: Coverage | None = None
     """None for a plain table."""
 
 
 def diagnose(
-    sample: Sample, mean_weight: Interval, pull: np.ndarray, coverage: Coverage | None = None
+    sample: Sample,
+    mean_weight: Interval,
+    pull: np.ndarray,
+    model_gap: Interval | None = None,
+    coverage: Coverage | None = None,
 ) -> Diagnostics:
     """Diagnostics of a sample. pull: (n,) float64, each row's pull on the difference."""
     weights = sample.weights
@@ -69,6 +79,7 @@ def diagnose(
         effective_users=effective_size(pulls) if pulls.any() else float(users),
         heaviest_users=float(held[:heaviest].sum() / held.sum()) if held.any() else 0.0,
         zero_target=float((sample.target_propensity == 0).mean()),
+        model_gap=model_gap,
         coverage=coverage,
     )
 

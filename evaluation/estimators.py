@@ -76,6 +76,13 @@ def dr(sample: Sample) -> Terms:
     return v + sample.weights * (sample.reward - q), np.ones_like(v)
 
 
+def model_gap(sample: Sample) -> Terms:
+    """What `dr` adds to `ips`, (1/n) Σ v - w q: a mean of 0 where v is q's mean under the target
+    policy and the weights are right. Needs `q_logged` and `v_target`."""
+    q, v = _predictions(sample, "dr")
+    return v - sample.weights * q, np.ones_like(v)
+
+
 def _predictions(sample: Sample, name: str) -> Terms:
     if sample.q_logged is None or sample.v_target is None:
         raise BadSetting(
@@ -95,15 +102,12 @@ WITH_MODEL = "ips,snips,clipped:10,dm,dr"
 class Estimator:
     """An estimator by name, with its parameter where it has one."""
 
+    label: str
+    """As it was asked for, and as results name it."""
     name: str
     """ips, snips, clipped, dm or dr"""
     parameter: float | None = None
     """Of `clipped`: the largest weight, above 0."""
-
-    @property
-    def label(self) -> str:
-        """The specification that `parse` reads."""
-        return self.name if self.parameter is None else f"{self.name}:{self.parameter:g}"
 
     def terms(self, sample: Sample) -> Terms:
         """Numerator and denominator of every row."""
@@ -113,7 +117,8 @@ class Estimator:
 
 
 def parse(specification: str) -> tuple[Estimator, ...]:
-    """The estimators of a text such as `ips,snips,clipped:10`; raises `BadSetting`."""
+    """The estimators of a text such as `ips,snips,clipped:10`, in either case; raises
+    `BadSetting`."""
     found: list[Estimator] = []
     for text in (part.strip() for part in specification.split(",")):
         estimator = _parse_one(text)
@@ -123,9 +128,9 @@ def parse(specification: str) -> tuple[Estimator, ...]:
 
 
 def _parse_one(text: str) -> Estimator:
-    name, colon, parameter = text.partition(":")
+    name, colon, parameter = text.lower().partition(":")
     if name in PLAIN and not colon:
-        return Estimator(name)
+        return Estimator(text, name)
     if name not in PARAMETRIC:
         known = ", ".join([*PLAIN, *(f"{name}:NUMBER" for name in PARAMETRIC)])
         raise BadSetting(f"there is no estimator {text!r}: use {known}")
@@ -135,7 +140,7 @@ def _parse_one(text: str) -> Estimator:
         value = np.nan
     if not (np.isfinite(value) and value > 0):
         raise BadSetting(f"estimator {text!r} needs a number above 0, such as {name}:10")
-    return Estimator(name, value)
+    return Estimator(text, name, value)
 
 
 def default_estimators(sample: Sample) -> Sequence[Estimator]:

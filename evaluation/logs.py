@@ -63,7 +63,7 @@ def assess_policy(
         q_logged=q,
         v_target=v,
     )
-    coverage = Coverage(float(faced.untried.mean()), replay.executed(rows))
+    coverage = Coverage(float(faced.untried.mean()), replay.executed(rows), replay.unlisted)
     notes += [*replay.caveats, *_rules_notes(replay, bundle, rules, rows)]
     return assess(sample, name, estimators, coverage, notes, seed)
 
@@ -161,8 +161,7 @@ def _face_some(
     catalog, decisions = replay.catalog, replay.decisions.only(rows)
     model = None if bundle.model is None else bundle.model.bind(catalog)
     view = observe(requests, catalog, rules, bundle.reward, model, traits)
-    if replay.hours is not None:
-        view.observation["action_mask"][:, -HOURS:] &= replay.hours[rows]
+    view.observation["action_mask"][:, -HOURS:] &= replay.hours[rows]
     K, V = requests.items.shape[1], requests.variants.shape[1]
     actions = encode(decisions.k, decisions.v, decisions.h, V)
     chosen = with_floor(bundle, rules.floor).distribution(view.observation)

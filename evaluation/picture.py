@@ -58,7 +58,7 @@ def _intervals(axes: Axes, assessment: Assessment) -> None:
 
 
 def _weights(axes: Axes, assessment: Assessment) -> None:
-    axes.set_title("importance weights", loc="left")
+    axes.set_title("how much each logged decision counts", loc="left")
     weights = assessment.weights
     if weights is None or assessment.diagnostics is None:
         axes.text(0.5, 0.5, "no propensities", ha="center", va="center", transform=axes.transAxes)
@@ -76,9 +76,12 @@ def _weights(axes: Axes, assessment: Assessment) -> None:
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.axvline(1.0, color=_GREY, linewidth=1, linestyle="--")
-    axes.set_xlabel("weight (log scale)")
+    axes.set_xlabel("importance weight (log scale)")
     axes.set_ylabel("decisions")
-    text = f"weight 0: {np.mean(weights == 0):.1%}\nlargest: {weights.max():.4g}\nESS: {size:,.0f}"
+    zeros, largest = np.mean(weights == 0), weights.max()
+    text = (
+        f"weight 0: {zeros:.1%}\nlargest: {largest:.4g}\nworth {size:,.0f} of {len(weights):,} rows"
+    )
     axes.text(
         0.97, 0.94, text, ha="right", va="top", transform=axes.transAxes, color=_GREY,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8},

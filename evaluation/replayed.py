@@ -35,8 +35,14 @@ class Replayed:
     catalog: Catalog
     users: UserEvents
     decisions: LoggedDecisions
-    hours: np.ndarray | None
-    """Hours that guardrails allowed (D, 24) bool; None where the log does not say."""
+    hours: np.ndarray
+    """Hours that guardrails allowed (D, 24) bool; all of them where the log does not say, for
+    the guardrails of the evaluation to choose from."""
+    without_hours: np.ndarray
+    """Whether the log does not say (D,) bool."""
+    unlisted: float
+    """Share of the drawn decisions that are not among the D, because what they sent is not on
+    their own list."""
     complete_until: int
     """Instant, microseconds UTC, up to which all outcomes are in the log."""
 
@@ -58,8 +64,11 @@ class Replayed:
             )
         if table["variants"].isna().all():
             said.append("the log has no lists of variants: all approved variants are taken")
-        if self.hours is None:
-            said.append("the log has no lists of hours: they are rebuilt from the guardrails")
+        if missing := int(self.without_hours.sum()):
+            said.append(
+                f"{missing} of {len(self.without_hours)} drawn decisions have no list of hours: "
+                "it is rebuilt from the guardrails"
+            )
         return said
 
     def attributed(self, reward: Reward) -> Attributed:
@@ -84,8 +93,17 @@ def replayed(log: Log) -> Replayed:
     catalog, users = catalog_of(log), to_events(log)
     decisions = decisions_of(log, catalog, users)
     listed = log.tables["decisions"]["hours"]
-    hours = None if listed.isna().all() else _hours(listed.iloc[decisions.rows])
-    return Replayed(log, catalog, users, decisions, hours, _complete_until(log))
+    hours = _hours(listed.iloc[decisions.rows])
+    without = ~hours.any(1)
+    if listed.notna().any():
+        # An empty list is missing too, but where no hour is allowed only a sure hold can follow.
+        without &= decisions.sent | (decisions.propensity < 1.0)
+    hours[without] = True
+    arms = log.tables["decisions"]["arm"]
+    drawn = int(arms.isin(arms.iloc[decisions.rows]).sum())
+    unlisted = 1.0 - len(decisions.rows) / drawn if drawn else 0.0
+    until = _complete_until(log)
+    return Replayed(log, catalog, users, decisions, hours, without, unlisted, until)
 
 
 def _hours(lists: pd.Series) -> np.ndarray:

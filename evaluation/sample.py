@@ -39,9 +39,11 @@ class Sample:
             wrong = np.flatnonzero(~holds(values))
             if len(wrong):
                 where = ", ".join(str(row) for row in wrong[:5])
+                first = values[wrong[0]]
+                said = "missing" if np.isnan(first) else f"{first:g}"
                 raise BadInput(
                     f"{name} must be {rule}: {len(wrong)} of {len(values)} rows are not, the first "
-                    f"is {values[wrong[0]]:g} (rows {where}, counted from 0)"
+                    f"is {said} (rows {where}, counted from 0)"
                 )
 
     @property
@@ -61,10 +63,17 @@ class Sample:
 
 
 _ROUNDING = 1e-9
-_RULES: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
-    "reward": ("a finite number", np.isfinite),
-    "propensity": ("above 0 and at most 1", lambda p: (p > 0) & (p <= 1 + _ROUNDING)),
+_HUGE = 1e100
+"""A weighted reward, and its square over all rows, stays a number up to here."""
+_Rule = tuple[str, Callable[[np.ndarray], np.ndarray]]
+_FINITE: _Rule = (f"a finite number, {_HUGE:g} at most either way", lambda x: np.abs(x) <= _HUGE)
+_RULES: dict[str, _Rule] = {
+    "reward": _FINITE,
+    "propensity": (
+        f"above 0 (at least {1 / _HUGE:g}) and at most 1",
+        lambda p: (p >= 1 / _HUGE) & (p <= 1 + _ROUNDING),
+    ),
     "target_propensity": ("from 0 to 1", lambda p: (p >= 0) & (p <= 1 + _ROUNDING)),
-    "q_logged": ("a finite number", np.isfinite),
-    "v_target": ("a finite number", np.isfinite),
+    "q_logged": _FINITE,
+    "v_target": _FINITE,
 }

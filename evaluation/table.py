@@ -13,6 +13,7 @@ from mdp.errors import BadInput, NotEnoughData
 
 REQUIRED = ("reward", "propensity", "target_propensity")
 MODEL = ("q_logged", "v_target")
+_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
 
 def read_table(file: Path | str) -> Sample:
@@ -33,14 +34,17 @@ def read_table(file: Path | str) -> Sample:
 def _read(file: Path) -> pd.DataFrame:
     if not file.is_file():
         raise BadInput("there is no such file")
+    kind = "parquet" if file.suffix.lower() == ".parquet" else "csv"
     try:
-        if file.suffix == ".parquet":
+        if kind == "parquet":
             return pd.read_parquet(file)
-        return pd.read_csv(file, dtype={"user_id": str})
+        # Ids are read as they are: only in columns of numbers is NA a missing value.
+        missing = dict.fromkeys((*REQUIRED, *MODEL), _MISSING)
+        return pd.read_csv(file, dtype={"user_id": str}, na_values=missing, keep_default_na=False)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except (ValueError, pa.ArrowException) as error:
-        raise BadInput(f"it can't be read as {file.suffix[1:] or 'csv'}: {error}") from error
+        raise BadInput(f"it can't be read as {kind}: {error}") from error
 
 
 def sample_of(frame: pd.DataFrame) -> Sample:
@@ -60,6 +64,8 @@ def sample_of(frame: pd.DataFrame) -> Sample:
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
+    if column.dtype.kind in "mM":
+        raise BadInput(f"{column.name} must be a number, and its column holds times")
     numbers = pd.to_numeric(column, errors="coerce")
     wrong = np.flatnonzero((numbers.isna() & column.notna()).to_numpy())
     if len(wrong):
@@ -73,9 +79,15 @@ def _numbers(column: pd.Series) -> np.ndarray:
 def _users(frame: pd.DataFrame) -> np.ndarray:
     if "user_id" not in frame.columns:
         return np.arange(len(frame))
-    if frame["user_id"].isna().any():
+    missing = frame["user_id"].isna() | (frame["user_id"] == "")
+    if missing.any():
         raise BadInput(
-            f"user_id is missing in {int(frame['user_id'].isna().sum())} of {len(frame)} rows: "
+            f"user_id is missing in {int(missing.sum())} of {len(frame)} rows: "
             "fill it in, or leave the column out"
         )
-    return pd.factorize(frame["user_id"])[0].astype(np.int64)
+    try:
+        return pd.factorize(frame["user_id"])[0].astype(np.int64)
+    except TypeError as error:
+        raise BadInput(
+            f"user_id must be a text or a number, and row 0 holds {frame['user_id'].iloc[0]!r}"
+        ) from error

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from evaluation.diagnostics import Diagnostics
+from evaluation.diagnostics import Coverage, Diagnostics
 from evaluation.intervals import Interval
 
 Answer = Literal["better", "worse", "no_difference", "cannot_tell"]
@@ -26,8 +26,13 @@ class Gates:
     """most weight that the heaviest 1 % of the users may hold"""
     untried: float = 0.05
     """most probability that the target may give to what the log never tried"""
+    unlisted: float = 0.01
+    """most drawn decisions that may be missing because their sends are not on their own lists"""
     mean_weight: float = 0.01
     """most that the mean weight may be off 1 where its interval leaves 1 out: rounding does that"""
+    model_gap: float = 0.01
+    """most that a model's two predictions may be apart, as a share of the logged mean, where the
+    interval of their gap leaves 0 out: rounding does that"""
     margin: float = 0.05
     """differences within this share of the logged mean count as none"""
 
@@ -40,7 +45,7 @@ class Estimate:
     """What one estimator says of the target, and of its difference to the logging policy."""
 
     estimator: str
-    """Its specification."""
+    """As it was asked for."""
     value: Interval
     """Reward per decision."""
     difference: Interval
@@ -58,13 +63,14 @@ class Verdict:
 
 _ROUNDING = 1e-6
 """Differences within this share of the logged mean are those of rounded propensities."""
-_PREFERENCE = ("dr", "snips", "ips", "clipped")
-_AGREEING = ("dr", "snips", "ips")
+_UNBIASED = ("dr", "snips", "ips")
+"""With right weights, in the order of preference."""
 
 
 def leading(estimates: Sequence[Estimate]) -> Estimate | None:
-    """The estimate that decides: dr, else snips, ips, clipped; never dm, which nothing checks."""
-    ranks = {name: rank for rank, name in enumerate(_PREFERENCE)}
+    """The estimate that decides: dr, else snips, ips; never dm, which nothing checks, or clipped,
+    which would call the logging policy itself worse wherever it clips."""
+    ranks = {name: rank for rank, name in enumerate(_UNBIASED)}
     found = [estimate for estimate in estimates if _name(estimate) in ranks]
     return min(found, key=lambda estimate: ranks[_name(estimate)], default=None)
 
@@ -77,37 +83,68 @@ def judge(
 ) -> Verdict:
     """The verdict on a target policy. logged: the logging policy's mean reward."""
     lead = leading(estimates)
-    doubts = [*_doubts(diagnostics, gates), *_contradictions(estimates)]
+    doubts = _doubts(diagnostics, gates)
+    if _same_policy(diagnostics) and not doubts:
+        same = "the policy gives every logged decision the probability that it was drawn with"
+        return Verdict("no_difference", (f"{same}, so it is worth what was earned: {logged:.4g}",))
+    doubts += _contradictions(estimates)
     if lead is None:
         doubts.append(
-            "no estimator here checks its number against the logged rewards: add dr, snips or ips"
+            "none of these estimators may decide, for clipping has a bias and nothing checks dm "
+            "against the logged rewards: add dr, snips or ips"
         )
+    elif _name(lead) == "dr":
+        doubts += _misfits(logged, diagnostics, gates)
     if doubts or lead is None:
         return Verdict("cannot_tell", tuple(doubts))
-    difference, margin = lead.difference, gates.margin * abs(logged)
-    said = (
-        f"{lead.estimator} puts the policy at {round(lead.value.value, 12):.4g} per decision and "
-        f"the logging policy earned {logged:.4g}: a difference of {difference.value:+.4g}, "
-        f"95 % interval {difference.low:+.4g} to {difference.high:+.4g}"
-    )
-    nothing = _ROUNDING * abs(logged)
+    return _compared(logged, lead, estimates, gates.margin)
+
+
+def _compared(
+    logged: float, lead: Estimate, estimates: Sequence[Estimate], share: float
+) -> Verdict:
+    """The verdict where nothing speaks against the numbers."""
+    difference, said = lead.difference, _said(logged, lead)
+    nothing, margin = _ROUNDING * abs(logged), share * abs(logged)
     if difference.low > nothing:
         return Verdict("better", (f"{said}, all above 0",))
     if difference.high < -nothing:
         return Verdict("worse", (f"{said}, all below 0",))
-    band = f"±{margin:.4g}, {gates.margin:.0%} of the logged mean"
-    if -margin <= difference.low and difference.high <= margin:
-        return Verdict("no_difference", (f"{said}, all within {band}",))
+    if margin == difference.low == difference.high == 0.0:
+        seen = "no reward other than 0 was logged, so nothing shows what the policy would change"
+        return Verdict("cannot_tell", (f"{seen}: more rows are needed",))
+    band = f"±{margin:.4g}, {share:.0%} of the logged mean"
+    # A policy close to the logging one has weights near 1: then dr is the noisier of the two.
+    for each in (lead, *(each for each in estimates if _name(each) in _UNBIASED)):
+        if -margin <= each.difference.low and each.difference.high <= margin:
+            return Verdict("no_difference", (f"{_said(logged, each)}, all within {band}",))
     return Verdict(
         "cannot_tell", (f"{said}, which holds 0 and is not within {band}: more rows are needed",)
     )
+
+
+def _said(logged: float, estimate: Estimate) -> str:
+    value, difference = round(estimate.value.value, 12), estimate.difference
+    return (
+        f"{estimate.estimator} puts the policy at {value:.4g} per decision and the logging policy "
+        f"earned {logged:.4g}: a difference of {difference.value:+.4g}, 95 % interval "
+        f"{difference.low:+.4g} to {difference.high:+.4g}"
+    )
+
+
+def _same_policy(found: Diagnostics) -> bool:
+    """Whether all weights are 1: their mean is, and their variance, 1 / share - 1, is 0."""
+    near = abs(found.mean_weight.value - 1.0) < _ROUNDING
+    return near and found.effective_share > 1.0 - _ROUNDING**2
 
 
 def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
     """Why the numbers can't be believed whatever they are."""
     doubts = []
     if found.users < gates.users:
-        doubts.append(f"there are {found.users} users, and intervals need at least {gates.users}")
+        doubts.append(
+            f"the number of users is {found.users}, and intervals need at least {gates.users}"
+        )
     if found.effective_sample_size < gates.effective_sample_size:
         doubts.append(
             f"the effective sample size is {found.effective_sample_size:.1f} of {found.rows} rows, "
@@ -131,17 +168,41 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
             f"the difference rests on about {found.effective_users:.0f} users, fewer than "
             f"{gates.effective_users:g}"
         )
-    if found.coverage is not None and found.coverage.untried > gates.untried:
-        doubts.append(
-            f"the policy gives {found.coverage.untried:.1%} of its probability to sends that the "
-            f"log never tried, more than {gates.untried:.0%}"
+    return doubts + ([] if found.coverage is None else _gaps(found.coverage, gates))
+
+
+def _gaps(found: Coverage, gates: Gates) -> list[str]:
+    """What the log lacks of itself, and of the policy."""
+    gaps = []
+    if found.unlisted > gates.unlisted:
+        gaps.append(
+            f"{found.unlisted:.1%} of the drawn decisions, more than {gates.unlisted:.0%}, are "
+            "left out as sends of an item or a variant that is not on their own list, and holds "
+            "are over-represented in what is left"
         )
-    return doubts
+    if found.untried > gates.untried:
+        gaps.append(
+            f"the policy gives {found.untried:.1%} of its probability to sends that the log never "
+            f"tried, more than {gates.untried:.0%}"
+        )
+    return gaps
+
+
+def _misfits(logged: float, found: Diagnostics, gates: Gates) -> list[str]:
+    """Why the predictions that `dr` rests on can't be believed."""
+    gap = found.model_gap
+    if gap is None or not gap.excludes(0.0) or abs(gap.value) <= gates.model_gap * abs(logged):
+        return []
+    return [
+        f"v_target and the weighted q_logged are {gap.value:+.4g} apart on average, 99 % interval "
+        f"{gap.low:+.4g} to {gap.high:+.4g}, which leaves 0 out: v_target is not what q_logged's "
+        "model expects of the policy, or propensities are wrong"
+    ]
 
 
 def _contradictions(estimates: Sequence[Estimate]) -> list[str]:
     """Estimators whose intervals lie on opposite sides of 0."""
-    sides = [estimate for estimate in estimates if _name(estimate) in _AGREEING]
+    sides = [estimate for estimate in estimates if _name(estimate) in _UNBIASED]
     above = [estimate for estimate in sides if estimate.difference.low > 0]
     below = [estimate for estimate in sides if estimate.difference.high < 0]
     if not above or not below:
@@ -155,4 +216,4 @@ def _contradictions(estimates: Sequence[Estimate]) -> list[str]:
 
 
 def _name(estimate: Estimate) -> str:
-    return estimate.estimator.partition(":")[0]
+    return estimate.estimator.lower().partition(":")[0]

@@ -48,6 +48,8 @@ def run(args: Args) -> int:
     from evaluation.estimators import parse
     from mdp.errors import BadInput
 
+    if args.seed < 0:
+        raise BadInput(f"--seed must be 0 or more, and is {args.seed}")
     chosen = parse(args.estimators) if args.estimators is not None else ()
     if args.table is not None:
         if args.policies or args.logs is not None or args.guardrails is not None:
@@ -107,5 +109,6 @@ def _report(args: Args, found: list[Assessment]) -> int:
     for each in found:
         show(each, console)
     if written:
-        console.print(f"written: {', '.join(str(path) for path in written)}", highlight=False)
+        paths = ", ".join(str(path) for path in written)
+        console.print(f"written: {paths}", highlight=False, markup=False, soft_wrap=True)
     return 0

@@ -1,9 +1,12 @@
 """The example in docs/analyst.md still runs, and prints what the page says."""
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from evaluation.estimators import PARAMETRIC, PLAIN
 from scripts.cli import main
@@ -23,6 +26,12 @@ def test_the_example_prints_what_the_page_says(tmp_path, monkeypatch, capsys):
     assert main(["evaluate", "--table", "decisions.csv", "--out", "report"]) == 0
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert printed == block("text").splitlines()
+    found, said = json.loads(Path("report/report.json").read_text()), json.loads(block("json"))
+    assert list(found) == list(said)
+    for name in ("estimators", "differences"):
+        for number, value in said[name]["snips"].items():
+            assert found[name]["snips"][number] == pytest.approx(value, rel=1e-3)
+    assert set(said["diagnostics"]) < set(found["diagnostics"])
 
 
 def test_every_estimator_is_explained():

@@ -80,7 +80,14 @@ def test_a_model_that_knows_makes_dr_less_variable_and_a_wrong_one_leaves_it_unb
 
 
 def test_specifications():
-    assert parse("ips, clipped:10,ips") == (Estimator("ips"), Estimator("clipped", 10.0))
+    assert parse("ips, clipped:10.0,ips") == (
+        Estimator("ips", "ips"),
+        Estimator("clipped:10.0", "clipped", 10.0),
+    )
+    assert parse("IPS,Clipped:3") == (
+        Estimator("IPS", "ips"),
+        Estimator("Clipped:3", "clipped", 3.0),
+    )
     for text in (WITH_MODEL, WITHOUT_MODEL):
         assert ",".join(estimator.label for estimator in parse(text)) == text
 

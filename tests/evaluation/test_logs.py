@@ -192,12 +192,41 @@ def test_what_the_log_leaves_out_is_said(replay, bundle):
         "propensities are estimated",
         "no candidate lists",
         "no lists of variants",
-        "no lists of hours: they are rebuilt from the guardrails",
+        f"{(n := len(replay.decisions.rows))} of {n} drawn decisions have no list of hours",
         "guardrails are looser than the policy was trained with",
         "the log was made under other guardrails",
         "values are per decision",
     ):
         assert part in said
+
+
+def test_missing_lists_of_hours_are_rebuilt_row_by_row(replay, bundle):
+    """The guardrails are those of the log, so rebuilding changes nothing; a forced hold's list is
+    empty, and that is not missing."""
+    decisions = replay.log.tables["decisions"].copy()
+    decisions.loc[decisions.index[::3], "hours"] = pd.NA
+    holds = decisions.index[decisions["send_at"].isna()]
+    forced = holds[[int(0.5 * len(holds)), int(0.6 * len(holds))]]
+    decisions.loc[forced, "hours"], decisions.loc[forced, "propensity"] = pd.NA, 1.0
+    some = with_tables(replay, decisions=decisions)
+    assert not some.hours[np.isin(some.decisions.rows, forced)].any()
+    found = assess_policy(some, bundle, "logging")
+    np.testing.assert_allclose(found.weights, 1.0, rtol=1e-9)
+    missing = len(decisions.index[::3].difference(forced))
+    assert any(f"{missing} of {len(decisions)} drawn decisions" in note for note in found.notes)
+
+
+def test_sends_that_are_not_on_their_own_list_are_counted(replay, bundle):
+    decisions = replay.log.tables["decisions"].copy()
+    others = decisions["variant_id"].notna() & (decisions["variant_id"] != "copy-1")
+    wrong = decisions.index[others][::10]
+    decisions.loc[wrong, "variants"] = "copy-1"
+    some = with_tables(replay, decisions=decisions)
+    assert some.unlisted == pytest.approx(len(wrong) / len(decisions))
+    assert replay.unlisted == 0.0
+    verdict = assess_policy(some, bundle, "logging").verdict
+    assert verdict.answer == "cannot_tell"
+    assert any("not on their own list" in reason for reason in verdict.reasons)
 
 
 def test_nothing_left_to_evaluate_on(replay, bundle, log):

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from evaluation.assessment import Assessment, assess, without_propensities
+from evaluation.estimators import PLAIN
 from evaluation.report import dumps, page, show, to_json, write_report
 
 
@@ -29,12 +30,16 @@ def test_json_holds_everything_and_no_nan(known, unknown, sample):
     assert values["verdict"] == "better"
     assert values["logged"]["value"] == sample.reward.mean()
     names = ["ips", "snips", "clipped:10", "dm", "dr"]
-    assert [each["estimator"] for each in values["estimates"]] == names
-    assert set(values["estimates"][0]["difference"]) == {"value", "low", "high"}
+    assert list(values["estimators"]) == list(values["differences"]) == names
+    for estimate in known.estimates:
+        assert values["estimators"][estimate.estimator] == asdict(estimate.value)
+        assert values["differences"][estimate.estimator] == asdict(estimate.difference)
+    assert set(values["estimators"]["ips"]) == {"value", "low", "high"}
     assert values["diagnostics"]["effective_sample_size"] > 100
     bare = json.loads(dumps(to_json(unknown)), parse_constant=pytest.fail)
     assert bare["logged"] == {"value": None, "low": None, "high": None}
     assert bare["diagnostics"] is None
+    assert bare["estimators"] == {}
 
 
 def test_the_terminal_shows_verdict_numbers_and_caveat(known, unknown):
@@ -58,6 +63,10 @@ def test_the_directory_holds_json_picture_and_page(known, unknown, tmp_path):
     assert "&lt;b&gt;nothing&lt;/b&gt;" in text
     assert 'src="data:image/png;base64,iVBOR' in text
     assert "http" not in text
+    for meaning in ("The policy would have earned more", "This log can&#x27;t say"):
+        assert meaning in text
+    for name in [*PLAIN, "clipped:N"]:
+        assert f"<dt>{name}</dt>" in text
 
 
 def test_weights_of_0_and_1_only_can_be_drawn(sample, tmp_path):

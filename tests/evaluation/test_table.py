@@ -40,14 +40,19 @@ def changed(column: str, value: object) -> pd.DataFrame:
 
 
 BAD = [
-    (changed("propensity", 0.0), "propensity must be above 0 and at most 1: 1 of 3 rows are not"),
+    (
+        changed("propensity", 0.0),
+        "propensity must be above 0 (at least 1e-100) and at most 1: 1 of 3 rows are not",
+    ),
     (changed("propensity", -0.2), "the first is -0.2 (rows 1, counted from 0)"),
-    (changed("propensity", 1.5), "propensity must be above 0 and at most 1"),
-    (changed("propensity", np.nan), "propensity must be above 0 and at most 1"),
+    (changed("propensity", 1.5), "propensity must be above 0 (at least 1e-100) and at most 1"),
+    (changed("propensity", np.nan), "1 of 3 rows are not, the first is missing (rows 1, counted"),
     (changed("propensity", np.inf), "the first is inf"),
     (changed("target_propensity", -0.1), "target_propensity must be from 0 to 1"),
     (changed("target_propensity", 1.1), "target_propensity must be from 0 to 1"),
     (changed("target_propensity", np.nan), "target_propensity must be from 0 to 1"),
+    (changed("propensity", 1e-320), "propensity must be above 0 (at least 1e-100) and at most 1"),
+    (changed("reward", 1e308), "reward must be a finite number, 1e+100 at most either way"),
     (changed("reward", np.nan), "reward must be a finite number"),
     (changed("reward", -np.inf), "reward must be a finite number"),
     (changed("q_logged", np.nan), "q_logged must be a finite number"),
@@ -72,11 +77,40 @@ def test_bad_tables(bad, message, tmp_path: Path):
         read_table(tmp_path / "bad.csv")
 
 
+def test_ids_are_read_as_they_are(frame, tmp_path: Path):
+    """`NA` is a user like any other, and only an empty id is missing."""
+    named = frame.assign(user_id=np.where(np.arange(len(frame)) % 2, "NA", "null"))
+    named.to_csv(tmp_path / "t.csv", index=False)
+    assert read_table(tmp_path / "t.csv").users == 2
+    named.assign(user_id="").to_csv(tmp_path / "empty.csv", index=False)
+    with pytest.raises(BadInput, match="user_id is missing in 2000 of 2000 rows"):
+        read_table(tmp_path / "empty.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("user_id", [1], "user_id must be a text or a number, and row 0 holds"),
+        (
+            "reward",
+            pd.Timestamp("2026-01-01"),
+            "reward must be a number, and its column holds times",
+        ),
+        ("reward", [1], "reward must be a number, and row 0"),
+    ],
+)
+def test_parquet_columns_that_csv_can_not_have(frame, tmp_path: Path, column, value, message):
+    frame.assign(**{column: [value] * len(frame)}).to_parquet(tmp_path / "table.PARQUET")
+    with pytest.raises(BadInput, match=message):
+        read_table(tmp_path / "table.PARQUET")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("empty.csv", b"", "the table lacks the columns"),
         ("broken.parquet", b"PAR1 not really", "can't be read as parquet"),
+        ("binary.dat", b"PAR1\xff\xff", "can't be read as csv"),
         ("broken.csv", b'reward\n"1', "can't be read as csv"),
         ("absent.csv", None, "there is no such file"),
     ],

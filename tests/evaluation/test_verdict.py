@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.coverage import NEAR
 from evaluation.assessment import assess, without_propensities
 from evaluation.diagnostics import Coverage, Diagnostics
 from evaluation.estimators import parse
@@ -54,12 +55,13 @@ def test_the_interval_decides(low, high, answer, because):
 @pytest.mark.parametrize(
     ("changed", "because"),
     [
-        ({"users": 29}, "there are 29 users, and intervals need at least 30"),
+        ({"users": 29}, "the number of users is 29, and intervals need at least 30"),
         ({"effective_sample_size": 99.0}, "the effective sample size is 99.0 of 5000 rows"),
         ({"effective_users": 12.0}, "the difference rests on about 12 users, fewer than 50"),
         ({"heaviest_users": 0.4}, "the heaviest 1 % of the users hold 40% of the weight"),
         ({"mean_weight": Interval(0.8, 0.7, 0.9)}, "the mean weight is 0.800"),
         ({"mean_weight": Interval(1.2, 1.1, 1.3)}, "which leaves 1 out"),
+        ({"coverage": Coverage(0.01, 1.0, 0.02)}, "2.0% of the drawn decisions, more than 1%, are"),
         ({"coverage": Coverage(0.2, 1.0)}, "20.0% of its probability to sends that the log never"),
     ],
 )
@@ -93,10 +95,68 @@ def test_dr_leads_and_biased_estimators_contradict_nobody():
     assert verdict.reasons[0].startswith("dr puts")
 
 
-def test_a_model_alone_is_not_believed():
-    verdict = judge(LOGGED, [estimate(0.1, 0.3, "dm")], GOOD)
+@pytest.mark.parametrize("estimator", ["dm", "clipped:10"])
+def test_a_model_or_clipped_weights_alone_are_not_believed(estimator):
+    verdict = judge(LOGGED, [estimate(0.1, 0.3, estimator)], GOOD)
     assert verdict.answer == "cannot_tell"
     assert "add dr, snips or ips" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("estimators", ["clipped:0.5", "dm", "dr", "ips", "ips,snips,dm,dr"])
+def test_the_logging_policy_itself_is_no_different_whatever_is_asked(sample, estimators):
+    same = replace(sample, target_propensity=sample.propensity)
+    verdict = assess(same, "logging", parse(estimators)).verdict
+    assert verdict.answer == "no_difference"
+    assert "the probability that it was drawn with" in verdict.reasons[0]
+    few = replace(same, user=np.arange(2000) % 20)
+    assert assess(few, "logging", parse(estimators)).verdict.answer == "cannot_tell"
+
+
+def test_clipping_decides_nothing(sample):
+    """Clipped at 0.5 the better policy would look worse than the logging one."""
+    found = assess(sample, "target", parse("clipped:0.5"))
+    assert found.estimates[0].difference.high < 0
+    assert found.verdict.answer == "cannot_tell"
+
+
+@pytest.mark.parametrize("change", ["another model's value", "weights that mean nothing"])
+def test_predictions_that_do_not_fit_the_weights_are_found(sample, change):
+    wrong = replace(sample, v_target=sample.v_target + 0.1)
+    if change == "weights that mean nothing":
+        shuffled = np.random.default_rng(0).permutation(sample.weights)
+        wrong = replace(sample, target_propensity=np.minimum(shuffled * sample.propensity, 1.0))
+    for estimators in ("dr", "ips,dr"):
+        verdict = assess(wrong, "target", parse(estimators)).verdict
+        assert verdict.answer == "cannot_tell"
+        assert any("v_target and the weighted q_logged are +0." in why for why in verdict.reasons)
+    without = assess(wrong, "target", parse("snips")).verdict
+    assert not any("v_target" in why for why in without.reasons)
+
+
+def test_a_policy_close_to_the_logging_one_is_not_lost_in_the_noise_of_dr():
+    verdict = judge(LOGGED, [estimate(-0.01, 0.02), estimate(-0.2, 0.3, "dr")], GOOD)
+    assert verdict.answer == "no_difference"
+    assert verdict.reasons[0].startswith("snips puts")
+    decided = judge(LOGGED, [estimate(-0.01, 0.02), estimate(0.2, 0.3, "dr")], GOOD)
+    assert decided.answer == "better"
+    clipped = judge(LOGGED, [estimate(-0.01, 0.02, "clipped:3"), estimate(-0.2, 0.3, "dr")], GOOD)
+    assert clipped.answer == "cannot_tell"
+
+
+def test_rounded_predictions_are_no_doubt():
+    rounded = replace(GOOD, model_gap=Interval(0.019, 0.018, 0.0195))
+    assert judge(LOGGED, [estimate(0.1, 0.3, "dr")], rounded).answer == "better"
+    wrong = replace(GOOD, model_gap=Interval(0.021, 0.02, 0.022))
+    assert judge(LOGGED, [estimate(0.1, 0.3, "dr")], wrong).answer == "cannot_tell"
+
+
+def test_rewards_of_0_only_cannot_tell_what_another_policy_would_change(sample):
+    nothing = replace(sample, reward=np.zeros(len(sample.reward)))
+    verdict = assess(nothing, "target", parse("ips,snips")).verdict
+    assert verdict.answer == "cannot_tell"
+    assert "no reward other than 0" in verdict.reasons[0]
+    same = replace(nothing, target_propensity=sample.propensity)
+    assert assess(same, "logging", parse("ips,snips")).verdict.answer == "no_difference"
 
 
 def test_a_better_target_on_a_sample(sample):
@@ -110,6 +170,26 @@ def test_wrong_propensities_are_found(sample):
     verdict = assess(wrong, "target").verdict
     assert verdict.answer == "cannot_tell"
     assert any("propensities are wrong" in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize("column", ["propensity", "target_propensity"])
+@pytest.mark.parametrize("nonsense", ["shuffled", "drawn", "constant"])
+@pytest.mark.parametrize("estimators", ["ips,snips", "ips,snips,dm,dr"])
+def test_propensities_that_mean_nothing_decide_nothing(column, nonsense, estimators):
+    """The target is truly better, and the model truly says so, but the weights know nothing."""
+    for run in range(3):
+        rng = np.random.default_rng([7, run])
+        logged = NEAR.draw(rng)
+        n = len(logged.reward)
+        numbers = {
+            "shuffled": rng.permutation(getattr(logged, column)),
+            "drawn": 1.0 - rng.random(n),
+            "constant": np.full(n, 0.5),
+        }[nonsense]
+        verdict = assess(
+            replace(logged, **{column: numbers}), "nonsense", parse(estimators)
+        ).verdict
+        assert verdict.answer == "cannot_tell"
 
 
 def test_without_propensities():

@@ -72,7 +72,16 @@ def test_a_table_as_json(table, capsys):
     assert main(["evaluate", "--table", str(table), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["verdict"] == "better"
-    assert [each["estimator"] for each in found["estimates"]] == ["ips", "snips", "clipped:10"]
+    assert list(found["estimators"]) == ["ips", "snips", "clipped:10"]
+
+
+def test_json_names_estimators_as_they_were_given(table, capsys):
+    line = ["evaluate", "--table", str(table), "--json", "--estimators", "SNIPS,clipped:1234567.0"]
+    assert main(line) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["estimators"]) == ["SNIPS", "clipped:1234567.0"]
+    assert set(found["estimators"]["SNIPS"]) == {"value", "low", "high"}
+    assert found["reasons"][0].startswith("SNIPS puts")
 
 
 def test_a_table_on_the_terminal_with_a_report(table, capsys, tmp_path):
@@ -93,6 +102,14 @@ def test_a_table_on_the_terminal_with_a_report(table, capsys, tmp_path):
     assert json.loads((tmp_path / "r" / "report.json").read_text())["verdict"] == "better"
 
 
+def test_names_with_brackets_are_shown_as_they_are(table, capsys, tmp_path):
+    odd = table.rename(tmp_path / "shop[red].csv")
+    assert main(["evaluate", "--table", str(odd), "--out", str(tmp_path / "report[bold]")]) == 0
+    shown = capsys.readouterr().out
+    assert "shop[red].csv: better" in shown
+    assert f"{tmp_path}/report[bold]/report.html\n" in shown
+
+
 def test_the_same_seed_gives_the_same_output(table, capsys):
     shown = []
     for seed in ("0", "0", "1"):
@@ -111,7 +128,7 @@ def test_policies_on_a_log(shop, capsys):
     assert [each["name"] for each in found["policies"]] == policies
     for each in found["policies"]:
         assert each["verdict"] in VERDICTS
-        assert [e["estimator"] for e in each["estimates"]][-2:] == ["dm", "dr"]
+        assert list(each["estimators"])[-2:] == ["dm", "dr"]
         assert any("fatigue" in note for note in each["notes"])
     assert main(line) == 0
     assert f"{policies[0]}: " in capsys.readouterr().out
@@ -136,6 +153,7 @@ def test_guardrails_replace_those_of_the_policy(shop, capsys, tmp_path):
         (["--table", "{table}", "--logs", "{shop}/logs"], "--table stands alone"),
         (["--table", "{table}", "--estimators", "dr"], "dr needs a reward model's predictions"),
         (["--table", "{table}", "--estimators", "x"], "there is no estimator 'x'"),
+        (["--table", "{table}", "--seed", "-1"], "--seed must be 0 or more, and is -1"),
         (["--table", "nowhere.csv"], "nowhere.csv: there is no such file"),
         (["{shop}/late", "--logs", "{shop}/logs"], "the log has no drawn decisions after"),
         (["{shop}/nowhere", "--logs", "{shop}/logs"], "holds no saved policy"),
