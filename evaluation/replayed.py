@@ -94,7 +94,7 @@ def replayed(log: Log) -> Replayed:
     decisions = decisions_of(log, catalog, users)
     listed = log.tables["decisions"]["hours"]
     hours = _hours(listed.iloc[decisions.rows])
-    without = ~hours.any(1)
+    without = hours.sum(1) == 0
     if listed.notna().any():
         # An empty list is missing too, but where no hour is allowed only a sure hold can follow.
         without &= decisions.sent | (decisions.propensity < 1.0)

@@ -211,6 +211,7 @@ def test_missing_lists_of_hours_are_rebuilt_row_by_row(replay, bundle):
     some = with_tables(replay, decisions=decisions)
     assert not some.hours[np.isin(some.decisions.rows, forced)].any()
     found = assess_policy(some, bundle, "logging")
+    assert found.weights is not None
     np.testing.assert_allclose(found.weights, 1.0, rtol=1e-9)
     missing = len(decisions.index[::3].difference(forced))
     assert any(f"{missing} of {len(decisions)} drawn decisions" in note for note in found.notes)
