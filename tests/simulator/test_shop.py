@@ -99,10 +99,9 @@ def test_neither_a_currencys_unit_nor_a_shop_without_discounts_moves_the_rates(l
     items = log.tables["items"]
     bare = items.assign(price=items["price"] * 150, list_price=np.nan)
     simulator = over_shop(LogitShop(), log.replace_tables(items=bare), 20, 0)[0]
-    kernel, rng = (
-        Kernel(simulator, np.arange(len(simulator.users)), 0, 20),
-        np.random.default_rng(0),
-    )
+    size, rng = len(simulator.users), np.random.default_rng(0)
+    rows, seeds = np.tile(np.arange(size), 8), np.repeat(np.arange(8), size)
+    kernel = Kernel(simulator, rows, seeds, 20)
     sent = opened = clicked = 0
     while not kernel.done:
         step = kernel.step(simulator.logging.act(kernel.view().observation, rng)[0])
