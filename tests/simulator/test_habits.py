@@ -57,9 +57,9 @@ def test_hours_and_weekdays_are_those_of_the_shop(known):
 def test_one_long_visit_tells_less_of_a_users_hours_than_two_short_ones():
     shop = LogitShop().simulator(1, 2)
     begin = (shop.start // DAY) * DAY
-    at = [begin + 8 * HOUR + n * MINUTE for n in range(10)]
-    at += [begin + day * DAY + 20 * HOUR for day in (1, 2)]
-    at = np.array(at) - int(local_hour(np.array([begin]), shop.users.codes)[0]) * HOUR
+    ahead = int(local_hour(np.array([begin]), shop.users.codes)[0]) * HOUR
+    long = [begin + 8 * HOUR + n * MINUTE for n in range(10)]
+    at = np.array(long + [begin + day * DAY + 20 * HOUR for day in (1, 2)]) - ahead
     item = np.zeros(12, np.int64)
     acts = Acts(item, item, np.full(12, Kind.VIEW, np.int8), at, np.full(12, np.nan))
     hours = habits_of(shop.users, acts, shop.catalog.items.price, begin + 5 * DAY).hours[0]
