@@ -11,7 +11,7 @@ from mdp.clock import DAY, local_day, local_hour
 from mdp.events import Kind
 from simulator.description import Users
 
-_PRIOR_EVENTS, _PRIOR_DAYS, _PRIOR_VISITS, _PRIOR_TOUCHES = 5.0, 30.0, 3.0, 20.0
+_PRIOR_HOURS, _PRIOR_DAYS, _PRIOR_VISITS, _PRIOR_TOUCHES = 5.0, 30.0, 3.0, 20.0
 """Weight of the average user where one's own past is short."""
 
 
@@ -79,7 +79,7 @@ def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits
     return Habits(
         sessions=(count + _PRIOR_DAYS * rate) / (known + _PRIOR_DAYS),
         weekday=_weekdays(visits["day"].to_numpy()),
-        hours=_hours(size, owner, local_hour(acts.at, zone)),
+        hours=_hours(size, owner, local_day(acts.at, zone), local_hour(acts.at, zone)),
         touches=np.maximum((touches + _PRIOR_VISITS * mean) / (count + _PRIOR_VISITS), 1.0),
         buy=((own + _PRIOR_TOUCHES * often) / (touches + _PRIOR_TOUCHES)).clip(max=1.0),
         spend=_spend(acts, bought, price),
@@ -95,11 +95,13 @@ def _weekdays(day: np.ndarray) -> np.ndarray:
     return count / count.mean()
 
 
-def _hours(size: int, owner: np.ndarray, hour: np.ndarray) -> np.ndarray:
+def _hours(size: int, owner: np.ndarray, day: np.ndarray, hour: np.ndarray) -> np.ndarray:
+    """Hours of the day (size, 24); an hour with several acts counts once, as a visit."""
     count = np.zeros((size, 24))
-    np.add.at(count, (owner, hour), 1.0)
+    visits = np.unique(np.stack([owner, day, hour]), axis=1)
+    np.add.at(count, (visits[0], visits[2]), 1.0)
     overall = count.sum(0) + 0.5
-    count += _PRIOR_EVENTS * overall / overall.sum()
+    count += _PRIOR_HOURS * overall / overall.sum()
     return count / count.sum(1, keepdims=True)
 
 
