@@ -59,8 +59,8 @@ FATIGUE, WEAR = (1.5, 3.0, 6.0), (3.0, 7.0)
 PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
 """Half-lives of fatigue, wear, repetition and bought to start from, days."""
 OWN_ITEMS = 32
-SMOOTH = 1.5
-"""Standard deviation of the smoothing of a user's hours: a few visits say about when, hours."""
+RARE = 0.01
+"""Probability of an hour below which it matters little how much rarer it is."""
 
 
 @dataclass(frozen=True)
@@ -204,14 +204,10 @@ def _tastes(material: Material, acts: Acts, seed: int) -> Tastes:
 
 
 def _profile(habits: Habits) -> np.ndarray:
-    """How much likelier than on average each user is to be about at each hour: log ratios
-    (U, 24) float32, smoothed round the clock, of mean 0."""
-    apart = np.abs(np.arange(24)[:, None] - np.arange(24))
-    kernel = np.exp(-0.5 * (np.minimum(apart, 24 - apart) / SMOOTH) ** 2)
-    near = habits.hours @ (kernel / kernel.sum(0))
-    overall = near.mean(0)
-    ratio = np.log((near + 0.01) / (overall + 0.01))
-    return (ratio - ratio.mean(1, keepdims=True)).astype(np.float32)
+    """How likely each user is to be about at each hour: log probabilities (U, 24) float32, of
+    mean 0."""
+    profile = np.log(habits.hours + RARE)
+    return (profile - profile.mean(1, keepdims=True)).astype(np.float32)
 
 
 def sends_of(material: Material, tastes: Tastes, profile: np.ndarray, lives: np.ndarray) -> Sends:
