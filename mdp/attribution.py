@@ -84,6 +84,8 @@ class Attributed:
     """(D,)"""
     closes_at: np.ndarray
     """Instant from which nothing can be added any more (D,) int64."""
+    purchase_of: np.ndarray
+    """Row of the decision that each purchase belongs to (P,) int64, -1 for none."""
 
 
 def attribute(
@@ -127,6 +129,7 @@ def attribute(
         margin_value=margin_value,
         reward=paid,
         closes_at=closes,
+        purchase_of=owner,
     )
 
 

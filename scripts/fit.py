@@ -37,7 +37,7 @@ def run(args: Args) -> None:
 
     from ingestion.read import load_checked
     from scripts.instants import instant
-    from simulator.fidelity import card_of, write_card
+    from simulator.fidelity import card_of, figure, said_of, write_card
     from simulator.fit import fit
     from simulator.saved import save_simulator
 
@@ -55,14 +55,10 @@ def run(args: Args) -> None:
     print(f"{args.out}: fitted to {len(fitted.simulator.users)} users")
     for name, figures in card["heads"].items():
         print(
-            f"  {name}: log-loss {figures['log_loss']:.4f} on {figures['pushes']:.0f} later pushes,"
-            f" {figures['log_loss_of_rate']:.4f} for their rate"
+            f"  {name}: log-loss {figure(figures['log_loss'])} on {figures['pushes']:.0f} later "
+            f"pushes, {figure(figures['log_loss_of_rate'])} for their rate"
         )
-    whole = card["whole"]
-    if whole is not None:
-        value = whole["value_per_decision"]
-        print(
-            f"  the {whole['days']} days after: value per decision {value['logged']:.4f} logged, "
-            f"{value['simulated']:.4f} simulated; classifier's AUC {whole['auc']:.2f}"
-        )
+    if card["whole"] is not None:
+        for line in said_of(card["whole"]):
+            print(f"  {line}")
     print(f"  fidelity card: {args.out / 'card' / 'card.html'}")

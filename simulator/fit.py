@@ -23,6 +23,7 @@ from ingestion.replay import (
     UserEvents,
     attributed,
     decisions_of,
+    event_ids,
     replay,
     requests_of,
     to_events,
@@ -58,6 +59,8 @@ FATIGUE, WEAR = (1.5, 3.0, 6.0), (3.0, 7.0)
 PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
 """Half-lives of fatigue, wear, repetition and bought to start from, days."""
 OWN_ITEMS = 32
+RARE = 0.01
+"""Probability of an hour below which it matters little how much rarer it is."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +106,10 @@ class Fit:
     """The later pushes (S), as the heads see them."""
     held_out_probability: np.ndarray
     """Predicted from the earlier pushes alone (S, 5)."""
-    metrics: dict[str, dict[str, float]]
-    """Log-loss of each head on them, beside that of the earlier days' rate."""
+    metrics: dict[str, dict[str, float | None]]
+    """Log-loss of each head on them, beside that of the earlier days' rate; None without any."""
+    pushes: int
+    """Pushes of the log that it was fitted to."""
 
 
 def silent(step: str) -> None:
@@ -122,7 +127,7 @@ def fit(
     material = material_of(log, split_time(log) if until is None else until)
     users = _users(material)
     report("habits and tastes")
-    acts = _acts(material)
+    acts = acts_of(material)
     habits = habits_of(users, acts, material.catalog.items.price, material.until)
     tastes = _tastes(material, acts, seed)
     profile = _profile(habits)
@@ -152,7 +157,7 @@ def fit(
         beliefs=own_beliefs(simulator),
         manifest={"trained_until": material.until, "metrics": metrics, "seed": seed},
     )
-    return Fit(simulator, *later, metrics)
+    return Fit(simulator, *later, metrics, len(sends.user))
 
 
 def _users(material: Material) -> Users:
@@ -166,12 +171,16 @@ def _users(material: Material) -> Users:
     )
 
 
-def _acts(material: Material) -> Acts:
+def acts_of(material: Material) -> Acts:
     """What users did by themselves: purchases that follow a click on a push are left out."""
     events, owner = material.events.events, material.events.owner
     row = {int(code): n for n, code in enumerate(material.catalog.items.hashes)}
     items = np.array([row.get(int(code), -1) for code in events["item"]], np.int64)
+    table = material.log.tables["events"]
+    bought = ((table["event"] == "purchase") & table["at"].notna()).to_numpy()
+    pushed = hash_ids(event_ids(table)[bought])[material.followed.purchase_of >= 0]
     mine = (events["kind"] <= Kind.PURCHASE) & (events["kind"] >= Kind.VIEW) & (items >= 0)
+    mine &= ~((events["kind"] == Kind.PURCHASE) & np.isin(events["id"], pushed))
     return Acts(
         owner=owner[mine],
         item=items[mine],
@@ -195,13 +204,10 @@ def _tastes(material: Material, acts: Acts, seed: int) -> Tastes:
 
 
 def _profile(habits: Habits) -> np.ndarray:
-    """How much likelier than on average each user is to be about at each hour: log ratios
-    (U, 24) float32, smoothed round the clock, of mean 0."""
-    hours = habits.hours
-    near = 0.5 * hours + 0.25 * (np.roll(hours, 1, 1) + np.roll(hours, -1, 1))
-    overall = near.mean(0)
-    ratio = np.log((near + 0.01) / (overall + 0.01))
-    return (ratio - ratio.mean(1, keepdims=True)).astype(np.float32)
+    """How likely each user is to be about at each hour: log probabilities (U, 24) float32, of
+    mean 0."""
+    profile = np.log(habits.hours + RARE)
+    return (profile - profile.mean(1, keepdims=True)).astype(np.float32)
 
 
 def sends_of(material: Material, tastes: Tastes, profile: np.ndarray, lives: np.ndarray) -> Sends:
@@ -268,7 +274,7 @@ def _tuned(
     profile: np.ndarray,
     sizes: Sizes,
     report: Callable[[str], None],
-) -> tuple[Widths, np.ndarray, dict[str, dict[str, float]], tuple[Sends, np.ndarray]]:
+) -> tuple[Widths, np.ndarray, dict[str, dict[str, float | None]], tuple[Sends, np.ndarray]]:
     """Widths and half-lives with the least log-loss of opening on the latest pushes, one after
     the other, and how all heads do there."""
     at = material.decisions.decided_at[material.decisions.sent]
@@ -298,7 +304,7 @@ def _tuned(
     known, judged = sends.only(early), sends.only(late)
     heads = fit_heads(known, sizes, widths, tuple(range(len(HEADS))))
     probability = predicted(heads, judged)
-    metrics = {}
+    metrics: dict[str, dict[str, float | None]] = {}
     for head, name in enumerate(HEADS):
         mine, earlier = judged.asked[:, head], known.asked[:, head]
         outcome = judged.outcome[mine, head]
@@ -308,6 +314,8 @@ def _tuned(
             "log_loss": log_loss(probability[mine, head], outcome),
             "log_loss_of_rate": log_loss(np.full(len(outcome), rate), outcome),
         }
+        if not len(outcome):  # JSON has no NaN
+            metrics[name] |= {"log_loss": None, "log_loss_of_rate": None}
     return widths, lives, metrics, (judged, probability)
 
 
@@ -426,9 +434,13 @@ def _recommender(material: Material, acts: Acts) -> Recommender:
 
 def logging_policy(material: Material) -> Table:
     """The logging policy, estimated by counting: how often each slot and hour was taken of the
-    times it was there to take."""
+    times it was there to take.
+
+    The simulator asks it once a day, so a day on which the log asked nothing counts as one
+    without a push.
+    """
     decisions = material.decisions
-    there = (decisions.items >= 0).any(1) & (decisions.variants >= 0).any(1)
+    there: np.ndarray = np.any(decisions.items >= 0, 1) & np.any(decisions.variants >= 0, 1)
     hours = material.log.tables["decisions"]["hours"].iloc[decisions.rows]
     texts = hours.fillna("").to_numpy(object)
     open_hours = np.ones((len(texts), 24), bool)
@@ -439,6 +451,9 @@ def logging_policy(material: Material) -> Table:
         }
         open_hours = np.stack([table[text] for text in texts])
         there &= open_hours.any(1)
+    # Where no hold shows a list, lists are not logged: the hold was a choice all the same.
+    if not there[~decisions.sent].any():
+        there = np.ones(len(decisions.rows), bool)
     sent = decisions.sent & there
     some = decisions.only(sent)
 
@@ -446,9 +461,25 @@ def logging_policy(material: Material) -> Table:
         count = np.bincount(chosen, minlength=present.shape[1]) + 0.1
         return count / (present.sum(0) + 0.1 * present.shape[1])
 
+    days = there.sum() + _unasked(material)
     return Table(
-        send=float(np.clip(sent.sum() / max(there.sum(), 1), 0.001, 0.999)),
+        send=float(np.clip(sent.sum() / max(days, 1), 0.001, 0.999)),
         items=rates(some.k, some.items >= 0),
         variants=rates(some.v, some.variants >= 0),
         hours=rates(some.h, open_hours[sent]),
     )
+
+
+def _unasked(material: Material) -> int:
+    """Days without a decision, from each user's first one on while the user was subscribed."""
+    decisions, events = material.decisions, material.events
+    size = len(events.user_ids)
+    day = local_day(decisions.decided_at, events.zone[decisions.owner])
+    left = events.events["kind"] == Kind.UNSUBSCRIBED
+    end = np.full(size, material.until - 1)
+    np.minimum.at(end, events.owner[left], events.events["at"][left])
+    last = local_day(end, events.zone)
+    first = last + 1
+    np.minimum.at(first, decisions.owner, day)
+    asked = len(np.unique(np.stack([decisions.owner, day]), axis=1).T)
+    return max(int((last - first + 1).sum()) - asked, 0)

@@ -164,7 +164,7 @@ def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
     total = sum(
         (p[f"{name}_weight"] / _BROAD).square().sum() for name in (*_WEIGHTS, "openness", "styles")
     )
-    total = total + (p["item_weight"] / (0.3 * _BROAD)).square().sum()
+    total = total + (p["item_weight"] / _BROAD).square().sum()
     total = total + (p["weekday"] / (0.5 * _EFFECT)).square().sum()
     for name in ("item_effect", "variant_effect"):
         total = total + (p[name] / _EFFECT).square().sum()

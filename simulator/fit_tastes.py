@@ -15,6 +15,8 @@ import torch
 from mdp.state import TASTE
 
 STEPS, RATE = 250, 0.06
+BLOCK = 2_000_000
+"""Pairs of user and item that are worked on at a time."""
 OFFER_WEIGHT = 0.3
 """A day's list is nearly yesterday's: an offer counts as this share of an independent one."""
 USER_PRIOR, CATEGORY_PRIOR, RESIDUAL_PRIOR, BIAS_PRIOR = 1.0, 1.0, 0.5, 2.0
@@ -55,6 +57,8 @@ def fit_tastes(
     log_scale = torch.zeros(1, requires_grad=True)
     seen = torch.from_numpy(met.astype(np.float32))
     listed = torch.from_numpy((OFFER_WEIGHT * offered).astype(np.float32))
+    height = max(BLOCK // max(items, 1), 1)
+    blocks = [slice(begin, begin + height) for begin in range(0, users, height)]
     optimizer = torch.optim.Adam(
         [user, of_category, residual, bias, offer_bias, log_scale], lr=RATE
     )
@@ -62,9 +66,16 @@ def fit_tastes(
         for group in optimizer.param_groups:
             group["lr"] = RATE * (1 - step / STEPS)
         optimizer.zero_grad()
-        inner = user @ (of_category[kind] + RESIDUAL_PRIOR * residual).T
-        loss = -(seen * torch.log_softmax(bias + inner, 1)).sum()
-        loss = loss - (listed * torch.log_softmax(offer_bias + log_scale.exp() * inner, 1)).sum()
+        embedding = of_category[kind] + RESIDUAL_PRIOR * residual
+        shared = embedding.detach().requires_grad_()
+        # Some users at a time: all at once is gigabytes of memory traffic in a large shop.
+        for rows in blocks:
+            inner = user[rows] @ shared.T
+            loss = -(seen[rows] * torch.log_softmax(bias + inner, 1)).sum()
+            offers = torch.log_softmax(offer_bias + log_scale.exp() * inner, 1)
+            (loss - (listed[rows] * offers).sum()).backward()
+        assert shared.grad is not None
+        loss = (embedding * shared.grad).sum()
         for factor, prior in ((user, USER_PRIOR), (of_category, CATEGORY_PRIOR), (residual, 1.0)):
             loss = loss + (factor**2).sum() / (2 * prior**2)
         loss = loss + ((bias - bias.mean()) ** 2).sum() / (2 * BIAS_PRIOR**2)

@@ -10,8 +10,9 @@ import pandas as pd
 from mdp.clock import DAY, local_day, local_hour
 from mdp.events import Kind
 from simulator.description import Users
+from simulator.fit_hours import fit_hours
 
-_PRIOR_EVENTS, _PRIOR_DAYS, _PRIOR_VISITS, _PRIOR_TOUCHES = 5.0, 30.0, 3.0, 20.0
+_PRIOR_DAYS, _PRIOR_VISITS, _PRIOR_TOUCHES = 30.0, 3.0, 20.0
 """Weight of the average user where one's own past is short."""
 
 
@@ -79,7 +80,9 @@ def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits
     return Habits(
         sessions=(count + _PRIOR_DAYS * rate) / (known + _PRIOR_DAYS),
         weekday=_weekdays(visits["day"].to_numpy()),
-        hours=_hours(size, owner, local_hour(acts.at, zone)),
+        hours=fit_hours(
+            size, *_visited(owner, local_day(acts.at, zone), local_hour(acts.at, zone))
+        ),
         touches=np.maximum((touches + _PRIOR_VISITS * mean) / (count + _PRIOR_VISITS), 1.0),
         buy=((own + _PRIOR_TOUCHES * often) / (touches + _PRIOR_TOUCHES)).clip(max=1.0),
         spend=_spend(acts, bought, price),
@@ -95,12 +98,10 @@ def _weekdays(day: np.ndarray) -> np.ndarray:
     return count / count.mean()
 
 
-def _hours(size: int, owner: np.ndarray, hour: np.ndarray) -> np.ndarray:
-    count = np.zeros((size, 24))
-    np.add.at(count, (owner, hour), 1.0)
-    overall = count.sum(0) + 0.5
-    count += _PRIOR_EVENTS * overall / overall.sum()
-    return count / count.sum(1, keepdims=True)
+def _visited(owner: np.ndarray, day: np.ndarray, hour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Users and hours of visits (V,) each: an hour with several acts counts once."""
+    visits = np.unique(np.stack([owner, day, hour]), axis=1)
+    return visits[0], visits[2]
 
 
 def _spend(acts: Acts, bought: np.ndarray, price: np.ndarray) -> np.ndarray:

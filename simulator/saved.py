@@ -100,6 +100,8 @@ def load_simulator(path: Path | str) -> Simulator:
     Raises `BadArtifact`, naming what differs, for one of another schema, truncated or changed.
     """
     path = Path(path)
+    if not (path / "manifest.json").exists():
+        raise BadArtifact(f"{path} holds no saved simulator: there is no manifest.json")
     manifest = read_manifest(path)
     if manifest.get("artifact") != ARTIFACT:
         raise BadArtifact(f"{path} holds no simulator, but a saved {manifest.get('kind')} policy")

@@ -25,7 +25,7 @@ LIST = 32
 """Length of a user's own list of items."""
 
 #                              open  click  buy    dismiss  unsubscribe
-_BASE = np.array([-2.3, -0.55, -2.35, -2.4, -6.35])
+_BASE = np.array([-2.35, -0.65, -2.2, -2.4, -6.35])
 _WEIGHTS = {
     "hours_weight": np.array([0.55, 0.1, 0.0, -0.2, -0.15]),
     "openness_weight": np.array([0.6, 0.15, 0.0, -0.3, -0.4]),
@@ -47,8 +47,6 @@ _SPREAD = {
     "variant_effect": np.array([0.15, 0.1, 0.0, 0.15, 0.2]),
 }
 HALF_LIVES = np.array([4.0, 7.0, 14.0, 30.0])
-_CENTER = np.array([3.2, 0.06], np.float32)
-# Log price 3.2: what is cheap is so in any shop, not among its neighbours only.
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,8 @@ def _truth(goods: Goods, rng: np.random.Generator) -> ResponseModel:
         **drawn,
         base=_BASE.astype(np.float32),
         item_weight=_ITEM_WEIGHT.astype(np.float32),
-        item_center=_CENTER,
+        # The shop's own: a currency's unit, or no discounts at all, move no rate.
+        item_center=features.mean(0).astype(np.float32),
         item_scale=np.maximum(features.std(0), 0.01).astype(np.float32),
         item_hash=catalog.items.hashes,
         item_taste=goods.taste.astype(np.float32),
@@ -185,7 +184,7 @@ def _recommender(
 ) -> NoisyTaste:
     hashes, users = goods.catalog.items.hashes, population.users
     order = np.argsort(users.hashes)
-    score = liking + 0.5 * goods.popularity
+    score = liking + 0.4 * goods.popularity / max(float(goods.popularity.std()), 1e-9)
     score = (score + noise * rng.normal(size=score.shape))[order]
     own = _best(score, LIST)
     return NoisyTaste(

@@ -4,17 +4,19 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from ingestion.log import Log
+from ingestion.log import NONE, Log
 from ingestion.parse import log_of
 from ingestion.splits import before, split_time
 from mdp.errors import NotEnoughData
+from mdp.events import Kind
 from scripts.cli import main
 from simulator.demo import demo
 from simulator.description import Simulator
 from simulator.fidelity import card_of, write_card
-from simulator.fit import Fit, fit, material_of
+from simulator.fit import Fit, acts_of, fit, logging_policy, material_of
 from simulator.kernel import Kernel
 from simulator.saved import load_simulator, save_simulator
 from simulator.worlds import known_world
@@ -68,6 +70,43 @@ def test_the_logging_policy_comes_back(shop, fitted):
     np.testing.assert_allclose(
         (mine.hours / mine.hours.sum())[allowed], expected[allowed], atol=0.02
     )
+
+
+def test_a_log_of_sends_alone_or_without_lists_gives_the_same_logging_policy(shop, fitted):
+    """A day without a row is one without a push, and a hold without a list was a choice."""
+    log = shop[0]
+    decisions = log.tables["decisions"]
+    sends = log.replace_tables(decisions=decisions[decisions["send_at"].notna()])
+    bare = decisions.assign(candidates=pd.NA, variants=pd.NA, hours=pd.NA)
+    unlisted = Log(log.tables | {"decisions": bare}, replace(log.meta, candidates=NONE))
+    expected = fitted.simulator.logging.send
+    for other in (sends, unlisted):
+        found = logging_policy(material_of(other, split_time(log)))
+        assert found.send == pytest.approx(expected, abs=0.03)
+
+
+def test_purchases_after_a_push_are_not_organic(shop):
+    """They are the response model's; in the organic behaviour they would be drawn twice."""
+    log, until = shop[0], split_time(shop[0])
+    tables = before(log, until).tables
+    clicks = tables["outcomes"].query("outcome == 'clicked'").merge(tables["decisions"])
+    bought = tables["events"].query("event == 'purchase'")
+    joined = bought.merge(clicks, on=["user_id", "item_id"], suffixes=("", "_click"))
+    delay = joined["at"] - joined["at_click"]
+    pushed = joined[(delay >= pd.Timedelta(0)) & (delay <= pd.Timedelta("48h"))]
+    acts = acts_of(material_of(log, until))
+    assert pushed["event_id"].nunique() > 20
+    assert (acts.kind == Kind.PURCHASE).sum() == len(bought) - pushed["event_id"].nunique()
+
+
+def test_heads_that_nothing_was_asked_of_have_no_log_loss(tmp_path):
+    made = demo(known_world("logit").simulator(20, 3), 12, 3)
+    log = log_of(made.tables, made.meta)
+    quiet = fit(log.replace_tables(outcomes=log.tables["outcomes"].iloc[:0]))
+    assert quiet.metrics["click"] == {"pushes": 0.0, "log_loss": None, "log_loss_of_rate": None}
+    write_card(tmp_path, card_of(log, quiet))
+    text = (tmp_path / "card.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["heads"] == quiet.metrics
 
 
 def test_the_same_log_gives_the_same_simulator(shop, fitted, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from ingestion.parse import log_of
 from ingestion.replay import to_events
-from mdp.clock import DAY
+from mdp.clock import DAY, HOUR, MINUTE, local_hour
 from mdp.events import Kind
 from policies.baselines import Hold
 from simulator.habits import Acts, habits_of
@@ -52,6 +52,18 @@ def test_hours_and_weekdays_are_those_of_the_shop(known):
     assert own > common + 0.05
     assert habits.weekday.mean() == pytest.approx(1.0)
     assert habits.weekday[5:].mean() > habits.weekday[:4].mean()
+
+
+def test_one_long_visit_tells_less_of_a_users_hours_than_two_short_ones():
+    shop = LogitShop().simulator(1, 2)
+    begin = (shop.start // DAY) * DAY
+    ahead = int(local_hour(np.array([begin]), shop.users.codes)[0]) * HOUR
+    long = [begin + 8 * HOUR + n * MINUTE for n in range(10)]
+    at = np.array(long + [begin + day * DAY + 20 * HOUR for day in (1, 2)]) - ahead
+    item = np.zeros(12, np.int64)
+    acts = Acts(item, item, np.full(12, Kind.VIEW, np.int8), at, np.full(12, np.nan))
+    hours = habits_of(shop.users, acts, shop.catalog.items.price, begin + 5 * DAY).hours[0]
+    assert hours[20] > hours[8] > hours[3]
 
 
 def test_items_cost_what_was_paid_for_them_or_else_their_price(known):

@@ -95,6 +95,23 @@ def test_earlier_events_and_the_demos_lead_to_the_histories_of_the_truth(over):
     assert states.tobytes() == made.truth.histories.tobytes()
 
 
+def test_neither_a_currencys_unit_nor_a_shop_without_discounts_moves_the_rates(log):
+    items = log.tables["items"]
+    bare = items.assign(price=items["price"] * 150, list_price=np.nan)
+    simulator = over_shop(LogitShop(), log.replace_tables(items=bare), 20, 0)[0]
+    size, rng = len(simulator.users), np.random.default_rng(0)
+    rows, seeds = np.tile(np.arange(size), 8), np.repeat(np.arange(8), size)
+    kernel = Kernel(simulator, rows, seeds, 20)
+    sent = opened = clicked = 0
+    while not kernel.done:
+        step = kernel.step(simulator.logging.act(kernel.view().observation, rng)[0])
+        sent += step.sent.sum()
+        opened += step.opened.sum()
+        clicked += step.clicked.sum()
+    assert 0.08 < opened / sent < 0.15
+    assert 0.04 < clicked / sent < 0.07
+
+
 def test_a_sample_of_its_users_can_be_taken(log):
     few, again, others = (over_shop(LogitShop(), log, 10, seed, 20)[0] for seed in (1, 1, 2))
     assert len(few.users) == 20

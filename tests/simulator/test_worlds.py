@@ -10,6 +10,7 @@ from mdp.errors import BadInput
 from mdp.hashing import style_bucket
 from policies.base import Policy
 from policies.baselines import Greedy, Hold, Random
+from simulator.demo import demo
 from simulator.description import Simulator
 from simulator.kernel import Kernel
 from simulator.worlds import WORLDS, known_world
@@ -47,6 +48,16 @@ def test_rates_of_the_logging_policy_are_believable(world):
     assert 0.04 < rates["clicked"] < 0.07
     assert 0.005 < rates["purchased"] < 0.015
     assert 0.002 < rates["unsubscribed"] < 0.01
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_they_are_believable_in_every_shop_of_the_kind(seed):
+    shop = demo(known_world("logit").simulator(300, seed), 42, seed).tables
+    sends = shop["decisions"]["item_id"].notna().sum()
+    rate = shop["outcomes"]["outcome"].value_counts() / sends
+    assert 0.08 < rate["opened"] < 0.15
+    assert 0.04 < rate["clicked"] < 0.07
+    assert rate["unsubscribed"] < 0.01
 
 
 def test_holding_back_pays(world):
