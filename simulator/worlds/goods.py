@@ -92,10 +92,10 @@ STYLES = ("plain", "urgent", "warm", "discount", "social proof", "personal")
 _COPY = (
     ("{item}", "Now {price} in {category}."),
     ("Last chance: {item}", "Only a few left at {price}. Don't wait."),
-    ("A little something for you", "{item} by {brand}, because good days deserve it."),
+    ("A little something for you", "{item}, because good days deserve it."),
     ("{item}: a price to like", "Yours for {price}, while the offer lasts."),
     ("Everybody's favourite", "{item} is what customers in {category} buy most."),
-    ("We thought of you", "You may like {item} by {brand}."),
+    ("We thought of you", "You may like {item}."),
 )
 
 

@@ -144,7 +144,15 @@ def _truth(goods: Goods, rng: np.random.Generator) -> ResponseModel:
     )
 
 
-def _best(score: np.ndarray, count: int) -> np.ndarray:
+def guessed(
+    liking: np.ndarray, popularity: np.ndarray, noise: float, rng: np.random.Generator
+) -> np.ndarray:
+    """The recommender's scores (U, I): likings (U, I) seen through noise, with popularity (I,)."""
+    common = 0.4 * popularity / max(float(popularity.std()), 1e-9)
+    return liking + common + noise * rng.normal(size=liking.shape)
+
+
+def best(score: np.ndarray, count: int) -> np.ndarray:
     """Columns (U, count) of the highest scores (U, I), best first."""
     count = min(count, score.shape[1])
     top = np.argpartition(-score, count - 1, axis=1)[:, :count]
@@ -160,7 +168,7 @@ def _softmax(score: np.ndarray) -> np.ndarray:
 def _organic(goods: Goods, population: Population, liking: np.ndarray) -> Organic:
     size = len(population.users)
     score = liking + goods.popularity
-    own = _best(score, LIST)
+    own = best(score, LIST)
     return Organic(
         sessions=population.sessions.astype(np.float32),
         weekday=np.array([0.95, 0.92, 0.93, 0.97, 1.0, 1.13, 1.1], np.float32),
@@ -184,9 +192,8 @@ def _recommender(
 ) -> NoisyTaste:
     hashes, users = goods.catalog.items.hashes, population.users
     order = np.argsort(users.hashes)
-    score = liking + 0.4 * goods.popularity / max(float(goods.popularity.std()), 1e-9)
-    score = (score + noise * rng.normal(size=score.shape))[order]
-    own = _best(score, LIST)
+    score = guessed(liking, goods.popularity, noise, rng)[order]
+    own = best(score, LIST)
     return NoisyTaste(
         user_hash=users.hashes[order],
         guess=hashes[own],

@@ -22,8 +22,15 @@ from mdp.state import TASTE, apply, new_histories
 from simulator.description import Simulator, Users
 from simulator.habits import Acts, habits_of
 from simulator.worlds.goods import demo_variants
-from simulator.worlds.logit import LogitShop
+from simulator.worlds.logit import LIST, LogitShop, best, guessed
 from simulator.worlds.population import Goods, Population
+
+SAMPLE = 500
+"""Users whose likings are looked at for their scale."""
+OFFERED = 0.85
+"""Mean liking of what the recommender guesses, about that of the demo shop: with it the rates of opens
+and clicks are alike in any shop. The spread of a whole catalogue's likings says little of them, for
+most of a large one nobody in a sample has bought."""
 
 
 def over_shop(
@@ -53,7 +60,7 @@ def over_shop(
     events = events[events["us"] < begins[events["owner"]]].reset_index(drop=True)
     acts = _acts(events)
     habits = habits_of(chosen, acts, catalog.items.price, start)
-    goods, taste = _tastes(catalog, acts, len(chosen), seed)
+    goods, taste = _tastes(catalog, acts, len(chosen), world.recommender_noise, seed)
     population = Population(
         chosen, taste, habits.hours, habits.sessions, habits.touches, habits.buy
     )
@@ -123,8 +130,10 @@ def _acts(events: pd.DataFrame) -> Acts:
     )
 
 
-def _tastes(catalog: Catalog, acts: Acts, users: int, seed: int) -> tuple[Goods, np.ndarray]:
-    """Items and user vectors (U, 8), scaled so that likings have a standard deviation of 1.
+def _tastes(
+    catalog: Catalog, acts: Acts, users: int, noise: float, seed: int
+) -> tuple[Goods, np.ndarray]:
+    """Items and user vectors (U, 8), scaled so that what is offered is liked alike in any shop.
 
     Halko, Martinsson, Tropp (2011). Finding structure with randomness. SIAM Review 53(2).
     """
@@ -148,8 +157,22 @@ def _tastes(catalog: Catalog, acts: Acts, users: int, seed: int) -> tuple[Goods,
     items = np.where(length > 1e-9, items / np.maximum(length, 1e-9), 0.0)
     # Heavy buyers like more things, not each of them more.
     tastes /= np.maximum(np.linalg.norm(tastes, axis=1, keepdims=True), 1e-9)
-    tastes /= max(float((tastes @ items.T).std()), 1e-9)
-    return Goods(catalog, items, np.log(popular + 0.1)), tastes
+    popularity = np.log(popular + 0.1)
+    liking = (tastes @ items.T)[:SAMPLE]
+    tastes *= _scale(liking / max(float(liking.std()), 1e-9), popularity, noise, seed)
+    return Goods(catalog, items, popularity), tastes / max(float(liking.std()), 1e-9)
+
+
+def _scale(liking: np.ndarray, popularity: np.ndarray, noise: float, seed: int) -> float:
+    """The factor on likings (U, I) with which the recommender's guesses are liked by `OFFERED`."""
+    low, high = 0.2, 5.0
+    for _ in range(12):
+        factor = float(np.sqrt(low * high))
+        rng = np.random.default_rng([seed, 29])
+        own = best(guessed(factor * liking, popularity, noise, rng), LIST)
+        offered = factor * float(np.take_along_axis(liking, own, 1).mean())
+        low, high = (factor, high) if offered < OFFERED else (low, factor)
+    return factor
 
 
 def _histories(users: Users, events: pd.DataFrame, acts: Acts) -> np.ndarray:
