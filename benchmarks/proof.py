@@ -79,9 +79,10 @@ def main(args: Args) -> None:
         tables.append(json.loads((found / "comparison.json").read_text())["policies"])
     rows = summary(tables)
     (args.out / "proof.json").write_text(json.dumps(rows, indent=1) + "\n")
+    minutes = (time.monotonic() - began) / 60
     print(
-        f"\n{args.shops} shops of {args.users} users, {args.seeds} training seed(s) each; ± 95 % over "
-        f"shops (Student's t); {(time.monotonic() - began) / 60:.0f} minutes\n"
+        f"\n{args.shops} shops of {args.users} users, {args.seeds} training seeds each; ± 95 % over "
+        f"shops (Student's t); {minutes:.0f} minutes\n"
     )
     print(markdown(rows))
 

@@ -28,9 +28,9 @@ from simulator.worlds.population import Goods, Population
 SAMPLE = 500
 """Users whose likings are looked at for their scale."""
 OFFERED = 0.85
-"""Mean liking of what the recommender guesses, about that of the demo shop: with it the rates of opens
-and clicks are alike in any shop. The spread of a whole catalogue's likings says little of them, for
-most of a large one nobody in a sample has bought."""
+"""Mean liking of what the recommender guesses, about that of the demo shop: with it the rates of
+opens and clicks are alike in any shop. The spread of a whole catalogue's likings says little of
+them, for most of a large one nobody in a sample has bought."""
 
 
 def over_shop(
