@@ -81,8 +81,8 @@ def main(args: Args) -> None:
     (args.out / "proof.json").write_text(json.dumps(rows, indent=1) + "\n")
     minutes = (time.monotonic() - began) / 60
     print(
-        f"\n{args.shops} shops of {args.users} users, {args.seeds} training seeds each; ± 95 % over "
-        f"shops (Student's t); {minutes:.0f} minutes\n"
+        f"\n{args.shops} shops of {args.users} users, {args.seeds} training seeds each; ± 95 % "
+        f"over shops (Student's t); {minutes:.0f} minutes\n"
     )
     print(markdown(rows))
 
