@@ -146,10 +146,15 @@ def live(out: Path) -> dict[str, Any]:
         request = Request(f"{base}/v1/decisions", body, {"Content-Type": "application/json"})
         with urlopen(request, timeout=30) as response:
             decision: dict[str, Any] = json.load(response)
+        print(json.dumps(decision, indent=1, ensure_ascii=False))
+        address = f"{base}/v1/decisions/{decision['decision_id']}"
+        print(f"$ curl {address}     # among other things, why:")
+        with urlopen(address, timeout=30) as response:
+            decision["why"] = json.load(response)["why"]
+        print(json.dumps(decision["why"], indent=1))
     finally:
         server.terminate()
         server.wait(timeout=30)
-    print(json.dumps(decision, indent=1, ensure_ascii=False))
     return decision
 
 
@@ -187,37 +192,60 @@ def report(
     (out / "report.html").write_text(
         "<!doctype html><meta charset=utf-8><title>pushwise quickstart</title>"
         "<style>body{font:16px sans-serif;max-width:70em;margin:2em auto;padding:0 1em}"
-        "img{max-width:100%}td{padding:.2em 1em .2em 0}pre{overflow-x:auto}</style>"
+        "img{max-width:100%}pre{overflow-x:auto}table{border-collapse:collapse}"
+        "th,td{padding:.25em .8em;text-align:right;border-bottom:1px solid #ddd}"
+        "th:first-child,td:first-child{text-align:left}td+td{white-space:nowrap}</style>"
         "<h1>From a shop's logs to live decisions</h1>"
         "<h2>A user's month</h2><p>The same user with the same draws, in the world the logs came"
         " from. One user, at the upper quartile of what the learned policy gains.<p>"
         "<img src=month.png alt='pushes by day and hour under two policies'>"
-        "<h2>What each policy is worth</h2><p>True values: the world's own, which no real shop"
-        f" knows.<p>{_table(out / 'comparison' / 'comparison.json')}"
+        "<h2>What each policy is worth</h2><p>True values over 42 days: the world's own, which no"
+        " real shop knows. The learned policies saw the log only; the oracle knows the truth."
+        f"<p>{_table(out / 'comparison' / 'comparison.json')}"
         "<img src=comparison/comparison.png alt='values with intervals'>"
-        "<p>Can the log tell? See <a href=evaluation/report.html>the off-policy evaluation</a>. How"
-        " true is the simulator? See <a href=sim/card/card.html>its fidelity card</a>."
-        f"<h2>One live decision</h2><pre>{escape(json.dumps(decision, indent=1))}</pre>"
+        f"<p>Can the log tell? {_verdicts(out / 'evaluation' / 'report.json')} See"
+        " <a href=evaluation/report.html>the off-policy evaluation</a>. How true is the"
+        " simulator? See <a href=sim/card/card.html>its fidelity card</a>."
+        "<h2>One live decision</h2><p>Its answer and why: what guardrails ruled out, what the"
+        " response model expects of the send, and the sends that it likes best."
+        f"<pre>{escape(json.dumps(decision, indent=1))}</pre>"
         f"<h2>What it took</h2><p>{seconds:.0f} s in all.<table>{rows}</table>\n"
     )
 
 
 def _table(file: Path) -> str:
     """The comparison as an HTML table."""
-    columns = {
-        "value": "value per user",
-        "low": "from",
-        "high": "to (95 %)",
-        "sends_per_week": "sends a week",
-        "unsubscribes": "unsubscribes per 1,000",
-        "revenue_minus_hold": "revenue minus hold's",
-    }
-    head = "".join(f"<th>{name}" for name in ("policy", *columns.values()))
+    heads = (
+        "policy",
+        "value per user (95 %)",
+        "minus greedy + threshold",
+        "of oracle",
+        "sends a week",
+        "unsubscribes per 1,000",
+        "revenue minus hold's",
+    )
     rows = [
-        f"<tr><td>{line['policy']}" + "".join(f"<td>{line[name]:.2f}" for name in columns)
+        (
+            line["policy"],
+            f"{line['value']:.2f} ({line['low']:.2f} to {line['high']:.2f})",
+            f"{line['difference']:+.2f} ({line['difference_low']:+.2f} to"
+            f" {line['difference_high']:+.2f})",
+            f"{line['share_of_oracle']:.0%}" if line["share_of_oracle"] is not None else "",
+            f"{line['sends_per_week']:.2f}",
+            f"{line['unsubscribes']:.0f}",
+            f"{line['revenue_minus_hold']:+.2f}",
+        )
         for line in json.loads(file.read_text())["policies"]
     ]
-    return f"<table><tr>{head}{''.join(rows)}</table>"
+    body = "".join("<tr>" + "".join(f"<td>{cell}" for cell in row) for row in rows)
+    return f"<table><tr>{''.join(f'<th>{head}' for head in heads)}{body}</table>"
+
+
+def _verdicts(file: Path) -> str:
+    """What the evaluation says of each policy, in a sentence."""
+    policies = json.loads(file.read_text())["policies"]
+    said = (f"{Path(found['name']).name}: <b>{found['verdict']}</b>" for found in policies)
+    return "On the days kept apart, off-policy evaluation says " + ", ".join(said) + "."
 
 
 if __name__ == "__main__":

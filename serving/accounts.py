@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -103,7 +104,7 @@ def erase_user(engine: Engine, user_id: str) -> None:
 
 
 def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
-    """A decision with its outcomes; raises `Problem` for an unknown one."""
+    """A decision with its lists, why and its outcomes; raises `Problem` for an unknown one."""
     with reading(engine) as connection:
         row, outcomes = _decision(connection, decision_id)
         user = read_users(connection, [row["user_id"]])[row["user_id"]]
@@ -116,6 +117,7 @@ def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
         **lists,
         "hours": [int(hour) for hour in lists["hours"]],
         **{name: row[name] for name in ("turn", "schema", "policy_hash", "rules_hash")},
+        "why": json.loads(row["why"]) if row["why"] else None,
         "outcomes": [
             {"outcome": o["outcome"], "at": iso(o["at"]), "value": o["value"]} for o in outcomes
         ],

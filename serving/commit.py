@@ -121,6 +121,7 @@ def decision_row(world: World, draft: Draft) -> dict[str, Any]:
         "turn": _turn(draft.user, draft.at),
         "arm": draft.arm,
         "reason": drawn.reason,
+        "why": drawn.why,
         "schema": SCHEMA,
         "policy_hash": world.bundle.hash,
         "rules_hash": world.guardrails.hash,

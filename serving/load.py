@@ -124,8 +124,8 @@ def _events(log: Log) -> list[dict[str, Any]]:
 
 
 def _decisions(log: Log) -> list[dict[str, Any]]:
-    frame = log.tables["decisions"].reindex(columns=[c.name for c in tables.DECISIONS.columns])
-    rows = _plain(frame)
+    names = [column.name for column in tables.DECISIONS.columns if column.name != "why"]
+    rows = _plain(log.tables["decisions"].reindex(columns=names))
     for row in rows:
         row["turn"], row["policy"] = int(row["turn"] or 0), row["policy"] or ""
         row["arm"] = row["arm"] or "policy"

@@ -13,6 +13,7 @@ from mdp.guardrails import Mask, Reason, catalog_reasons
 from mdp.hashing import hash_ids
 from mdp.observation import Requests, observe
 from mdp.state import features
+from serving.explaining import explanation
 from serving.registry import World
 from serving.users import User
 
@@ -54,6 +55,8 @@ class Drawn:
     send_at: int | None
     propensity: float
     reason: str
+    why: str | None = None
+    """JSON, as `explaining.explanation` gives it."""
 
 
 def draw(world: World, questions: Sequence[Question], rng: np.random.Generator) -> list[Drawn]:
@@ -92,6 +95,7 @@ def _draw(world: World, questions: Sequence[Question], rng: np.random.Generator)
                 send_at=int(view.mask.send_at[n, h[n]]) if send else None,
                 propensity=float(propensity[n]),
                 reason="policy" if send else why_held(view.mask, n),
+                why=explanation(world.catalog, requests, view, n, int(k[n]), int(v[n])),
             )
         )
     return out

@@ -93,6 +93,7 @@ DECISIONS = Table(
     Column("turn", Integer, nullable=False),
     Column("arm", String, nullable=False),
     Column("reason", String),
+    Column("why", String),  # JSON; not in the log
     Column("schema", String),
     Column("policy_hash", String),
     Column("rules_hash", String),

@@ -59,7 +59,8 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
 
 @router.get("/v1/decisions/{decision_id:path}")
 def show(service: Here, decision_id: str) -> Response:
-    """A decision with its lists and outcomes."""
+    """A decision with its lists, its outcomes, and why it came out so: what guardrails ruled out,
+    and what the response model expects."""
     return reply(accounts.get_decision(service.engine, decision_id))
 
 

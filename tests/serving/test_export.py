@@ -96,7 +96,7 @@ def test_cancelling_while_a_user_is_ahead_of_the_clock(shop):
 def do_anything(client, shop, rng, decisions):
     """One request of any kind that changes what the store knows of one of three users."""
     user, now = f"u{rng.integers(3)}", shop.clock.now
-    what = rng.choice(["decide", "view", "view", "outcome", "cancel", "user"])
+    what = rng.choice(["decide", "decide", "view", "view", "outcome", "cancel", "user"])
     if what == "decide":
         zone = rng.choice(["Asia/Tokyo", "America/New_York"]) if rng.random() < 0.2 else None
         answer = post(client, "/v1/decisions", **{**ASK, "user_id": user}, timezone=zone)
@@ -123,7 +123,7 @@ def test_whatever_happens_in_whatever_order(shop, seed):
     policy = shop.policy("p", Random(hold=0.1), **rules)
     known = {"unknown_consent": [None, True][seed % 2], "default_timezone": ["UTC", None][seed % 2]}
     with shop.server(policy, **known) as client:
-        for _ in range(120):
+        for _ in range(240):
             shop.clock.now += int(rng.integers(2 * HOUR))
             do_anything(client, shop, rng, decisions)
         assert_replays(client)

@@ -1,0 +1,57 @@
+"""Why a decision came out as it did: what guardrails ruled out, and what the model expects."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from mdp.catalog import Catalog
+from mdp.guardrails import Reason
+from mdp.observation import Requests, View
+from mdp.prediction import PARTS
+
+BEST = 3
+"""Sends that are named as the model's best."""
+DIGITS = 5
+
+
+def explanation(catalog: Catalog, requests: Requests, view: View, n: int, k: int, v: int) -> str:
+    """JSON about decision `n`, which sends candidate `k` with variant `v` (-1 for a hold).
+
+    `masked`: how many listed items, variants and hours each guardrail ruled out. `expected`: what
+    the response model predicts of the send at its best hour; `best`: its best sends, with the
+    one-step reward that it predicts. Both are left out where there is no model.
+    """
+    factors = {"items": view.mask.item, "variants": view.mask.variant, "hours": view.mask.hour}
+    why: dict[str, object] = {
+        "masked": {name: counts for name, codes in factors.items() if (counts := _counts(codes[n]))}
+    }
+    if view.prediction is not None and view.prediction.best_hour[n] >= 0:
+        pairs = view.prediction.pair[n]
+        if k >= 0:
+            parts = zip(PARTS, pairs[k, v].tolist(), strict=True)
+            why["expected"] = {name: round(value, DIGITS) for name, value in parts}
+        allowed = (view.mask.item[n] == 0)[:, None] & (view.mask.variant[n] == 0)
+        value = np.where(allowed, pairs[..., 0], -np.inf)
+        order = np.argsort(-value, axis=None, kind="stable")[: min(BEST, int(allowed.sum()))]
+        why["best"] = [
+            {
+                "item_id": catalog.items.ids[requests.items[n, item]],
+                "variant_id": catalog.variants.ids[requests.variants[n, variant]],
+                "value": round(float(value[item, variant]), DIGITS),
+            }
+            for item, variant in zip(*np.unravel_index(order, value.shape), strict=True)
+        ]
+        why["best_hour"] = int(view.prediction.best_hour[n])
+    return json.dumps(why)
+
+
+def _counts(codes: np.ndarray) -> dict[str, int]:
+    """Number of slots (M,) by the reason that masks them."""
+    reasons, counts = np.unique(codes, return_counts=True)
+    return {
+        Reason(int(reason)).name.lower(): int(count)
+        for reason, count in zip(reasons, counts, strict=True)
+        if reason not in (Reason.ALLOWED, Reason.PADDING)
+    }

@@ -1,0 +1,56 @@
+"""What the server says of why it decided so."""
+
+import json
+
+import numpy as np
+
+from mdp.guardrails import Guardrails
+from mdp.observation import observe
+from mdp.prediction import PARTS
+from serving.explaining import explanation
+from simulator.kernel import Kernel
+from simulator.worlds.logit import LogitShop
+
+
+def test_a_send_says_what_the_model_expects_and_what_was_ruled_out():
+    shop = LogitShop().simulator(8, 0)
+    requests = Kernel(shop, np.arange(8)).requests()
+    rules = Guardrails(quiet_start="22:00", quiet_end="08:00")
+    model = shop.response.bind(shop.catalog)
+    view = observe(requests, shop.catalog, rules, shop.reward, model, shop.traits)
+    said = json.loads(explanation(shop.catalog, requests, view, 3, 2, 1))
+    assert said["masked"] == {"hours": {"quiet_hours": 10}}
+    assert view.prediction is not None
+    pairs = view.prediction.pair[3]
+    np.testing.assert_allclose([said["expected"][name] for name in PARTS], pairs[2, 1], atol=1e-5)
+    top = np.sort(pairs[..., 0], axis=None)[:-4:-1]
+    np.testing.assert_allclose([send["value"] for send in said["best"]], top, atol=1e-5)
+    item, variant = np.unravel_index(pairs[..., 0].argmax(), pairs.shape[:2])
+    assert said["best"][0]["item_id"] == shop.catalog.items.ids[requests.items[3, item]]
+    assert said["best"][0]["variant_id"] == shop.catalog.variants.ids[requests.variants[3, variant]]
+    assert 8 <= said["best_hour"] < 22
+    held = json.loads(explanation(shop.catalog, requests, view, 3, -1, -1))
+    assert "expected" not in held
+    assert held["best"] == said["best"]
+
+
+def test_a_decision_is_shown_with_its_explanation(shop):
+    rules = {"quiet_start": "20:00", "quiet_end": "10:00", "item_cooldown_days": 3.0, "floor": 1.0}
+    with shop.server(shop.policy("rules", **rules)) as client:
+        client.put("/v1/guardrails", json={"caps": {"per_calendar_day": "none"}, "gaps": {}})
+        decisions = [
+            client.post("/v1/decisions", json={"user_id": f"u{n}", "candidates": ["i1"]}).json()
+            for n in range(12)
+        ]
+        sent = next(made for made in decisions if made["action"] == "send")
+        shown = client.get(f"/v1/decisions/{sent['decision_id']}").json()
+        assert shown["why"] == {"masked": {"hours": {"quiet_hours": 14}}}
+        again = client.post(
+            "/v1/decisions", json={"user_id": sent["user_id"], "candidates": ["i1", "i2"]}
+        ).json()
+        why = client.get(f"/v1/decisions/{again['decision_id']}").json()["why"]
+        assert why["masked"]["items"] == {"item_cooldown": 1}
+        client.put("/v1/kill", json={"on": True}).raise_for_status()
+        killed = client.post("/v1/decisions", json={"user_id": "other"}).json()
+        assert client.get(f"/v1/decisions/{killed['decision_id']}").json()["why"] is None
+        assert "masked" not in client.get("/v1/logs/decisions").text
