@@ -101,14 +101,24 @@ class PolicyBundle:
         return str(self.manifest.get("policy_hash", ""))
 
 
+def for_a_policy(path: Path) -> None:
+    """Raises `BadInput` where a policy can't be saved, since something else is there."""
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{path} is a file: choose a directory as --out")
+    if path.exists() and any(path.iterdir()):
+        if not (path / "manifest.json").exists():
+            raise BadInput(f"{path} is not empty and holds no saved policy: choose another --out")
+        if "artifact" in read_manifest(path):
+            raise BadInput(f"{path} holds a simulator: choose another --out")
+
+
 def save_policy(path: Path | str, bundle: PolicyBundle) -> None:
     """Write a policy to a directory, which is replaced where it holds a saved policy already.
 
     Raises `BadInput` for a directory that holds anything else.
     """
     path = Path(path)
-    if path.exists() and any(path.iterdir()) and not (path / "manifest.json").exists():
-        raise BadInput(f"{path} is not empty and holds no saved policy: choose another --out")
+    for_a_policy(path)
     files = _files(bundle)
     hashes = {name: digest_of(content) for name, content in files.items()}
     policy = bundle.policy
@@ -136,9 +146,11 @@ def save_policy(path: Path | str, bundle: PolicyBundle) -> None:
         (temporary / name).parent.mkdir(parents=True, exist_ok=True)
         (temporary / name).write_bytes(content)
     (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    old = path.with_name(path.name + f".old{os.getpid()}")
     if path.exists():
-        shutil.rmtree(path)
+        path.rename(old)
     temporary.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def load_policy(path: Path | str) -> PolicyBundle:

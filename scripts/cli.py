@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from mdp.errors import PushwiseError
+from mdp.errors import BadSetting, PushwiseError
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,8 @@ def _run(command: Command, argv: list[str]) -> int:
         args=argv,
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+    if (seed := getattr(args, "seed", None)) is not None and seed < 0:
+        raise BadSetting(f"--seed is {seed}; it can't be negative")
     return module.run(args) or 0
 
 

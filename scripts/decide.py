@@ -29,6 +29,8 @@ class Args:
     """server's store whose users to decide for"""
     at: str | None = None
     """instant to decide at, ISO 8601 with offset (default: the log's end; on a store, now)"""
+    seed: int | None = None
+    """seed of the draws (default: other draws each time, as in a server)"""
 
 
 def run(args: Args) -> None:
@@ -64,6 +66,7 @@ def _decide(args: Args, store: str, end: int | None) -> None:
     """Decide for all users of a store, at `end` or now."""
     import sys
 
+    import numpy as np
     import pandas as pd
     from rich.console import Console
     from rich.progress import Progress
@@ -83,6 +86,7 @@ def _decide(args: Args, store: str, end: int | None) -> None:
             at,
             CHUNK,
             lambda done, total: progress.update(task, completed=done, total=total),
+            np.random.default_rng(args.seed),
         )
     good = [row for row in rows if "error" not in row]
     frame = pd.DataFrame(good)

@@ -48,8 +48,6 @@ def run(args: Args) -> int:
     from evaluation.estimators import parse
     from mdp.errors import BadInput
 
-    if args.seed < 0:
-        raise BadInput(f"--seed must be 0 or more, and is {args.seed}")
     chosen = parse(args.estimators) if args.estimators is not None else ()
     if args.table is not None:
         if args.policies or args.logs is not None or args.guardrails is not None:

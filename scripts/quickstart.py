@@ -26,6 +26,8 @@ from urllib.request import Request, urlopen
 import tyro
 
 DAYS, USERS = 42, 1000
+STEPS = "steps.json"
+"""Which commands were run, and what each took; also tells that a directory is a quickstart's."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,13 @@ def main(args: Args) -> None:
     """Everything, one step after another."""
     began = time.monotonic()
     out = args.out
-    if out.exists():
-        shutil.rmtree(out)
+    if out.exists() and any(out.iterdir()) and not (out / STEPS).exists():
+        raise SystemExit(
+            f"error: {out} is not empty and holds no earlier quickstart: choose another"
+        )
+    shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    (out / STEPS).write_text("[]\n")
     run = Run(out)
     shop, sim = out / "shop", out / "sim"
     demo = ["demo", shop, "--users", str(args.users), "--days", str(DAYS)]
@@ -183,7 +189,7 @@ def report(
     """`report.html` and `steps.json`."""
     from html import escape
 
-    (out / "steps.json").write_text(json.dumps(steps, indent=1) + "\n")
+    (out / STEPS).write_text(json.dumps(steps, indent=1) + "\n")
     rows = "".join(
         f"<tr><td><code>{escape(step['command'])}</code><td>{step['seconds']:.0f} s"
         f"<td>{step['peak_mb']:.0f} MB"

@@ -49,13 +49,12 @@ def run(args: Args) -> int:
     from agents.training import train, with_steps
     from mdp.errors import BadSetting
     from policies.rules_file import read_guardrails
-    from policies.saved import save_policy
+    from policies.saved import for_a_policy, save_policy
     from simulator.saved import load_simulator
 
     if args.steps is not None and args.steps < 1:
         raise BadSetting(f"--steps is {args.steps}; training needs at least 1 user-day")
-    if args.seed < 0:
-        raise BadSetting(f"--seed is {args.seed}; it can't be negative")
+    for_a_policy(args.out)
     simulator = load_simulator(args.simulator)
     if args.guardrails is not None:
         rules = read_guardrails(args.guardrails, simulator.guardrails)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from policies.saved import load_policy
 from serving.commit import Keyed
 from serving.decide import Decider
@@ -23,6 +25,7 @@ def decide_all(
     at: int | None,
     chunk: int,
     progress: Callable[[int, int], None],
+    rng: np.random.Generator | None = None,
 ) -> list[dict[str, Any]]:
     """Answers for all users, `chunk` at a time; a user who can't be decided for has an `error`.
 
@@ -30,7 +33,7 @@ def decide_all(
     `BadArtifact` for a policy that can't be loaded, `BadSetting` where there is no store.
 
     at: instant to decide at, microseconds UTC (default: now). progress: is told how many of how
-    many are done.
+    many are done. rng: where the draws come from (default: fresh, as in a server).
     """
     registry = Registry((policy.resolve().name, load_policy(policy)))
     engine = open_store(settings.store, make=False)
@@ -38,7 +41,7 @@ def decide_all(
     try:
         with reading(engine) as connection:
             users = all_user_ids(connection)
-        decider = Decider(engine, registry, settings)
+        decider = Decider(engine, registry, settings, rng)
         when = {} if at is None else {"at": iso(at)}
         for begin in range(0, len(users), chunk):
             some = users[begin : begin + chunk]

@@ -54,14 +54,21 @@ _OWN |= {"organic", "recommender", "members", "belief", "files"}
 _NONE, _SELF, _OTHER = "none", "own", "other"
 
 
+def for_a_simulator(path: Path) -> None:
+    """Raises `BadInput` where a simulator can't be saved, since something else is there."""
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{path} is a file: choose a directory as --out")
+    if path.exists() and any(path.iterdir()) and not _is_simulator(path):
+        raise BadInput(f"{path} is not empty and holds no simulator: choose another --out")
+
+
 def save_simulator(path: Path | str, simulator: Simulator) -> None:
     """Write a simulator to a directory; files of a simulator saved there before are replaced.
 
     Raises `BadInput` for a directory that holds anything else.
     """
     path = Path(path)
-    if path.exists() and any(path.iterdir()) and not _is_simulator(path):
-        raise BadInput(f"{path} is not empty and holds no simulator: choose another directory")
+    for_a_simulator(path)
     files = _files(simulator)
     manifest = {
         **simulator.manifest,

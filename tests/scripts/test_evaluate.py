@@ -153,7 +153,7 @@ def test_guardrails_replace_those_of_the_policy(shop, capsys, tmp_path):
         (["--table", "{table}", "--logs", "{shop}/logs"], "--table stands alone"),
         (["--table", "{table}", "--estimators", "dr"], "dr needs a reward model's predictions"),
         (["--table", "{table}", "--estimators", "x"], "there is no estimator 'x'"),
-        (["--table", "{table}", "--seed", "-1"], "--seed must be 0 or more, and is -1"),
+        (["--table", "{table}", "--seed", "-1"], "--seed is -1; it can't be negative"),
         (["--table", "nowhere.csv"], "nowhere.csv: there is no such file"),
         (["{shop}/late", "--logs", "{shop}/logs"], "the log has no drawn decisions after"),
         (["{shop}/nowhere", "--logs", "{shop}/logs"], "holds no saved policy"),

@@ -77,6 +77,14 @@ def test_deciding_on_a_log_and_on_a_store_gives_everyone_one_decision(logs, tmp_
     fresh = table[~table["repeated"]]  # the log's holds of that date bind
     at = pd.to_datetime(fresh["decided_at"], format="ISO8601").astype("datetime64[us, UTC]")
     assert (at.astype("int64") >= last_instant(load_checked(logs))).all()
+    actions = []
+    for seed in ("0", "0", "1"):
+        command = ["decide", str(policy), "--logs", str(logs), "--out", str(out), "--seed", seed]
+        assert main(command) == 0
+        made = pd.read_csv(out)
+        actions.append(made[["user_id", "item_id", "variant_id", "send_at", "propensity"]])
+    assert actions[0].equals(actions[1])
+    assert not actions[0].equals(actions[2])
 
     store = f"sqlite:///{tmp_path / 'store.sqlite'}"
     load = ["load", str(logs), "--store", store, "--policy", str(policy)]
