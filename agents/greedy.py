@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from agents.habits import with_habits
-from agents.search import best_static_rule, best_threshold
+from agents.search import baselines, best_static_rule, best_threshold
 from policies.baselines import Greedy
 from policies.saved import PolicyBundle, SavedRecommender
 from simulator.description import Simulator
@@ -32,13 +32,6 @@ def greedy_bundle(simulator: Simulator, seed: int = 0, command: Sequence[str] = 
             "seed": seed,
             "command": list(command),
             "trained_until": simulator.manifest.get("trained_until"),
-            "baselines": {
-                "threshold": threshold,
-                "static_rule": {
-                    "variant": rule.variant,
-                    "hour": rule.hour,
-                    "every_days": rule.every_days,
-                },
-            },
+            "baselines": baselines(threshold, rule),
         },
     )

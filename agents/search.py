@@ -53,6 +53,12 @@ def best_static_rule(simulator: Simulator, seed: int = 0) -> StaticRule:
     return rule
 
 
+def baselines(threshold: float, rule: StaticRule) -> dict[str, Any]:
+    """What was found, as a manifest holds it for comparisons."""
+    found = {"variant": rule.variant, "hour": rule.hour, "every_days": rule.every_days}
+    return {"threshold": threshold, "static_rule": found}
+
+
 def _worth(simulator: Simulator, policy: Policy, rows: np.ndarray, seed: int) -> float:
     return float(rollout(simulator, policy, rows, seed, DAYS).value.mean())
 

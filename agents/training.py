@@ -21,7 +21,7 @@ from agents.habits import with_habits
 from agents.network import FactorNetwork, Scores, Soft, tensors
 from agents.ppo import PPOSettings, build_ppo
 from agents.rollouts import population, rollout
-from agents.search import best_static_rule, best_threshold
+from agents.search import baselines, best_static_rule, best_threshold
 from agents.start import starting_network
 from envs.sb3 import SB3VecEnv
 from envs.vector import PushVectorEnv
@@ -198,14 +198,7 @@ def train(
         "command": list(command),
         "start": start,
         "trained_until": simulator.manifest.get("trained_until"),
-        "baselines": {
-            "threshold": threshold,
-            "static_rule": {
-                "variant": rule.variant,
-                "hour": rule.hour,
-                "every_days": rule.every_days,
-            },
-        },
+        "baselines": baselines(threshold, rule),
     }
 
     def bundle(judge: KeepBest) -> PolicyBundle:

@@ -16,40 +16,28 @@ import torch
 from generation.candidates.base import Recommender
 from generation.candidates.logged import Logged
 from generation.candidates.own_popular import OwnPopular
-from ingestion.catalog import catalog_of
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.replay import (
-    LoggedDecisions,
-    UserEvents,
-    attributed,
-    decisions_of,
-    event_ids,
     replay,
-    requests_of,
-    to_events,
 )
-from ingestion.splits import before, split_time
-from mdp.attribution import Attributed
+from ingestion.splits import split_time
 from mdp.catalog import Catalog
 from mdp.clock import local_day, zone_name
-from mdp.errors import NotEnoughData
-from mdp.events import Kind
 from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
-from mdp.observation import Requests, observe
+from mdp.observation import observe
 from mdp.recency import recency_of
 from mdp.response import HEADS, ResponseModel, item_features
 from mdp.reward import Reward
 from mdp.state import TRAITS, features
-from policies.baselines import Table
 from simulator.description import Simulator, Users, own_beliefs
 from simulator.fit_heads import OPEN, Sends, Sizes, Widths, fit_heads, log_loss, predicted
+from simulator.fit_logging import logging_policy
 from simulator.fit_tastes import Tastes, fit_tastes
 from simulator.habits import Acts, Habits, habits_of
+from simulator.material import Material, acts_of, material_of
 from simulator.organic import Organic
 
-LEAST_SENDS = 30
-"""Pushes below which nothing is fitted."""
 TUNED_ON = 0.2
 """Share of the pushes, the latest, that widths and half-lives are chosen on."""
 OPENNESS, STYLES = (0.35, 0.6, 0.9), (0.25, 0.5)
@@ -61,40 +49,6 @@ PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
 OWN_ITEMS = 32
 RARE = 0.01
 """Probability of an hour below which it matters little how much rarer it is."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """What a log gives to learn from."""
-
-    log: Log
-    catalog: Catalog
-    events: UserEvents
-    decisions: LoggedDecisions
-    requests: Requests
-    followed: Attributed
-    until: int
-
-
-def material_of(log: Log, until: int) -> Material:
-    """The log as it stood at an instant; raises `NotEnoughData` where it holds too little."""
-    known = before(log, until)
-    catalog, events = catalog_of(log), to_events(known)
-    decisions = decisions_of(known, catalog, events)
-    sends = int(decisions.sent.sum())
-    if sends < LEAST_SENDS:
-        raise NotEnoughData(
-            f"the log has {sends} pushes before the time to fit until; {LEAST_SENDS} are the least"
-        )
-    return Material(
-        known,
-        catalog,
-        events,
-        decisions,
-        requests_of(known, catalog, events, decisions),
-        attributed(known, catalog, events, decisions, Reward()),
-        until,
-    )
 
 
 @dataclass(frozen=True)
@@ -168,25 +122,6 @@ def _users(material: Material) -> Users:
         zones=tuple(zone_name(int(code)) or "" for code in material.events.zone),
         signed_up=epoch_us(table["signed_up_at"]),
         locales=tuple(locale.fillna("").astype(object)) if locale.notna().any() else (),
-    )
-
-
-def acts_of(material: Material) -> Acts:
-    """What users did by themselves: purchases that follow a click on a push are left out."""
-    events, owner = material.events.events, material.events.owner
-    row = {int(code): n for n, code in enumerate(material.catalog.items.hashes)}
-    items = np.array([row.get(int(code), -1) for code in events["item"]], np.int64)
-    table = material.log.tables["events"]
-    bought = ((table["event"] == "purchase") & table["at"].notna()).to_numpy()
-    pushed = hash_ids(event_ids(table)[bought])[material.followed.purchase_of >= 0]
-    mine = (events["kind"] <= Kind.PURCHASE) & (events["kind"] >= Kind.VIEW) & (items >= 0)
-    mine &= ~((events["kind"] == Kind.PURCHASE) & np.isin(events["id"], pushed))
-    return Acts(
-        owner=owner[mine],
-        item=items[mine],
-        kind=events["kind"][mine],
-        at=events["at"][mine],
-        value=events["value"][mine].astype(np.float64),
     )
 
 
@@ -430,56 +365,3 @@ def _recommender(material: Material, acts: Acts) -> Recommender:
     if not logged:
         return popular
     return Logged.fit(material.events.hashes[decisions.owner], decisions.items, popular)
-
-
-def logging_policy(material: Material) -> Table:
-    """The logging policy, estimated by counting: how often each slot and hour was taken of the
-    times it was there to take.
-
-    The simulator asks it once a day, so a day on which the log asked nothing counts as one
-    without a push.
-    """
-    decisions = material.decisions
-    there: np.ndarray = np.any(decisions.items >= 0, 1) & np.any(decisions.variants >= 0, 1)
-    hours = material.log.tables["decisions"]["hours"].iloc[decisions.rows]
-    texts = hours.fillna("").to_numpy(object)
-    open_hours = np.ones((len(texts), 24), bool)
-    if hours.notna().any():
-        table = {
-            text: np.isin(np.arange(24), [int(part) for part in text.split("|") if part])
-            for text in set(texts)
-        }
-        open_hours = np.stack([table[text] for text in texts])
-        there &= open_hours.any(1)
-    # Where no hold shows a list, lists are not logged: the hold was a choice all the same.
-    if not there[~decisions.sent].any():
-        there = np.ones(len(decisions.rows), bool)
-    sent = decisions.sent & there
-    some = decisions.only(sent)
-
-    def rates(chosen: np.ndarray, present: np.ndarray) -> np.ndarray:
-        count = np.bincount(chosen, minlength=present.shape[1]) + 0.1
-        return count / (present.sum(0) + 0.1 * present.shape[1])
-
-    days = there.sum() + _unasked(material)
-    return Table(
-        send=float(np.clip(sent.sum() / max(days, 1), 0.001, 0.999)),
-        items=rates(some.k, some.items >= 0),
-        variants=rates(some.v, some.variants >= 0),
-        hours=rates(some.h, open_hours[sent]),
-    )
-
-
-def _unasked(material: Material) -> int:
-    """Days without a decision, from each user's first one on while the user was subscribed."""
-    decisions, events = material.decisions, material.events
-    size = len(events.user_ids)
-    day = local_day(decisions.decided_at, events.zone[decisions.owner])
-    left = events.events["kind"] == Kind.UNSUBSCRIBED
-    end = np.full(size, material.until - 1)
-    np.minimum.at(end, events.owner[left], events.events["at"][left])
-    last = local_day(end, events.zone)
-    first = last + 1
-    np.minimum.at(first, decisions.owner, day)
-    asked = len(np.unique(np.stack([decisions.owner, day]), axis=1).T)
-    return max(int((last - first + 1).sum()) - asked, 0)

@@ -16,8 +16,10 @@ from scripts.cli import main
 from simulator.demo import demo
 from simulator.description import Simulator
 from simulator.fidelity import card_of, write_card
-from simulator.fit import Fit, acts_of, fit, logging_policy, material_of
+from simulator.fit import Fit, fit
+from simulator.fit_logging import logging_policy
 from simulator.kernel import Kernel
+from simulator.material import acts_of, material_of
 from simulator.saved import load_simulator, save_simulator
 from simulator.worlds import known_world
 

@@ -1,0 +1,63 @@
+"""The logging policy, estimated from what a log shows of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mdp.clock import local_day
+from mdp.events import Kind
+from policies.baselines import Table
+from simulator.material import Material
+
+
+def logging_policy(material: Material) -> Table:
+    """The logging policy, estimated by counting: how often each slot and hour was taken of the
+    times it was there to take.
+
+    The simulator asks it once a day, so a day on which the log asked nothing counts as one
+    without a push.
+    """
+    decisions = material.decisions
+    there: np.ndarray = np.any(decisions.items >= 0, 1) & np.any(decisions.variants >= 0, 1)
+    hours = material.log.tables["decisions"]["hours"].iloc[decisions.rows]
+    texts = hours.fillna("").to_numpy(object)
+    open_hours = np.ones((len(texts), 24), bool)
+    if hours.notna().any():
+        table = {
+            text: np.isin(np.arange(24), [int(part) for part in text.split("|") if part])
+            for text in set(texts)
+        }
+        open_hours = np.stack([table[text] for text in texts])
+        there &= open_hours.any(1)
+    # Where no hold shows a list, lists are not logged: the hold was a choice all the same.
+    if not there[~decisions.sent].any():
+        there = np.ones(len(decisions.rows), bool)
+    sent = decisions.sent & there
+    some = decisions.only(sent)
+
+    def rates(chosen: np.ndarray, present: np.ndarray) -> np.ndarray:
+        count = np.bincount(chosen, minlength=present.shape[1]) + 0.1
+        return count / (present.sum(0) + 0.1 * present.shape[1])
+
+    days = there.sum() + _unasked(material)
+    return Table(
+        send=float(np.clip(sent.sum() / max(days, 1), 0.001, 0.999)),
+        items=rates(some.k, some.items >= 0),
+        variants=rates(some.v, some.variants >= 0),
+        hours=rates(some.h, open_hours[sent]),
+    )
+
+
+def _unasked(material: Material) -> int:
+    """Days without a decision, from each user's first one on while the user was subscribed."""
+    decisions, events = material.decisions, material.events
+    size = len(events.user_ids)
+    day = local_day(decisions.decided_at, events.zone[decisions.owner])
+    left = events.events["kind"] == Kind.UNSUBSCRIBED
+    end = np.full(size, material.until - 1)
+    np.minimum.at(end, events.owner[left], events.events["at"][left])
+    last = local_day(end, events.zone)
+    first = last + 1
+    np.minimum.at(first, decisions.owner, day)
+    asked = len(np.unique(np.stack([decisions.owner, day]), axis=1).T)
+    return max(int((last - first + 1).sum()) - asked, 0)

@@ -1,0 +1,84 @@
+"""What a log gives to learn from, as it stood at an instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingestion.catalog import catalog_of
+from ingestion.log import Log
+from ingestion.replay import (
+    LoggedDecisions,
+    UserEvents,
+    attributed,
+    decisions_of,
+    event_ids,
+    requests_of,
+    to_events,
+)
+from ingestion.splits import before
+from mdp.attribution import Attributed
+from mdp.catalog import Catalog
+from mdp.errors import NotEnoughData
+from mdp.events import Kind
+from mdp.hashing import hash_ids
+from mdp.observation import Requests
+from mdp.reward import Reward
+from simulator.habits import Acts
+
+LEAST_SENDS = 30
+"""Pushes below which nothing is fitted."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a log gives to learn from."""
+
+    log: Log
+    catalog: Catalog
+    events: UserEvents
+    decisions: LoggedDecisions
+    requests: Requests
+    followed: Attributed
+    until: int
+
+
+def material_of(log: Log, until: int) -> Material:
+    """The log as it stood at an instant; raises `NotEnoughData` where it holds too little."""
+    known = before(log, until)
+    catalog, events = catalog_of(log), to_events(known)
+    decisions = decisions_of(known, catalog, events)
+    sends = int(decisions.sent.sum())
+    if sends < LEAST_SENDS:
+        raise NotEnoughData(
+            f"the log has {sends} pushes before the time to fit until; {LEAST_SENDS} are the least"
+        )
+    return Material(
+        known,
+        catalog,
+        events,
+        decisions,
+        requests_of(known, catalog, events, decisions),
+        attributed(known, catalog, events, decisions, Reward()),
+        until,
+    )
+
+
+def acts_of(material: Material) -> Acts:
+    """What users did by themselves: purchases that follow a click on a push are left out."""
+    events, owner = material.events.events, material.events.owner
+    row = {int(code): n for n, code in enumerate(material.catalog.items.hashes)}
+    items = np.array([row.get(int(code), -1) for code in events["item"]], np.int64)
+    table = material.log.tables["events"]
+    bought = ((table["event"] == "purchase") & table["at"].notna()).to_numpy()
+    pushed = hash_ids(event_ids(table)[bought])[material.followed.purchase_of >= 0]
+    mine = (events["kind"] <= Kind.PURCHASE) & (events["kind"] >= Kind.VIEW) & (items >= 0)
+    mine &= ~((events["kind"] == Kind.PURCHASE) & np.isin(events["id"], pushed))
+    return Acts(
+        owner=owner[mine],
+        item=items[mine],
+        kind=events["kind"][mine],
+        at=events["at"][mine],
+        value=events["value"][mine].astype(np.float64),
+    )
