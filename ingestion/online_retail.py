@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from python_calamine import CalamineError
 
 from ingestion.log import LogMeta
 from mdp.errors import BadInput, NotEnoughData
@@ -109,7 +110,8 @@ def read_online_retail(file: Path) -> pd.DataFrame:
     """All rows, from UCI's .xlsx (every sheet) or from a .parquet or .csv of the same columns."""
     try:
         if file.suffix == ".xlsx":
-            table = pd.concat(pd.read_excel(file, sheet_name=None).values(), ignore_index=True)
+            sheets = pd.read_excel(file, sheet_name=None, engine="calamine")
+            table = pd.concat(sheets.values(), ignore_index=True)
         elif file.suffix == ".parquet":
             table = pd.read_parquet(file)
         elif file.suffix == ".csv":
@@ -118,7 +120,7 @@ def read_online_retail(file: Path) -> pd.DataFrame:
             raise BadInput(
                 f"{file} is not .xlsx, .parquet or .csv: give UCI's online_retail_II.xlsx"
             )
-    except ValueError as error:
+    except (ValueError, CalamineError) as error:
         raise BadInput(f"{file} can't be read: {error}") from error
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:

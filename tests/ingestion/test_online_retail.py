@@ -69,12 +69,18 @@ def test_a_category_is_the_frequent_noun_that_comes_last():
 
 def test_both_sheets_of_an_xlsx_are_read(raw, tmp_path):
     file = tmp_path / "retail.xlsx"
+    # As in UCI's file: times are times, and codes are numbers where they can be.
+    raw["InvoiceDate"] = pd.to_datetime(raw["InvoiceDate"], errors="coerce")
+    for name in ("Invoice", "StockCode"):
+        raw[name] = [int(code) if code.isdigit() else code for code in raw[name]]
     with pd.ExcelWriter(file) as writer:
         raw.to_excel(writer, sheet_name="Year 2009-2010", index=False)
         raw.to_excel(writer, sheet_name="Year 2010-2011", index=False)
     done = import_online_retail(read_online_retail(file))
     assert done.rows == 2 * len(raw)
     assert len(done.tables["events"]) == 2
+    assert done.tables["items"]["item_id"].tolist() == ["85048"]
+    assert done.tables["events"]["at"].iloc[0] == pd.Timestamp("2009-12-01T07:45:00Z")
 
 
 def test_several_files_are_read_as_one(raw, tmp_path, capsys):
