@@ -90,12 +90,12 @@ def main(args: Args) -> None:
     run("fit", shop, "--out", sim)
     truth = shop / "truth"
     run("train", sim, "--algo", "greedy", "--out", out / "greedy")
-    few = ["--users", "400"]
-    run("compare", truth, out / "greedy", *few, "--seeds", "1", "--out", out / "baselines")
+    once = ["--users", "300", "--seeds", "1"]
+    run("compare", truth, out / "greedy", *once, "--out", out / "baselines")
     length = [] if args.steps is None else ["--steps", str(args.steps)]
     for algo in ("dqn", "ppo"):
         run("train", sim, "--algo", algo, "--out", out / algo, *length)
-    run("compare", truth, out / "dqn", out / "ppo", *few, "--out", out / "comparison")
+    run("compare", truth, out / "dqn", out / "ppo", "--users", "400", "--out", out / "comparison")
     run("evaluate", out / "dqn", out / "ppo", "--logs", shop, "--out", out / "evaluation")
     picture(out, truth)
     run("load", shop, "--store", f"sqlite:///{out / 'store.db'}", "--policy", out / "ppo")

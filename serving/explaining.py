@@ -14,6 +14,8 @@ from mdp.prediction import PARTS
 BEST = 3
 """Sends that are named as the model's best."""
 DIGITS = 5
+EXPECTED = tuple("purchase_margin" if part == "purchase" else part for part in PARTS)
+"""Names of `PARTS` for a reader: `value` and `purchase_margin` are amounts, the others shares."""
 
 
 def explanation(catalog: Catalog, requests: Requests, view: View, n: int, k: int, v: int) -> str:
@@ -30,7 +32,7 @@ def explanation(catalog: Catalog, requests: Requests, view: View, n: int, k: int
     if view.prediction is not None and view.prediction.best_hour[n] >= 0:
         pairs = view.prediction.pair[n]
         if k >= 0:
-            parts = zip(PARTS, pairs[k, v].tolist(), strict=True)
+            parts = zip(EXPECTED, pairs[k, v].tolist(), strict=True)
             why["expected"] = {name: round(value, DIGITS) for name, value in parts}
         allowed = (view.mask.item[n] == 0)[:, None] & (view.mask.variant[n] == 0)
         value = np.where(allowed, pairs[..., 0], -np.inf)

@@ -6,8 +6,7 @@ import numpy as np
 
 from mdp.guardrails import Guardrails
 from mdp.observation import observe
-from mdp.prediction import PARTS
-from serving.explaining import explanation
+from serving.explaining import EXPECTED, explanation
 from simulator.kernel import Kernel
 from simulator.worlds.logit import LogitShop
 
@@ -22,7 +21,9 @@ def test_a_send_says_what_the_model_expects_and_what_was_ruled_out():
     assert said["masked"] == {"hours": {"quiet_hours": 10}}
     assert view.prediction is not None
     pairs = view.prediction.pair[3]
-    np.testing.assert_allclose([said["expected"][name] for name in PARTS], pairs[2, 1], atol=1e-5)
+    np.testing.assert_allclose(
+        [said["expected"][name] for name in EXPECTED], pairs[2, 1], atol=1e-5
+    )
     top = np.sort(pairs[..., 0], axis=None)[:-4:-1]
     np.testing.assert_allclose([send["value"] for send in said["best"]], top, atol=1e-5)
     item, variant = np.unravel_index(pairs[..., 0].argmax(), pairs.shape[:2])
