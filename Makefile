@@ -29,7 +29,7 @@ quickstart: $(INSTALLED) ## a demo shop (or SHOP=FILE) from logs to a policy and
 
 serve: $(INSTALLED) ## serve the policy that `make quickstart` trained
 	@test -d runs/quickstart/ppo || { echo "no policy in runs/quickstart/ppo: run 'make quickstart' first" >&2; exit 1; }
-	$(BIN)/pushwise serve runs/quickstart/ppo
+	$(BIN)/pushwise serve runs/quickstart/ppo --store sqlite:///runs/quickstart/store.db
 
 test: $(INSTALLED) ## the fast tests; says how many slow ones it leaves out
 	$(BIN)/python -m pytest -m "not slow"
