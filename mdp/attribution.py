@@ -102,8 +102,7 @@ def attribute(
         sent, decisions.send_at + RESPONSE_WINDOW + ATTRIBUTION, decisions.decided_at + DAY
     )
     seen = {kind: _followed(decisions, outcomes, kind) for kind in _FLAGS}
-    in_time = sent[outcomes.decision] & (outcomes.at <= closes[outcomes.decision])
-    claims = np.flatnonzero(in_time & (outcomes.kind == Kind.PURCHASED))
+    claims = _in_time(decisions, outcomes, Kind.PURCHASED)
     of, about = outcomes.decision[claims], _purchase_of(decisions, outcomes, purchases, claims)
     claimed = np.bincount(of, _claimed_value(outcomes, purchases, claims, about), minlength=size)
     has_claim = np.bincount(of, minlength=size) > 0
@@ -133,14 +132,23 @@ def attribute(
     )
 
 
+def on_time(send_at: np.ndarray, at: np.ndarray, claim: np.ndarray | bool) -> np.ndarray:
+    """Whether outcomes (n,) come early enough to count.
+
+    send_at and at: int64, microseconds UTC. claim: whether each is a claim of a purchase, which
+    has as much time again as a response.
+    """
+    return np.asarray(at <= send_at + RESPONSE_WINDOW + np.where(claim, ATTRIBUTION, 0))
+
+
 _FLAGS = (Kind.OPENED, Kind.CLICKED, Kind.DISMISSED, Kind.UNSUBSCRIBED)
 
 
 def _in_time(decisions: Decisions, outcomes: Outcomes, kind: Kind) -> np.ndarray:
-    """Outcomes of a kind (n,), by index, that follow a send within its window for responses."""
+    """Outcomes of a kind (n,), by index, that follow a send in time."""
     send_at = decisions.send_at[outcomes.decision]
-    delay = outcomes.at - np.where(send_at == NEVER, 0, send_at)
-    return np.flatnonzero((outcomes.kind == kind) & (send_at != NEVER) & (delay <= RESPONSE_WINDOW))
+    timely = on_time(send_at, outcomes.at, kind == Kind.PURCHASED)
+    return np.flatnonzero((outcomes.kind == kind) & (send_at != NEVER) & timely)
 
 
 def _followed(decisions: Decisions, outcomes: Outcomes, kind: Kind) -> np.ndarray:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from ingestion.log import Log, epoch_us
 from ingestion.replay import event_ids, replay, to_events
 from ingestion.schema import TABLES
-from mdp.attribution import RESPONSE_WINDOW
+from mdp.attribution import on_time
 from mdp.clock import NEVER
 from mdp.errors import BadInput
 from serving import tables
@@ -137,9 +137,9 @@ def _outcomes(log: Log) -> list[dict[str, Any]]:
     frame = log.tables["outcomes"]
     decisions = log.tables["decisions"].drop_duplicates("decision_id").set_index("decision_id")
     send_at = epoch_us(decisions["send_at"].reindex(frame["decision_id"]))
-    in_time = epoch_us(frame["at"]) <= send_at + RESPONSE_WINDOW
+    timely = on_time(send_at, epoch_us(frame["at"]), (frame["outcome"] == "purchased").to_numpy())
     rows = _plain(frame[["decision_id", "outcome", "at", "value"]])
-    return [row | {"joined": int(ok)} for row, ok in zip(rows, in_time, strict=True)]
+    return [row | {"joined": int(ok)} for row, ok in zip(rows, timely, strict=True)]
 
 
 def last_instant(log: Log) -> int:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Engine, insert, select, tuple_
 
-from mdp.attribution import RESPONSE_WINDOW
+from mdp.attribution import on_time
 from mdp.hashing import content_hash
 from serving.history import Fields, advanced, organic_event, outcome_event
 from serving.problems import Problem, problem_of
@@ -122,7 +122,8 @@ def record_outcomes(
         new: dict[str, list[Fields]] = defaultdict(list)
         for row in fresh:
             decision = decisions[row["decision_id"]]
-            row["joined"] = int(row["at"] <= decision.send_at + RESPONSE_WINDOW)
+            claim = row["outcome"] == "purchased"
+            row["joined"] = int(on_time(decision.send_at, row["at"], claim))
             new[decision.user_id].append(outcome_event(row))
         if fresh:
             connection.execute(insert(OUTCOMES), fresh)

@@ -122,6 +122,7 @@ def test_outcomes_are_joined_late_duplicate_or_orphan(always, shop):
     decision, _ = send(always)
     shop.clock.now += 10 * DAY
     soon, far = iso(shop.clock.now - 9 * DAY), iso(shop.clock.now - DAY)
+    third_day = iso(shop.clock.now - 7 * DAY)
     opened = {"decision_id": decision, "outcome": "opened", "at": soon}
     receipt = post(
         always,
@@ -129,16 +130,18 @@ def test_outcomes_are_joined_late_duplicate_or_orphan(always, shop):
         opened,
         opened,
         {**opened, "outcome": "clicked", "at": far},
+        {**opened, "outcome": "dismissed", "at": third_day},
+        {**opened, "outcome": "purchased", "at": third_day},  # a claim has twice the time
         {**opened, "decision_id": "nope"},
     )
-    assert (receipt["accepted"], receipt["duplicates"]) == (2, 1)
+    assert (receipt["accepted"], receipt["duplicates"]) == (4, 1)
     assert receipt["rejected"][0]["error"]["field"] == "decision_id"
     assert always.get("/v1/ledger").json()["outcomes"] == {
-        "received": 4,
+        "received": 6,
         "orphan": 1,
         "duplicate": 1,
-        "late": 1,
-        "joined": 1,
+        "late": 2,
+        "joined": 2,
     }
 
 
