@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 
 from ingestion.log import Log, epoch_us
 from ingestion.replay import event_ids, replay, to_events
-from ingestion.schema import TABLES
+from ingestion.schema import OUTCOME_KEY, TABLES
 from mdp.attribution import on_time
 from mdp.clock import NEVER
 from mdp.errors import BadInput
@@ -25,7 +25,7 @@ def load_log(engine: Engine, log: Log) -> dict[str, int]:
     that the log tells twice counts once, as it does over HTTP. Raises `BadInput` for a store that
     has users already.
     """
-    once = log.tables["outcomes"].drop_duplicates(["decision_id", "outcome", "at"])
+    once = log.tables["outcomes"].drop_duplicates(OUTCOME_KEY)
     log = log.replace_tables(outcomes=once)
     rows = {
         tables.ITEMS: _bodies(log.tables["items"], "items"),
