@@ -13,7 +13,7 @@ from agents.rollouts import Outcome, population, rollout
 from agents.search import best_threshold
 from mdp.errors import BadInput
 from policies.base import Policy
-from policies.baselines import Greedy, Hold, Random, StaticRule
+from policies.baselines import Greedy, Hold, Popular, Random, StaticRule
 from policies.planner import planner
 from policies.saved import PolicyBundle
 from simulator.description import Simulator
@@ -78,6 +78,7 @@ def entries(
         "hold": Entry(Hold(), place),
         "random": Entry(Random(), place),
         "logging": Entry(place.logging, place),
+        "popular": Entry(Popular(), place),
     }
     found = {} if first is None else first.manifest.get("baselines", {})
     if "static_rule" in found:

@@ -14,6 +14,7 @@ from policies.base import Policy
 from policies.composition import Factors, split_mask
 
 _VALUE, _HOUR_VALUE = PARTS.index("value"), HOUR.index("value")
+_ACTIVITY = HOUR.index("activity")
 _SINCE_SEND, _SEND_IN = USER.index("days_since_send"), HOUR.index("send_in_days")
 
 
@@ -111,6 +112,23 @@ class StaticRule(Policy):
         until = observation["hours"][:, self.hour, _SEND_IN]
         due = since + until >= self.every_days - 0.05
         return Factors(np.where(due, 2.0, 9.0), pair, hour)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Popular(Policy):
+    """The recommender's first allowed item with the first allowed variant, at the hour at which the
+    user has been most active, whenever a send is allowed: a shop's usual automation."""
+
+    name: str = "popular"
+    temperature: float | None = None
+    kind: ClassVar[str] = "rule"
+
+    def scores(self, observation: Observation) -> Factors:
+        """Slots in order, hours by the user's activity; any send above a hold."""
+        N, K, V = shape_of(observation)
+        pair = -np.arange(K * V, dtype=np.float64).reshape(K, V) / (K * V + 1.0)
+        hour = observation["hours"][..., _ACTIVITY].astype(np.float64)
+        return Factors(np.full(N, -2.0), np.broadcast_to(pair, (N, K, V)), hour)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,13 +33,14 @@ from mdp.response import ResponseModel
 from mdp.reward import Reward
 from mdp.state import TRAITS
 from policies.base import Policy
-from policies.baselines import Greedy, Hold, Random, StaticRule, Table
+from policies.baselines import Greedy, Hold, Popular, Random, StaticRule, Table
 from policies.network import NetworkPolicy
 from policies.planner import Planner
 
 FORMAT = 1
 TYPES: dict[str, type[Policy]] = {
-    cls.__name__: cls for cls in (Greedy, Hold, Random, StaticRule, Table, NetworkPolicy, Planner)
+    cls.__name__: cls
+    for cls in (Greedy, Hold, Popular, Random, StaticRule, Table, NetworkPolicy, Planner)
 }
 """Policy classes by the name that a manifest gives."""
 

@@ -31,7 +31,8 @@ from mdp.response import HEADS, ResponseModel, item_features
 from mdp.reward import Reward
 from mdp.state import TRAITS, features
 from simulator.description import Simulator, Users, own_beliefs
-from simulator.fit_heads import OPEN, Sends, Sizes, Widths, fit_heads, log_loss, predicted
+from simulator.fit_calibration import calibrated, slopes
+from simulator.fit_heads import DISMISS, OPEN, Sends, Sizes, Widths, fit_heads, log_loss, predicted
 from simulator.fit_logging import logging_policy
 from simulator.fit_tastes import Tastes, fit_tastes
 from simulator.habits import Acts, Habits, habits_of
@@ -90,8 +91,9 @@ def fit(
     report("response heads")
     sends = sends_of(material, tastes, profile, lives)
     heads = fit_heads(sends, sizes, widths, tuple(range(len(HEADS))), iterations=150)
-    model = _model(material.catalog, tastes, heads, lives)
     traits = _traits(material, tastes, profile, heads, sends, widths)
+    heads = calibrated(heads, sends, traits, slopes(*later))
+    model = _model(material.catalog, tastes, heads, lives)
     report("habit of good days")
     traits["habit"] = _habit(material, model, traits)
     simulator = Simulator(
@@ -299,10 +301,15 @@ def _traits(
     traits["taste"], traits["hours"] = tastes.user, profile
     for name in ("styles", "openness", "tolerance", "price"):
         traits[name] = heads[name]
-    opening = predicted(heads, sends)[:, OPEN]
-    seen = np.bincount(sends.user, opening * (1 - opening), minlength=len(traits))
+    probability = predicted(heads, sends)
+    known = probability * (1 - probability) * sends.asked
+    seen = np.bincount(sends.user, known[:, OPEN], minlength=len(traits))
     traits["openness_var"] = 1 / (1 / widths.openness**2 + seen)
-    traits["tolerance_var"] = widths.tolerance**2
+    eased = (
+        heads["fatigue_weight"][DISMISS] * sends.fatigue * np.exp(-heads["tolerance"][sends.user])
+    )
+    borne = np.bincount(sends.user, known[:, DISMISS] * (1 + eased) ** 2, minlength=len(traits))
+    traits["tolerance_var"] = 1 / (1 / widths.tolerance**2 + borne)
     traits["taste_var"] = tastes.variance
     traits["known"] = 1
     return traits

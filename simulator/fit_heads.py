@@ -119,22 +119,22 @@ _BROAD = torch.tensor([1.0, 1.0, 0.3, 0.7, 0.3])
 _EFFECT = torch.tensor([0.3, 0.3, 0.1, 0.15, 0.15])
 
 
-def _weights(p: Parameters) -> dict[str, torch.Tensor]:
-    """Weights with those fixed that set an effect's unit: openness and styles act on opening by
-    1, tolerance on dismissing and unsubscribing by -1, price sensitivity on clicking by 1."""
+def _tied(p: Parameters) -> dict[str, torch.Tensor]:
+    """Weights of the users' effects, by name, with those fixed that set an effect's unit: openness
+    and styles act on opening by 1, tolerance on dismissing and unsubscribing by -1, price
+    sensitivity on clicking by 1."""
     opening = torch.nn.functional.one_hot(torch.tensor(OPEN), len(HEADS)).float()
     learned = {name: p[f"{name}_weight"] * (1 - opening) for name in ("openness", "styles")}
     return {
-        "openness": learned["openness"] + opening,
-        "styles": learned["styles"] + opening,
-        "tolerance": torch.tensor([0.0, 0.0, 0.0, -1.0, -1.0]),
-        "price": torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0]),
+        "openness_weight": learned["openness"] + opening,
+        "styles_weight": learned["styles"] + opening,
+        "tolerance_weight": torch.tensor([0.0, 0.0, 0.0, -1.0, -1.0]),
+        "price_weight": torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0]),
     }
 
 
 def _logits(p: Parameters, s: dict[str, torch.Tensor], tolerance: torch.Tensor) -> torch.Tensor:
     """(S, 5); tolerance: (U,) that eases fatigue."""
-    w = _weights(p)
     user = s["user"]
     tired = s["fatigue"] * torch.exp(-tolerance[user])
     return (
@@ -145,10 +145,10 @@ def _logits(p: Parameters, s: dict[str, torch.Tensor], tolerance: torch.Tensor) 
         + p["item_effect"][s["item"]]
         + p["variant_effect"][s["variant"]]
         + p["style"][s["bucket"]]
-        + p["openness"][user][:, None] * w["openness"]
-        + p["tolerance"][user][:, None] * w["tolerance"]
-        + p["styles"][user, s["bucket"]][:, None] * w["styles"]
-        + (p["price"][user] * s["item_features"][:, 0])[:, None] * w["price"]
+        + p["openness"][user][:, None] * p["openness_weight"]
+        + p["tolerance"][user][:, None] * p["tolerance_weight"]
+        + p["styles"][user, s["bucket"]][:, None] * p["styles_weight"]
+        + (p["price"][user] * s["item_features"][:, 0])[:, None] * p["price_weight"]
         + s["liking"][:, None] * p["taste_weight"]
         + s["profile"][:, None] * p["hours_weight"]
         + tired[:, None] * p["fatigue_weight"]
@@ -204,7 +204,7 @@ def fit_heads(
         _maximise(*problem, eased, heads, shared, iterations)
     fitted = {name: value.detach().numpy() for name, value in parameters.items()}
     with torch.no_grad():
-        tied = {f"{name}_weight": value.numpy() for name, value in _weights(parameters).items()}
+        tied = {name: value.numpy() for name, value in _tied(parameters).items()}
     return fitted | tied
 
 
@@ -225,7 +225,7 @@ def _maximise(
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        logits = _logits(parameters, data, tolerance)
+        logits = _logits(parameters | _tied(parameters), data, tolerance)
         total = _penalty(parameters, widths)
         for head in heads:
             mine = asked[:, head]

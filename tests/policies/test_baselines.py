@@ -5,7 +5,7 @@ import pytest
 
 from mdp.actions import HOLD, decode
 from mdp.observation import HOUR, NAMES, USER
-from policies.baselines import Greedy, Hold, Random, StaticRule, Table
+from policies.baselines import Greedy, Hold, Popular, Random, StaticRule, Table
 
 N, K, V = 4, 3, 2
 
@@ -62,6 +62,16 @@ def test_a_static_rule_waits_its_days(observation):
     assert (v[3], h[3]) == (1, 19)
     observation["user"][2, since] = np.log1p(2.0 - 19 / 24)
     assert rule.act(observation, np.random.default_rng(0))[0][2] != HOLD
+
+
+def test_popular_sends_the_first_allowed_item_at_the_users_busiest_allowed_hour(observation):
+    observation["action_mask"][2, 0] = 0
+    activity = observation["hours"][..., HOUR.index("activity")]
+    k, v, h = decode(Popular().act(observation, np.random.default_rng(0))[0], K, V)
+    np.testing.assert_array_equal(k, [0, -1, 1, 0])
+    np.testing.assert_array_equal(v, [0, -1, 0, 0])
+    for n in (0, 2, 3):
+        assert h[n] == 8 + activity[n, 8:].argmax()
 
 
 def test_a_table_renormalises_its_weights_over_what_is_allowed(observation):

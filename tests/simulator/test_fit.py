@@ -54,7 +54,7 @@ def test_predictions_go_with_the_truth(shop, fitted):
 def test_effects_have_the_truths_signs(fitted):
     model = fitted.simulator.response
     assert model.fatigue_weight[0] < 0 < model.fatigue_weight[4]
-    assert model.taste_weight[0] > 0.1
+    assert model.taste_weight[0] > 0.05
     assert model.hours_weight[0] > 0.1
     assert model.repetition_weight[0] < 0
 

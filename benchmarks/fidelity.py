@@ -1,0 +1,166 @@
+"""Is a simulated gain a gain? Values in fitted simulators against values in the truth behind them.
+
+For each known-truth world and seed: a demo shop, a fit to its log, agents trained in the fit, and
+every policy's value per user in the fit and in the truth, from the same users at the same time.
+Also how far the ensemble's members disagree about each value, which should say how far it is off.
+Prints two tables and writes them as JSON; docs/results.md holds what it printed.
+
+    python -m benchmarks.fidelity
+    python -m benchmarks.fidelity --shop online_retail_II.xlsx --worlds logit
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import tyro
+
+from agents.comparing import Entry, entries
+from agents.rollouts import population, rollout
+from benchmarks.proof import pushwise
+from policies.saved import load_policy
+from simulator.description import Simulator
+from simulator.saved import load_simulator
+from simulator.worlds import WORLDS
+
+AGENTS = ("dqn", "ppo")
+
+
+@dataclass(frozen=True)
+class Args:
+    """What to compare."""
+
+    out: Path = Path("runs/fidelity")
+    """where everything goes"""
+    worlds: tuple[str, ...] = tuple(WORLDS)
+    """names of known-truth worlds"""
+    shop: Path | None = None
+    """Online Retail II (.xlsx, .parquet or .csv) to lay the worlds over"""
+    seeds: int = 2
+    """shops of each world"""
+    users: int = 1000
+    """users of each shop"""
+    days: int = 42
+    """days of each shop's log, and of each life"""
+    lives: int = 2
+    """lives of each user in a comparison"""
+    steps: int | None = None
+    """user-days that each agent is trained for (default: about a minute)"""
+
+
+def main(args: Args) -> None:
+    """Every shop, then the tables."""
+    began = time.monotonic()
+    size = ["--users", str(args.users), "--days", str(args.days)]
+    length = [] if args.steps is None else ["--steps", str(args.steps)]
+    if args.shop is not None:
+        pushwise("import", "online-retail-ii", args.shop, "--out", args.out / "customers")
+        size += ["--shop", str(args.out / "customers")]
+    found = []
+    for world in args.worlds:
+        for seed in range(args.seeds):
+            place = args.out / f"{world}-{seed}"
+            logs, sim = place / "logs", place / "sim"
+            pushwise("demo", logs, "--world", world, *size, "--seed", str(seed))
+            pushwise("fit", logs, "--out", sim)
+            for algo in AGENTS:
+                pushwise("train", sim, "--algo", algo, "--out", place / algo, *length)
+            rows = values_of(place, args.days, range(1, args.lives + 1))
+            found.append({"world": world, "seed": seed, "policies": rows, **judged(rows)})
+            print(markdown(found), flush=True)
+    (args.out / "fidelity.json").write_text(json.dumps(found, indent=1) + "\n")
+    print(f"\n{by_policy(found)}\n\n{(time.monotonic() - began) / 60:.0f} minutes")
+
+
+def values_of(place: Path, days: int, lives: Sequence[int]) -> list[dict[str, Any]]:
+    """Value per user of each policy of a shop, simulated and true, and the members' spread."""
+    sim, truth = load_simulator(place / "sim"), load_simulator(place / "logs" / "truth")
+    bundles = {algo: load_policy(place / algo) for algo in AGENTS}
+    simulated, true = entries(sim, bundles, False), entries(truth, bundles, True)
+    rows = population(sim, 500, 0)
+    # Users of a fit stand in another order than those of its world.
+    row_of = {user: row for row, user in enumerate(truth.users.ids)}
+    same = np.array([row_of[sim.users.ids[row]] for row in rows])
+    out = []
+    for name, entry in simulated.items():
+        members = [value(only(entry, m), rows, days, lives[:1]) for m in entry.simulator.members]
+        out.append(
+            {
+                "policy": name,
+                "simulated": value(entry, rows, days, lives),
+                "true": value(true[name], same, days, lives),
+                "spread": float(np.std(members, ddof=1)) if len(members) > 1 else 0.0,
+            }
+        )
+    return out
+
+
+def only(entry: Entry, member: Any) -> Entry:
+    """The policy in a simulator of which one member alone responds."""
+    return replace(entry, simulator=_with(entry.simulator, (member,)))
+
+
+def _with(simulator: Simulator, members: tuple[Any, ...]) -> Simulator:
+    return replace(simulator, members=members)
+
+
+def value(entry: Entry, rows: np.ndarray, days: int, lives: Sequence[int]) -> float:
+    """Mean expected reward per user over all lives."""
+    worth = [rollout(entry.simulator, entry.policy, rows, seed, days).value for seed in lives]
+    return float(np.mean(worth))
+
+
+def judged(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Mean absolute error over the best true value, and Spearman's rank correlation."""
+    simulated, true = (np.array([row[name] for row in rows]) for name in ("simulated", "true"))
+    ranks = pd.DataFrame(rows)[["simulated", "true"]].corr(method="spearman")
+    error = np.abs(simulated - true)
+    spread = np.array([row["spread"] for row in rows])
+    return {
+        "error": float(error.mean() / true.max()),
+        "worst": float(error.max() / true.max()),
+        "rank_correlation": float(ranks.to_numpy()[0, 1]),
+        "spread": float(spread.mean() / true.max()),
+    }
+
+
+def markdown(found: Sequence[dict[str, Any]]) -> str:
+    """A row a shop."""
+    lines = [
+        "| world | seed | policies | mean absolute error, of the best true value | worst | rank "
+        "correlation | members' spread |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one['world']} | {one['seed']} | {len(one['policies'])} | {one['error']:.1%} "
+        f"| {one['worst']:.1%} | {one['rank_correlation']:.2f} | {one['spread']:.1%} |"
+        for one in found
+    ]
+    return "\n".join(lines)
+
+
+def by_policy(found: Sequence[dict[str, Any]]) -> str:
+    """Simulated and true values by policy, a column a shop."""
+    names = [row["policy"] for row in found[0]["policies"]]
+    heads = [f"{one['world']} {one['seed']}" for one in found]
+    lines = [f"| policy: simulated / true | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name in names:
+        cells = [
+            f"{row['simulated']:.2f} / {row['true']:.2f}"
+            for one in found
+            for row in one["policies"]
+            if row["policy"] == name
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))

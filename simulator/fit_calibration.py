@@ -1,0 +1,108 @@
+"""Calibration of fitted heads: how sure they may be, and how high.
+
+A head that was fitted to few outcomes is too sure of what it learned; the latest pushes, predicted
+from the earlier ones, say by how much (the slope of Cox, 1958; Platt, 2000). And users are drawn
+from a posterior when they are simulated: where a head is curved the mean over draws is not what
+the mode predicts, so its level is set with draws.
+
+Cox (1958). Two further applications of a model for binary regression. Biometrika 45.
+Platt (2000). Probabilistic outputs for support vector machines. Advances in Large Margin
+Classifiers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mdp.response import HEADS
+from simulator.fit_heads import Sends, predicted
+
+SLOPE_WIDTH, SHIFT_WIDTH = 0.2, 0.2
+"""Prior standard deviations of a slope around 1 and of a shift of the level around 0."""
+DRAWS = 8
+_BY_HEAD = ("weekday", "hour", "item_effect", "variant_effect", "style", "item_weight")
+
+
+def slopes(sends: Sends, probability: np.ndarray) -> np.ndarray:
+    """By what factor (5,) float64 each head's logits vary too much, from pushes that it was not
+    fitted to: 1 for not at all, less for a head too sure of itself, never more than 1.
+
+    probability: (S, 5) as predicted.
+    """
+    out = np.ones(len(HEADS))
+    for head in range(len(HEADS)):
+        asked = sends.asked[:, head]
+        if asked.any():
+            logit = _logit(probability[asked, head].astype(np.float64))
+            outcome = sends.outcome[asked, head].astype(np.float64)
+            out[head] = min(_slope(logit - logit.mean(), outcome), 1.0)
+    return np.maximum(out, 0.0)
+
+
+def calibrated(
+    heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray, slope: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The heads' parameters with logits that vary by `slope` (5,) as much around their means, and
+    with levels that, over draws of users, agree with the later half of the pushes.
+
+    traits: (U,) `TRAITS`, with the variances that users are drawn from.
+    """
+    logits = _logit(predicted(heads, sends).astype(np.float64))
+    by_head = [name for name in heads if name.endswith("_weight") or name in _BY_HEAD]
+    out = heads | {name: (heads[name] * slope).astype(np.float32) for name in by_head}
+    middle = logits.mean(0)
+    base = slope * heads["base"] + (1.0 - slope) * middle
+    out["base"] = base.astype(np.float32)
+    later = sends.only(sends.decided_at >= np.median(sends.decided_at))
+    drawn = _drawn(out, later, traits)
+    for head in range(len(HEADS)):
+        asked = later.asked[:, head]
+        base[head] += _shift(_logit(drawn[asked, head]), later.outcome[asked, head])
+    return out | {"base": base.astype(np.float32)}
+
+
+def _drawn(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np.ndarray:
+    """Mean probabilities (S, 5) float64 over draws of the users."""
+    rng, total = np.random.default_rng(0), np.zeros((len(sends.user), len(HEADS)))
+    for _ in range(DRAWS):
+        users = {
+            name: heads[name]
+            + (np.sqrt(traits[f"{name}_var"]) * rng.normal(size=len(traits))).astype(np.float32)
+            for name in ("openness", "tolerance")
+        }
+        # Item vectors are of length 1 or so; a user's pushes are of items that differ.
+        noise = np.sqrt(traits["taste_var"][sends.user]) * rng.normal(size=len(sends.user))
+        liking = (sends.liking + noise).astype(np.float32)
+        total += predicted(heads | users, replace(sends, liking=liking))
+    return total / DRAWS
+
+
+def _logit(probability: np.ndarray) -> np.ndarray:
+    p = np.clip(probability, 1e-9, 1.0 - 1e-9)
+    return np.log(p / (1.0 - p))
+
+
+def _slope(centred: np.ndarray, outcome: np.ndarray) -> float:
+    """Maximum a posteriori of c in logit = level + c · centred, by Newton's method."""
+    rate = (outcome.sum() + 0.5) / (len(outcome) + 1.0)
+    level, slope = float(np.log(rate / (1.0 - rate))), 1.0
+    x = np.stack([np.ones(len(centred)), centred], 1)
+    prior = np.diag([1e-6, 1.0 / SLOPE_WIDTH**2])
+    for _ in range(25):
+        p = 1.0 / (1.0 + np.exp(-(level + slope * centred)))
+        gradient = x.T @ (outcome - p) - prior @ np.array([0.0, slope - 1.0])
+        step = np.linalg.solve((x * (p * (1.0 - p))[:, None]).T @ x + prior, gradient)
+        level, slope = level + step[0], slope + step[1]
+    return float(slope)
+
+
+def _shift(logit: np.ndarray, outcome: np.ndarray) -> float:
+    """Maximum a posteriori of b in logit + b, by Newton's method; 0 for no pushes."""
+    shift = 0.0
+    for _ in range(25):
+        p = 1.0 / (1.0 + np.exp(-(logit + shift)))
+        gradient = float((outcome - p).sum()) - shift / SHIFT_WIDTH**2
+        shift += gradient / (float((p * (1.0 - p)).sum()) + 1.0 / SHIFT_WIDTH**2)
+    return shift
