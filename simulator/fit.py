@@ -101,7 +101,7 @@ def fit(
         users=users,
         traits=traits,
         response=model,
-        organic=_organic(habits, tastes, acts, len(users)),
+        organic=organic_of(habits, tastes, acts, len(users)),
         histories=replay(material.events),
         start=material.until,
         recommender=_recommender(material, acts),
@@ -339,7 +339,7 @@ def _habit(material: Material, model: ResponseModel, traits: np.ndarray) -> np.n
     return np.stack([mean, spread, high], 1).astype(np.float32)
 
 
-def _organic(habits: Habits, tastes: Tastes, acts: Acts, users: int) -> Organic:
+def organic_of(habits: Habits, tastes: Tastes, acts: Acts, users: int) -> Organic:
     """Habits with a list of each user's likeliest items; what was met counts beside the taste."""
     score = tastes.preference.astype(np.float64) * 10
     np.add.at(score, (acts.owner, acts.item), 1.0)
