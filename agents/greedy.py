@@ -22,7 +22,7 @@ def greedy_bundle(simulator: Simulator, seed: int = 0, command: Sequence[str] = 
         simulator = with_habits(simulator, threshold, seed)
     return PolicyBundle(
         policy=Greedy(threshold=threshold, floor=simulator.guardrails.floor),
-        model=simulator.model,
+        model=simulator.additive_model,
         traits=simulator.beliefs,
         reward=simulator.reward,
         guardrails=simulator.guardrails,

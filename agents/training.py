@@ -234,7 +234,7 @@ def bundle_of(
     )
     return PolicyBundle(
         policy=exported,
-        model=simulator.model,
+        model=simulator.additive_model,
         traits=simulator.beliefs,
         reward=simulator.reward,
         guardrails=simulator.guardrails,

@@ -52,6 +52,10 @@ class Organic:
     """Share of the demand for an item that is lost right after it was bought."""
     satiation_days: float = 30.0
     """Days in which that loss halves."""
+    slump: float = 0.0
+    """Share of the demand for all items that is lost right after any purchase."""
+    slump_days: float = 7.0
+    """Days in which that loss halves."""
 
     def __post_init__(self) -> None:
         U, M = self.own_items.shape
@@ -130,6 +134,7 @@ def draw_day(
             np.cumsum(organic.popularity, dtype=np.float64),
             organic.buy,
             (organic.view, organic.cart, organic.satiation, organic.satiation_days * DAY),
+            (organic.slump, organic.slump_days * DAY),
             rows,
             key,
             weekday,
@@ -189,6 +194,14 @@ def _lost(known: Any, item: Any, at: Any, satiation: Any, half_life: Any) -> Any
 
 
 @njit(cache=True)
+def _slump(bought_at: Any, at: Any, share: Any, half_life: Any) -> Any:
+    """Share of all demand that the last purchase has taken away."""
+    if bought_at == NEVER or share == 0.0:
+        return 0.0
+    return share * math.exp2(-float(at - bought_at) / half_life)
+
+
+@njit(cache=True)
 def _claimed(clicked: Any, clicked_at: Any, item: Any, at: Any) -> Any:
     """Whether a purchase of the item would be a push's."""
     for i in range(clicked.size):
@@ -209,6 +222,7 @@ def _draw(
     popular: Any,
     buy: Any,
     shares: Any,
+    slump: Any,
     rows: Any,
     key: Any,
     weekday: Any,
@@ -229,6 +243,11 @@ def _draw(
     count = 0
     for n in range(rows.size):
         user, draw = rows[n], 1
+        bought_at = NEVER
+        for slot in range(KNOWN):
+            instant = known[n][slot].bought_at
+            if instant != NEVER and (bought_at == NEVER or instant > bought_at):
+                bought_at = instant
         visits = _poisson(sessions[user] * by_weekday[weekday[n]], uniform(key[n], 0))
         for _ in range(visits):
             hour = _pick(hours[user], uniform(key[n], draw))
@@ -252,7 +271,7 @@ def _draw(
                     cart,
                     0.0
                     if _claimed(clicked[n], clicked_at[n], item_hash[item], at + 2 * SECOND)
-                    else buy[user],
+                    else buy[user] * (1.0 - _slump(bought_at, at, slump[0], slump[1])),
                 )
                 lost = _lost(known[n], item_hash[item], at, satiation, half_life)
                 interested = uniform(key[n], draw + 2) >= lost
