@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from agents.habits import with_habits
 from agents.search import baselines, best_static_rule, best_threshold
 from policies.baselines import Greedy
 from policies.saved import PolicyBundle, SavedRecommender
+from simulator.best_days import with_habits
 from simulator.description import Simulator
 
 

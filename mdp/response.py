@@ -39,7 +39,9 @@ class Terms:
     hour: np.ndarray
     """(N, 24, H)"""
     recency: Recency
-    cloglog: np.ndarray = field(default_factory=lambda: np.zeros(len(HEADS), np.bool_))
+    cloglog: np.ndarray = field(
+        default_factory=lambda: np.zeros(len(HEADS), np.bool_), metadata={"rows": False}
+    )
     """Heads (H,) bool whose terms are on the complementary log-log scale, p = 1 - exp(-exp(η)),
     in place of the logit's."""
 

@@ -53,7 +53,8 @@ class Organic:
     satiation_days: float = 30.0
     """Days in which that loss halves."""
     slump: float = 0.0
-    """Share of the demand for all items that is lost right after any purchase."""
+    """Share of the demand for all items that each remembered purchase takes away at first; what
+    several take away adds up."""
     slump_days: float = 7.0
     """Days in which that loss halves."""
 
@@ -194,11 +195,14 @@ def _lost(known: Any, item: Any, at: Any, satiation: Any, half_life: Any) -> Any
 
 
 @njit(cache=True)
-def _slump(bought_at: Any, at: Any, share: Any, half_life: Any) -> Any:
-    """Share of all demand that the last purchase has taken away."""
-    if bought_at == NEVER or share == 0.0:
-        return 0.0
-    return share * math.exp2(-float(at - bought_at) / half_life)
+def _slump(known: Any, at: Any, share: Any, half_life: Any) -> Any:
+    """Share of all demand that earlier purchases have taken away."""
+    lost = 0.0
+    if share > 0.0:
+        for slot in range(KNOWN):
+            if known[slot].bought_at != NEVER:
+                lost += share * math.exp2(-float(at - known[slot].bought_at) / half_life)
+    return min(lost, 1.0)
 
 
 @njit(cache=True)
@@ -243,11 +247,6 @@ def _draw(
     count = 0
     for n in range(rows.size):
         user, draw = rows[n], 1
-        bought_at = NEVER
-        for slot in range(KNOWN):
-            instant = known[n][slot].bought_at
-            if instant != NEVER and (bought_at == NEVER or instant > bought_at):
-                bought_at = instant
         visits = _poisson(sessions[user] * by_weekday[weekday[n]], uniform(key[n], 0))
         for _ in range(visits):
             hour = _pick(hours[user], uniform(key[n], draw))
@@ -271,7 +270,7 @@ def _draw(
                     cart,
                     0.0
                     if _claimed(clicked[n], clicked_at[n], item_hash[item], at + 2 * SECOND)
-                    else buy[user] * (1.0 - _slump(bought_at, at, slump[0], slump[1])),
+                    else buy[user] * (1.0 - _slump(known[n], at, slump[0], slump[1])),
                 )
                 lost = _lost(known[n], item_hash[item], at, satiation, half_life)
                 interested = uniform(key[n], draw + 2) >= lost

@@ -1,9 +1,9 @@
 """BuyAnywayShop: whoever buys through a push would mostly have bought.
 
-The people and goods of `LogitShop`, but for regulars: they visit often, buy much on their own, and
-also open, click and buy from pushes. A purchase, whoever it is credited to, takes away most demand
-of the days that follow. So the attributed value of a push to a regular is much, and its
-incremental value little; with others it is the other way round.
+The people and goods of `LogitShop`, but for regulars: they buy much on their own, and also open,
+click and buy from pushes. A purchase, whoever it is credited to, takes demand away for weeks, so a
+regular's next one comes later. So the attributed value of pushes to regulars is more than that of
+pushes to others, and their incremental value is less.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from simulator.description import Simulator
 from simulator.worlds.logit import LogitShop
 from simulator.worlds.population import Goods, Population
 
-REGULARS = 0.4
+REGULARS = 0.3
 """Share of users who buy anyway."""
-_BUYS = 0.16
+_BUYS = 1.0
 """Purchases a day that a regular would make on their own, but for the loss after a purchase."""
 _BASE = np.array([-2.4, -0.7, -1.9, -2.4, -6.35], np.float32)
 
@@ -39,7 +39,7 @@ class BuyAnywayShop(LogitShop):
         # Their visits stay as they are; what they meet there they buy more often.
         buy = np.where(regular, _BUYS / (population.sessions * population.touches), population.buy)
         traits = shop.traits.copy()
-        traits["openness"] = 0.6 * traits["openness"] + np.where(regular, 0.7, -0.45)
+        traits["openness"] = 0.6 * traits["openness"] + np.where(regular, 0.85, -0.45)
         truth = replace(
             shop.response,
             base=_BASE,
@@ -47,8 +47,8 @@ class BuyAnywayShop(LogitShop):
         )
         organic = replace(
             shop.organic,
-            buy=buy.clip(max=0.5).astype(np.float32),
-            slump=0.95,
-            slump_days=7.0,
+            buy=buy.clip(max=0.8).astype(np.float32),
+            slump=0.35,
+            slump_days=14.0,
         )
         return replace(shop, response=truth, traits=traits, organic=organic)
