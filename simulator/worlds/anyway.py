@@ -21,7 +21,7 @@ REGULARS = 0.3
 """Share of users who buy anyway."""
 _BUYS = 1.0
 """Purchases a day that a regular would make on their own, but for the loss after a purchase."""
-_BASE = np.array([-2.4, -0.7, -1.9, -2.4, -6.35], np.float32)
+_BASE = np.array([-2.45, -0.75, -2.25, -2.4, -6.2], np.float32)
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class BuyAnywayShop(LogitShop):
         # Their visits stay as they are; what they meet there they buy more often.
         buy = np.where(regular, _BUYS / (population.sessions * population.touches), population.buy)
         traits = shop.traits.copy()
-        traits["openness"] = 0.6 * traits["openness"] + np.where(regular, 0.85, -0.45)
+        traits["openness"] = 0.6 * traits["openness"] + np.where(regular, 1.2, -0.5)
         truth = replace(
             shop.response,
             base=_BASE,
-            openness_weight=np.array([0.6, 0.3, 0.5, -0.3, -0.4], np.float32),
+            openness_weight=np.array([0.6, 0.3, 0.5, -0.3, -0.3], np.float32),
         )
         organic = replace(
             shop.organic,
