@@ -39,8 +39,8 @@ def send_values(
     )
     margin_value = margin_value.astype(np.float64)
     _values(
-        terms.base, terms.item, terms.variant, terms.hour, item, variant, hour, margin_value,
-        weights, out,
+        terms.base, terms.item, terms.variant, terms.hour, terms.cloglog, item, variant, hour,
+        margin_value, weights, out,
     )  # fmt: skip
     return out
 
@@ -51,6 +51,7 @@ def _values(
     item: Any,
     variant: Any,
     hour: Any,
+    cloglog: Any,
     ok_item: Any,
     ok_variant: Any,
     ok_hour: Any,
@@ -71,7 +72,7 @@ def _values(
                                 logits[i] = (
                                     base[n, i] + item[n, k, i] + variant[n, v, i] + hour[n, h, i]
                                 )
-                            chain(logits, margin_value[n, k], weights, parts)
+                            chain(logits, cloglog, margin_value[n, k], weights, parts)
                             out[n, k, v, h] = parts[0]
 
 

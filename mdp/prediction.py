@@ -55,6 +55,7 @@ def predict(
         terms.item,
         terms.variant,
         terms.hour,
+        terms.cloglog,
         item_reason,
         variant_reason,
         hour_reason,
@@ -73,13 +74,19 @@ def _sigmoid(x: Any) -> Any:
 
 
 @njit(cache=True)
-def chain(logits: Any, margin_value: Any, weights: Any, out: Any) -> None:
-    """`PARTS` (6,) of one send from the logits (5,) of its heads."""
-    opened = _sigmoid(logits[0])
-    clicked = opened * _sigmoid(logits[1])
-    purchase = clicked * _sigmoid(logits[2]) * margin_value
-    dismissed = (1.0 - opened) * _sigmoid(logits[3])
-    unsubscribed = _sigmoid(logits[4])
+def _linked(x: Any, cloglog: Any) -> Any:
+    """The probability of a head from its terms' sum."""
+    return -math.expm1(-math.exp(x)) if cloglog else _sigmoid(x)
+
+
+@njit(cache=True)
+def chain(logits: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) -> None:
+    """`PARTS` (6,) of one send from the sums of its heads' terms (5,) and links (5,) bool."""
+    opened = _linked(logits[0], cloglog[0])
+    clicked = opened * _linked(logits[1], cloglog[1])
+    purchase = clicked * _linked(logits[2], cloglog[2]) * margin_value
+    dismissed = (1.0 - opened) * _linked(logits[3], cloglog[3])
+    unsubscribed = _linked(logits[4], cloglog[4])
     out[0] = (
         weights[0] * purchase
         + weights[1] * clicked
@@ -96,6 +103,7 @@ def _predict(
     item: Any,
     variant: Any,
     by_hour: Any,
+    cloglog: Any,
     item_reason: Any,
     variant_reason: Any,
     hour_reason: Any,
@@ -131,7 +139,7 @@ def _predict(
             if hour_reason[n, hour] == 0:
                 for h in range(H):
                     logits[h] = typical[h] + by_hour[n, hour, h]
-                chain(logits, worth, weights, parts)
+                chain(logits, cloglog, worth, weights, parts)
                 if parts[0] > best:
                     best, best_hour[n] = parts[0], hour
         if best_hour[n] < 0:
@@ -147,7 +155,7 @@ def _predict(
                             + variant[n, v, h]
                             + by_hour[n, best_hour[n], h]
                         )
-                    chain(logits, margin_value[n, k], weights, parts)
+                    chain(logits, cloglog, margin_value[n, k], weights, parts)
                     for p in range(6):
                         pair[n, k, v, p] = parts[p]
                     if parts[0] > top:
@@ -158,7 +166,7 @@ def _predict(
                     logits[h] = (
                         base[n, h] + item[n, top_k, h] + variant[n, top_v, h] + by_hour[n, hour, h]
                     )
-                chain(logits, margin_value[n, top_k], weights, parts)
+                chain(logits, cloglog, margin_value[n, top_k], weights, parts)
                 hour_value[n, hour] = parts[0]
 
 
@@ -177,13 +185,13 @@ def outcomes_of(
         + terms.hour[n, hour]
     )
     out = np.zeros((len(item), len(HEADS)))
-    _squash(logits, np.asarray(item), out)
+    _squash(logits, terms.cloglog, np.asarray(item), out)
     return out
 
 
 @njit(cache=True)
-def _squash(logits: Any, item: Any, out: Any) -> None:
+def _squash(logits: Any, cloglog: Any, item: Any, out: Any) -> None:
     for n in range(logits.shape[0]):
         if item[n] >= 0:
             for h in range(logits.shape[1]):
-                out[n, h] = _sigmoid(logits[n, h])
+                out[n, h] = _linked(logits[n, h], cloglog[h])

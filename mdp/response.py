@@ -9,7 +9,7 @@ evaluations give the logits of all actions.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,6 +39,9 @@ class Terms:
     hour: np.ndarray
     """(N, 24, H)"""
     recency: Recency
+    cloglog: np.ndarray = field(default_factory=lambda: np.zeros(len(HEADS), np.bool_))
+    """Heads (H,) bool whose terms are on the complementary log-log scale, p = 1 - exp(-exp(η)),
+    in place of the logit's."""
 
 
 class Response(Protocol):
