@@ -395,6 +395,8 @@ def _put(target: Any, rows: np.ndarray, source: Any) -> None:
             _put(target[name], rows, source[name])
     elif target is not None:
         for part in fields(target):
+            if part.name == "cloglog":  # the model's, not the rows'
+                continue
             _put(getattr(target, part.name), rows, getattr(source, part.name))
 
 
