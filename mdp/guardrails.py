@@ -273,6 +273,8 @@ def _reserved(send: Any) -> Any:
 @njit(cache=True)
 def _full(sends: Any, at: Any, window: Any, cap: Any) -> Any:
     """Whether one more send at `at` would put more than `cap` into some window."""
+    if sends.size < cap:
+        return False
     for last in range(-1, sends.size):
         end = at if last < 0 else sends[last]
         if last >= 0 and (end <= at or end - at >= window):
@@ -293,9 +295,9 @@ def _hour_reason(
         return _NO_SUCH_HOUR
     if quiet[(wall // MINUTE) % 1440]:
         return _QUIET_HOURS
-    today, close = 1, False
+    day, today, close = wall // DAY, 1, False
     for i in range(sends.size):
-        today += send_days[i] == wall // DAY
+        today += send_days[i] == day
         close |= abs(sends[i] - at) < gap
     if 0 <= caps[0] < today:
         return _CAP_CALENDAR_DAY
