@@ -145,12 +145,13 @@ def _send_times(
         here = at[i] + _offset_at(bounds, starts, offsets, zone[i], at[i])
         hour_now = (here // HOUR) % 24
         steady, offset = _steady(bounds, starts, zone[i], at[i]), here - at[i]
+        midnight = (here // HOUR - hour_now) * HOUR
         for hour in range(24):
             if hour == hour_now:
                 out[i, hour] = at[i]
                 local[i, hour] = here
                 continue
-            wall = (here // HOUR - hour_now + hour) * HOUR
+            wall = midnight + hour * HOUR
             if hour < hour_now:
                 wall += DAY
             if steady:

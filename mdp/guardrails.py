@@ -289,13 +289,13 @@ def _full(sends: Any, at: Any, window: Any, cap: Any) -> Any:
 
 @njit(cache=True)
 def _hour_reason(
-    sends: Any, send_days: Any, at: Any, wall: Any, quiet: Any, caps: Any, gap: Any
+    sends: Any, send_days: Any, at: Any, day: Any, minute: Any, quiet: Any, caps: Any, gap: Any
 ) -> Any:
     if at == NEVER:
         return _NO_SUCH_HOUR
-    if quiet[(wall // MINUTE) % 1440]:
+    if quiet[minute]:
         return _QUIET_HOURS
-    day, today, close = wall // DAY, 1, False
+    today, close = 1, False
     for i in range(sends.size):
         today += send_days[i] == day
         close |= abs(sends[i] - at) < gap
@@ -330,9 +330,20 @@ def _hours(
             if _reserved(send) and send.send_at > decided_at[n] - reach:
                 sends[count], days[count] = send.send_at, ring_day[n, slot]
                 count += 1
+        now = 0
+        while at[n, now] != decided_at[n]:
+            now += 1
+        minute, today = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
         for hour in range(24):
             out[n, hour] = _hour_reason(
-                sends[:count], days[:count], at[n, hour], wall[n, hour], quiet, caps, gap
+                sends[:count],
+                days[:count],
+                at[n, hour],
+                today + (hour < now),
+                minute if hour == now else 60 * hour,
+                quiet,
+                caps,
+                gap,
             )
 
 

@@ -100,7 +100,7 @@ def _choose(guess: Any, score: Any, user: Any, day: Any, out: Any) -> None:
             x = (user[n] ^ (np.uint64(day[n] + 1) * _GOLDEN)) + np.uint64(m + 1) * _GOLDEN
             gumbel = -np.log(-np.log(_uniform(x)))
             noisy[m] = score[n, m] + gumbel if guess[n, m] >= 0 else -np.inf
-        # Insertion into short sorted lists: a whole sort of M guesses would cost several times this.
+        # Insertion into short sorted lists: sorting all M guesses costs several times as much.
         size = 0
         for m in range(M):
             place = size
