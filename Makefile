@@ -10,10 +10,10 @@ INSTALLED := .venv/.installed
 # Small networks and two busy cores: more than one thread made the tests eight times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install quickstart serve test test-all clean-env lint proof bench
+.PHONY: help install quickstart serve test test-all clean-env lint proof bench bench-simulator
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv with everything in it (the other targets do so by themselves)
 
@@ -51,3 +51,6 @@ proof: $(INSTALLED) ## reproduce the figures that the README claims
 
 bench: $(INSTALLED) ## measure the speed of the hot paths
 	$(BIN)/python -m benchmarks.run
+
+bench-simulator: $(INSTALLED) ## measure environment steps a second beside CartPole's
+	$(BIN)/python -m benchmarks.simulator

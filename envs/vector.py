@@ -107,10 +107,11 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
 
     def _finals(self, step: Step, ended: np.ndarray) -> dict[str, Any]:
         """The last observation and info of the rows that ended, as Gymnasium stacks them."""
-        last = bounded(self.kernel.view().observation)
+        observation = self.kernel.view().observation
+        last = bounded({name: array[ended] for name, array in observation.items()})
         final_obs = np.full(self.num_envs, None, object)
-        for row in np.flatnonzero(ended):
-            final_obs[row] = {name: array[row].copy() for name, array in last.items()}
+        for i, row in enumerate(np.flatnonzero(ended)):
+            final_obs[row] = {name: array[i] for name, array in last.items()}
         info = self._infos(step.expected, step.illegal)
         info |= {name: ended for name in info if name.startswith("_")}
         return {

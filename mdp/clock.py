@@ -103,10 +103,8 @@ def zone_name(code: int) -> str | None:
 
 
 @njit(cache=True)
-def _offset_at(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any) -> Any:
-    """Offset of a zone at one instant; UTC where the zone is unknown."""
-    if zone < 0:
-        return 0
+def _segment(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
+    """Index of the last change of a zone's offset up to an instant."""
     low, high = bounds[zone], bounds[zone + 1] - 1
     while low < high:
         middle = (low + high + 1) // 2
@@ -114,7 +112,23 @@ def _offset_at(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any) -> An
             low = middle
         else:
             high = middle - 1
-    return offsets[low]
+    return low
+
+
+@njit(cache=True)
+def _offset_at(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any) -> Any:
+    """Offset of a zone at one instant; UTC where the zone is unknown."""
+    return 0 if zone < 0 else offsets[_segment(bounds, starts, zone, at)]
+
+
+@njit(cache=True)
+def _steady(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
+    """Whether a zone's offset stays the same from three days before `at` to three days after."""
+    if zone < 0:
+        return True
+    now = _segment(bounds, starts, zone, at)
+    begun = now == bounds[zone] or starts[now] <= at - 3 * DAY
+    return begun and (now + 1 == bounds[zone + 1] or starts[now + 1] > at + 3 * DAY)
 
 
 @njit(cache=True)
@@ -130,14 +144,19 @@ def _send_times(
     for i in range(at.size):
         here = at[i] + _offset_at(bounds, starts, offsets, zone[i], at[i])
         hour_now = (here // HOUR) % 24
+        steady, offset = _steady(bounds, starts, zone[i], at[i]), here - at[i]
+        midnight = (here // HOUR - hour_now) * HOUR
         for hour in range(24):
             if hour == hour_now:
                 out[i, hour] = at[i]
                 local[i, hour] = here
                 continue
-            wall = (here // HOUR - hour_now + hour) * HOUR
+            wall = midnight + hour * HOUR
             if hour < hour_now:
                 wall += DAY
+            if steady:
+                out[i, hour], local[i, hour] = wall - offset, wall
+                continue
             # Two offsets can give this wall time; the first instant that reads as it is meant.
             found = NEVER
             for probe in (wall - DAY, wall + DAY):
@@ -186,11 +205,21 @@ def send_times(decided_at: np.ndarray, zone: np.ndarray) -> tuple[np.ndarray, np
 
 def next_local_midnight(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
     """First instant (n,) int64 after `at` whose local date is the next one."""
-    wall = (local_time(at, zone) // DAY + 1) * DAY
-    before = np.empty(len(at), np.int64)
-    _offsets(*_flat, zone, wall - DAY, before)
-    after = np.empty(len(at), np.int64)
-    _offsets(*_flat, zone, wall + DAY, after)
-    earliest = np.minimum(wall - before, wall - after)
-    reads = local_time(earliest, zone)
-    return np.where(reads >= wall, earliest, np.maximum(wall - before, wall - after))
+    out = np.empty(len(at), np.int64)
+    _midnights(*_flat, zone, at, out)
+    return out
+
+
+@njit(cache=True)
+def _midnights(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> None:
+    for i in range(at.size):
+        offset = _offset_at(bounds, starts, offsets, zone[i], at[i])
+        wall = ((at[i] + offset) // DAY + 1) * DAY
+        if _steady(bounds, starts, zone[i], at[i]):
+            out[i] = wall - offset
+            continue
+        first = wall - _offset_at(bounds, starts, offsets, zone[i], wall - DAY)
+        second = wall - _offset_at(bounds, starts, offsets, zone[i], wall + DAY)
+        earliest = min(first, second)
+        reads = earliest + _offset_at(bounds, starts, offsets, zone[i], earliest)
+        out[i] = earliest if reads >= wall else max(first, second)

@@ -271,20 +271,17 @@ def _reserved(send: Any) -> Any:
 
 
 @njit(cache=True)
-def _full(history: Any, at: Any, window: Any, cap: Any) -> Any:
+def _full(sends: Any, at: Any, window: Any, cap: Any) -> Any:
     """Whether one more send at `at` would put more than `cap` into some window."""
-    for end_slot in range(-1, RING):
-        end = at
-        if end_slot >= 0:
-            if not _reserved(history.ring[end_slot]):
-                continue
-            end = history.ring[end_slot].send_at
-            if end <= at or end - at >= window:
-                continue
+    if sends.size < cap:
+        return False
+    for last in range(-1, sends.size):
+        end = at if last < 0 else sends[last]
+        if last >= 0 and (end <= at or end - at >= window):
+            continue
         count = 1
-        for slot in range(RING):
-            within = end - window < history.ring[slot].send_at <= end
-            count += within and _reserved(history.ring[slot])
+        for send in sends:
+            count += end - window < send <= end
         if count > cap:
             return True
     return False
@@ -292,34 +289,61 @@ def _full(history: Any, at: Any, window: Any, cap: Any) -> Any:
 
 @njit(cache=True)
 def _hour_reason(
-    history: Any, at: Any, wall: Any, ring_day: Any, quiet: Any, caps: Any, gap: Any
+    sends: Any, send_days: Any, at: Any, day: Any, minute: Any, quiet: Any, caps: Any, gap: Any
 ) -> Any:
     if at == NEVER:
         return _NO_SUCH_HOUR
-    if quiet[(wall // MINUTE) % 1440]:
+    if quiet[minute]:
         return _QUIET_HOURS
     today, close = 1, False
-    for slot in range(RING):
-        if _reserved(history.ring[slot]):
-            today += ring_day[slot] == wall // DAY
-            close |= abs(history.ring[slot].send_at - at) < gap
+    for i in range(sends.size):
+        today += send_days[i] == day
+        close |= abs(sends[i] - at) < gap
     if 0 <= caps[0] < today:
         return _CAP_CALENDAR_DAY
-    if caps[1] >= 0 and _full(history, at, 24 * HOUR, caps[1]):
+    if caps[1] >= 0 and _full(sends, at, 24 * HOUR, caps[1]):
         return _CAP_24H
-    if caps[2] >= 0 and _full(history, at, 7 * DAY, caps[2]):
+    if caps[2] >= 0 and _full(sends, at, 7 * DAY, caps[2]):
         return _CAP_7D
     return _MIN_GAP if close else 0
 
 
 @njit(cache=True)
 def _hours(
-    histories: Any, at: Any, wall: Any, ring_day: Any, quiet: Any, caps: Any, gap: Any, out: Any
+    histories: Any,
+    decided_at: Any,
+    at: Any,
+    wall: Any,
+    ring_day: Any,
+    quiet: Any,
+    caps: Any,
+    gap: Any,
+    out: Any,
 ) -> Any:
+    sends, days = np.empty(RING, np.int64), np.empty(RING, np.int64)
+    reach = max(gap, 7 * DAY)
     for n in range(histories.size):
+        count = 0
+        for slot in range(RING):
+            send = histories[n].ring[slot]
+            # Nothing older than the longest window bears on an hour from the decision on.
+            if _reserved(send) and send.send_at > decided_at[n] - reach:
+                sends[count], days[count] = send.send_at, ring_day[n, slot]
+                count += 1
+        now = 0
+        while at[n, now] != decided_at[n]:
+            now += 1
+        minute, today = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
         for hour in range(24):
             out[n, hour] = _hour_reason(
-                histories[n], at[n, hour], wall[n, hour], ring_day[n], quiet, caps, gap
+                sends[:count],
+                days[:count],
+                at[n, hour],
+                today + (hour < now),
+                minute if hour == now else 60 * hour,
+                quiet,
+                caps,
+                gap,
             )
 
 
@@ -353,8 +377,9 @@ def mask(
     send_at, wall = send_times(decided_at, zone)
     size = len(histories)
     ring_at = histories["ring"]["send_at"]
-    zones = np.repeat(zone, RING)
-    ring_day = (local_time(ring_at.reshape(-1), zones) // DAY).reshape(size, RING)
+    near = ring_at > decided_at[:, None] - 3 * DAY  # a local day is never that far off
+    ring_day = np.full((size, RING), -1)
+    ring_day[near] = local_time(ring_at[near], np.repeat(zone, near.sum(1))) // DAY
     quiet = np.zeros(1440, np.bool_)
     quiet[sorted(guardrails.quiet_minutes())] = True
     caps = np.array(
@@ -366,7 +391,7 @@ def mask(
     )
     hours = np.zeros((size, 24), np.uint8)
     gap = int(guardrails.min_hours * HOUR)
-    _hours(histories, send_at, wall, ring_day, quiet, caps, gap, hours)
+    _hours(histories, decided_at, send_at, wall, ring_day, quiet, caps, gap, hours)
     items = item_reason.copy()
     for failing, reason in (
         (histories["unsubscribed"] == 1, Reason.UNSUBSCRIBED),

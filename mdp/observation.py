@@ -113,18 +113,32 @@ def observe(
     model: a response model bound to the same catalogue, with the traits (N,) `TRAITS` that it
     believes; without one the features that predict are 0.
     """
-    at, zone, items = requests.decided_at, requests.zone, requests.items
-    states = features(requests.histories, at)
+    items = requests.items
+    states = features(requests.histories, requests.decided_at)
     allowed = mask(
         guardrails,
         states,
-        at,
-        zone,
+        requests.decided_at,
+        requests.zone,
         np.where(items >= 0, _take(catalog.items.hashes, items), 0),
         _take(catalog.items.available_until, items),
         requests.item_reason,
         requests.variant_reason,
     )
+    return seen(requests, states, allowed, catalog, reward, model, traits)
+
+
+def seen(
+    requests: Requests,
+    states: np.ndarray,
+    allowed: Mask,
+    catalog: Catalog,
+    reward: Reward,
+    model: Response | None = None,
+    traits: np.ndarray | None = None,
+) -> View:
+    """`observe` for one who has the users' states at the decisions (N,) `HISTORY` and the mask."""
+    at, zone, items = requests.decided_at, requests.zone, requests.items
     believed = np.zeros(len(at), TRAITS) if traits is None else traits
     terms, prediction = None, None
     if model is not None:

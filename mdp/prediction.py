@@ -69,24 +69,25 @@ def predict(
 
 
 @njit(cache=True)
-def _sigmoid(x: Any) -> Any:
-    return 1.0 / (1.0 + math.exp(-x))
+def _odds(x: Any) -> Any:
+    """exp(x), cut so far out that a product of four stays finite."""
+    return math.exp(min(max(x, -150.0), 150.0))
+
+
+@njit(cache=True, error_model="numpy")
+def _linked(odds: Any, cloglog: Any) -> Any:
+    """The probability of a head from the exponential of its terms' sum."""
+    return -math.expm1(-odds) if cloglog else odds / (1.0 + odds)
 
 
 @njit(cache=True)
-def _linked(x: Any, cloglog: Any) -> Any:
-    """The probability of a head from its terms' sum."""
-    return -math.expm1(-math.exp(x)) if cloglog else _sigmoid(x)
-
-
-@njit(cache=True)
-def chain(logits: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) -> None:
-    """`PARTS` (6,) of one send from the sums of its heads' terms (5,) and links (5,) bool."""
-    opened = _linked(logits[0], cloglog[0])
-    clicked = opened * _linked(logits[1], cloglog[1])
-    purchase = clicked * _linked(logits[2], cloglog[2]) * margin_value
-    dismissed = (1.0 - opened) * _linked(logits[3], cloglog[3])
-    unsubscribed = _linked(logits[4], cloglog[4])
+def _chain(odds: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) -> None:
+    """`PARTS` (6,) of one send from the exponentials of its heads' sums (5,)."""
+    opened = _linked(odds[0], cloglog[0])
+    clicked = opened * _linked(odds[1], cloglog[1])
+    purchase = clicked * _linked(odds[2], cloglog[2]) * margin_value
+    dismissed = (1.0 - opened) * _linked(odds[3], cloglog[3])
+    unsubscribed = _linked(odds[4], cloglog[4])
     out[0] = (
         weights[0] * purchase
         + weights[1] * clicked
@@ -95,6 +96,15 @@ def chain(logits: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) 
         + weights[4]
     )
     out[1], out[2], out[3], out[4], out[5] = opened, clicked, purchase, dismissed, unsubscribed
+
+
+@njit(cache=True)
+def chain(logits: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) -> None:
+    """`PARTS` (6,) of one send from the sums of its heads' terms (5,) and links (5,) bool."""
+    odds = np.empty(logits.size)
+    for h in range(logits.size):
+        odds[h] = _odds(logits[h])
+    _chain(odds, cloglog, margin_value, weights, out)
 
 
 @njit(cache=True)
@@ -115,9 +125,11 @@ def _predict(
 ) -> None:
     N, K, H = item.shape
     V = variant.shape[1]
-    logits, parts = np.empty(H), np.empty(6)
+    mean, odds, parts = np.empty(H), np.empty(H), np.empty(6)
+    # exp(a + b + c) = exp(a) exp(b) exp(c): terms are exponentiated, pairs only multiplied.
+    of_base, of_hour, of_variant = np.empty(H), np.empty((24, H)), np.empty((V, H))
     for n in range(N):
-        typical = base[n].astype(np.float64)
+        mean[:] = 0.0
         items, variants, worth = 0, 0, 0.0
         for k in range(K):
             items += item_reason[n, k] == 0
@@ -129,44 +141,47 @@ def _predict(
             if item_reason[n, k] == 0:
                 worth += margin_value[n, k] / items
                 for h in range(H):
-                    typical[h] += item[n, k, h] / items
+                    mean[h] += item[n, k, h] / items
         for v in range(V):
             if variant_reason[n, v] == 0:
                 for h in range(H):
-                    typical[h] += variant[n, v, h] / variants
+                    mean[h] += variant[n, v, h] / variants
+                    of_variant[v, h] = _odds(variant[n, v, h])
+        for h in range(H):
+            of_base[h] = _odds(base[n, h])
+            mean[h] = of_base[h] * _odds(mean[h])
         best = -np.inf
         for hour in range(24):
             if hour_reason[n, hour] == 0:
                 for h in range(H):
-                    logits[h] = typical[h] + by_hour[n, hour, h]
-                chain(logits, cloglog, worth, weights, parts)
+                    of_hour[hour, h] = _odds(by_hour[n, hour, h])
+                    odds[h] = mean[h] * of_hour[hour, h]
+                _chain(odds, cloglog, worth, weights, parts)
                 if parts[0] > best:
                     best, best_hour[n] = parts[0], hour
         if best_hour[n] < 0:
             continue
         top, top_k, top_v = -np.inf, 0, 0
         for k in range(K):
-            for v in range(V):
-                if item_reason[n, k] == 0 and variant_reason[n, v] == 0:
-                    for h in range(H):
-                        logits[h] = (
-                            base[n, h]
-                            + item[n, k, h]
-                            + variant[n, v, h]
-                            + by_hour[n, best_hour[n], h]
-                        )
-                    chain(logits, cloglog, margin_value[n, k], weights, parts)
-                    for p in range(6):
-                        pair[n, k, v, p] = parts[p]
-                    if parts[0] > top:
-                        top, top_k, top_v = parts[0], k, v
+            if item_reason[n, k] == 0:
+                for h in range(H):
+                    mean[h] = of_base[h] * _odds(item[n, k, h]) * of_hour[best_hour[n], h]
+                for v in range(V):
+                    if variant_reason[n, v] == 0:
+                        for h in range(H):
+                            odds[h] = mean[h] * of_variant[v, h]
+                        _chain(odds, cloglog, margin_value[n, k], weights, parts)
+                        for p in range(6):
+                            pair[n, k, v, p] = parts[p]
+                        if parts[0] > top:
+                            top, top_k, top_v = parts[0], k, v
+        for h in range(H):
+            mean[h] = of_base[h] * _odds(item[n, top_k, h]) * of_variant[top_v, h]
         for hour in range(24):
             if hour_reason[n, hour] == 0:
                 for h in range(H):
-                    logits[h] = (
-                        base[n, h] + item[n, top_k, h] + variant[n, top_v, h] + by_hour[n, hour, h]
-                    )
-                chain(logits, cloglog, margin_value[n, top_k], weights, parts)
+                    odds[h] = mean[h] * of_hour[hour, h]
+                _chain(odds, cloglog, margin_value[n, top_k], weights, parts)
                 hour_value[n, hour] = parts[0]
 
 
@@ -194,4 +209,4 @@ def _squash(logits: Any, cloglog: Any, item: Any, out: Any) -> None:
     for n in range(logits.shape[0]):
         if item[n] >= 0:
             for h in range(logits.shape[1]):
-                out[n, h] = _linked(logits[n, h], cloglog[h])
+                out[n, h] = _linked(_odds(logits[n, h]), cloglog[h])

@@ -7,7 +7,7 @@ depends on seed, user and day only, so a user's life is the same alone and in an
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,9 @@ import pandas as pd
 from mdp.clock import NEVER, local_day, local_hour, next_local_midnight
 from mdp.errors import BadSetting
 from mdp.events import Kind, event_order, events_array
-from mdp.guardrails import catalog_reasons, mask
+from mdp.guardrails import Mask, catalog_reasons, mask
 from mdp.hashing import hash_ids
-from mdp.observation import Requests, View, observe
+from mdp.observation import Requests, View, seen
 from mdp.prediction import outcomes_of
 from mdp.state import TRAITS, apply, features
 from simulator.description import Simulator, offered
@@ -74,7 +74,7 @@ class Kernel:
         self._clicked = np.zeros((size, CLICKS), np.uint64)
         self._clicked_at = np.full((size, CLICKS), NEVER)
         self._pending = (np.zeros(0, np.int64), events_array(0), np.zeros(0, np.uint64))
-        self._requests: Requests | None = None
+        self._coming: tuple[Requests, Mask] | None = None
         self._view: View | None = None
         self.reset(np.ones(size, bool), rows, seed)
 
@@ -101,14 +101,17 @@ class Kernel:
         owner, events, ids = self._pending
         kept = ~where[owner]
         self._pending = owner[kept], events[kept], ids[kept]
-        if self._requests is not None and self._view is not None:
+        if where.all():
+            self._coming = self._view = None
+        elif self._coming is not None and self._view is not None:
             self._renew(np.flatnonzero(where))
 
     def _renew(self, which: np.ndarray) -> None:
         """Make the cached view anew in the rows `which` (M,), which begin an episode."""
-        requests = self._asked(which)
-        _put(self._requests, which, requests)
-        _put(self._view, which, self._seen(requests, which))
+        requests, allowed = self._asked(which)
+        assert self._coming is not None
+        _put(self._coming[0], which, requests)
+        _put(self._view, which, self._seen(requests, allowed, which))
 
     @property
     def done(self) -> bool:
@@ -129,17 +132,20 @@ class Kernel:
     def requests(self) -> Requests:
         """The coming decisions. Candidates that are allowed come first, the others are left out,
         so slots are those of the lists that a log shows."""
-        if self._requests is None:
-            self._requests = self._asked(np.arange(self.N))
-        return self._requests
+        return self._asking()[0]
 
-    def _asked(self, which: np.ndarray) -> Requests:
-        """The coming decisions of the rows `which` (M,)."""
+    def _asking(self) -> tuple[Requests, Mask]:
+        if self._coming is None:
+            self._coming = self._asked(slice(None))
+        return self._coming
+
+    def _asked(self, which: np.ndarray | slice) -> tuple[Requests, Mask]:
+        """The coming decisions of the rows `which`, with states as they stand then."""
         simulator, users = self.simulator, self.simulator.users
-        at, zone, histories = self.at[which], self.zone[which], self.histories[which]
-        states = features(histories, at)
+        at, zone = self.at[which], self.zone[which]
+        states = features(self.histories[which], at)
         items = simulator.recommender.candidates(self._user[which], states, at)
-        variants = np.tile(self._offered, (len(which), 1))
+        variants = np.tile(self._offered, (len(at), 1))
         rows = self.rows[which]
         item_reason, variant_reason = catalog_reasons(
             simulator.catalog,
@@ -162,28 +168,23 @@ class Kernel:
         )
         order = np.argsort(allowed.item != 0, axis=1, kind="stable")
         items = np.take_along_axis(np.where(allowed.item == 0, items, -1), order, 1)
-        return Requests(
-            histories,
-            at,
-            zone,
-            items,
-            variants,
-            np.take_along_axis(allowed.item, order, 1),
-            variant_reason,
-        )
+        reasons = np.take_along_axis(allowed.item, order, 1)
+        requests = Requests(states, at, zone, items, variants, reasons, variant_reason)
+        return requests, replace(allowed, item=reasons)
 
     def view(self) -> View:
         """The coming decisions as a policy sees them."""
         if self._view is None:
-            self._view = self._seen(self.requests(), np.arange(self.N))
+            self._view = self._seen(*self._asking(), slice(None))
         return self._view
 
-    def _seen(self, requests: Requests, which: np.ndarray) -> View:
+    def _seen(self, requests: Requests, allowed: Mask, which: np.ndarray | slice) -> View:
         simulator = self.simulator
-        return observe(
+        return seen(
             requests,
+            requests.histories,
+            allowed,
             simulator.catalog,
-            simulator.guardrails,
             simulator.reward,
             self._belief,
             self._believed[which],
@@ -191,12 +192,13 @@ class Kernel:
 
     def true_view(self) -> View:
         """The coming decisions as one sees them who knows the simulator's own response model."""
-        simulator = self.simulator
-        return observe(
-            self.requests(),
-            simulator.catalog,
-            simulator.guardrails,
-            simulator.reward,
+        requests, allowed = self._asking()
+        return seen(
+            requests,
+            requests.histories,
+            allowed,
+            self.simulator.catalog,
+            self.simulator.reward,
             self._mean,
             self._traits,
         )
@@ -237,26 +239,25 @@ class Kernel:
         )
         self.at = until
         self.day = self.day + 1
-        self._requests = self._view = None
+        self._coming = self._view = None
         return step
 
     def _probability(self, chosen: Chosen, requests: Requests) -> np.ndarray:
         """Conditional probabilities (N, 5) of what follows the chosen sends."""
-        states = features(requests.histories, self.at)
         out = np.zeros((self.N, len(INSTANTS)))
+        one = len(self._truth) == 1
         for number, model in enumerate(self._truth):
-            mine = np.flatnonzero((self._member == number) & (chosen.item >= 0))
-            if len(mine):
-                terms = model.terms(
-                    states[mine],
-                    self._traits[mine],
-                    chosen.item[mine, None],
-                    chosen.variant[mine, None],
-                    self.at[mine],
-                    self.zone[mine],
-                )
-                first = np.zeros(len(mine), np.int64)
-                out[mine] = outcomes_of(terms, first, first, chosen.hour[mine])
+            mine = slice(None) if one else np.flatnonzero(self._member == number)
+            terms = model.terms(
+                requests.histories[mine],
+                self._traits[mine],
+                chosen.item[mine, None],
+                chosen.variant[mine, None],
+                self.at[mine],
+                self.zone[mine],
+            )
+            first = np.where(chosen.item[mine] >= 0, 0, -1)
+            out[mine] = outcomes_of(terms, first, first, chosen.hour[mine])
         return out
 
     def _remember_clicks(self, item: np.ndarray, clicked: np.ndarray) -> None:

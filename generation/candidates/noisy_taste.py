@@ -93,13 +93,29 @@ def _uniform(x: Any) -> Any:
 def _choose(guess: Any, score: Any, user: Any, day: Any, out: Any) -> None:
     """The K highest of score + noise, ordered by score."""
     N, M = guess.shape
-    noisy = np.empty(M)
+    K = out.shape[1]
+    noisy, best = np.empty(M), np.empty(K, np.int64)
     for n in range(N):
         for m in range(M):
             x = (user[n] ^ (np.uint64(day[n] + 1) * _GOLDEN)) + np.uint64(m + 1) * _GOLDEN
             gumbel = -np.log(-np.log(_uniform(x)))
             noisy[m] = score[n, m] + gumbel if guess[n, m] >= 0 else -np.inf
-        best = np.argsort(-noisy)[: out.shape[1]]
-        kept = best[np.argsort(-score[n][best])]
-        for k in range(out.shape[1]):
-            out[n, k] = guess[n, kept[k]] if k < kept.size else -1
+        # Insertion into short sorted lists: sorting all M guesses costs several times as much.
+        size = 0
+        for m in range(M):
+            place = size
+            while place > 0 and noisy[best[place - 1]] < noisy[m]:
+                place -= 1
+            if place < K:
+                size = min(size + 1, K)
+                for k in range(size - 1, place, -1):
+                    best[k] = best[k - 1]
+                best[place] = m
+        for i in range(1, size):
+            m, place = best[i], i
+            while place > 0 and score[n, best[place - 1]] < score[n, m]:
+                best[place] = best[place - 1]
+                place -= 1
+            best[place] = m
+        for k in range(K):
+            out[n, k] = guess[n, best[k]] if k < size else -1
