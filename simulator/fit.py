@@ -1,7 +1,9 @@
 """Fits a simulator to a shop's log: tastes, response heads, habits, candidates, logging policy.
 
-The model is maximum a posteriori throughout. Widths of the users' effects and half-lives of
-recency are chosen on the last days before `until`; then all days are used.
+The model is maximum a posteriori throughout, and observations carry its predictions. Outcomes are
+drawn from an ensemble: what all users share, fitted again to users drawn with replacement. Widths
+of the users' effects and half-lives of recency are chosen on the last days before `until`; then
+all days are used.
 """
 
 from __future__ import annotations
@@ -31,7 +33,16 @@ from mdp.response import HEADS, ResponseModel, item_features
 from mdp.reward import Reward
 from mdp.state import TRAITS, features
 from simulator.description import Simulator, Users, own_beliefs
-from simulator.fit_heads import OPEN, Sends, Sizes, Widths, fit_heads, log_loss, predicted
+from simulator.fit_heads import (
+    OPEN,
+    Sends,
+    Sizes,
+    Widths,
+    fit_heads,
+    log_loss,
+    predicted,
+    refit_heads,
+)
 from simulator.fit_logging import logging_policy
 from simulator.fit_tastes import Tastes, fit_tastes
 from simulator.habits import Acts, Habits, habits_of
@@ -46,6 +57,8 @@ FATIGUE, WEAR = (1.5, 3.0, 6.0), (3.0, 7.0)
 """Half-lives in days that are tried."""
 PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
 """Half-lives of fatigue, wear, repetition and bought to start from, days."""
+MEMBERS = 5
+"""Models of the ensemble that outcomes are drawn from."""
 OWN_ITEMS = 32
 RARE = 0.01
 """Probability of an hour below which it matters little how much rarer it is."""
@@ -92,6 +105,11 @@ def fit(
     heads = fit_heads(sends, sizes, widths, tuple(range(len(HEADS))), iterations=150)
     model = _model(material.catalog, tastes, heads, lives)
     traits = _traits(material, tastes, profile, heads, sends, widths)
+    report("ensemble")
+    members = tuple(
+        _model(material.catalog, tastes, refit_heads(heads, sends, sizes, widths, weight), lives)
+        for weight in _drawn_again(len(users), seed)
+    )
     report("habit of good days")
     traits["habit"] = _habit(material, model, traits)
     simulator = Simulator(
@@ -104,6 +122,7 @@ def fit(
         start=material.until,
         recommender=_recommender(material, acts),
         logging=logging_policy(material),
+        members=members,
         model=model,
     )
     simulator = replace(
@@ -252,6 +271,13 @@ def _tuned(
         if not len(outcome):  # JSON has no NaN
             metrics[name] |= {"log_loss": None, "log_loss_of_rate": None}
     return widths, lives, metrics, (judged, probability)
+
+
+def _drawn_again(users: int, seed: int) -> np.ndarray:
+    """How often each user counts in each member of the ensemble (MEMBERS, U) float32: the
+    bootstrap over users, whose days hang together."""
+    rng = np.random.default_rng([seed, MEMBERS])
+    return rng.multinomial(users, np.full(users, 1 / users), MEMBERS).astype(np.float32)
 
 
 def _model(

@@ -16,7 +16,7 @@ from scripts.cli import main
 from simulator.demo import demo
 from simulator.description import Simulator
 from simulator.fidelity import card_of, write_card
-from simulator.fit import Fit, fit
+from simulator.fit import MEMBERS, Fit, fit
 from simulator.fit_logging import logging_policy
 from simulator.kernel import Kernel
 from simulator.material import acts_of, material_of
@@ -170,3 +170,19 @@ def test_one_variant_and_one_category_are_enough(shop):
         outcomes=log.tables["outcomes"][kept].reset_index(drop=True),
     )
     assert fit(small).simulator.lists[1] == 1
+
+
+def test_members_are_spread_around_the_mean_and_only_generate(fitted):
+    """Their mean is near the fit's prediction, and they differ as refits of other users do."""
+    simulator = fitted.simulator
+    assert len({member.hash for member in simulator.members}) == MEMBERS
+    each = np.stack(
+        [pairs(replace(simulator, model=one))[..., 1] for one in simulator.members]
+    ).astype(np.float64)
+    own = pairs(simulator)[..., 1]
+    real = own > 0
+    np.testing.assert_allclose(each.mean(0)[real].mean(), own[real].mean(), rtol=0.1)
+    spread = (each.std(0) / own.clip(1e-6))[real].mean()
+    assert 0.02 < spread < 0.5
+    alone = replace(simulator, members=())
+    np.testing.assert_array_equal(pairs(alone)[..., 1], own)
