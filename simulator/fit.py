@@ -51,6 +51,8 @@ from simulator.organic import Organic
 
 TUNED_ON = 0.2
 """Share of the pushes, the latest, that widths and half-lives are chosen on."""
+UNSEEN = 0.1
+"""Share of the users whose pushes are left out where the heads are judged."""
 OPENNESS, STYLES = (0.35, 0.6, 0.9), (0.25, 0.5)
 """Widths of the users' effects that are tried."""
 FATIGUE, WEAR = (1.5, 3.0, 6.0), (3.0, 7.0)
@@ -73,6 +75,12 @@ class Fit:
     """The later pushes (S), as the heads see them."""
     held_out_probability: np.ndarray
     """Predicted from the earlier pushes alone (S, 5)."""
+    unseen_users: Sends
+    """Pushes (S',) to users that those probabilities were not fitted to."""
+    unseen_users_probability: np.ndarray
+    """Predicted for them (S', 5)."""
+    known: Sends
+    """The earlier pushes to the other users: what both were predicted from."""
     metrics: dict[str, dict[str, float | None]]
     """Log-loss of each head on them, beside that of the earlier days' rate; None without any."""
     pushes: int
@@ -99,7 +107,8 @@ def fit(
     tastes = _tastes(material, acts, seed)
     profile = _profile(habits)
     sizes = Sizes(len(users), len(material.catalog.items), len(material.catalog.variants))
-    widths, lives, metrics, later = _tuned(material, tastes, profile, sizes, report)
+    unseen = np.random.default_rng([seed, 1]).random(len(users)) < UNSEEN
+    widths, lives, metrics, seen = _tuned(material, tastes, profile, sizes, unseen, report)
     report("response heads")
     sends = sends_of(material, tastes, profile, lives)
     heads = fit_heads(sends, sizes, widths, tuple(range(len(HEADS))), iterations=150)
@@ -130,7 +139,7 @@ def fit(
         beliefs=own_beliefs(simulator),
         manifest={"trained_until": material.until, "metrics": metrics, "seed": seed},
     )
-    return Fit(simulator, *later, metrics, len(sends.user))
+    return Fit(simulator, *seen, metrics, len(sends.user))
 
 
 def _users(material: Material) -> Users:
@@ -227,10 +236,16 @@ def _tuned(
     tastes: Tastes,
     profile: np.ndarray,
     sizes: Sizes,
+    unseen: np.ndarray,
     report: Callable[[str], None],
-) -> tuple[Widths, np.ndarray, dict[str, dict[str, float | None]], tuple[Sends, np.ndarray]]:
+) -> tuple[
+    Widths,
+    np.ndarray,
+    dict[str, dict[str, float | None]],
+    tuple[Sends, np.ndarray, Sends, np.ndarray, Sends],
+]:
     """Widths and half-lives with the least log-loss of opening on the latest pushes, one after
-    the other, and how all heads do there."""
+    the other, and how all heads do there and for users (U,) bool that are left out."""
     at = material.decisions.decided_at[material.decisions.sent]
     split = np.quantile(at, 1 - TUNED_ON)
     early, late = at <= split, at > split
@@ -255,7 +270,8 @@ def _tuned(
         if score < best:
             best, widths = score, other
     sends = sends_of(material, tastes, profile, lives)
-    known, judged = sends.only(early), sends.only(late)
+    strange = unseen[sends.user]
+    known, judged = sends.only(early & ~strange), sends.only(late & ~strange)
     heads = fit_heads(known, sizes, widths, tuple(range(len(HEADS))))
     probability = predicted(heads, judged)
     metrics: dict[str, dict[str, float | None]] = {}
@@ -270,7 +286,8 @@ def _tuned(
         }
         if not len(outcome):  # JSON has no NaN
             metrics[name] |= {"log_loss": None, "log_loss_of_rate": None}
-    return widths, lives, metrics, (judged, probability)
+    others = sends.only(strange)
+    return widths, lives, metrics, (judged, probability, others, predicted(heads, others), known)
 
 
 def _drawn_again(users: int, seed: int) -> np.ndarray:

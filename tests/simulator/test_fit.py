@@ -15,7 +15,8 @@ from mdp.events import Kind
 from scripts.cli import main
 from simulator.demo import demo
 from simulator.description import Simulator
-from simulator.fidelity import card_of, write_card
+from simulator.fidelity import card_of
+from simulator.fidelity_page import write_card
 from simulator.fit import MEMBERS, Fit, fit
 from simulator.fit_logging import logging_policy
 from simulator.kernel import Kernel
