@@ -19,7 +19,7 @@ from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
 from ingestion.replay import UserEvents, attributed, decisions_of, requests_of, to_events
 from ingestion.splits import before
-from mdp.clock import DAY, next_local_midnight
+from mdp.clock import DAY, local_day, next_local_midnight
 from mdp.events import Kind
 from mdp.response import HEADS
 from mdp.reward import Reward
@@ -49,7 +49,8 @@ class Stretch:
     """Some days of a log."""
 
     sends: pd.DataFrame
-    """Its pushes: opened, hour, variant, fatigue (pushes of the last three days)."""
+    """Its pushes: opened, hour, weekday (0: Monday), variant, fatigue and week (pushes of the last
+    three and seven days)."""
     value: np.ndarray
     """Each user's mean reward a day (U,) float64."""
     weeks: np.ndarray
@@ -96,10 +97,13 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
         "days": days,
         "opened_by": {
             name: {"logged": _rates(real.sends, name), "simulated": _rates(drawn.sends, name)}
-            for name in ("hour", "variant", "fatigue")
+            for name in ("hour", "weekday", "variant", "fatigue", "week")
         },
         "value_per_user_day": {"logged": _mean(real.value), "simulated": _mean(drawn.value)},
-        "auc": _auc(real.weeks, drawn.weeks, len(simulator.users), seed),
+        "value_inside_interval": _inside(real.value, drawn.value),
+        "counts": _distances(real.weeks, drawn.weeks, users, seed),
+        "auc": _auc(real.weeks, drawn.weeks, users, seed),
+        "auc_of_resampled": _auc(real.weeks, _resampled(real.weeks, users, seed), users, seed),
     }
     return card
 
@@ -130,15 +134,16 @@ def _stretch(log: Log, start: int, days: int) -> Stretch:
     some = decisions.only(sent)
     ring = requests_of(log, catalog, events, some).histories["ring"]
     age = some.decided_at[:, None] - ring["send_at"]
+    counted = (ring["status"] > 0) & (ring["status"] <= SENT + 3)
     variants = np.array(catalog.variants.ids, object)
     sends = pd.DataFrame(
         {
             "opened": (followed.opened | followed.clicked)[sent],
             "hour": some.h,
             "variant": variants[some.variants[np.arange(len(some.v)), some.v]],
-            "fatigue": ((age < 3 * DAY) & (ring["status"] > 0) & (ring["status"] <= SENT + 3)).sum(
-                1
-            ),
+            "weekday": (local_day(some.decided_at, events.zone[some.owner]) + 3) % 7,
+            "fatigue": (counted & (age < 3 * DAY)).sum(1),
+            "week": (counted & (age < 7 * DAY)).sum(1),
         }
     )
     value = np.bincount(decisions.owner[mine], followed.reward[mine], len(begins)) / (days - 1)
@@ -160,6 +165,40 @@ def _mean(values: np.ndarray) -> dict[str, float]:
     """Mean and its standard error, over users."""
     spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     return {"mean": float(values.mean()), "standard_error": spread / np.sqrt(len(values))}
+
+
+def _inside(logged: np.ndarray, simulated: np.ndarray) -> bool:
+    """Whether the simulated mean lies in the logged mean's 95 % interval."""
+    real = _mean(logged)
+    return bool(abs(simulated.mean() - real["mean"]) <= 1.96 * real["standard_error"])
+
+
+def _resampled(weeks: np.ndarray, users: int, seed: int) -> np.ndarray:
+    """The weeks (weeks × U, F) of users drawn with replacement."""
+    drawn = np.random.default_rng(seed).integers(0, users, users)
+    return weeks.reshape(-1, users, weeks.shape[1])[:, drawn].reshape(weeks.shape)
+
+
+def _distances(
+    real: np.ndarray, simulated: np.ndarray, users: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Kolmogorov and Smirnov's distance of each kind's counts per user-week, and that of the real
+    log from itself resampled."""
+    again = _resampled(real, users, seed)
+    return {
+        kind.name.lower(): {
+            "distance": _distance(real[:, n], simulated[:, n]),
+            "of_resampled": _distance(real[:, n], again[:, n]),
+        }
+        for n, kind in enumerate(COUNTED)
+    }
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Largest difference of two samples' distribution functions."""
+    at = np.union1d(one, other)
+    below = [np.searchsorted(np.sort(x), at, side="right") / len(x) for x in (one, other)]
+    return float(np.abs(below[0] - below[1]).max())
 
 
 def _rates(sends: pd.DataFrame, by: str) -> dict[str, list[float]]:

@@ -21,16 +21,18 @@ def write_card(path: Path, card: dict[str, Any]) -> None:
 
 GROUPED = {
     "hour": "local hour of the push",
+    "weekday": "local weekday of the decision (0: Monday)",
     "variant": "variant",
     "fatigue": "pushes in the three days before",
+    "week": "pushes in the seven days before",
 }
 
 
 def _picture(file: Path, card: dict[str, Any]) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 7), layout="constrained")
-    axes = figure.subplots(2, 4).ravel()
+    figure = Figure(figsize=(17, 7), layout="constrained")
+    axes = figure.subplots(2, 5).ravel()
     for axis, head in zip(axes, HEADS, strict=False):
         _calibrated(axis, head, np.array(card["calibration"][head]).reshape(-1, 3))
     for axis, (by, label) in zip(axes[len(HEADS) :], GROUPED.items(), strict=True):
@@ -72,9 +74,11 @@ def said_of(whole: dict[str, Any]) -> list[str]:
     return [
         f"The {whole['days']} days after the fit, the logging policy once as logged, once "
         "estimated and simulated:",
-        f"value per user and day {logged} logged, {simulated} simulated (± 2 standard errors);",
+        f"value per user and day {logged} logged, {simulated} simulated (± 2 standard errors), "
+        f"{'inside' if whole['value_inside_interval'] else 'outside'} the logged 95 % interval;",
         f"a classifier tells simulated user-weeks from real ones with an AUC of {whole['auc']:.2f} "
-        "(0.5: not at all, 1: always).",
+        f"(0.5: not at all, 1: always; real ones from themselves resampled: "
+        f"{whole['auc_of_resampled']:.2f}).",
     ]
 
 
@@ -114,6 +118,16 @@ def _page(card: dict[str, Any]) -> str:
         0,
         f"Fitted to {basis['users']} users and {basis['pushes']} pushes before {basis['until']}.",
     )
+    if whole is not None:
+        lines.append(
+            "Counts per user-week, Kolmogorov and Smirnov's distance of simulated from real (of "
+            "real from itself resampled): "
+            + ", ".join(
+                f"{name} {d['distance']:.3f} ({d['of_resampled']:.3f})"
+                for name, d in whole["counts"].items()
+            )
+            + "."
+        )
     said = "".join(f"<p>{line}" for line in lines)
     return (
         "<!doctype html><meta charset=utf-8><title>Fidelity card</title>"

@@ -133,6 +133,9 @@ def test_the_card_says_how_true_it_is(shop, fitted, tmp_path):
     assert json.loads((tmp_path / "card.json").read_text())["heads"] == fitted.metrics
     assert (tmp_path / "card.png").read_bytes().startswith(b"\x89PNG")
     assert 0.4 < card["whole"]["auc"] < 0.75
+    assert card["whole"]["auc_of_resampled"] == pytest.approx(0.5, abs=0.06)
+    assert card["whole"]["counts"]["view"]["of_resampled"] < 0.1
+    assert set(card["whole"]["opened_by"]["weekday"]["logged"]) <= {str(day) for day in range(7)}
     hours = card["whole"]["opened_by"]["hour"]
     assert set(hours["simulated"]) <= {str(hour) for hour in range(24)}
 
@@ -141,7 +144,10 @@ def test_a_simulator_unlike_the_shop_is_told_from_it(shop, fitted):
     organic = fitted.simulator.organic
     lively = replace(organic, sessions=organic.sessions * 4)
     odd = replace(fitted, simulator=replace(fitted.simulator, organic=lively))
-    assert card_of(shop[0], odd)["whole"]["auc"] > 0.8
+    whole = card_of(shop[0], odd)["whole"]
+    assert whole["auc"] > 0.8
+    views = whole["counts"]["view"]
+    assert views["distance"] > 5 * views["of_resampled"]
 
 
 def test_too_little_is_said_so(shop, tmp_path, capsys):
