@@ -1,5 +1,7 @@
 """Baselines learn what is planted, and calibration tells right predictions from wrong ones."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,12 @@ def planted(seed: int, sends: int) -> tuple[Sends, np.ndarray]:
     came[:, 2] *= came[:, 1]
     came[:, 4] = 0.0
     whole = np.zeros(sends, np.int64)
-    terms = {"item": whole, "variant": whole, "bucket": whole, "weekday": whole}
+    terms: dict[str, np.ndarray] = {
+        "item": whole,
+        "variant": whole,
+        "bucket": whole,
+        "weekday": whole,
+    }
     terms |= dict.fromkeys(("liking", "profile", "repetition", "wear", "bought", "views"), zero)
     features = np.zeros((sends, 2), np.float32)
     at = np.arange(sends) + seed * 10**6
@@ -42,7 +49,7 @@ def planted(seed: int, sends: int) -> tuple[Sends, np.ndarray]:
 def test_boosting_comes_near_the_truth_and_rates_do_not():
     known, _ = planted(0, 8000)
     judged, p = planted(1, 4000)
-    found = against_baselines(known, judged, p, USERS)
+    found: dict[str, Any] = against_baselines(known, judged, p, USERS)
     mine = found["open"]
     assert mine["log_loss"] < mine["log_loss_of_boosting"] < mine["log_loss"] * 1.06
     assert mine["log_loss_of_boosting"] < mine["log_loss_of_user_rate"] - 0.03
@@ -53,11 +60,11 @@ def test_boosting_comes_near_the_truth_and_rates_do_not():
 def test_calibration_tells_right_from_wrong():
     known, _ = planted(0, 8000)
     judged, p = planted(1, 4000)
-    right = against_baselines(known, judged, p, USERS)["open"]
+    right: Any = against_baselines(known, judged, p, USERS)["open"]
     assert right["calibration_error"] < 0.03
     assert right["calibration_slope"] == pytest.approx(1, abs=0.1)
     logit = np.log(p / (1 - p))
     wild = 1 / (1 + np.exp(-2 * logit))
-    wrong = against_baselines(known, judged, wild, USERS)["open"]
+    wrong: Any = against_baselines(known, judged, wild, USERS)["open"]
     assert wrong["calibration_error"] > 0.05
     assert wrong["calibration_slope"] == pytest.approx(0.5, abs=0.08)
