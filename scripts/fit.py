@@ -37,7 +37,8 @@ def run(args: Args) -> None:
 
     from ingestion.read import load_checked
     from scripts.instants import instant
-    from simulator.fidelity import card_of, figure, said_of, write_card
+    from simulator.fidelity import card_of
+    from simulator.fidelity_page import figure, said_of, write_card
     from simulator.fit import fit
     from simulator.saved import for_a_simulator, save_simulator
 

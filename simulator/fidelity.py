@@ -8,9 +8,7 @@ tells simulated user-weeks from real ones (an area under its curve of 0.5: not a
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +19,12 @@ from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
 from ingestion.replay import UserEvents, attributed, decisions_of, requests_of, to_events
 from ingestion.splits import before
-from mdp.clock import DAY, next_local_midnight
+from mdp.clock import DAY, local_day, next_local_midnight
 from mdp.events import Kind
 from mdp.response import HEADS
 from mdp.reward import Reward
 from mdp.state import CLICKED, DISMISSED, OPENED, SENT
+from simulator.fidelity_heads import against_baselines
 from simulator.fit import Fit
 from simulator.kernel import Kernel
 
@@ -50,7 +49,8 @@ class Stretch:
     """Some days of a log."""
 
     sends: pd.DataFrame
-    """Its pushes: opened, hour, variant, fatigue (pushes of the last three days)."""
+    """Its pushes: opened, hour, weekday (0: Monday), variant, fatigue and week (pushes of the last
+    three and seven days)."""
     value: np.ndarray
     """Each user's mean reward a day (U,) float64."""
     weeks: np.ndarray
@@ -60,13 +60,22 @@ class Stretch:
 def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
     """The card as plain values; `whole` is None where the log ends with the fit."""
     simulator = fitted.simulator
+    users = len(simulator.users)
     card: dict[str, Any] = {
         "fitted_to": {
-            "users": len(simulator.users),
+            "users": users,
             "pushes": fitted.pushes,
             "until": str(pd.Timestamp(simulator.start, unit="us", tz="UTC")),
         },
         "heads": fitted.metrics,
+        "baselines": {
+            "later_days": against_baselines(
+                fitted.known, fitted.held_out, fitted.held_out_probability, users
+            ),
+            "unseen_users": against_baselines(
+                fitted.known, fitted.unseen_users, fitted.unseen_users_probability, users
+            ),
+        },
         "calibration": {name: _calibration(fitted, head) for head, name in enumerate(HEADS)},
         "whole": None,
     }
@@ -88,10 +97,13 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
         "days": days,
         "opened_by": {
             name: {"logged": _rates(real.sends, name), "simulated": _rates(drawn.sends, name)}
-            for name in ("hour", "variant", "fatigue")
+            for name in ("hour", "weekday", "variant", "fatigue", "week")
         },
         "value_per_user_day": {"logged": _mean(real.value), "simulated": _mean(drawn.value)},
-        "auc": _auc(real.weeks, drawn.weeks, len(simulator.users), seed),
+        "value_inside_interval": _inside(real.value, drawn.value),
+        "counts": _distances(real.weeks, drawn.weeks, users, seed),
+        "auc": _auc(real.weeks, drawn.weeks, users, seed),
+        "auc_of_resampled": _auc(real.weeks, _resampled(real.weeks, users, seed), users, seed),
     }
     return card
 
@@ -122,15 +134,16 @@ def _stretch(log: Log, start: int, days: int) -> Stretch:
     some = decisions.only(sent)
     ring = requests_of(log, catalog, events, some).histories["ring"]
     age = some.decided_at[:, None] - ring["send_at"]
+    counted = (ring["status"] > 0) & (ring["status"] <= SENT + 3)
     variants = np.array(catalog.variants.ids, object)
     sends = pd.DataFrame(
         {
             "opened": (followed.opened | followed.clicked)[sent],
             "hour": some.h,
             "variant": variants[some.variants[np.arange(len(some.v)), some.v]],
-            "fatigue": ((age < 3 * DAY) & (ring["status"] > 0) & (ring["status"] <= SENT + 3)).sum(
-                1
-            ),
+            "weekday": (local_day(some.decided_at, events.zone[some.owner]) + 3) % 7,
+            "fatigue": (counted & (age < 3 * DAY)).sum(1),
+            "week": (counted & (age < 7 * DAY)).sum(1),
         }
     )
     value = np.bincount(decisions.owner[mine], followed.reward[mine], len(begins)) / (days - 1)
@@ -152,6 +165,40 @@ def _mean(values: np.ndarray) -> dict[str, float]:
     """Mean and its standard error, over users."""
     spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     return {"mean": float(values.mean()), "standard_error": spread / np.sqrt(len(values))}
+
+
+def _inside(logged: np.ndarray, simulated: np.ndarray) -> bool:
+    """Whether the simulated mean lies in the logged mean's 95 % interval."""
+    real = _mean(logged)
+    return bool(abs(simulated.mean() - real["mean"]) <= 1.96 * real["standard_error"])
+
+
+def _resampled(weeks: np.ndarray, users: int, seed: int) -> np.ndarray:
+    """The weeks (weeks × U, F) of users drawn with replacement."""
+    drawn = np.random.default_rng(seed).integers(0, users, users)
+    return weeks.reshape(-1, users, weeks.shape[1])[:, drawn].reshape(weeks.shape)
+
+
+def _distances(
+    real: np.ndarray, simulated: np.ndarray, users: int, seed: int
+) -> dict[str, dict[str, float]]:
+    """Kolmogorov and Smirnov's distance of each kind's counts per user-week, and that of the real
+    log from itself resampled."""
+    again = _resampled(real, users, seed)
+    return {
+        kind.name.lower(): {
+            "distance": _distance(real[:, n], simulated[:, n]),
+            "of_resampled": _distance(real[:, n], again[:, n]),
+        }
+        for n, kind in enumerate(COUNTED)
+    }
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    """Largest difference of two samples' distribution functions."""
+    at = np.union1d(one, other)
+    below = [np.searchsorted(np.sort(x), at, side="right") / len(x) for x in (one, other)]
+    return float(np.abs(below[0] - below[1]).max())
 
 
 def _rates(sends: pd.DataFrame, by: str) -> dict[str, list[float]]:
@@ -207,106 +254,3 @@ def _logistic(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
     optimizer.step(loss)
     fitted = weight.detach().numpy()
     return new @ fitted[1:] + fitted[0]
-
-
-def write_card(path: Path, card: dict[str, Any]) -> None:
-    """`card.json`, `card.png` and `card.html` in a directory."""
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "card.json").write_text(json.dumps(card, indent=1) + "\n")
-    _picture(path / "card.png", card)
-    (path / "card.html").write_text(_page(card))
-
-
-GROUPED = {
-    "hour": "local hour of the push",
-    "variant": "variant",
-    "fatigue": "pushes in the three days before",
-}
-
-
-def _picture(file: Path, card: dict[str, Any]) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(15, 7), layout="constrained")
-    axes = figure.subplots(2, 4).ravel()
-    for axis, head in zip(axes, HEADS, strict=False):
-        _calibrated(axis, head, np.array(card["calibration"][head]).reshape(-1, 3))
-    for axis, (by, label) in zip(axes[len(HEADS) :], GROUPED.items(), strict=True):
-        if card["whole"] is None:
-            axis.set_visible(False)
-            continue
-        for kind, colour in (("logged", "tab:gray"), ("simulated", "tab:blue")):
-            rates = card["whole"]["opened_by"][by][kind]
-            names = sorted(rates, key=lambda name: (len(name), name) if by != "variant" else name)
-            shares, counts = np.array([rates[name] for name in names]).reshape(-1, 2).T
-            _points(axis, names, shares, counts, fmt="o-", color=colour, label=kind)
-        axis.set(title=f"opened, by {by}", xlabel=label, ylabel="share of pushes", ylim=(0, None))
-        axis.legend()
-        axis.tick_params("x", labelrotation=90 if by == "variant" else 0, labelsize="small")
-    figure.savefig(file, dpi=110)
-
-
-def _calibrated(axis: Any, head: str, points: np.ndarray) -> None:
-    """Predicted against observed rates; points: (n, 3) predictions, rates and numbers."""
-    top = max(float(points[:, :2].max(initial=0.0)) * 1.1, 0.01)
-    axis.plot([0, top], [0, top], color="0.7", linewidth=1)
-    _points(axis, *points.T, fmt="o", color="tab:blue")
-    axis.set(title=f"calibration: {head}", xlabel="predicted", ylabel="observed", ylim=(0, None))
-
-
-def _points(axis: Any, x: Any, rate: np.ndarray, number: np.ndarray, **style: Any) -> None:
-    """Rates with two standard errors; one more success and failure keep those of 0 from 0."""
-    eased = (rate * number + 1) / (number + 2)
-    error = 2 * np.sqrt(eased * (1 - eased) / (number + 2))
-    axis.errorbar(x, rate, yerr=error, elinewidth=1, capsize=2, **style)
-
-
-def said_of(whole: dict[str, Any]) -> list[str]:
-    """What the card says of the days after the fit, in sentences."""
-    logged, simulated = (
-        f"{value['mean']:.4f} ± {2 * value['standard_error']:.4f}"
-        for value in (whole["value_per_user_day"][name] for name in ("logged", "simulated"))
-    )
-    return [
-        f"The {whole['days']} days after the fit, the logging policy once as logged, once "
-        "estimated and simulated:",
-        f"value per user and day {logged} logged, {simulated} simulated (± 2 standard errors);",
-        f"a classifier tells simulated user-weeks from real ones with an AUC of {whole['auc']:.2f} "
-        "(0.5: not at all, 1: always).",
-    ]
-
-
-def _page(card: dict[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td>{name}<td>{m['pushes']:.0f}<td>{figure(m['log_loss'])}"
-        f"<td>{figure(m['log_loss_of_rate'])}"
-        for name, m in card["heads"].items()
-    )
-    whole, basis = card["whole"], card["fitted_to"]
-    lines = ["The log ends with the fit, or within three days of it: no later days to compare."]
-    if whole is not None:
-        lines = [" ".join(said_of(whole))]
-    lines.insert(
-        0,
-        f"Fitted to {basis['users']} users and {basis['pushes']} pushes before {basis['until']}.",
-    )
-    said = "".join(f"<p>{line}" for line in lines)
-    return (
-        "<!doctype html><meta charset=utf-8><title>Fidelity card</title>"
-        "<style>body{font:16px sans-serif;max-width:72em;margin:2em auto;padding:0 1em}"
-        "td,th{padding:.2em 1em;text-align:right}img{max-width:100%}</style>"
-        f"<h1>Fidelity card</h1>{said}"
-        "<h2>Heads on later pushes</h2><p>Mean log-loss on the latest pushes before that time, "
-        "predicted from the earlier ones; less is better, and a head that has learned something "
-        "has less than the earlier pushes' rate. A click is judged where the push was opened, a "
-        "purchase where it was clicked, a dismissal where it was not opened."
-        "<table><tr><th>head<th>pushes<th>log-loss<th>of the rate"
-        f"{rows}</table><p><img src=card.png alt='calibration and rates of opening'>"
-        "<p>Calibration on those pushes, in eight equal groups, and the shares opened on the days "
-        "after the fit; bars are two standard errors."
-    )
-
-
-def figure(value: float | None) -> str:
-    """Four decimals; a dash for nothing."""
-    return "–" if value is None else f"{value:.4f}"

@@ -1,7 +1,9 @@
 """Fits a simulator to a shop's log: tastes, response heads, habits, candidates, logging policy.
 
-The model is maximum a posteriori throughout. Widths of the users' effects and half-lives of
-recency are chosen on the last days before `until`; then all days are used.
+The model is maximum a posteriori throughout, and observations carry its predictions. Outcomes are
+drawn from an ensemble: what all users share, fitted again to users drawn with replacement. Widths
+of the users' effects and half-lives of recency are chosen on the last days before `until`; then
+all days are used.
 """
 
 from __future__ import annotations
@@ -31,8 +33,18 @@ from mdp.response import HEADS, ResponseModel, item_features
 from mdp.reward import Reward
 from mdp.state import TRAITS, features
 from simulator.description import Simulator, Users, own_beliefs
-from simulator.fit_calibration import calibrated, slopes
-from simulator.fit_heads import DISMISS, OPEN, Sends, Sizes, Widths, fit_heads, log_loss, predicted
+from simulator.fit_calibration import calibrated, shifts, slopes
+from simulator.fit_heads import (
+    DISMISS,
+    OPEN,
+    Sends,
+    Sizes,
+    Widths,
+    fit_heads,
+    log_loss,
+    predicted,
+    refit_heads,
+)
 from simulator.fit_logging import logging_policy
 from simulator.fit_tastes import Tastes, fit_tastes
 from simulator.habits import Acts, Habits, habits_of
@@ -41,12 +53,16 @@ from simulator.organic import Organic
 
 TUNED_ON = 0.2
 """Share of the pushes, the latest, that widths and half-lives are chosen on."""
+UNSEEN = 0.1
+"""Share of the users whose pushes are left out where the heads are judged."""
 OPENNESS, STYLES = (0.35, 0.6, 0.9), (0.25, 0.5)
 """Widths of the users' effects that are tried."""
 FATIGUE, WEAR = (1.5, 3.0, 6.0), (3.0, 7.0)
 """Half-lives in days that are tried."""
 PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
 """Half-lives of fatigue, wear, repetition and bought to start from, days."""
+MEMBERS = 5
+"""Models of the ensemble that outcomes are drawn from."""
 OWN_ITEMS = 32
 RARE = 0.01
 """Probability of an hour below which it matters little how much rarer it is."""
@@ -61,6 +77,12 @@ class Fit:
     """The later pushes (S), as the heads see them."""
     held_out_probability: np.ndarray
     """Predicted from the earlier pushes alone (S, 5)."""
+    unseen_users: Sends
+    """Pushes (S',) to users that those probabilities were not fitted to."""
+    unseen_users_probability: np.ndarray
+    """Predicted for them (S', 5)."""
+    known: Sends
+    """The earlier pushes to the other users: what both were predicted from."""
     metrics: dict[str, dict[str, float | None]]
     """Log-loss of each head on them, beside that of the earlier days' rate; None without any."""
     pushes: int
@@ -87,13 +109,20 @@ def fit(
     tastes = _tastes(material, acts, seed)
     profile = _profile(habits)
     sizes = Sizes(len(users), len(material.catalog.items), len(material.catalog.variants))
-    widths, lives, metrics, later = _tuned(material, tastes, profile, sizes, report)
+    unseen = np.random.default_rng([seed, 1]).random(len(users)) < UNSEEN
+    widths, lives, metrics, seen = _tuned(material, tastes, profile, sizes, unseen, report)
     report("response heads")
     sends = sends_of(material, tastes, profile, lives)
     heads = fit_heads(sends, sizes, widths, tuple(range(len(HEADS))), iterations=150)
     traits = _traits(material, tastes, profile, heads, sends, widths)
-    heads = calibrated(heads, sends, traits, slopes(*later))
-    model = _model(material.catalog, tastes, heads, lives)
+    report("ensemble")
+    again = [refit_heads(heads, sends, sizes, widths, n) for n in _drawn_again(len(users), seed)]
+    slope = slopes(*seen[:2])
+    shift = shifts(calibrated(heads, sends, slope), sends, traits)
+    model, *members = (
+        _model(material.catalog, tastes, calibrated(one, sends, slope, shift), lives)
+        for one in (heads, *again)
+    )
     report("habit of good days")
     traits["habit"] = _habit(material, model, traits)
     simulator = Simulator(
@@ -106,6 +135,7 @@ def fit(
         start=material.until,
         recommender=_recommender(material, acts),
         logging=logging_policy(material),
+        members=tuple(members),
         model=model,
     )
     simulator = replace(
@@ -113,7 +143,7 @@ def fit(
         beliefs=own_beliefs(simulator),
         manifest={"trained_until": material.until, "metrics": metrics, "seed": seed},
     )
-    return Fit(simulator, *later, metrics, len(sends.user))
+    return Fit(simulator, *seen, metrics, len(sends.user))
 
 
 def _users(material: Material) -> Users:
@@ -210,10 +240,16 @@ def _tuned(
     tastes: Tastes,
     profile: np.ndarray,
     sizes: Sizes,
+    unseen: np.ndarray,
     report: Callable[[str], None],
-) -> tuple[Widths, np.ndarray, dict[str, dict[str, float | None]], tuple[Sends, np.ndarray]]:
+) -> tuple[
+    Widths,
+    np.ndarray,
+    dict[str, dict[str, float | None]],
+    tuple[Sends, np.ndarray, Sends, np.ndarray, Sends],
+]:
     """Widths and half-lives with the least log-loss of opening on the latest pushes, one after
-    the other, and how all heads do there."""
+    the other, and how all heads do there and for users (U,) bool that are left out."""
     at = material.decisions.decided_at[material.decisions.sent]
     split = np.quantile(at, 1 - TUNED_ON)
     early, late = at <= split, at > split
@@ -238,7 +274,8 @@ def _tuned(
         if score < best:
             best, widths = score, other
     sends = sends_of(material, tastes, profile, lives)
-    known, judged = sends.only(early), sends.only(late)
+    strange = unseen[sends.user]
+    known, judged = sends.only(early & ~strange), sends.only(late & ~strange)
     heads = fit_heads(known, sizes, widths, tuple(range(len(HEADS))))
     probability = predicted(heads, judged)
     metrics: dict[str, dict[str, float | None]] = {}
@@ -253,7 +290,15 @@ def _tuned(
         }
         if not len(outcome):  # JSON has no NaN
             metrics[name] |= {"log_loss": None, "log_loss_of_rate": None}
-    return widths, lives, metrics, (judged, probability)
+    others = sends.only(strange)
+    return widths, lives, metrics, (judged, probability, others, predicted(heads, others), known)
+
+
+def _drawn_again(users: int, seed: int) -> np.ndarray:
+    """How often each user counts in each member of the ensemble (MEMBERS, U) float32: the
+    bootstrap over users, whose days hang together."""
+    rng = np.random.default_rng([seed, MEMBERS])
+    return rng.multinomial(users, np.full(users, 1 / users), MEMBERS).astype(np.float32)
 
 
 def _model(

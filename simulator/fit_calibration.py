@@ -42,25 +42,30 @@ def slopes(sends: Sends, probability: np.ndarray) -> np.ndarray:
 
 
 def calibrated(
-    heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray, slope: np.ndarray
+    heads: dict[str, np.ndarray], sends: Sends, slope: np.ndarray, shift: np.ndarray | float = 0.0
 ) -> dict[str, np.ndarray]:
     """The heads' parameters with logits that vary by `slope` (5,) as much around their means, and
-    with levels that, over draws of users, agree with the later half of the pushes.
+    are higher by `shift` (5,)."""
+    middle = _logit(predicted(heads, sends).astype(np.float64)).mean(0)
+    by_head = [name for name in heads if name.endswith("_weight") or name in _BY_HEAD]
+    out = heads | {name: (heads[name] * slope).astype(np.float32) for name in by_head}
+    base = slope * heads["base"] + (1.0 - slope) * middle + shift
+    return out | {"base": base.astype(np.float32)}
+
+
+def shifts(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np.ndarray:
+    """By how much (5,) float64 the heads' logits must rise for their means over draws of users to
+    agree with the later half of the pushes.
 
     traits: (U,) `TRAITS`, with the variances that users are drawn from.
     """
-    logits = _logit(predicted(heads, sends).astype(np.float64))
-    by_head = [name for name in heads if name.endswith("_weight") or name in _BY_HEAD]
-    out = heads | {name: (heads[name] * slope).astype(np.float32) for name in by_head}
-    middle = logits.mean(0)
-    base = slope * heads["base"] + (1.0 - slope) * middle
-    out["base"] = base.astype(np.float32)
     later = sends.only(sends.decided_at >= np.median(sends.decided_at))
-    drawn = _drawn(out, later, traits)
+    drawn = _drawn(heads, later, traits)
+    out = np.zeros(len(HEADS))
     for head in range(len(HEADS)):
         asked = later.asked[:, head]
-        base[head] += _shift(_logit(drawn[asked, head]), later.outcome[asked, head])
-    return out | {"base": base.astype(np.float32)}
+        out[head] = _shift(_logit(drawn[asked, head]), later.outcome[asked, head])
+    return out
 
 
 def _drawn(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np.ndarray:

@@ -19,7 +19,8 @@ from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
 
 OPEN, CLICK, PURCHASE, DISMISS, UNSUBSCRIBE = range(len(HEADS))
-ITERATIONS = 60
+ITERATIONS, REFIT_ITERATIONS = 60, 30
+USERS_EFFECTS = ("openness", "styles", "tolerance", "price")
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
     # Neighbouring hours are alike: a random walk round the clock, and a weak pull to 0.
     step = p["hour"] - p["hour"].roll(1, 0)
     total = total + (step / (0.4 * _BROAD)).square().sum() + (p["hour"] / 2).square().sum()
-    for name in ("openness", "styles", "tolerance", "price"):
+    for name in USERS_EFFECTS:
         total = total + (p[name] / getattr(widths, name)).square().sum()
     return total / 2
 
@@ -202,10 +203,36 @@ def fit_heads(
         shared = tuple(name for name in free if name not in ("tolerance", "price"))
         eased = parameters["tolerance"].detach()
         _maximise(*problem, eased, heads, shared, iterations)
-    fitted = {name: value.detach().numpy() for name, value in parameters.items()}
+    return _fitted(parameters)
+
+
+def refit_heads(
+    fitted: dict[str, np.ndarray],
+    sends: Sends,
+    sizes: Sizes,
+    widths: Widths,
+    weight: np.ndarray,
+    iterations: int = REFIT_ITERATIONS,
+) -> dict[str, np.ndarray]:
+    """What all users share, fitted again from `fitted` on; users' effects stay as they are.
+
+    weight: how often each user counts (U,) float32.
+    """
+    parameters = {name: torch.tensor(fitted[name]).requires_grad_() for name in _start(sizes)}
+    free = tuple(name for name in parameters if name not in USERS_EFFECTS)
+    data, asked = _tensors(sends), torch.from_numpy(sends.asked)
+    eased = parameters["tolerance"].detach()
+    counted = torch.from_numpy(weight)[data["user"]]
+    heads = tuple(range(len(HEADS)))
+    _maximise(parameters, data, asked, widths, eased, heads, free, iterations, counted)
+    return _fitted(parameters)
+
+
+def _fitted(parameters: Parameters) -> dict[str, np.ndarray]:
+    arrays = {name: value.detach().numpy() for name, value in parameters.items()}
     with torch.no_grad():
         tied = {name: value.numpy() for name, value in _tied(parameters).items()}
-    return fitted | tied
+    return arrays | tied
 
 
 def _maximise(
@@ -217,8 +244,12 @@ def _maximise(
     heads: tuple[int, ...],
     free: tuple[str, ...],
     iterations: int,
+    counted: torch.Tensor | None = None,
 ) -> None:
-    """Bring the free parameters to the posterior's maximum, given the others."""
+    """Bring the free parameters to the posterior's maximum, given the others.
+
+    counted: how often each push counts (S,); once without it.
+    """
     optimizer = torch.optim.LBFGS(
         [parameters[name] for name in free], max_iter=iterations, line_search_fn="strong_wolfe"
     )
@@ -230,7 +261,10 @@ def _maximise(
         for head in heads:
             mine = asked[:, head]
             total = total + cross_entropy(
-                logits[mine, head], data["outcome"][mine, head], reduction="sum"
+                logits[mine, head],
+                data["outcome"][mine, head],
+                weight=None if counted is None else counted[mine],
+                reduction="sum",
             )
         total.backward()
         return total

@@ -15,8 +15,9 @@ from mdp.events import Kind
 from scripts.cli import main
 from simulator.demo import demo
 from simulator.description import Simulator
-from simulator.fidelity import card_of, write_card
-from simulator.fit import Fit, fit
+from simulator.fidelity import card_of
+from simulator.fidelity_page import write_card
+from simulator.fit import MEMBERS, Fit, fit
 from simulator.fit_logging import logging_policy
 from simulator.kernel import Kernel
 from simulator.material import acts_of, material_of
@@ -132,6 +133,9 @@ def test_the_card_says_how_true_it_is(shop, fitted, tmp_path):
     assert json.loads((tmp_path / "card.json").read_text())["heads"] == fitted.metrics
     assert (tmp_path / "card.png").read_bytes().startswith(b"\x89PNG")
     assert 0.4 < card["whole"]["auc"] < 0.75
+    assert card["whole"]["auc_of_resampled"] == pytest.approx(0.5, abs=0.06)
+    assert card["whole"]["counts"]["view"]["of_resampled"] < 0.1
+    assert set(card["whole"]["opened_by"]["weekday"]["logged"]) <= {str(day) for day in range(7)}
     hours = card["whole"]["opened_by"]["hour"]
     assert set(hours["simulated"]) <= {str(hour) for hour in range(24)}
 
@@ -140,7 +144,10 @@ def test_a_simulator_unlike_the_shop_is_told_from_it(shop, fitted):
     organic = fitted.simulator.organic
     lively = replace(organic, sessions=organic.sessions * 4)
     odd = replace(fitted, simulator=replace(fitted.simulator, organic=lively))
-    assert card_of(shop[0], odd)["whole"]["auc"] > 0.8
+    whole = card_of(shop[0], odd)["whole"]
+    assert whole["auc"] > 0.8
+    views = whole["counts"]["view"]
+    assert views["distance"] > 5 * views["of_resampled"]
 
 
 def test_too_little_is_said_so(shop, tmp_path, capsys):
@@ -170,3 +177,19 @@ def test_one_variant_and_one_category_are_enough(shop):
         outcomes=log.tables["outcomes"][kept].reset_index(drop=True),
     )
     assert fit(small).simulator.lists[1] == 1
+
+
+def test_members_are_spread_around_the_mean_and_only_generate(fitted):
+    """Their mean is near the fit's prediction, and they differ as refits of other users do."""
+    simulator = fitted.simulator
+    assert len({member.hash for member in simulator.members}) == MEMBERS
+    each = np.stack(
+        [pairs(replace(simulator, model=one))[..., 1] for one in simulator.members]
+    ).astype(np.float64)
+    own = pairs(simulator)[..., 1]
+    real = own > 0
+    np.testing.assert_allclose(each.mean(0)[real].mean(), own[real].mean(), rtol=0.1)
+    spread = (each.std(0) / own.clip(1e-6))[real].mean()
+    assert 0.02 < spread < 0.5
+    alone = replace(simulator, members=())
+    np.testing.assert_array_equal(pairs(alone)[..., 1], own)

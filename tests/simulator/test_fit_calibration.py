@@ -5,7 +5,7 @@ import pytest
 
 from mdp.response import HEADS
 from mdp.state import TRAITS
-from simulator.fit_calibration import calibrated, slopes
+from simulator.fit_calibration import calibrated, shifts, slopes
 from simulator.fit_heads import OPEN, Sends, Sizes, Widths, fit_heads, predicted
 
 S, U = 6000, 200
@@ -52,7 +52,8 @@ def test_levels_agree_with_the_later_pushes_over_draws_of_the_users():
     traits = np.zeros(U, TRAITS)
     traits["openness_var"] = 1.5
     slope = np.array([0.6, 1.0, 1.0, 1.0, 1.0])
-    out = calibrated(heads, sends, traits, slope)
+    shift = shifts(calibrated(heads, sends, slope), sends, traits)
+    out = calibrated(heads, sends, slope, shift)
     np.testing.assert_allclose(out["hours_weight"], heads["hours_weight"] * slope, rtol=1e-6)
     later = sends.only(np.arange(S) >= S // 2)
     drawn = []
