@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from agents.habits import with_habits
 from agents.rollouts import Outcome, population, rollout
 from agents.search import best_threshold
 from mdp.errors import BadInput
@@ -16,6 +15,7 @@ from policies.base import Policy
 from policies.baselines import Greedy, Hold, Random, StaticRule
 from policies.planner import planner
 from policies.saved import PolicyBundle
+from simulator.best_days import with_habits
 from simulator.description import Simulator
 
 REFERENCE = "fitted greedy + threshold"

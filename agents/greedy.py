@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from agents.habits import with_habits
 from agents.search import baselines, best_static_rule, best_threshold
 from policies.baselines import Greedy
 from policies.saved import PolicyBundle, SavedRecommender
+from simulator.best_days import with_habits
 from simulator.description import Simulator
 
 
@@ -22,7 +22,7 @@ def greedy_bundle(simulator: Simulator, seed: int = 0, command: Sequence[str] = 
         simulator = with_habits(simulator, threshold, seed)
     return PolicyBundle(
         policy=Greedy(threshold=threshold, floor=simulator.guardrails.floor),
-        model=simulator.model,
+        model=simulator.additive_model,
         traits=simulator.beliefs,
         reward=simulator.reward,
         guardrails=simulator.guardrails,

@@ -17,7 +17,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.dqn import DQNSettings, build_dqn
 from agents.export import to_onnx
-from agents.habits import with_habits
 from agents.network import FactorNetwork, Scores, Soft, tensors
 from agents.ppo import PPOSettings, build_ppo
 from agents.rollouts import population, rollout
@@ -30,6 +29,7 @@ from policies.base import Policy
 from policies.composition import Factors
 from policies.network import NetworkPolicy
 from policies.saved import PolicyBundle, SavedRecommender
+from simulator.best_days import with_habits
 from simulator.description import Simulator
 from simulator.kernel import Kernel
 
@@ -234,7 +234,7 @@ def bundle_of(
     )
     return PolicyBundle(
         policy=exported,
-        model=simulator.model,
+        model=simulator.additive_model,
         traits=simulator.beliefs,
         reward=simulator.reward,
         guardrails=simulator.guardrails,

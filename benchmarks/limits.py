@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tyro
 
-from agents.habits import with_habits
 from agents.rollouts import population, rollout
 from agents.search import best_threshold
 from policies.base import Policy
 from policies.baselines import Greedy
 from policies.planner import planner
+from simulator.best_days import with_habits
 from simulator.description import Simulator, own_beliefs
 from simulator.worlds import known_world
 from simulator.worlds.base import lived

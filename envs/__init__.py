@@ -2,7 +2,10 @@
 
 ENTRY_POINTS: dict[str, tuple[str, str]] = {
     "pushwise/Push-v0": ("envs.push:PushEnv", "envs.vector:PushVectorEnv"),
-    "pushwise/LogitShop-v0": ("envs.worlds:LogitShopEnv", "envs.worlds:LogitShopVectorEnv"),
+    **{
+        f"pushwise/{shop}-v0": (f"envs.worlds:{shop}Env", f"envs.worlds:{shop}VectorEnv")
+        for shop in ("LogitShop", "HazardShop", "SeasonalShop", "BuyAnywayShop")
+    },
 }
 """Environment id → `module:class` of the single and of the vector environment."""
 

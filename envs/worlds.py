@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
 
 from envs.episodes import Source
 from envs.push import PushEnv
 from envs.vector import PushVectorEnv
 from mdp.guardrails import Guardrails
 from mdp.reward import Reward
+from policies.planner import Planner, planner
+from simulator.best_days import with_habits
 from simulator.description import Simulator
+from simulator.kernel import Kernel
 from simulator.worlds import known_world
 from simulator.worlds.base import lived
 
 LIVED_DAYS = 28
 """Days under the logging policy before a world's episodes start."""
+THRESHOLD = 0.3
+"""What a send must be worth while users' habits are measured for the oracle, currency units."""
 
 
 @lru_cache(maxsize=4)
@@ -23,14 +32,86 @@ def world(name: str, users: int, seed: int) -> Simulator:
     return lived(known_world(name).simulator(users, seed), LIVED_DAYS, seed)[0]
 
 
-class LogitShopEnv(PushEnv):
-    """A demo shop whose truth is additive on the logit scale.
+@lru_cache(maxsize=4)
+def _habitual(name: str, users: int, seed: int) -> Simulator:
+    """The world whose true traits hold the users' habits, with which the planner plans."""
+    shop = world(name, users, seed)
+    believed = with_habits(shop.believing(shop), THRESHOLD, seed).beliefs
+    assert believed is not None
+    traits = shop.traits.copy()
+    traits["habit"] = believed.rows(shop.users.hashes)[0]["habit"]
+    return replace(shop, traits=traits)
 
-    ## Description
-    `PushEnv` over the known-truth world `simulator.worlds.logit`: users differ in taste, active
-    hours, time zone, price sensitivity, tolerance, openness and the styles they respond to. What a
-    send costs is fatigue, wear-out and unsubscribes, so what looks best today is not best for long.
 
+@dataclass(frozen=True)
+class _Oracle:
+    """The planner that knows the truth."""
+
+    policy: Planner
+
+    def actions(self, kernel: Kernel) -> np.ndarray:
+        """What it would do now (N,) int64, flat actions."""
+        observation = kernel.true_view().observation
+        return self.policy.act(observation, np.random.default_rng(0))[0]
+
+
+class _WorldEnv(PushEnv):
+    """What the single environments of known-truth worlds share."""
+
+    world_name: ClassVar[str]
+
+    def __init__(
+        self,
+        users: int = 500,
+        world_seed: int = 0,
+        days: int = 28,
+        model: Source | None = None,
+        reward: Reward | None = None,
+        guardrails: Guardrails | None = None,
+        oracle: bool = False,
+    ) -> None:
+        shop = (_habitual if oracle else world)(self.world_name, users, world_seed)
+        super().__init__(shop, days, model, reward, guardrails)
+        plan = planner(self.simulator.response, self.simulator.reward)
+        self._oracle = _Oracle(plan) if oracle else None
+
+    def _info(self, *args: Any) -> dict[str, Any]:
+        info = super()._info(*args)
+        if self._oracle is not None:
+            info["oracle"] = int(self._oracle.actions(self.kernel)[0])
+        return info
+
+
+class _WorldVectorEnv(PushVectorEnv):
+    """What the vector environments of known-truth worlds share."""
+
+    world_name: ClassVar[str]
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        users: int = 500,
+        world_seed: int = 0,
+        days: int = 28,
+        model: Source | None = None,
+        reward: Reward | None = None,
+        guardrails: Guardrails | None = None,
+        oracle: bool = False,
+    ) -> None:
+        shop = (_habitual if oracle else world)(self.world_name, users, world_seed)
+        super().__init__(shop, num_envs, days, model, reward, guardrails)
+        plan = planner(self.simulator.response, self.simulator.reward)
+        self._oracle = _Oracle(plan) if oracle else None
+
+    def _infos(self, *args: Any) -> dict[str, Any]:
+        infos = super()._infos(*args)
+        if self._oracle is not None:
+            infos["oracle"] = self._oracle.actions(self.kernel)
+            infos["_oracle"] = np.ones(self.num_envs, bool)
+        return infos
+
+
+_SHARED = """
     ## Action Space
     `Discrete(1441)`: 0 holds; `1 + (k·6 + v)·24 + h` sends candidate k of 10 with variant v of 6
     at local hour h. An action that the mask forbids is a hold.
@@ -49,40 +130,91 @@ class LogitShopEnv(PushEnv):
     As in `PushEnv`.
 
     ## Information
-    As in `PushEnv`.
+    As in `PushEnv`; with `oracle`, also `oracle`: the flat action that a planner who knows the
+    truth would take now. It plans over fatigue alone, so it is a strong reference, not a bound.
 
     ## Arguments
     `users`: size of the shop. `world_seed`: which shop of its kind. `days`, `model`, `reward`,
-    `guardrails` as in `PushEnv`.
+    `guardrails` as in `PushEnv`. `oracle`: whether `info` says what the oracle would do; it costs
+    a prediction and a plan a step.
 
     ## Version History
     v0: first version.
     """
-
-    def __init__(
-        self,
-        users: int = 500,
-        world_seed: int = 0,
-        days: int = 28,
-        model: Source | None = None,
-        reward: Reward | None = None,
-        guardrails: Guardrails | None = None,
-    ) -> None:
-        super().__init__(world("logit", users, world_seed), days, model, reward, guardrails)
+"""The headings that all known-truth environments have in common."""
 
 
-class LogitShopVectorEnv(PushVectorEnv):
+class LogitShopEnv(_WorldEnv):
+    """A demo shop whose truth is additive on the logit scale.
+
+    ## Description
+    `PushEnv` over the known-truth world `simulator.worlds.logit`: users differ in taste, active
+    hours, time zone, price sensitivity, tolerance, openness and the styles they respond to. What a
+    send costs is fatigue, wear-out and unsubscribes, so what looks best today is not best for long.
+    """
+
+    world_name = "logit"
+
+
+class HazardShopEnv(_WorldEnv):
+    """A demo shop where a few pushes cost nothing, and one too many costs the user.
+
+    ## Description
+    `PushEnv` over the known-truth world `simulator.worlds.hazard`: dismissals and unsubscribes are
+    complementary log-log hazards, fatigue acts only above a threshold of the user's own, and what
+    an item adds to a click saturates.
+    """
+
+    world_name = "hazard"
+
+
+class SeasonalShopEnv(_WorldEnv):
+    """A demo shop where what works depends on when, and does not stay.
+
+    ## Description
+    `PushEnv` over the known-truth world `simulator.worlds.seasonal`: good hours depend on the
+    weekday, seasons and holidays lift responses, tastes turn within months, copy and items wear
+    out soon.
+    """
+
+    world_name = "seasonal"
+
+
+class BuyAnywayShopEnv(_WorldEnv):
+    """A demo shop whose regulars buy anyway.
+
+    ## Description
+    `PushEnv` over the known-truth world `simulator.worlds.anyway`: regulars open, click and buy,
+    and would mostly have bought without the push. Under the default reward they look best; with
+    `reward=Reward(credit="all")` every purchase counts, and others gain more from a push.
+    """
+
+    world_name = "anyway"
+
+
+class LogitShopVectorEnv(_WorldVectorEnv):
     """`num_envs` users of a `LogitShopEnv` at once; see `PushVectorEnv`."""
 
-    def __init__(
-        self,
-        num_envs: int = 1,
-        users: int = 500,
-        world_seed: int = 0,
-        days: int = 28,
-        model: Source | None = None,
-        reward: Reward | None = None,
-        guardrails: Guardrails | None = None,
-    ) -> None:
-        shop = world("logit", users, world_seed)
-        super().__init__(shop, num_envs, days, model, reward, guardrails)
+    world_name = "logit"
+
+
+class HazardShopVectorEnv(_WorldVectorEnv):
+    """`num_envs` users of a `HazardShopEnv` at once; see `PushVectorEnv`."""
+
+    world_name = "hazard"
+
+
+class SeasonalShopVectorEnv(_WorldVectorEnv):
+    """`num_envs` users of a `SeasonalShopEnv` at once; see `PushVectorEnv`."""
+
+    world_name = "seasonal"
+
+
+class BuyAnywayShopVectorEnv(_WorldVectorEnv):
+    """`num_envs` users of a `BuyAnywayShopEnv` at once; see `PushVectorEnv`."""
+
+    world_name = "anyway"
+
+
+for _env in (LogitShopEnv, HazardShopEnv, SeasonalShopEnv, BuyAnywayShopEnv):
+    _env.__doc__ = (_env.__doc__ or "").rstrip() + "\n" + _SHARED

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numba import njit
@@ -39,7 +39,9 @@ class Terms:
     hour: np.ndarray
     """(N, 24, H)"""
     recency: Recency
-    cloglog: np.ndarray = field(default_factory=lambda: np.zeros(len(HEADS), np.bool_))
+    cloglog: np.ndarray = field(
+        default_factory=lambda: np.zeros(len(HEADS), np.bool_), metadata={"rows": False}
+    )
     """Heads (H,) bool whose terms are on the complementary log-log scale, p = 1 - exp(-exp(η)),
     in place of the logit's."""
 
@@ -62,6 +64,46 @@ class Response(Protocol):
         and variants: (N, V) int32 catalogue rows, -1 for padding. decided_at: (N,) int64.
         zone: (N,) int16.
         """
+        ...
+
+
+class Truth(Protocol):
+    """Parameters of users' responses, of whatever form: a `ResponseModel`, or a world's truth."""
+
+    kind: ClassVar[str]
+    """What the form is called in a saved simulator."""
+
+    @property
+    def half_lives(self) -> np.ndarray:
+        """Days in which fatigue, wear, repetition and bought halve (4,)."""
+        ...
+
+    @property
+    def fatigue_weight(self) -> np.ndarray:
+        """Times how far fatigue × exp(-tolerance) is above `knee` (H,)."""
+        ...
+
+    @property
+    def knee(self) -> float:
+        """Fatigue × exp(-tolerance) up to which it does nothing."""
+        ...
+
+    @property
+    def cloglog(self) -> np.ndarray:
+        """Heads (H,) bool with the complementary log-log link."""
+        ...
+
+    @property
+    def hash(self) -> str:
+        """Content hash of the parameters."""
+        ...
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All parameters by name."""
+        ...
+
+    def bind(self, catalog: Catalog) -> Response:
+        """What answers, over a catalogue's rows."""
         ...
 
 
@@ -124,6 +166,7 @@ class ResponseModel:
     """Times wear (H,)."""
     half_lives: np.ndarray
     """Days in which fatigue, wear, repetition and bought halve (4,)."""
+    kind: ClassVar[str] = "additive"
 
     def __post_init__(self) -> None:
         H = len(HEADS)
@@ -152,6 +195,16 @@ class ResponseModel:
     def arrays(self) -> dict[str, np.ndarray]:
         """All parameters by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def knee(self) -> float:
+        """0: fatigue acts from the first send on."""
+        return 0.0
+
+    @property
+    def cloglog(self) -> np.ndarray:
+        """No head (H,) bool has another link than the logit's."""
+        return np.zeros(len(HEADS), np.bool_)
 
     @property
     def hash(self) -> str:

@@ -5,21 +5,22 @@ q, drawn from the user's habit, that multiplies what a click brings. With d the 
 
     V(f) = E_q max( γ V(d·f),  r(q, f) + γ (1 - u(f)) V(d·f + s) )
 
-where r and the probability u of an unsubscribe follow from the response model's logits, shifted
-by its fatigue weights. Wear-out and repetition count as they stand today. A heuristic on a model
-with more state than fatigue, so "optimal" only where fatigue is all that lasts.
+where r and the probability u of an unsubscribe follow from the response model's heads, shifted
+by its fatigue weights, above the user's threshold where fatigue has one. Wear-out and repetition
+count as they stand today. A heuristic on a model with more state than fatigue, so "optimal" only
+where fatigue is all that lasts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from mdp.observation import USER, Observation
 from mdp.prediction import PARTS
-from mdp.response import ResponseModel
+from mdp.response import HEADS, Truth
 from mdp.reward import Reward
 from policies.base import Policy
 from policies.baselines import predicted
@@ -44,7 +45,11 @@ class Planner(Policy):
     half_life: float
     """Days in which fatigue halves."""
     fatigue: np.ndarray
-    """Weight of fatigue × exp(-tolerance) on each head's logit (5,)."""
+    """Weight of fatigue × exp(-tolerance) above the knee on each head's terms (5,)."""
+    knee: float = 0.0
+    """Fatigue × exp(-tolerance) up to which it does nothing."""
+    cloglog: np.ndarray = field(default_factory=lambda: np.zeros(len(HEADS), np.bool_))
+    """Heads (5,) bool with the complementary log-log link."""
     weights: np.ndarray
     """Reward of purchase, click, dismissal, unsubscribe and send (5,)."""
     gamma: float = 0.99
@@ -128,15 +133,17 @@ class Planner(Policy):
         parts = self._best_parts(observation, pair)
         part = {name: parts[:, i, None] for name, i in _PART.items()}
         strain = np.exp(-user[:, _COLUMN["tolerance"], None])
-        change = (grid[None, :] - user[:, _COLUMN["fatigue"], None]) * strain
+        today = user[:, _COLUMN["fatigue"], None] * strain
+        change = np.maximum(grid * strain - self.knee, 0.0) - np.maximum(today - self.knee, 0.0)
         shift = [weight * change for weight in self.fatigue.astype(np.float64)]
-        opened = _shifted(part["open"], shift[0])
+        link = self.cloglog
+        opened = _shifted(part["open"], shift[0], link[0])
         per_open = _ratio(part["click"], part["open"])
-        clicked = opened * _shifted(per_open, shift[1])
+        clicked = opened * _shifted(per_open, shift[1], link[1])
         purchase = clicked * _ratio(part["purchase"], part["click"]) * np.exp(shift[2])
         angry = _ratio(part["dismiss"], 1.0 - part["open"])
-        dismissed = (1.0 - opened) * _shifted(angry, shift[3])
-        unsubscribed = _shifted(part["unsubscribe"], shift[4])
+        dismissed = (1.0 - opened) * _shifted(angry, shift[3], link[3])
+        unsubscribed = _shifted(part["unsubscribe"], shift[4], link[4])
         of = self.weights
         gain = of[0] * purchase + of[1] * clicked
         return gain, of[2] * dismissed + of[3] * unsubscribed + of[4], unsubscribed
@@ -160,20 +167,24 @@ class Planner(Policy):
         return np.where(known, np.clip(levels, 0.0, 20.0), 1.0)
 
 
-def planner(model: ResponseModel, reward: Reward, name: str = "planner") -> Planner:
+def planner(model: Truth, reward: Reward, name: str = "planner") -> Planner:
     """The planner for a response model, fitted or true."""
     weights = (reward.purchase, reward.click, reward.dismissal, reward.unsubscribe, reward.send)
     return Planner(
         half_life=float(model.half_lives[0]),
         fatigue=np.asarray(model.fatigue_weight, np.float64),
+        knee=float(model.knee),
+        cloglog=model.cloglog,
         weights=np.array(weights, np.float64),
         name=name,
     )
 
 
-def _shifted(probability: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Probabilities with a shift of their logits."""
+def _shifted(probability: np.ndarray, shift: np.ndarray, cloglog: np.bool_) -> np.ndarray:
+    """Probabilities with a shift of their logits, or of their complementary log-logs."""
     p = np.clip(probability, 1e-9, 1.0 - 1e-9)
+    if cloglog:
+        return -np.expm1(np.log1p(-p) * np.exp(np.clip(shift, -30.0, 30.0)))
     odds = p / (1.0 - p) * np.exp(np.clip(shift, -30.0, 30.0))
     return odds / (1.0 + odds)
 

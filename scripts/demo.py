@@ -22,7 +22,7 @@ class Args:
     dir: Positional[Path]
     """directory to write; what a demo wrote there before is replaced"""
     world: str = "logit"
-    """known-truth world"""
+    """known-truth world: logit, hazard, seasonal or anyway"""
     users: int | None = None
     """number of users; default: 1000, or with --shop all of the shop's"""
     days: int = 42
@@ -45,7 +45,6 @@ def run(args: Args) -> int:
     from simulator.demo import demo
     from simulator.saved import save_simulator
     from simulator.worlds import known_world
-    from simulator.worlds.logit import LogitShop
     from simulator.worlds.shop import over_shop
 
     if args.users is not None and args.users < 1:
@@ -54,8 +53,6 @@ def run(args: Args) -> int:
     if args.shop is None:
         simulator = world.simulator(args.users or 1000, args.seed)
     else:
-        if not isinstance(world, LogitShop):
-            raise BadSetting(f"--shop needs --world logit, not {args.world}")
         shop = load_checked(args.shop)
         simulator, earlier = over_shop(world, shop, args.days, args.seed, args.users)
     made = demo(simulator, args.days, args.seed)

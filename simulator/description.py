@@ -14,7 +14,7 @@ from mdp.clock import zone_codes
 from mdp.errors import BadInput
 from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
-from mdp.response import ResponseModel
+from mdp.response import ResponseModel, Truth
 from mdp.reward import Reward
 from policies.base import Policy
 from policies.saved import TraitStore
@@ -76,7 +76,7 @@ class Simulator:
     users: Users
     traits: np.ndarray
     """(U,) `TRAITS`: true, or a posterior whose variances are drawn from in each episode."""
-    response: ResponseModel
+    response: Truth
     """The truth, or the fit's mean model."""
     organic: Organic
     """What users do without pushes."""
@@ -92,10 +92,10 @@ class Simulator:
     guardrails: Guardrails = field(default_factory=Guardrails)
     world: str = "fitted"
     """Name of the known-truth world; "fitted" for a fit."""
-    members: tuple[ResponseModel, ...] = ()
+    members: tuple[Truth, ...] = ()
     """Ensemble of which each episode of a user draws one to respond with; empty: `response`."""
     delays: Delays = field(default_factory=Delays)
-    model: ResponseModel | None = None
+    model: Truth | None = None
     """What observations predict with; None: they predict nothing."""
     beliefs: TraitStore | None = None
     """The traits that go with `model`."""
@@ -114,6 +114,17 @@ class Simulator:
     def lists(self) -> tuple[int, int]:
         """K and V: numbers of candidates and of copy variants that a decision is offered."""
         return self.recommender.size, len(offered(self.catalog))
+
+    @property
+    def additive_model(self) -> ResponseModel | None:
+        """`model` as a policy can carry it; raises `BadInput` for a world's truth of another
+        form."""
+        if self.model is not None and not isinstance(self.model, ResponseModel):
+            raise BadInput(
+                f"a policy carries an additive response model, not a {self.model.kind} truth: "
+                "fit one to the shop's log"
+            )
+        return self.model
 
     def believing(self, other: Simulator | None) -> Simulator:
         """The same users, seen through another simulator's response model and traits.

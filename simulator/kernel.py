@@ -395,7 +395,8 @@ def _put(target: Any, rows: np.ndarray, source: Any) -> None:
             _put(target[name], rows, source[name])
     elif target is not None:
         for part in fields(target):
-            _put(getattr(target, part.name), rows, getattr(source, part.name))
+            if part.metadata.get("rows", True):
+                _put(getattr(target, part.name), rows, getattr(source, part.name))
 
 
 def drawn_traits(traits: np.ndarray, key: np.ndarray) -> np.ndarray:

@@ -52,6 +52,11 @@ class Organic:
     """Share of the demand for an item that is lost right after it was bought."""
     satiation_days: float = 30.0
     """Days in which that loss halves."""
+    slump: float = 0.0
+    """Share of the demand for all items that each remembered purchase takes away at first; what
+    several take away adds up."""
+    slump_days: float = 7.0
+    """Days in which that loss halves."""
 
     def __post_init__(self) -> None:
         U, M = self.own_items.shape
@@ -130,6 +135,7 @@ def draw_day(
             np.cumsum(organic.popularity, dtype=np.float64),
             organic.buy,
             (organic.view, organic.cart, organic.satiation, organic.satiation_days * DAY),
+            (organic.slump, organic.slump_days * DAY),
             rows,
             key,
             weekday,
@@ -189,6 +195,17 @@ def _lost(known: Any, item: Any, at: Any, satiation: Any, half_life: Any) -> Any
 
 
 @njit(cache=True)
+def _slump(known: Any, at: Any, share: Any, half_life: Any) -> Any:
+    """Share of all demand that earlier purchases have taken away."""
+    lost = 0.0
+    if share > 0.0:
+        for slot in range(KNOWN):
+            if known[slot].bought_at != NEVER:
+                lost += share * math.exp2(-float(at - known[slot].bought_at) / half_life)
+    return min(lost, 1.0)
+
+
+@njit(cache=True)
 def _claimed(clicked: Any, clicked_at: Any, item: Any, at: Any) -> Any:
     """Whether a purchase of the item would be a push's."""
     for i in range(clicked.size):
@@ -209,6 +226,7 @@ def _draw(
     popular: Any,
     buy: Any,
     shares: Any,
+    slump: Any,
     rows: Any,
     key: Any,
     weekday: Any,
@@ -252,7 +270,7 @@ def _draw(
                     cart,
                     0.0
                     if _claimed(clicked[n], clicked_at[n], item_hash[item], at + 2 * SECOND)
-                    else buy[user],
+                    else buy[user] * (1.0 - _slump(known[n], at, slump[0], slump[1])),
                 )
                 lost = _lost(known[n], item_hash[item], at, satiation, half_life)
                 interested = uniform(key[n], draw + 2) >= lost

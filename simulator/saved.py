@@ -29,7 +29,7 @@ from mdp.catalog import Catalog, Items, Variants
 from mdp.errors import BadArtifact, BadInput
 from mdp.guardrails import Guardrails
 from mdp.observation import SCHEMA
-from mdp.response import ResponseModel
+from mdp.response import ResponseModel, Truth
 from mdp.reward import Reward
 from mdp.state import HISTORY
 from policies.saved import (
@@ -46,11 +46,12 @@ from policies.saved import (
 )
 from simulator.description import Delays, Simulator, Users
 from simulator.organic import Organic
+from simulator.truths import truth_of
 
 FORMAT = 1
 ARTIFACT = "simulator"
 _OWN = {"format", "artifact", "schema", "world", "start", "reward", "guardrails", "delays"}
-_OWN |= {"organic", "recommender", "members", "belief", "files"}
+_OWN |= {"organic", "recommender", "members", "belief", "forms", "files"}
 _NONE, _SELF, _OTHER = "none", "own", "other"
 
 
@@ -88,6 +89,7 @@ def save_simulator(path: Path | str, simulator: Simulator) -> None:
         "recommender": simulator.recommender.kind,
         "members": len(simulator.members),
         "belief": _belief(simulator),
+        "forms": _forms(simulator),
         "files": {name: digest_of(content) for name, content in files.items()},
     }
     if _is_simulator(path):
@@ -137,6 +139,14 @@ def _belief(simulator: Simulator) -> str:
     return _SELF if simulator.model is simulator.response else _OTHER
 
 
+def _forms(simulator: Simulator) -> dict[str, str]:
+    """Kinds of the response models that are not additive, by file."""
+    models = {"parameters": simulator.response}
+    if simulator.model is not None:
+        models["belief"] = simulator.model
+    return {name: m.kind for name, m in models.items() if m.kind != ResponseModel.kind}
+
+
 def _files(simulator: Simulator) -> dict[str, bytes]:
     """Content by file name."""
     users, organic = simulator.users, simulator.organic
@@ -181,7 +191,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def _parameters(model: ResponseModel) -> bytes:
+def _parameters(model: Truth) -> bytes:
     return dump_arrays(contiguous(model.arrays()))
 
 
@@ -192,8 +202,9 @@ def _assembled(path: Path, manifest: dict[str, Any], files: dict[str, bytes]) ->
         names = [name for name in arrays if name.startswith(prefix + ".")]
         return {name.removeprefix(prefix + "."): arrays[name] for name in names}
 
-    def model(name: str) -> ResponseModel:
-        return ResponseModel(**load_arrays(files[f"model/{name}.safetensors"]))
+    def model(name: str) -> Truth:
+        kind = manifest.get("forms", {}).get(name, ResponseModel.kind)
+        return truth_of(kind, load_arrays(files[f"model/{name}.safetensors"]))
 
     texts, people = json.loads(files["catalog.json"]), json.loads(files["users.json"])
     catalog = Catalog(

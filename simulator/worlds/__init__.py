@@ -1,10 +1,15 @@
 """Known-truth worlds by name."""
 
 from mdp.errors import BadInput
+from simulator.worlds.anyway import BuyAnywayShop
 from simulator.worlds.base import World
+from simulator.worlds.hazard import HazardShop
 from simulator.worlds.logit import LogitShop
+from simulator.worlds.seasonal import SeasonalShop
 
-WORLDS: dict[str, World] = {world.name: world for world in (LogitShop(),)}
+WORLDS: dict[str, World] = {
+    world.name: world for world in (LogitShop(), HazardShop(), SeasonalShop(), BuyAnywayShop())
+}
 """Worlds by the name that `pushwise demo --world` takes."""
 
 

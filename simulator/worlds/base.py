@@ -12,6 +12,7 @@ from mdp.clock import DAY, HOUR, SECOND
 from policies.base import Policy
 from simulator.description import Simulator
 from simulator.kernel import Kernel
+from simulator.worlds.population import Goods, Population
 
 START = int(datetime(2025, 2, 17, tzinfo=UTC).timestamp()) * SECOND + 12 * HOUR
 """Where worlds begin: a Monday noon, some weeks before daylight saving starts; by noon UTC no
@@ -23,10 +24,16 @@ class World(ABC):
     """Makes simulators whose response model and traits are the truth."""
 
     name: str
+    recommender_noise: float = 0.8
+    """Standard deviation of the noise on the recommender's guess of a user's liking of an item."""
 
     @abstractmethod
     def simulator(self, users: int, seed: int, start: int = START) -> Simulator:
         """U users whom nothing has happened to yet, at `start`, microseconds UTC."""
+
+    @abstractmethod
+    def over(self, goods: Goods, population: Population, seed: int, start: int) -> Simulator:
+        """The world's responses over given items and users, whom nothing has happened to yet."""
 
 
 def lived(

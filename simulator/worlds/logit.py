@@ -54,8 +54,6 @@ class LogitShop(World):
     """The additive known-truth world."""
 
     name: str = "logit"
-    recommender_noise: float = 0.8
-    """Standard deviation of the noise on the recommender's guess of a user's liking of an item."""
 
     def simulator(self, users: int, seed: int, start: int = START) -> Simulator:
         """See `World.simulator`."""
@@ -64,14 +62,14 @@ class LogitShop(World):
         return self.over(goods, demo_population(users, rng, start), seed, start)
 
     def over(self, goods: Goods, population: Population, seed: int, start: int) -> Simulator:
-        """The world's responses over given items and users, whom nothing has happened to yet."""
+        """See `World.over`."""
         rng = np.random.default_rng([seed, 13])
         liking = population.taste @ goods.taste.T
         return Simulator(
             catalog=goods.catalog,
             users=population.users,
             traits=_traits(population, rng),
-            response=_truth(goods, rng),
+            response=additive_truth(goods, rng),
             organic=_organic(goods, population, liking),
             histories=new_histories(len(population.users)),
             start=start,
@@ -110,7 +108,8 @@ def _traits(population: Population, rng: np.random.Generator) -> np.ndarray:
     return traits
 
 
-def _truth(goods: Goods, rng: np.random.Generator) -> ResponseModel:
+def additive_truth(goods: Goods, rng: np.random.Generator) -> ResponseModel:
+    """The truth's parameters, effects of items, copy, hours and weekdays drawn."""
     catalog, H = goods.catalog, len(HEADS)
     features = item_features(catalog)
     categories = sorted(set(catalog.items.categories))

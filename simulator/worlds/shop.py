@@ -21,8 +21,9 @@ from mdp.hashing import hash_ids
 from mdp.state import TASTE, apply, new_histories
 from simulator.description import Simulator, Users
 from simulator.habits import Acts, habits_of
+from simulator.worlds.base import World
 from simulator.worlds.goods import demo_variants
-from simulator.worlds.logit import LIST, LogitShop, best, guessed
+from simulator.worlds.logit import LIST, best, guessed
 from simulator.worlds.population import Goods, Population
 
 SAMPLE = 500
@@ -34,7 +35,7 @@ them, for most of a large one nobody in a sample has bought."""
 
 
 def over_shop(
-    world: LogitShop, log: Log, days: int, seed: int, users: int | None = None
+    world: World, log: Log, days: int, seed: int, users: int | None = None
 ) -> tuple[Simulator, pd.DataFrame]:
     """The world over a shop's log, about to live the last `days` of the log's span.
 

@@ -41,7 +41,7 @@ def fitted_policy(path: Path, log: Log, until: int) -> Path:
     rules = replace(sim.guardrails, floor=0.1)
     policy = Greedy(threshold=-0.05, floor=rules.floor)
     bundle = PolicyBundle(
-        policy, sim.model, sim.beliefs, sim.reward, rules, recommender,
+        policy, sim.additive_model, sim.beliefs, sim.reward, rules, recommender,
         {"trained_until": until},
     )  # fmt: skip
     save_policy(path, bundle)

@@ -26,7 +26,8 @@ def arguments(tmp_path_factory, sim) -> dict[str, dict]:
     """Arguments of each environment by id."""
     path = tmp_path_factory.mktemp("sim") / "sim"
     save_simulator(path, sim)
-    return {"pushwise/Push-v0": {"simulator": path}, "pushwise/LogitShop-v0": {"users": 40}}
+    known = {name: {"users": 40} for name in envs.ENTRY_POINTS if name != "pushwise/Push-v0"}
+    return {"pushwise/Push-v0": {"simulator": path}, **known}
 
 
 @dataclass(frozen=True)

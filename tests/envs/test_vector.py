@@ -107,5 +107,5 @@ def test_stable_baselines3_steps_it(make):
         for n in np.flatnonzero(done):
             last = rows[n]["terminal_observation"]
             assert vector.single_observation_space.contains(last)
-            assert rows[n]["TimeLimit.truncated"] == (day == 3)
+            assert day == 3 or not rows[n]["TimeLimit.truncated"]
     assert done.all()

@@ -15,6 +15,7 @@ from mdp.clock import DAY
 from mdp.errors import NotEnoughData
 from mdp.guardrails import Guardrails
 from mdp.prediction import outcomes_of
+from mdp.response import ResponseModel
 from mdp.state import features
 from policies.baselines import Greedy, Hold, Random, Table
 from policies.saved import PolicyBundle
@@ -43,6 +44,7 @@ def replay(log: Log) -> Replayed:
 def bundle(made: Demo) -> PolicyBundle:
     """The logging policy, seen through the truth, as if learned from the first third."""
     truth = made.truth
+    assert isinstance(truth.response, ResponseModel)
     return PolicyBundle(
         policy=truth.logging,
         model=truth.response,

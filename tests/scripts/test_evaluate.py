@@ -11,6 +11,7 @@ import pytest
 from ingestion.splits import split_time
 from ingestion.write import write_log
 from mdp.clock import DAY
+from mdp.response import ResponseModel
 from policies.baselines import Hold, Random
 from policies.saved import PolicyBundle, save_policy
 from scripts.cli import main
@@ -50,6 +51,7 @@ def shop(tmp_path_factory):
         ("random", Random(hold=0.6), until),
         ("late", Random(), until + 100 * DAY),
     ):
+        assert isinstance(truth.response, ResponseModel)
         bundle = PolicyBundle(
             policy,
             truth.response,

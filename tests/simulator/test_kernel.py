@@ -11,6 +11,7 @@ from ingestion.replay import attributed, decisions_of, replay, requests_of, to_e
 from mdp.clock import DAY, local_day, local_hour
 from mdp.errors import BadSetting
 from mdp.observation import observe
+from mdp.response import ResponseModel
 from policies.baselines import Hold, Random
 from simulator.kernel import Kernel
 from simulator.worlds.base import lived
@@ -86,6 +87,7 @@ def test_candidates_that_are_allowed_come_first(shop, play):
 
 def test_after_an_unsubscribe_nothing_is_sent_or_logged():
     shop = LogitShop().simulator(150, 1)
+    assert isinstance(shop.response, ResponseModel)
     base = shop.response.base.copy()
     base[4] = 0.0  # half of all sends
     angry = replace(shop, response=replace(shop.response, base=base))
@@ -153,6 +155,7 @@ def test_a_logged_decision_is_seen_as_it_was_faced(play):
 def test_rewards_are_those_that_attribution_pays_on_the_log(credit, play):
     shop = LogitShop().simulator(120, 5)
     reward = replace(shop.reward, credit=credit)
+    assert isinstance(shop.response, ResponseModel)
     base = shop.response.base + np.array([1.5, 1.5, 1.5, 0, 0], np.float32)  # much is bought
     eager = replace(shop, reward=reward, response=replace(shop.response, base=base))
     kernel = Kernel(eager, everyone(shop), 5, 14, record=True)

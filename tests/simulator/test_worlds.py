@@ -13,6 +13,7 @@ from policies.baselines import Greedy, Hold, Random
 from simulator.demo import demo
 from simulator.description import Simulator
 from simulator.kernel import Kernel
+from simulator.truths import truth_of
 from simulator.worlds import WORLDS, known_world
 from simulator.worlds.base import lived
 from simulator.worlds.goods import STYLES
@@ -107,7 +108,10 @@ def test_fatigue_is_felt(world, head):
     """Without fatigue, sending daily opens more and loses fewer."""
     weight = world.response.fatigue_weight.copy()
     weight[head] = 0.0
-    rested = replace(world, response=replace(world.response, fatigue_weight=weight))
+    arrays = world.response.arrays()
+    name = next(name for name in arrays if name.endswith("fatigue_weight"))
+    truth = truth_of(world.response.kind, arrays | {name: weight})
+    rested = replace(world, response=truth)
     rate = ("opened", "", "", "", "unsubscribed")[head]
     daily = Random(hold=0.001)
     with_it, without = played(world, daily)[rate], played(rested, daily)[rate]
@@ -115,5 +119,5 @@ def test_fatigue_is_felt(world, head):
 
 
 def test_a_world_that_is_not_there_is_named():
-    with pytest.raises(BadInput, match="unknown world 'moon'; known: logit"):
+    with pytest.raises(BadInput, match="unknown world 'moon'; known: logit, hazard"):
         known_world("moon")
