@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from gymnasium.vector import AutoresetMode
+
 from envs.episodes import Source
 from envs.push import PushEnv
 from envs.vector import PushVectorEnv
@@ -53,7 +55,7 @@ class LogitShopEnv(PushEnv):
 
     ## Arguments
     `users`: size of the shop. `world_seed`: which shop of its kind. `days`, `model`, `reward`,
-    `guardrails` as in `PushEnv`.
+    `guardrails`, `render_mode` as in `PushEnv`.
 
     ## Version History
     v0: first version.
@@ -67,8 +69,10 @@ class LogitShopEnv(PushEnv):
         model: Source | None = None,
         reward: Reward | None = None,
         guardrails: Guardrails | None = None,
+        render_mode: str | None = None,
     ) -> None:
-        super().__init__(world("logit", users, world_seed), days, model, reward, guardrails)
+        shop = world("logit", users, world_seed)
+        super().__init__(shop, days, model, reward, guardrails, render_mode)
 
 
 class LogitShopVectorEnv(PushVectorEnv):
@@ -83,6 +87,7 @@ class LogitShopVectorEnv(PushVectorEnv):
         model: Source | None = None,
         reward: Reward | None = None,
         guardrails: Guardrails | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> None:
         shop = world("logit", users, world_seed)
-        super().__init__(shop, num_envs, days, model, reward, guardrails)
+        super().__init__(shop, num_envs, days, model, reward, guardrails, autoreset_mode)
