@@ -61,6 +61,8 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._episodes = Episodes.of(self.simulator, num_envs)
+        self.ends_on_unsubscribe = self.simulator.reward.credit == "attributed"
+        """Whether an unsubscribe terminates a row's episode."""
         self._seeded = False
         self._begun = False
         self._ended = np.zeros(num_envs, bool)
@@ -126,8 +128,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
                 'reset(options={"reset_mask": …}) begins their next ones'
             )
         step = self.kernel.step(np.where(waiting, HOLD, np.asarray(actions)))
-        terminated = self.kernel.unsubscribed & (self.simulator.reward.credit == "attributed")
-        terminated &= ~waiting
+        terminated = self.kernel.unsubscribed & self.ends_on_unsubscribe & ~waiting
         truncated = (self.kernel.day >= self.kernel.days) & ~waiting
         ended, final, fresh = terminated | truncated, {}, waiting
         if self.autoreset_mode is AutoresetMode.SAME_STEP:

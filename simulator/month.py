@@ -103,7 +103,8 @@ def figure_of(months: list[Month], days: int = 28) -> Figure:
     for axis, month in zip(axes, months, strict=True):
         for low, high in ((0, 8), (22, 24)):
             axis.axhspan(low, high, color="0.93", zorder=0)
-        axis.scatter(*month.visits.T, s=8, color="0.72", label="own visits", zorder=1)
+        if len(month.visits):
+            axis.scatter(*month.visits.T, s=8, color="0.72", label="own visits", zorder=1)
         for fate, (marker, colour) in FATES.items():
             mine = month.pushes[month.pushes["fate"] == fate]
             size = 150 if marker == "*" else 55
