@@ -14,7 +14,7 @@ from envs.wrappers import CampaignBudget, FactoredActions, FlatObservation
 EXAMPLE = Path(__file__).parents[2] / "examples" / "actor_critic.py"
 
 
-def test_stable_baselines3_learns_on_every_environment(make):
+def test_stable_baselines3_runs_on_every_environment(make):
     env = SB3VecEnv(make.vector(4, days=5))
     PPO("MultiInputPolicy", env, n_steps=8, batch_size=16, n_epochs=1, device="cpu").learn(32)
     small: dict[str, Any] = {
@@ -55,7 +55,7 @@ def test_maskable_ppo_never_picks_a_masked_action(make):
     contrib.MaskablePPO("MlpPolicy", single, n_steps=16, batch_size=16, device="cpu").learn(16)
 
 
-def test_the_single_file_example_learns(make):
+def test_the_single_file_example_runs(make):
     example = runpy.run_path(str(EXAMPLE))
     settings = example["Settings"](make.id, num_envs=16, steps=12, env=make.arguments | {"days": 5})
     curve = example["train"](settings)
