@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mdp.errors import BadSetting, NotEnoughData
+from mdp.errors import BadInput, BadSetting, NotEnoughData
 from mdp.guardrails import Guardrails
 from mdp.reward import Reward
 from simulator.description import Simulator
+from simulator.kernel import Kernel
 from simulator.randomness import EPISODE, keys, words
 from simulator.saved import load_simulator
 
@@ -62,10 +65,11 @@ class Episodes:
             raise NotEnoughData("none of the simulator's users may be pushed: fit one with others")
         return cls(eligible, np.zeros(size, np.uint64), np.zeros(size, np.int64))
 
-    def reseed(self, seeds: np.ndarray) -> None:
-        """Begin anew under seeds (N,)."""
-        self.seed = np.asarray(seeds).astype(np.uint64)
-        self.number[:] = 0
+    def reseed(self, seeds: np.ndarray, where: np.ndarray | None = None) -> None:
+        """Begin anew under seeds (N,), in the rows `where` (N,) bool alone if given."""
+        chosen = np.ones(len(self.seed), bool) if where is None else where
+        self.seed = np.where(chosen, np.asarray(seeds).astype(np.uint64), self.seed)
+        self.number[chosen] = 0
 
     def next(self, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Users (M,) int64 and kernel seeds (M,) uint64 of the episodes that begin in the rows
@@ -76,3 +80,61 @@ class Episodes:
         self.number[where] += 1
         place = words(key, 0) % np.uint64(len(self.eligible))
         return self.eligible[place.astype(np.int64)], words(key, 1)
+
+
+OPTIONS = ("user_id", "start_day", "member")
+
+
+def begin(
+    kernel: Kernel,
+    episodes: Episodes,
+    where: np.ndarray,
+    options: Mapping[str, Any] | None = None,
+) -> None:
+    """Begin the next episode in the rows `where` (N,) bool.
+
+    options: `user_id`, `start_day` and `member`, each one value or one a row (N,). The draws of
+    the rows' other episodes are the same with and without them. Raises `BadInput` for an option
+    that isn't known and for a value that can't be.
+    """
+    options, simulator = options or {}, kernel.simulator
+    for name in options:
+        if name not in OPTIONS:
+            raise BadInput(f"unknown reset option {name!r}; known: {', '.join(OPTIONS)}")
+    given = {name: _each(name, value, where) for name, value in options.items()}
+    start, member = given.get("start_day", 0), given.get("member")
+    _within("start_day", start, 36_500, "days after the simulator's start")
+    if member is not None:
+        _within("member", member, max(len(simulator.members), 1) - 1, "members of the ensemble")
+    named = None
+    if "user_id" in given:
+        named = np.array([_row(simulator, name) for name in given["user_id"].tolist()], np.int64)
+    rows, seeds = episodes.next(where)
+    kernel.reset(where, rows if named is None else named, seeds, start, member)
+
+
+def _each(name: str, value: Any, where: np.ndarray) -> np.ndarray:
+    """The option's value of each row (M,) that begins."""
+    values = np.asarray(value, object if name == "user_id" else None)
+    if values.ndim and values.shape != where.shape:
+        raise BadInput(
+            f"reset option {name!r} has shape {values.shape}; give one value, or {len(where)}"
+        )
+    return np.broadcast_to(values, where.shape)[where]
+
+
+def _within(name: str, values: Any, highest: int, of: str) -> None:
+    wrong = [
+        value
+        for value in np.atleast_1d(values).tolist()
+        if type(value) is not int or not 0 <= value <= highest
+    ]
+    if wrong:
+        raise BadInput(f"reset option {name!r} is {wrong[0]!r}; it counts {of}, 0 … {highest}")
+
+
+def _row(simulator: Simulator, user_id: Any) -> int:
+    try:
+        return simulator.users.ids.index(user_id)
+    except ValueError as error:
+        raise BadInput(f"the simulator has no user {user_id!r}") from error

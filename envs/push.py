@@ -7,16 +7,19 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 
-from envs.episodes import Episodes, Source, settled
-from envs.spaces import action_space, bounded, observation_space
-from mdp.errors import BadInput
+from envs.episodes import Episodes, Source, begin, settled
+from envs.rendering import Day, day_of, picture_of, text_of
+from envs.spaces import action_space, bounded, flat_masks, observation_space
+from mdp.errors import BadSetting
 from mdp.guardrails import Guardrails
 from mdp.observation import Observation
-from mdp.reward import Reward
+from mdp.reward import PARTS, Reward
 from simulator.kernel import Kernel
+from simulator.payment import Step
 
-METADATA: dict[str, Any] = {"render_modes": []}
+METADATA: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}
 
 
 class PushEnv(gymnasium.Env[Observation, np.int64]):
@@ -50,7 +53,10 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
 
     ## Starting State
     A user of the simulator who may be pushed, drawn uniformly, with the history they have at the
-    simulator's start, at their first local midnight. `reset(options={"user_id": …})` names one.
+    simulator's start, at their first local midnight. `reset(options=…)` says otherwise for the
+    episode that it begins: `user_id`; `start_day`, days after the simulator's start through which
+    nothing happened to the user, so that weekday and calendar move, events stay and their counts
+    decay; `member`, number of the ensemble's member that responds.
 
     ## Rewards
     That of the decision's whole window, paid at its step: by default margin × price of an
@@ -64,12 +70,16 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
 
     ## Information
     `action_mask` as in the observation; `expected_reward`, the expected reward of the push that
-    was made; `illegal`, whether the action was masked and a hold took its place; `user_id`.
+    was made; `illegal`, whether the action was masked and a hold took its place; `user_id`;
+    `reward_purchase`, `reward_click`, `reward_dismissal`, `reward_unsubscribe` and `reward_send`,
+    which add up to the reward. `action_masks()` is the mask of the flat actions.
 
     ## Arguments
     `simulator`: a `Simulator`, or the directory of a saved one. `days`: length of an episode.
     `model`: a simulator (or its directory) whose response model and traits the observations carry
     in place of the simulator's own. `reward`, `guardrails`: in place of the simulator's.
+    `render_mode`: "ansi" for the episode's days as lines of text, "rgb_array" for a picture
+    (H, W, 3) uint8 of its pushes.
 
     ## Version History
     v0: first version.
@@ -84,7 +94,11 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
         model: Source | None = None,
         reward: Reward | None = None,
         guardrails: Guardrails | None = None,
+        render_mode: str | None = None,
     ) -> None:
+        if render_mode not in (None, *METADATA["render_modes"]):
+            raise BadSetting(f"render_mode is {render_mode!r}; use 'ansi', 'rgb_array' or None")
+        self.render_mode = render_mode
         self.simulator = settled(simulator, days, model, reward, guardrails)
         self.action_space = action_space(self.simulator)
         self.observation_space: spaces.Space = observation_space(self.simulator)
@@ -92,48 +106,60 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
         self._seeded = False
         self.kernel = Kernel(self.simulator, self._episodes.eligible[:1], 0, days)
         """What steps the user."""
+        self._days: list[Day] = []
+        self._begun = False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Begin the next user's episode."""
+        """Begin the next user's episode; `options` are listed under Starting State."""
         super().reset(seed=seed)
         if seed is not None or not self._seeded:
             own = int(self.np_random.integers(2**63)) if seed is None else seed
             self._episodes.reseed(np.array([own]))
             self._seeded = True
-        where = np.ones(1, bool)
-        rows, seeds = self._episodes.next(where)
-        if options and "user_id" in options:
-            rows = np.array([self._row(options["user_id"])])
-        self.kernel.reset(where, rows, seeds)
-        return self._observed(), self._info(0.0, False)
+        begin(self.kernel, self._episodes, np.ones(1, bool), options)
+        self._begun, self._days = True, []
+        return self._observed(), self._info(None)
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Decide, and live to the next local midnight."""
+        if not self._begun:
+            raise ResetNeeded("step was called before reset: call reset first")
+        at, requests = self.kernel.at, self.kernel.requests()
         step = self.kernel.step(np.array([action]))
+        if self.render_mode is not None:
+            self._days.append(day_of(self.simulator, requests, at, step))
         ended = self.simulator.reward.credit == "attributed"
         return (
             self._observed(),
             float(step.reward[0]),
             bool(self.kernel.unsubscribed[0] and ended),
             self.kernel.done,
-            self._info(float(step.expected[0]), bool(step.illegal[0])),
+            self._info(step),
         )
+
+    def action_masks(self) -> np.ndarray:
+        """Which flat actions are allowed (1 + K·V·24,) bool, as MaskablePPO asks."""
+        return flat_masks(self.kernel.view().mask.allowed, self.simulator.lists)[0]
+
+    def render(self) -> Any:
+        """The episode so far, as `render_mode` says."""
+        if self.render_mode == "ansi":
+            return text_of(self._days)
+        if self.render_mode == "rgb_array":
+            return picture_of(self.simulator.users.ids[self.kernel.rows[0]], self._days)
+        return None
 
     def _observed(self) -> Observation:
         return {name: array[0] for name, array in bounded(self.kernel.view().observation).items()}
 
-    def _info(self, expected: float, illegal: bool) -> dict[str, Any]:
+    def _info(self, step: Step | None) -> dict[str, Any]:
         return {
             "action_mask": self.kernel.view().mask.allowed[0],
-            "expected_reward": expected,
-            "illegal": illegal,
+            "expected_reward": 0.0 if step is None else float(step.expected[0]),
+            "illegal": step is not None and bool(step.illegal[0]),
             "user_id": self.simulator.users.ids[self.kernel.rows[0]],
+        } | {
+            f"reward_{name}": 0.0 if step is None else float(step.parts[name][0]) for name in PARTS
         }
-
-    def _row(self, user_id: str) -> int:
-        try:
-            return self.simulator.users.ids.index(user_id)
-        except ValueError as error:
-            raise BadInput(f"the simulator has no user {user_id!r}") from error

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 from envs.vector import PushVectorEnv
+from envs.wrappers import CampaignBudget
 from mdp.observation import Observation
 
 
@@ -21,7 +22,7 @@ class SB3VecEnv(VecEnv):
     `TimeLimit.truncated`, from which SB3 bootstraps.
     """
 
-    def __init__(self, env: PushVectorEnv) -> None:
+    def __init__(self, env: PushVectorEnv | CampaignBudget) -> None:
         self.env = env
         self._actions = np.zeros(env.num_envs, np.int64)
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
@@ -66,8 +67,11 @@ class SB3VecEnv(VecEnv):
     def env_method(
         self, method_name: str, *args: Any, indices: VecEnvIndices = None, **kwargs: Any
     ) -> list[Any]:
-        """Call the vector environment's method once; its result, once a row."""
+        """Call the vector environment's method once; its result, once a row. Of `action_masks`,
+        as MaskablePPO asks, each row's own."""
         result = getattr(self.env, method_name)(*args, **kwargs)
+        if method_name == "action_masks":
+            return list(result[list(self._get_indices(indices))])
         return [result] * len(list(self._get_indices(indices)))
 
     def env_is_wrapped(

@@ -37,3 +37,12 @@ def bounded(observation: Observation) -> Observation:
         if name != "action_mask":
             np.clip(array, -LIMIT, LIMIT, out=array)
     return observation
+
+
+def flat_masks(allowed: np.ndarray, lists: tuple[int, int]) -> np.ndarray:
+    """Which flat actions are allowed (N, 1 + K·V·24) bool, of factored masks (N, K + V + 24)."""
+    K, V = lists
+    item, variant, hour = np.split(allowed.astype(bool), [K, K + V], axis=1)
+    sends = item[:, :, None, None] & variant[:, None, :, None] & hour[:, None, None, :]
+    hold = np.ones((len(allowed), 1), bool)
+    return np.concatenate([hold, sends.reshape(len(allowed), -1)], axis=1)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
+from gymnasium.vector import AutoresetMode
 
 from envs.episodes import Source
 from envs.push import PushEnv
@@ -68,10 +69,11 @@ class _WorldEnv(PushEnv):
         model: Source | None = None,
         reward: Reward | None = None,
         guardrails: Guardrails | None = None,
+        render_mode: str | None = None,
         oracle: bool = False,
     ) -> None:
         shop = (_habitual if oracle else world)(self.world_name, users, world_seed)
-        super().__init__(shop, days, model, reward, guardrails)
+        super().__init__(shop, days, model, reward, guardrails, render_mode)
         plan = planner(self.simulator.response, self.simulator.reward)
         self._oracle = _Oracle(plan) if oracle else None
 
@@ -96,10 +98,11 @@ class _WorldVectorEnv(PushVectorEnv):
         model: Source | None = None,
         reward: Reward | None = None,
         guardrails: Guardrails | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         oracle: bool = False,
     ) -> None:
         shop = (_habitual if oracle else world)(self.world_name, users, world_seed)
-        super().__init__(shop, num_envs, days, model, reward, guardrails)
+        super().__init__(shop, num_envs, days, model, reward, guardrails, autoreset_mode)
         plan = planner(self.simulator.response, self.simulator.reward)
         self._oracle = _Oracle(plan) if oracle else None
 
@@ -135,8 +138,8 @@ _SHARED = """
 
     ## Arguments
     `users`: size of the shop. `world_seed`: which shop of its kind. `days`, `model`, `reward`,
-    `guardrails` as in `PushEnv`. `oracle`: whether `info` says what the oracle would do; it costs
-    a prediction and a plan a step.
+    `guardrails`, `render_mode` as in `PushEnv`. `oracle`: whether `info` says what the oracle would
+    do; it costs a prediction and a plan a step.
 
     ## Version History
     v0: first version.

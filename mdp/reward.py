@@ -10,6 +10,9 @@ import numpy as np
 from mdp.errors import BadSetting
 from mdp.hashing import content_hash
 
+PARTS = ("purchase", "click", "dismissal", "unsubscribe", "send")
+"""What a reward adds up from."""
+
 
 @dataclass(frozen=True)
 class Reward:
@@ -41,13 +44,25 @@ class Reward:
         unsubscribed: np.ndarray,
     ) -> np.ndarray:
         """Reward (n,) float64 of outcomes (n,): flags or probabilities, and margin × value."""
-        return (
-            self.purchase * margin_value
-            + self.click * clicked
-            + self.dismissal * dismissed
-            + self.unsubscribe * unsubscribed
-            + self.send * sent
-        )
+        parts = self.parts(sent, clicked, margin_value, dismissed, unsubscribed)
+        return sum(parts.values(), np.zeros(()))
+
+    def parts(
+        self,
+        sent: np.ndarray,
+        clicked: np.ndarray,
+        margin_value: np.ndarray,
+        dismissed: np.ndarray,
+        unsubscribed: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """What the reward adds up from, (n,) float64 each, by the name of its weight."""
+        return {
+            "purchase": self.purchase * margin_value,
+            "click": self.click * clicked,
+            "dismissal": self.dismissal * dismissed,
+            "unsubscribe": self.unsubscribe * unsubscribed,
+            "send": self.send * sent,
+        }
 
     @classmethod
     def from_mapping(cls, values: dict[str, Any]) -> Reward:

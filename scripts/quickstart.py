@@ -115,9 +115,9 @@ def picture(out: Path, truth: Path) -> None:
 
     import numpy as np
 
-    from agents.month import draw_months, month_of
     from agents.rollouts import rollout
     from policies.saved import load_policy
+    from simulator.month import draw_months, month_of
     from simulator.saved import load_simulator
 
     world, bundle = load_simulator(truth), load_policy(out / "ppo")

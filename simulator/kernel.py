@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mdp.clock import NEVER, local_day, local_hour, next_local_midnight
+from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight
 from mdp.errors import BadSetting
 from mdp.events import Kind, event_order, events_array
 from mdp.guardrails import Mask, catalog_reasons, mask
@@ -78,23 +78,35 @@ class Kernel:
         self._view: View | None = None
         self.reset(np.ones(size, bool), rows, seed)
 
-    def reset(self, where: np.ndarray, rows: np.ndarray, seed: int | np.ndarray) -> None:
+    def reset(
+        self,
+        where: np.ndarray,
+        rows: np.ndarray,
+        seed: int | np.ndarray,
+        start_day: int | np.ndarray = 0,
+        member: np.ndarray | None = None,
+    ) -> None:
         """Begin a new episode in the rows `where` (N,) bool, with users `rows` (M,) and seeds
-        (M,), M being the number of rows that begin anew."""
+        (M,), M being the number of rows that begin anew.
+
+        start_day: days (M,) after the simulator's start, through which nothing happens. member:
+        which of the ensemble responds (M,), -1 and None to draw one.
+        """
         simulator, rows = self.simulator, np.asarray(rows, np.int64)
         self.rows[where] = rows
         seeds = np.asarray(seed).astype(np.uint64)
         self._seed[where] = seeds
         self._user[where] = user = simulator.users.hashes[rows]
         self.zone[where] = zone = simulator.users.codes[rows]
-        first = np.full(len(rows), simulator.start - 1)
+        first = np.full(len(rows), simulator.start - 1) + np.asarray(start_day, np.int64) * DAY
         self.at[where] = next_local_midnight(first, zone)
         self.day[where] = 0
         self.histories[where] = simulator.histories[rows]
         episode = keys(self._seed[where], EPISODE, user, np.zeros(len(rows), np.int64))
         self._traits[where] = drawn_traits(simulator.traits[rows], episode)
         members = words(episode, 1000) % np.uint64(len(self._truth))
-        self._member[where] = members.astype(np.int64)
+        drawn = members.astype(np.int64)
+        self._member[where] = drawn if member is None else np.where(member < 0, drawn, member)
         if simulator.beliefs is not None:
             self._believed[where] = simulator.beliefs.rows(user)[0]
         self._clicked_at[where] = NEVER
@@ -105,6 +117,11 @@ class Kernel:
             self._coming = self._view = None
         elif self._coming is not None and self._view is not None:
             self._renew(np.flatnonzero(where))
+
+    def release(self) -> None:
+        """Forget the view of the coming decisions, so that a reset of some rows leaves the arrays
+        that were handed out as they are."""
+        self._coming = self._view = None
 
     def _renew(self, which: np.ndarray) -> None:
         """Make the cached view anew in the rows `which` (M,), which begin an episode."""

@@ -66,6 +66,8 @@ class Step:
     clicked: np.ndarray
     dismissed: np.ndarray
     unsubscribed: np.ndarray
+    parts: dict[str, np.ndarray]
+    """What the reward adds up from, by the name of its weight, float64 each."""
     bought: np.ndarray
     """Margin × price of what is bought after this decision's push, float64."""
     revenue: np.ndarray
@@ -116,10 +118,11 @@ def paid(
     credited = bought
     if reward.credit == "all":
         credited = np.bincount(buyer, earned * in_time, size)
+    parts = reward.parts(
+        sent, flags["clicked"], credited, flags["dismissed"], flags["unsubscribed"]
+    )
     return Step(
-        reward=reward.of(
-            sent, flags["clicked"], credited, flags["dismissed"], flags["unsubscribed"]
-        ),
+        reward=sum(parts.values(), np.zeros(size)),
         expected=expected,
         executed=chosen.executed,
         illegal=chosen.illegal,
@@ -127,6 +130,7 @@ def paid(
         clicked=flags["clicked"],
         dismissed=flags["dismissed"],
         unsubscribed=flags["unsubscribed"],
+        parts=parts,
         bought=bought,
         revenue=np.bincount(buyer, amount, size),
         margin=np.bincount(buyer, earned, size),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,10 @@ from mdp.clock import DAY, HOUR, local_time
 from policies.base import Policy
 from simulator.description import Simulator
 from simulator.kernel import Kernel
+from simulator.payment import Step
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FATES = {
     "ignored": ("o", "#c9b18a"),
@@ -52,7 +57,7 @@ def month_of(
         step = kernel.step(actions, propensity, policy.name)
         value += float(step.expected[0])
         if step.sent[0]:
-            fates.append(_fate(step))
+            fates.append(fate_of(step))
     tables = kernel.tables()
     sends = tables["decisions"].dropna(subset=["send_at"]).sort_values("decided_at")
     zone = simulator.users.codes[row]
@@ -61,7 +66,8 @@ def month_of(
     return Month(policy.name, value, pushes, _place(tables["events"]["at"], zone, simulator.start))
 
 
-def _fate(step: object) -> str:
+def fate_of(step: Step) -> str:
+    """What became of the first user's push, a name of `FATES`."""
     for name, fate in (
         ("unsubscribed", "unsubscribed"),
         ("bought", "bought"),
@@ -85,6 +91,11 @@ def _place(times: pd.Series, zone: int, start: int) -> np.ndarray:
 
 def draw_months(file: Path | str, months: list[Month], days: int = 28) -> None:
     """Draw months beside one another into a PNG."""
+    figure_of(months, days).savefig(file, dpi=110)
+
+
+def figure_of(months: list[Month], days: int = 28) -> Figure:
+    """Months beside one another as a picture."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.6), layout="constrained")
@@ -92,7 +103,8 @@ def draw_months(file: Path | str, months: list[Month], days: int = 28) -> None:
     for axis, month in zip(axes, months, strict=True):
         for low, high in ((0, 8), (22, 24)):
             axis.axhspan(low, high, color="0.93", zorder=0)
-        axis.scatter(*month.visits.T, s=8, color="0.72", label="own visits", zorder=1)
+        if len(month.visits):
+            axis.scatter(*month.visits.T, s=8, color="0.72", label="own visits", zorder=1)
         for fate, (marker, colour) in FATES.items():
             mine = month.pushes[month.pushes["fate"] == fate]
             size = 150 if marker == "*" else 55
@@ -112,4 +124,4 @@ def draw_months(file: Path | str, months: list[Month], days: int = 28) -> None:
     axes[0].set_ylabel("hour on the user's clock")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    figure.savefig(file, dpi=110)
+    return figure
