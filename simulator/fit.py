@@ -2,15 +2,14 @@
 
 The model is maximum a posteriori throughout, and observations carry its predictions. Outcomes are
 drawn from an ensemble: what all users share, fitted again to users drawn with replacement. Widths
-of the users' effects and half-lives of recency are chosen on the last days before `until`; then
-all days are used.
+of the users' effects and half-lives of recency are the likeliest on the earlier pushes; how good
+that is the last days before `until` tell; then all days are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 import torch
@@ -37,30 +36,39 @@ from simulator.fit_calibration import calibrated, shifts, slopes
 from simulator.fit_heads import (
     DISMISS,
     OPEN,
+    UNSUBSCRIBE,
     Sends,
     Sizes,
     Widths,
+    cost,
     fit_heads,
     log_loss,
     predicted,
     refit_heads,
 )
 from simulator.fit_logging import logging_policy
+from simulator.fit_priors import likeliest_priors
 from simulator.fit_tastes import Tastes, fit_tastes
+from simulator.fit_widths import likeliest_widths
 from simulator.habits import Acts, Habits, habits_of
 from simulator.material import Material, acts_of, material_of
 from simulator.organic import Organic
 
-TUNED_ON = 0.2
-"""Share of the pushes, the latest, that widths and half-lives are chosen on."""
+HELD_OUT = 0.2
+"""Share of the pushes, the latest, that the fit is judged on."""
 UNSEEN = 0.1
-"""Share of the users whose pushes are left out where the heads are judged."""
-OPENNESS, STYLES = (0.35, 0.6, 0.9), (0.25, 0.5)
-"""Widths of the users' effects that are tried."""
-FATIGUE, WEAR = (1.5, 3.0, 6.0), (3.0, 7.0)
-"""Half-lives in days that are tried."""
+"""Share of the users who are left out of the fit that is judged."""
+TRIED = ((1.0, 2.0, 3.0, 4.5, 7.0, 10.0), (2.0, 4.0, 7.0, 14.0), (7.0, 14.0, 28.0))
+"""Half-lives in days that are tried of fatigue, wear and repetition."""
 PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
 """Half-lives of fatigue, wear, repetition and bought to start from, days."""
+JUDGED = (OPEN, DISMISS, UNSUBSCRIBE)
+"""Heads that choose half-lives: those that every push asks."""
+EVERY = tuple(range(len(HEADS)))
+ROUNDS = 3
+"""Times that the priors are set by the fit, and the fit made again under them."""
+COLD, WARM = 150, 40
+"""Iterations of a fit from scratch, and from another fit's parameters."""
 MEMBERS = 5
 """Models of the ensemble that outcomes are drawn from."""
 OWN_ITEMS = 32
@@ -113,7 +121,7 @@ def fit(
     widths, lives, metrics, seen = _tuned(material, tastes, profile, sizes, unseen, report)
     report("response heads")
     sends = sends_of(material, tastes, profile, lives)
-    heads = fit_heads(sends, sizes, widths, tuple(range(len(HEADS))), iterations=150)
+    heads = fit_heads(sends, sizes, widths, EVERY, COLD)
     traits = _traits(material, tastes, profile, heads, sends, widths)
     report("ensemble")
     again = [refit_heads(heads, sends, sizes, widths, n) for n in _drawn_again(len(users), seed)]
@@ -248,35 +256,23 @@ def _tuned(
     dict[str, dict[str, float | None]],
     tuple[Sends, np.ndarray, Sends, np.ndarray, Sends],
 ]:
-    """Widths and half-lives with the least log-loss of opening on the latest pushes, one after
-    the other, and how all heads do there and for users (U,) bool that are left out."""
+    """Widths and half-lives likeliest on the earlier pushes, and how all heads do on the later
+    ones and for users (U,) bool that are left out."""
     at = material.decisions.decided_at[material.decisions.sent]
-    split = np.quantile(at, 1 - TUNED_ON)
+    split = np.quantile(at, 1 - HELD_OUT)
     early, late = at <= split, at > split
-    widths, lives, best = Widths(), PLAIN, np.inf
 
-    def loss(widths: Widths, lives: np.ndarray) -> float:
-        sends = sends_of(material, tastes, profile, lives)
-        heads = fit_heads(sends.only(early), sizes, widths, (OPEN,), iterations=30)
-        judged = sends.only(late)
-        return log_loss(predicted(heads, judged)[:, OPEN], judged.outcome[:, OPEN])
-
-    report("half-lives of fatigue and wear-out")
-    for fatigue, wear in product(FATIGUE, WEAR):
-        tried = np.array([fatigue, wear, *PLAIN[2:]])
-        score = loss(widths, tried)
-        if score < best:
-            best, lives = score, tried
-    report("how much users differ")
-    for openness, styles in product(OPENNESS, STYLES):
-        other = replace(widths, openness=openness, styles=styles)
-        score = loss(other, lives)
-        if score < best:
-            best, widths = score, other
+    report("half-lives of fatigue, wear-out and repetition")
+    lives, start = _half_lives(material, tastes, profile, sizes, early)
     sends = sends_of(material, tastes, profile, lives)
+    report("how much users differ")
+    widths = likeliest_widths(start, sends.only(early), sizes.users)
+    for _ in range(ROUNDS):
+        start = fit_heads(sends.only(early), sizes, widths, EVERY, WARM, start)
+        widths = likeliest_priors(start, sends.only(early), widths)
     strange = unseen[sends.user]
     known, judged = sends.only(early & ~strange), sends.only(late & ~strange)
-    heads = fit_heads(known, sizes, widths, tuple(range(len(HEADS))))
+    heads = fit_heads(known, sizes, widths, EVERY, COLD)
     probability = predicted(heads, judged)
     metrics: dict[str, dict[str, float | None]] = {}
     for head, name in enumerate(HEADS):
@@ -292,6 +288,29 @@ def _tuned(
             metrics[name] |= {"log_loss": None, "log_loss_of_rate": None}
     others = sends.only(strange)
     return widths, lives, metrics, (judged, probability, others, predicted(heads, others), known)
+
+
+def _half_lives(
+    material: Material, tastes: Tastes, profile: np.ndarray, sizes: Sizes, early: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Half-lives (4,) with the highest posterior on the pushes `early` (S,) bool, one after the
+    other, and parameters fitted with them. Later pushes would judge worse: with time all decayed
+    counts grow, so on them luck of a few days passes for a half-life."""
+    lives, best, widths = PLAIN.copy(), np.inf, Widths()
+    heads = None
+    for place, values in enumerate(TRIED):
+        for value in values:
+            tried = lives.copy()
+            tried[place] = value
+            sends = sends_of(material, tastes, profile, tried).only(early)
+            # From scratch it takes long to come so near that costs can be compared.
+            steps = COLD if heads is None else WARM
+            found = fit_heads(sends, sizes, widths, JUDGED, steps, heads)
+            worth = cost(found, sends, widths, JUDGED)
+            if worth < best:
+                best, lives, heads = worth, tried, found
+    assert heads is not None
+    return lives, heads
 
 
 def _drawn_again(users: int, seed: int) -> np.ndarray:

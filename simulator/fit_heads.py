@@ -20,12 +20,14 @@ from mdp.response import HEADS
 
 OPEN, CLICK, PURCHASE, DISMISS, UNSUBSCRIBE = range(len(HEADS))
 ITERATIONS, REFIT_ITERATIONS = 60, 30
+FAR = 2.0
+"""How far an hour's effect may be from 0, as a standard deviation."""
 USERS_EFFECTS = ("openness", "styles", "tolerance", "price")
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Standard deviations of the users' effects before anything is seen of them."""
+    """Standard deviations of effects before anything is seen of them; five are by head."""
 
     openness: float = 0.6
     """Effect of the user on opening."""
@@ -35,6 +37,18 @@ class Widths:
     """Log of how well the user bears pushes."""
     price: float = 0.3
     """Effect of the price on the user's clicks."""
+    weight: tuple[float, ...] = (1.0, 1.0, 0.3, 0.7, 0.3)
+    """Weights of what is measured of a push and its item."""
+    item_effect: tuple[float, ...] = (0.3, 0.3, 0.1, 0.15, 0.15)
+    """What an item does beside its features."""
+    variant_effect: tuple[float, ...] = (0.3, 0.3, 0.1, 0.15, 0.15)
+    """What a variant does beside its style."""
+    style: tuple[float, ...] = (0.7, 0.7, 0.2, 0.5, 0.2)
+    """What a style does for all users."""
+    weekday: tuple[float, ...] = (0.15, 0.15, 0.05, 0.08, 0.08)
+    """What a weekday does."""
+    hour: tuple[float, ...] = (0.4, 0.4, 0.12, 0.28, 0.12)
+    """By how much neighbouring hours differ."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +129,6 @@ def _start(sizes: Sizes) -> Parameters:
     return {name: torch.zeros(shape).requires_grad_() for name, shape in shapes.items()}
 
 
-# Prior widths by head: the rarer the outcome, the nearer to an average.
-_BROAD = torch.tensor([1.0, 1.0, 0.3, 0.7, 0.3])
-_EFFECT = torch.tensor([0.3, 0.3, 0.1, 0.15, 0.15])
-
-
 def _tied(p: Parameters) -> dict[str, torch.Tensor]:
     """Weights of the users' effects, by name, with those fixed that set an effect's unit: openness
     and styles act on opening by 1, tolerance on dismissing and unsubscribing by -1, price
@@ -161,18 +170,18 @@ def _logits(p: Parameters, s: dict[str, torch.Tensor], tolerance: torch.Tensor) 
 
 
 def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
-    """Minus the log prior."""
-    total = sum(
-        (p[f"{name}_weight"] / _BROAD).square().sum() for name in (*_WEIGHTS, "openness", "styles")
-    )
-    total = total + (p["item_weight"] / _BROAD).square().sum()
-    total = total + (p["weekday"] / (0.5 * _EFFECT)).square().sum()
-    for name in ("item_effect", "variant_effect"):
-        total = total + (p[name] / _EFFECT).square().sum()
-    total = total + (p["style"] / (0.7 * _BROAD)).square().sum()
+    """Minus the log prior, up to a constant."""
+    by_head = {
+        name: torch.tensor(getattr(widths, name))
+        for name in ("weight", "item_effect", "variant_effect", "style", "weekday", "hour")
+    }
+    weights = [f"{name}_weight" for name in (*_WEIGHTS, "openness", "styles", "item")]
+    total = sum((p[name] / by_head["weight"]).square().sum() for name in weights)
+    for name in ("item_effect", "variant_effect", "style", "weekday"):
+        total = total + (p[name] / by_head[name]).square().sum()
     # Neighbouring hours are alike: a random walk round the clock, and a weak pull to 0.
     step = p["hour"] - p["hour"].roll(1, 0)
-    total = total + (step / (0.4 * _BROAD)).square().sum() + (p["hour"] / 2).square().sum()
+    total = total + (step / by_head["hour"]).square().sum() + (p["hour"] / FAR).square().sum()
     for name in USERS_EFFECTS:
         total = total + (p[name] / getattr(widths, name)).square().sum()
     return total / 2
@@ -183,16 +192,27 @@ def _tensors(sends: Sends) -> dict[str, torch.Tensor]:
 
 
 def fit_heads(
-    sends: Sends, sizes: Sizes, widths: Widths, heads: tuple[int, ...], iterations: int = ITERATIONS
+    sends: Sends,
+    sizes: Sizes,
+    widths: Widths,
+    heads: tuple[int, ...],
+    iterations: int = ITERATIONS,
+    start: dict[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Parameters by name, float32; heads left out stay at their priors' means."""
+    """Parameters by name, float32; heads left out stay at their priors' means.
+
+    start: parameters of a fit of the same heads to something alike, to begin with.
+    """
     parameters, data = _start(sizes), _tensors(sends)
     asked = torch.from_numpy(sends.asked)
-    for head in heads:
-        rate = float(sends.outcome[sends.asked[:, head], head].sum() + 0.5)
-        count = float(sends.asked[:, head].sum() + 1.0)
-        with torch.no_grad():
-            parameters["base"][head] = float(np.log(rate / (count - rate)))
+    if start is not None:
+        parameters = {name: torch.tensor(start[name]).requires_grad_() for name in parameters}
+    else:
+        for head in heads:
+            rate = float(sends.outcome[sends.asked[:, head], head].sum() + 0.5)
+            count = float(sends.asked[:, head].sum() + 1.0)
+            with torch.no_grad():
+                parameters["base"][head] = float(np.log(rate / (count - rate)))
     nobody = torch.zeros(sizes.users)
     problem = (parameters, data, asked, widths)
     _maximise(*problem, nobody, (OPEN,), tuple(parameters), iterations)
@@ -277,6 +297,19 @@ def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
     tensors = {name: torch.from_numpy(value) for name, value in parameters.items()}
     with torch.no_grad():
         return torch.sigmoid(_logits(tensors, _tensors(sends), tensors["tolerance"])).numpy()
+
+
+def cost(
+    fitted: dict[str, np.ndarray], sends: Sends, widths: Widths, heads: tuple[int, ...]
+) -> float:
+    """Minus the log posterior, up to a constant, of fitted parameters: what `fit_heads` lessens."""
+    probability, asked = predicted(fitted, sends), sends.asked
+    total = float(_penalty({name: torch.tensor(fitted[name]) for name in fitted}, widths))
+    for head in heads:
+        mine = asked[:, head]
+        if mine.any():
+            total += mine.sum() * log_loss(probability[mine, head], sends.outcome[mine, head])
+    return total
 
 
 def log_loss(probability: np.ndarray, outcome: np.ndarray) -> float:

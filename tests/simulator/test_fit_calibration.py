@@ -7,33 +7,15 @@ from mdp.response import HEADS
 from mdp.state import TRAITS
 from simulator.fit_calibration import calibrated, shifts, slopes
 from simulator.fit_heads import OPEN, Sends, Sizes, Widths, fit_heads, predicted
+from tests.simulator.planted import pushes
 
 S, U = 6000, 200
 
 
-def pushes(logit: np.ndarray, rng: np.random.Generator) -> Sends:
+def seen(logit: np.ndarray, rng: np.random.Generator) -> Sends:
     """Pushes of which the profile is the only thing that matters."""
-    zero, none = np.zeros(S, np.float32), np.zeros(S, np.int64)
-    outcome = np.zeros((S, len(HEADS)), np.float32)
-    outcome[:, OPEN] = rng.random(S) < 1 / (1 + np.exp(-logit))
-    return Sends(
-        user=np.arange(S) % U,
-        item=none,
-        variant=none,
-        bucket=none,
-        hour=none,
-        weekday=none,
-        item_features=np.zeros((S, 2), np.float32),
-        liking=zero,
-        profile=logit.astype(np.float32),
-        fatigue=zero,
-        repetition=zero,
-        wear=zero,
-        bought=zero,
-        views=zero,
-        outcome=outcome,
-        decided_at=np.arange(S),
-    )
+    profile = logit.astype(np.float32)
+    return pushes(logit, rng, profile=profile, user=np.arange(S) % U)
 
 
 @pytest.mark.parametrize(("too_sure", "expected"), [(2.0, 0.5), (1.0, 1.0), (0.5, 1.0)])
@@ -41,13 +23,13 @@ def test_the_slope_says_how_much_too_sure_a_head_is(too_sure, expected):
     rng = np.random.default_rng(0)
     logit = rng.normal(-1.0, 1.0, S)
     claimed = 1 / (1 + np.exp(-(-1.0 + too_sure * (logit + 1.0))))
-    found = slopes(pushes(logit, rng), np.repeat(claimed[:, None], len(HEADS), 1))
+    found = slopes(seen(logit, rng), np.repeat(claimed[:, None], len(HEADS), 1))
     assert found[OPEN] == pytest.approx(expected, abs=0.1)
 
 
 def test_levels_agree_with_the_later_pushes_over_draws_of_the_users():
     rng = np.random.default_rng(1)
-    sends = pushes(rng.normal(-2.0, 1.0, S), rng)
+    sends = seen(rng.normal(-2.0, 1.0, S), rng)
     heads = fit_heads(sends, Sizes(U, 1, 1), Widths(), (OPEN,))
     traits = np.zeros(U, TRAITS)
     traits["openness_var"] = 1.5
