@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from mdp.catalog import APPROVED, Catalog
-from mdp.clock import DAY, HOUR, MINUTE, NEVER, local_time, send_times
+from mdp.clock import DAY, HOUR, MINUTE, NEVER, offset_at, send_times, zone_tables
 from mdp.errors import BadSetting
 from mdp.hashing import content_hash
 from mdp.state import FREE, RELEASED, RING
@@ -53,6 +53,12 @@ _CAP_CALENDAR_DAY, _CAP_24H, _CAP_7D = (
     int(Reason.CAP_7D),
 )
 _MIN_GAP, _ITEM_COOLDOWN = int(Reason.MIN_GAP), int(Reason.ITEM_COOLDOWN)
+_UNSUBSCRIBED, _CONSENT, _TIMEZONE_UNKNOWN, _NOT_AVAILABLE = (
+    int(Reason.UNSUBSCRIBED),
+    int(Reason.CONSENT),
+    int(Reason.TIMEZONE_UNKNOWN),
+    int(Reason.NOT_AVAILABLE),
+)
 LONGEST_GAP = 3650
 """Most days of a gap or a cool-down."""
 
@@ -271,39 +277,34 @@ def _reserved(send: Any) -> Any:
 
 
 @njit(cache=True)
-def _full(sends: Any, at: Any, window: Any, cap: Any) -> Any:
-    """Whether one more send at `at` would put more than `cap` into some window."""
-    if sends.size < cap:
+def _full(sends: Any, count: Any, at: Any, window: Any, cap: Any) -> Any:
+    """Whether one more send at `at` beside the first `count` would put more than `cap` into some
+    window."""
+    if count < cap:
         return False
-    for last in range(-1, sends.size):
+    for last in range(-1, count):
         end = at if last < 0 else sends[last]
         if last >= 0 and (end <= at or end - at >= window):
             continue
-        count = 1
-        for send in sends:
-            count += end - window < send <= end
-        if count > cap:
+        inside = 1
+        for i in range(count):
+            inside += end - window < sends[i] <= end
+        if inside > cap:
             return True
     return False
 
 
 @njit(cache=True)
-def _hour_reason(
-    sends: Any, send_days: Any, at: Any, day: Any, minute: Any, quiet: Any, caps: Any, gap: Any
-) -> Any:
-    if at == NEVER:
-        return _NO_SUCH_HOUR
-    if quiet[minute]:
-        return _QUIET_HOURS
+def _hour_reason(sends: Any, days: Any, count: Any, at: Any, day: Any, caps: Any, gap: Any) -> Any:
     today, close = 1, False
-    for i in range(sends.size):
-        today += send_days[i] == day
+    for i in range(count):
+        today += days[i] == day
         close |= abs(sends[i] - at) < gap
     if 0 <= caps[0] < today:
         return _CAP_CALENDAR_DAY
-    if caps[1] >= 0 and _full(sends, at, 24 * HOUR, caps[1]):
+    if caps[1] >= 0 and _full(sends, count, at, 24 * HOUR, caps[1]):
         return _CAP_24H
-    if caps[2] >= 0 and _full(sends, at, 7 * DAY, caps[2]):
+    if caps[2] >= 0 and _full(sends, count, at, 7 * DAY, caps[2]):
         return _CAP_7D
     return _MIN_GAP if close else 0
 
@@ -312,14 +313,16 @@ def _hour_reason(
 def _hours(
     histories: Any,
     decided_at: Any,
+    zone: Any,
     at: Any,
     wall: Any,
-    ring_day: Any,
+    zones: Any,
     quiet: Any,
     caps: Any,
     gap: Any,
     out: Any,
-) -> Any:
+) -> None:
+    bounds, starts, offsets = zones
     sends, days = np.empty(RING, np.int64), np.empty(RING, np.int64)
     reach = max(gap, 7 * DAY)
     for n in range(histories.size):
@@ -328,34 +331,67 @@ def _hours(
             send = histories[n].ring[slot]
             # Nothing older than the longest window bears on an hour from the decision on.
             if _reserved(send) and send.send_at > decided_at[n] - reach:
-                sends[count], days[count] = send.send_at, ring_day[n, slot]
+                sends[count], days[count] = send.send_at, -1
+                if send.send_at > decided_at[n] - 3 * DAY:  # a local day is never that far off
+                    offset = offset_at(bounds, starts, offsets, zone[n], send.send_at)
+                    days[count] = (send.send_at + offset) // DAY
                 count += 1
         now = 0
         while at[n, now] != decided_at[n]:
             now += 1
         minute, today = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
         for hour in range(24):
-            out[n, hour] = _hour_reason(
-                sends[:count],
-                days[:count],
-                at[n, hour],
-                today + (hour < now),
-                minute if hour == now else 60 * hour,
-                quiet,
-                caps,
-                gap,
-            )
+            if at[n, hour] == NEVER:
+                out[n, hour] = _NO_SUCH_HOUR
+            elif quiet[minute if hour == now else 60 * hour]:
+                out[n, hour] = _QUIET_HOURS
+            else:
+                day = today + (hour < now)
+                out[n, hour] = _hour_reason(sends, days, count, at[n, hour], day, caps, gap)
 
 
 @njit(cache=True)
-def _cooling(histories: Any, hashes: Any, decided_at: Any, cooldown: Any, out: Any) -> Any:
+def _items(
+    histories: Any,
+    decided_at: Any,
+    zone: Any,
+    hashes: Any,
+    available_until: Any,
+    cooldown: Any,
+    hours: Any,
+    send_at: Any,
+    out: Any,
+) -> None:
+    """Adds to the catalogue's reasons (N, K) those of the user, of cool-downs and of time."""
     for n in range(histories.size):
+        state = histories[n]
+        whole = 0
+        if state.unsubscribed == 1:
+            whole = _UNSUBSCRIBED
+        elif state.consent == 0:
+            whole = _CONSENT
+        elif zone[n] < 0:
+            whole = _TIMEZONE_UNKNOWN
+        if whole:
+            for k in range(out.shape[1]):
+                if out[n, k] == 0:
+                    out[n, k] = whole
+            continue
         for slot in range(RING):
-            send = histories[n].ring[slot]
+            send = state.ring[slot]
             if _reserved(send) and send.send_at + cooldown > decided_at[n]:
-                for k in range(hashes.shape[1]):
+                for k in range(out.shape[1]):
                     if out[n, k] == 0 and send.item == hashes[n, k]:
                         out[n, k] = _ITEM_COOLDOWN
+        # The last hour outside quiet hours, whatever caps and gaps say of it: were it the last
+        # allowed hour, raising a cap would mask items.
+        last = NEVER
+        for hour in range(24):
+            if hours[n, hour] != _NO_SUCH_HOUR and hours[n, hour] != _QUIET_HOURS:
+                last = max(last, send_at[n, hour])
+        for k in range(out.shape[1]):
+            if out[n, k] == 0 and available_until[n, k] != NEVER and available_until[n, k] <= last:
+                out[n, k] = _NOT_AVAILABLE
 
 
 def mask(
@@ -375,13 +411,8 @@ def mask(
     variant_reason: (N, V) uint8, from `catalog_reasons`.
     """
     send_at, wall = send_times(decided_at, zone)
-    size = len(histories)
-    ring_at = histories["ring"]["send_at"]
-    near = ring_at > decided_at[:, None] - 3 * DAY  # a local day is never that far off
-    ring_day = np.full((size, RING), -1)
-    ring_day[near] = local_time(ring_at[near], np.repeat(zone, near.sum(1))) // DAY
     quiet = np.zeros(1440, np.bool_)
-    quiet[sorted(guardrails.quiet_minutes())] = True
+    quiet[list(guardrails.quiet_minutes())] = True
     caps = np.array(
         [
             -1 if cap is None else cap
@@ -389,23 +420,19 @@ def mask(
         ],
         np.int64,
     )
-    hours = np.zeros((size, 24), np.uint8)
-    gap = int(guardrails.min_hours * HOUR)
-    _hours(histories, decided_at, send_at, wall, ring_day, quiet, caps, gap, hours)
+    hours = np.zeros((len(histories), 24), np.uint8)
+    gap, cooldown = int(guardrails.min_hours * HOUR), int(guardrails.item_cooldown_days * DAY)
+    _hours(histories, decided_at, zone, send_at, wall, zone_tables(), quiet, caps, gap, hours)
     items = item_reason.copy()
-    for failing, reason in (
-        (histories["unsubscribed"] == 1, Reason.UNSUBSCRIBED),
-        (histories["consent"] == 0, Reason.CONSENT),
-        (zone < 0, Reason.TIMEZONE_UNKNOWN),
-    ):
-        whole = np.broadcast_to(failing[:, None], items.shape)
-        items[whole & (items == 0)] = reason
-    cooldown = int(guardrails.item_cooldown_days * DAY)
-    _cooling(histories, item_hashes, decided_at, cooldown, items)
-    # The last hour outside quiet hours, whatever caps and gaps say of it: were it the last allowed
-    # hour, raising a cap would mask items.
-    open_hour = (hours != Reason.NO_SUCH_HOUR) & (hours != Reason.QUIET_HOURS)
-    last = np.where(open_hour, send_at, NEVER).max(1)
-    gone = (available_until != NEVER) & (available_until <= last[:, None])
-    items[(items == 0) & gone] = Reason.NOT_AVAILABLE
+    _items(
+        histories,
+        decided_at,
+        zone,
+        item_hashes,
+        available_until,
+        cooldown,
+        hours,
+        send_at,
+        items,
+    )
     return Mask(items, variant_reason.copy(), hours, send_at)
