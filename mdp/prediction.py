@@ -16,6 +16,8 @@ PARTS = ("value", "open", "click", "purchase", "dismiss", "unsubscribe")
 """What `predict` says of a pair: one-step reward, probabilities of a send's outcomes, and for
 `purchase` the expected margin × value."""
 
+_ONE = np.float32(1.0)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -48,7 +50,8 @@ def predict(
     pair = np.zeros((N, K, V, len(PARTS)), np.float32)
     hour = np.zeros((N, 24), np.float32)
     weights = np.array(
-        [reward.purchase, reward.click, reward.dismissal, reward.unsubscribe, reward.send]
+        [reward.purchase, reward.click, reward.dismissal, reward.unsubscribe, reward.send],
+        np.float32,
     )
     _predict(
         terms.base,
@@ -59,7 +62,7 @@ def predict(
         item_reason,
         variant_reason,
         hour_reason,
-        margin_value.astype(np.float64),
+        margin_value.astype(np.float32),
         weights,
         best_hour,
         pair,
@@ -70,41 +73,51 @@ def predict(
 
 @njit(cache=True)
 def _odds(x: Any) -> Any:
-    """exp(x), cut so far out that a product of four stays finite."""
-    return math.exp(min(max(x, -150.0), 150.0))
+    """exp(x), cut so far out that a product of two stays finite in float32."""
+    return np.float32(math.exp(min(max(x, np.float32(-40.0)), np.float32(40.0))))
 
 
 @njit(cache=True, error_model="numpy")
-def _linked(odds: Any, cloglog: Any) -> Any:
-    """The probability of a head from the exponential of its terms' sum."""
-    return -math.expm1(-odds) if cloglog else odds / (1.0 + odds)
+def _chances(odds: Any, cloglog: Any) -> None:
+    """Probabilities of a head (M,) from the exponentials of its terms' sums (M,), in place."""
+    if cloglog:
+        for m in range(odds.size):
+            odds[m] = -math.expm1(-odds[m])
+    else:
+        for m in range(odds.size):
+            odds[m] = odds[m] / (_ONE + odds[m])
 
 
 @njit(cache=True)
-def _chain(odds: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) -> None:
-    """`PARTS` (6,) of one send from the exponentials of its heads' sums (5,)."""
-    opened = _linked(odds[0], cloglog[0])
-    clicked = opened * _linked(odds[1], cloglog[1])
-    purchase = clicked * _linked(odds[2], cloglog[2]) * margin_value
-    dismissed = (1.0 - opened) * _linked(odds[3], cloglog[3])
-    unsubscribed = _linked(odds[4], cloglog[4])
-    out[0] = (
-        weights[0] * purchase
-        + weights[1] * clicked
-        + weights[2] * dismissed
-        + weights[3] * unsubscribed
-        + weights[4]
-    )
-    out[1], out[2], out[3], out[4], out[5] = opened, clicked, purchase, dismissed, unsubscribed
+def _chains(odds: Any, cloglog: Any, margin_value: Any, weights: Any, value: Any) -> None:
+    """Values (M,) of M sends from the exponentials of their heads' sums (5, M), which become
+    the other `PARTS`. margin_value: (M,)."""
+    for h in range(odds.shape[0]):
+        _chances(odds[h], cloglog[h])
+    opened, clicked, bought, dismissed, unsubscribed = odds
+    for m in range(value.size):
+        clicked[m] *= opened[m]
+        bought[m] *= clicked[m] * margin_value[m]
+        dismissed[m] *= _ONE - opened[m]
+        value[m] = (
+            weights[0] * bought[m]
+            + weights[1] * clicked[m]
+            + weights[2] * dismissed[m]
+            + weights[3] * unsubscribed[m]
+            + weights[4]
+        )
 
 
 @njit(cache=True)
 def chain(logits: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) -> None:
     """`PARTS` (6,) of one send from the sums of its heads' terms (5,) and links (5,) bool."""
-    odds = np.empty(logits.size)
+    odds, worth = np.empty((logits.size, 1), np.float32), np.empty(1, np.float32)
     for h in range(logits.size):
-        odds[h] = _odds(logits[h])
-    _chain(odds, cloglog, margin_value, weights, out)
+        odds[h, 0] = _odds(np.float32(logits[h]))
+    worth[0] = margin_value
+    _chains(odds, cloglog, worth, weights.astype(np.float32), out[:1])
+    for h in range(logits.size):
+        out[1 + h] = odds[h, 0]
 
 
 @njit(cache=True)
@@ -125,64 +138,78 @@ def _predict(
 ) -> None:
     N, K, H = item.shape
     V = variant.shape[1]
-    mean, odds, parts = np.empty(H), np.empty(H), np.empty(6)
-    # exp(a + b + c) = exp(a) exp(b) exp(c): terms are exponentiated, pairs only multiplied.
-    of_base, of_hour, of_variant = np.empty(H), np.empty((24, H)), np.empty((V, H))
+    # exp(a + b) = exp(a) exp(b): terms are exponentiated, pairs only multiplied. Heads are
+    # outermost, so that the inner loops run over contiguous arrays.
+    typical, of_variant = np.empty(H, np.float32), np.empty((H, V), np.float32)
+    of_hour, hours = np.empty((H, 24), np.float32), np.empty((H, 24), np.float32)
+    hourly, hour_worth = np.empty(24, np.float32), np.empty(24, np.float32)
+    pairs, worths = np.empty((H, K * V), np.float32), np.empty(K * V, np.float32)
+    values = np.empty(K * V, np.float32)
     for n in range(N):
-        mean[:] = 0.0
-        items, variants, worth = 0, 0, 0.0
+        items, variants, worth = 0, 0, np.float32(0.0)
         for k in range(K):
-            items += item_reason[n, k] == 0
+            if item_reason[n, k] == 0:
+                items += 1
+                worth += margin_value[n, k]
         for v in range(V):
             variants += variant_reason[n, v] == 0
         if items == 0 or variants == 0:
             continue
-        for k in range(K):
-            if item_reason[n, k] == 0:
-                worth += margin_value[n, k] / items
-                for h in range(H):
-                    mean[h] += item[n, k, h] / items
-        for v in range(V):
-            if variant_reason[n, v] == 0:
-                for h in range(H):
-                    mean[h] += variant[n, v, h] / variants
-                    of_variant[v, h] = _odds(variant[n, v, h])
+        hour_worth[:] = worth / items
         for h in range(H):
-            of_base[h] = _odds(base[n, h])
-            mean[h] = of_base[h] * _odds(mean[h])
+            of_items, of_variants = 0.0, 0.0
+            for k in range(K):
+                if item_reason[n, k] == 0:
+                    of_items += item[n, k, h]
+            for v in range(V):
+                if variant_reason[n, v] == 0:
+                    of_variants += variant[n, v, h]
+                of_variant[h, v] = _odds(variant[n, v, h])
+            typical[h] = _odds(np.float32(base[n, h] + of_items / items + of_variants / variants))
+            for hour in range(24):
+                if hour_reason[n, hour] == 0:
+                    of_hour[h, hour] = _odds(by_hour[n, hour, h])
+                else:
+                    of_hour[h, hour] = _ONE
+            for hour in range(24):
+                hours[h, hour] = typical[h] * of_hour[h, hour]
+        _chains(hours, cloglog, hour_worth, weights, hourly)
         best = -np.inf
         for hour in range(24):
-            if hour_reason[n, hour] == 0:
-                for h in range(H):
-                    of_hour[hour, h] = _odds(by_hour[n, hour, h])
-                    odds[h] = mean[h] * of_hour[hour, h]
-                _chain(odds, cloglog, worth, weights, parts)
-                if parts[0] > best:
-                    best, best_hour[n] = parts[0], hour
+            if hour_reason[n, hour] == 0 and hourly[hour] > best:
+                best, best_hour[n] = hourly[hour], hour
         if best_hour[n] < 0:
             continue
-        top, top_k, top_v = -np.inf, 0, 0
+        for k in range(K):
+            for v in range(V):
+                worths[k * V + v] = margin_value[n, k]
+        for h in range(H):
+            rest = base[n, h] + by_hour[n, best_hour[n], h]
+            for k in range(K):
+                of_item = _odds(rest + item[n, k, h])
+                for v in range(V):
+                    pairs[h, k * V + v] = of_item * of_variant[h, v]
+        _chains(pairs, cloglog, worths, weights, values)
+        best, top_k, top_v = -np.inf, 0, 0
         for k in range(K):
             if item_reason[n, k] == 0:
-                for h in range(H):
-                    mean[h] = of_base[h] * _odds(item[n, k, h]) * of_hour[best_hour[n], h]
                 for v in range(V):
                     if variant_reason[n, v] == 0:
+                        m = k * V + v
+                        pair[n, k, v, 0] = values[m]
                         for h in range(H):
-                            odds[h] = mean[h] * of_variant[v, h]
-                        _chain(odds, cloglog, margin_value[n, k], weights, parts)
-                        for p in range(6):
-                            pair[n, k, v, p] = parts[p]
-                        if parts[0] > top:
-                            top, top_k, top_v = parts[0], k, v
+                            pair[n, k, v, 1 + h] = pairs[h, m]
+                        if values[m] > best:
+                            best, top_k, top_v = values[m], k, v
+        hour_worth[:] = margin_value[n, top_k]
         for h in range(H):
-            mean[h] = of_base[h] * _odds(item[n, top_k, h]) * of_variant[top_v, h]
+            top = _odds(base[n, h] + item[n, top_k, h] + variant[n, top_v, h])
+            for hour in range(24):
+                hours[h, hour] = top * of_hour[h, hour]
+        _chains(hours, cloglog, hour_worth, weights, hourly)
         for hour in range(24):
             if hour_reason[n, hour] == 0:
-                for h in range(H):
-                    odds[h] = mean[h] * of_hour[hour, h]
-                _chain(odds, cloglog, margin_value[n, top_k], weights, parts)
-                hour_value[n, hour] = parts[0]
+                hour_value[n, hour] = hourly[hour]
 
 
 def outcomes_of(
@@ -209,4 +236,5 @@ def _squash(logits: Any, cloglog: Any, item: Any, out: Any) -> None:
     for n in range(logits.shape[0]):
         if item[n] >= 0:
             for h in range(logits.shape[1]):
-                out[n, h] = _linked(_odds(logits[n, h]), cloglog[h])
+                odds = math.exp(min(max(logits[n, h], -150.0), 150.0))
+                out[n, h] = -math.expm1(-odds) if cloglog[h] else odds / (1.0 + odds)
