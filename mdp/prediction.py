@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from mdp.exponential import exp32
 from mdp.response import HEADS, Terms
 from mdp.reward import Reward
 
@@ -56,8 +57,8 @@ def predict(
     _predict(
         terms.base,
         terms.item,
-        terms.variant,
-        terms.hour,
+        np.ascontiguousarray(terms.variant),
+        np.ascontiguousarray(terms.hour),
         terms.cloglog,
         item_reason,
         variant_reason,
@@ -69,12 +70,6 @@ def predict(
         hour,
     )
     return Prediction(best_hour, pair, hour)
-
-
-@njit(cache=True)
-def _odds(x: Any) -> Any:
-    """exp(x), cut so far out that a product of two stays finite in float32."""
-    return np.float32(math.exp(min(max(x, np.float32(-40.0)), np.float32(40.0))))
 
 
 @njit(cache=True, error_model="numpy")
@@ -113,7 +108,7 @@ def chain(logits: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) 
     """`PARTS` (6,) of one send from the sums of its heads' terms (5,) and links (5,) bool."""
     odds, worth = np.empty((logits.size, 1), np.float32), np.empty(1, np.float32)
     for h in range(logits.size):
-        odds[h, 0] = _odds(np.float32(logits[h]))
+        odds[h, 0] = exp32(np.float32(logits[h]))
     worth[0] = margin_value
     _chains(odds, cloglog, worth, weights.astype(np.float32), out[:1])
     for h in range(logits.size):
@@ -140,8 +135,9 @@ def _predict(
     V = variant.shape[1]
     # exp(a + b) = exp(a) exp(b): terms are exponentiated, pairs only multiplied. Heads are
     # outermost, so that the inner loops run over contiguous arrays.
-    typical, of_variant = np.empty(H, np.float32), np.empty((H, V), np.float32)
-    of_hour, hours = np.empty((H, 24), np.float32), np.empty((H, 24), np.float32)
+    flat_variant, flat_hour = variant.reshape((N, V * H)), by_hour.reshape((N, 24 * H))
+    of_variant, of_hour = np.empty(V * H, np.float32), np.empty(24 * H, np.float32)
+    typical, hours = np.empty(H, np.float32), np.empty((H, 24), np.float32)
     hourly, hour_worth = np.empty(24, np.float32), np.empty(24, np.float32)
     pairs, worths = np.empty((H, K * V), np.float32), np.empty(K * V, np.float32)
     values = np.empty(K * V, np.float32)
@@ -156,6 +152,10 @@ def _predict(
         if items == 0 or variants == 0:
             continue
         hour_worth[:] = worth / items
+        for i in range(V * H):
+            of_variant[i] = exp32(flat_variant[n, i])
+        for i in range(24 * H):
+            of_hour[i] = exp32(flat_hour[n, i])
         for h in range(H):
             of_items, of_variants = 0.0, 0.0
             for k in range(K):
@@ -164,15 +164,9 @@ def _predict(
             for v in range(V):
                 if variant_reason[n, v] == 0:
                     of_variants += variant[n, v, h]
-                of_variant[h, v] = _odds(variant[n, v, h])
-            typical[h] = _odds(np.float32(base[n, h] + of_items / items + of_variants / variants))
+            typical[h] = exp32(np.float32(base[n, h] + of_items / items + of_variants / variants))
             for hour in range(24):
-                if hour_reason[n, hour] == 0:
-                    of_hour[h, hour] = _odds(by_hour[n, hour, h])
-                else:
-                    of_hour[h, hour] = _ONE
-            for hour in range(24):
-                hours[h, hour] = typical[h] * of_hour[h, hour]
+                hours[h, hour] = typical[h] * of_hour[hour * H + h]
         _chains(hours, cloglog, hour_worth, weights, hourly)
         best = -np.inf
         for hour in range(24):
@@ -186,9 +180,9 @@ def _predict(
         for h in range(H):
             rest = base[n, h] + by_hour[n, best_hour[n], h]
             for k in range(K):
-                of_item = _odds(rest + item[n, k, h])
+                of_item = exp32(rest + item[n, k, h])
                 for v in range(V):
-                    pairs[h, k * V + v] = of_item * of_variant[h, v]
+                    pairs[h, k * V + v] = of_item * of_variant[v * H + h]
         _chains(pairs, cloglog, worths, weights, values)
         best, top_k, top_v = -np.inf, 0, 0
         for k in range(K):
@@ -203,9 +197,9 @@ def _predict(
                             best, top_k, top_v = values[m], k, v
         hour_worth[:] = margin_value[n, top_k]
         for h in range(H):
-            top = _odds(base[n, h] + item[n, top_k, h] + variant[n, top_v, h])
+            top = exp32(base[n, h] + item[n, top_k, h] + variant[n, top_v, h])
             for hour in range(24):
-                hours[h, hour] = top * of_hour[h, hour]
+                hours[h, hour] = top * of_hour[hour * H + h]
         _chains(hours, cloglog, hour_worth, weights, hourly)
         for hour in range(24):
             if hour_reason[n, hour] == 0:
