@@ -122,7 +122,7 @@ def offset_at(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any) -> Any
 
 
 @njit(cache=True)
-def _steady(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
+def steady(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
     """Whether a zone's offset stays the same from three days before `at` to three days after."""
     if zone < 0:
         return True
@@ -144,14 +144,14 @@ def _send_times(
     latest = np.full(bounds.size + 1, -1)
     for i in range(at.size):
         # Users of one zone who decide at one instant share their hours.
-        same = latest[zone[i] + 1]
-        if same >= 0 and at[same] == at[i]:
-            out[i], local[i] = out[same], local[same]
+        twin = latest[zone[i] + 1]
+        if twin >= 0 and at[twin] == at[i]:
+            out[i], local[i] = out[twin], local[twin]
             continue
         latest[zone[i] + 1] = i
         here = at[i] + offset_at(bounds, starts, offsets, zone[i], at[i])
         hour_now = (here // HOUR) % 24
-        steady, offset = _steady(bounds, starts, zone[i], at[i]), here - at[i]
+        same, offset = steady(bounds, starts, zone[i], at[i]), here - at[i]
         midnight = (here // HOUR - hour_now) * HOUR
         for hour in range(24):
             if hour == hour_now:
@@ -161,7 +161,7 @@ def _send_times(
             wall = midnight + hour * HOUR
             if hour < hour_now:
                 wall += DAY
-            if steady:
+            if same:
                 out[i, hour], local[i, hour] = wall - offset, wall
                 continue
             # Two offsets can give this wall time; the first instant that reads as it is meant.
@@ -228,7 +228,7 @@ def _midnights(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: 
     for i in range(at.size):
         offset = offset_at(bounds, starts, offsets, zone[i], at[i])
         wall = ((at[i] + offset) // DAY + 1) * DAY
-        if _steady(bounds, starts, zone[i], at[i]):
+        if steady(bounds, starts, zone[i], at[i]):
             out[i] = wall - offset
             continue
         first = wall - offset_at(bounds, starts, offsets, zone[i], wall - DAY)

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from mdp.catalog import APPROVED, Catalog
-from mdp.clock import DAY, HOUR, MINUTE, NEVER, offset_at, send_times, zone_tables
+from mdp.clock import DAY, HOUR, MINUTE, NEVER, offset_at, send_times, steady, zone_tables
 from mdp.errors import BadSetting
 from mdp.hashing import content_hash
 from mdp.state import FREE, RELEASED, RING
@@ -327,19 +327,22 @@ def _hours(
     reach = max(gap, 7 * DAY)
     for n in range(histories.size):
         count = 0
+        now = 0
+        while at[n, now] != decided_at[n]:
+            now += 1
+        minute, today = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
+        offset = wall[n, now] - decided_at[n]
+        even = steady(bounds, starts, zone[n], decided_at[n])
         for slot in range(RING):
             send = histories[n].ring[slot]
             # Nothing older than the longest window bears on an hour from the decision on.
             if _reserved(send) and send.send_at > decided_at[n] - reach:
                 sends[count], days[count] = send.send_at, -1
                 if send.send_at > decided_at[n] - 3 * DAY:  # a local day is never that far off
-                    offset = offset_at(bounds, starts, offsets, zone[n], send.send_at)
+                    if not even:
+                        offset = offset_at(bounds, starts, offsets, zone[n], send.send_at)
                     days[count] = (send.send_at + offset) // DAY
                 count += 1
-        now = 0
-        while at[n, now] != decided_at[n]:
-            now += 1
-        minute, today = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
         for hour in range(24):
             if at[n, hour] == NEVER:
                 out[n, hour] = _NO_SUCH_HOUR

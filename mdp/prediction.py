@@ -17,7 +17,7 @@ PARTS = ("value", "open", "click", "purchase", "dismiss", "unsubscribe")
 """What `predict` says of a pair: one-step reward, probabilities of a send's outcomes, and for
 `purchase` the expected margin × value."""
 
-_ONE = np.float32(1.0)
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 @dataclass(frozen=True)
@@ -73,33 +73,34 @@ def predict(
 
 
 @njit(cache=True, error_model="numpy")
-def _chances(odds: Any, cloglog: Any) -> None:
-    """Probabilities of a head (M,) from the exponentials of its terms' sums (M,), in place."""
-    if cloglog:
-        for m in range(odds.size):
-            odds[m] = -math.expm1(-odds[m])
-    else:
-        for m in range(odds.size):
-            odds[m] = odds[m] / (_ONE + odds[m])
-
-
-@njit(cache=True)
 def _chains(odds: Any, cloglog: Any, margin_value: Any, weights: Any, value: Any) -> None:
     """Values (M,) of M sends from the exponentials of their heads' sums (5, M), which become
     the other `PARTS`. margin_value: (M,)."""
     for h in range(odds.shape[0]):
-        _chances(odds[h], cloglog[h])
-    opened, clicked, bought, dismissed, unsubscribed = odds
+        if cloglog[h]:
+            for m in range(value.size):
+                odds[h, m] = -math.expm1(-odds[h, m])
+        else:
+            for m in range(value.size):
+                odds[h, m] = odds[h, m] / (_ONE + odds[h, m])
+    of_purchase, of_click, of_dismissal, of_unsubscribe, of_send = (
+        weights[0],
+        weights[1],
+        weights[2],
+        weights[3],
+        weights[4],
+    )
     for m in range(value.size):
-        clicked[m] *= opened[m]
-        bought[m] *= clicked[m] * margin_value[m]
-        dismissed[m] *= _ONE - opened[m]
+        clicked = odds[1, m] * odds[0, m]
+        bought = odds[2, m] * clicked * margin_value[m]
+        dismissed = odds[3, m] * (_ONE - odds[0, m])
+        odds[1, m], odds[2, m], odds[3, m] = clicked, bought, dismissed
         value[m] = (
-            weights[0] * bought[m]
-            + weights[1] * clicked[m]
-            + weights[2] * dismissed[m]
-            + weights[3] * unsubscribed[m]
-            + weights[4]
+            of_purchase * bought
+            + of_click * clicked
+            + of_dismissal * dismissed
+            + of_unsubscribe * odds[4, m]
+            + of_send
         )
 
 
@@ -137,6 +138,8 @@ def _predict(
     # outermost, so that the inner loops run over contiguous arrays.
     flat_variant, flat_hour = variant.reshape((N, V * H)), by_hour.reshape((N, 24 * H))
     of_variant, of_hour = np.empty(V * H, np.float32), np.empty(24 * H, np.float32)
+    of_item = np.empty(K * H, np.float32)
+    item_at, variant_at = np.arange(K * V) // V, np.arange(K * V) % V
     typical, hours = np.empty(H, np.float32), np.empty((H, 24), np.float32)
     hourly, hour_worth = np.empty(24, np.float32), np.empty(24, np.float32)
     pairs, worths = np.empty((H, K * V), np.float32), np.empty(K * V, np.float32)
@@ -157,14 +160,15 @@ def _predict(
         for i in range(24 * H):
             of_hour[i] = exp32(flat_hour[n, i])
         for h in range(H):
-            of_items, of_variants = 0.0, 0.0
+            total = np.float32(0.0)
             for k in range(K):
-                if item_reason[n, k] == 0:
-                    of_items += item[n, k, h]
+                total += item[n, k, h] if item_reason[n, k] == 0 else _ZERO
+            mean = base[n, h] + total / items
+            total = np.float32(0.0)
             for v in range(V):
-                if variant_reason[n, v] == 0:
-                    of_variants += variant[n, v, h]
-            typical[h] = exp32(np.float32(base[n, h] + of_items / items + of_variants / variants))
+                total += variant[n, v, h] if variant_reason[n, v] == 0 else _ZERO
+            typical[h] = exp32(np.float32(mean + total / variants))
+        for h in range(H):
             for hour in range(24):
                 hours[h, hour] = typical[h] * of_hour[hour * H + h]
         _chains(hours, cloglog, hour_worth, weights, hourly)
@@ -174,15 +178,17 @@ def _predict(
                 best, best_hour[n] = hourly[hour], hour
         if best_hour[n] < 0:
             continue
+        chosen = best_hour[n]
         for k in range(K):
-            for v in range(V):
-                worths[k * V + v] = margin_value[n, k]
+            for h in range(H):
+                of_item[k * H + h] = base[n, h] + by_hour[n, chosen, h] + item[n, k, h]
+        for i in range(K * H):
+            of_item[i] = exp32(of_item[i])
+        for m in range(K * V):
+            worths[m] = margin_value[n, item_at[m]]
         for h in range(H):
-            rest = base[n, h] + by_hour[n, best_hour[n], h]
-            for k in range(K):
-                of_item = exp32(rest + item[n, k, h])
-                for v in range(V):
-                    pairs[h, k * V + v] = of_item * of_variant[v * H + h]
+            for m in range(K * V):
+                pairs[h, m] = of_item[item_at[m] * H + h] * of_variant[variant_at[m] * H + h]
         _chains(pairs, cloglog, worths, weights, values)
         best, top_k, top_v = -np.inf, 0, 0
         for k in range(K):

@@ -20,7 +20,7 @@ from mdp.guardrails import Mask, catalog_reasons, mask
 from mdp.hashing import hash_ids
 from mdp.observation import Requests, View, seen
 from mdp.prediction import outcomes_of
-from mdp.state import TRAITS, apply, features
+from mdp.state import HISTORY, TRAITS, apply, features, put, taken
 from simulator.description import Simulator, offered
 from simulator.organic import draw_day
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
@@ -101,7 +101,7 @@ class Kernel:
         first = np.full(len(rows), simulator.start - 1) + np.asarray(start_day, np.int64) * DAY
         self.at[where] = next_local_midnight(first, zone)
         self.day[where] = 0
-        self.histories[where] = simulator.histories[rows]
+        put(self.histories, where, taken(simulator.histories, rows))
         episode = keys(self._seed[where], EPISODE, user, np.zeros(len(rows), np.int64))
         self._traits[where] = drawn_traits(simulator.traits[rows], episode)
         members = words(episode, 1000) % np.uint64(len(self._truth))
@@ -160,7 +160,8 @@ class Kernel:
         """The coming decisions of the rows `which`, with states as they stand then."""
         simulator, users = self.simulator, self.simulator.users
         at, zone = self.at[which], self.zone[which]
-        states = features(self.histories[which], at)
+        every = isinstance(which, slice)
+        states = features(self.histories if every else taken(self.histories, which), at)
         items = simulator.recommender.candidates(self._user[which], states, at)
         variants = np.tile(self._offered, (len(at), 1))
         rows = self.rows[which]
@@ -266,7 +267,7 @@ class Kernel:
         for number, model in enumerate(self._truth):
             mine = slice(None) if one else np.flatnonzero(self._member == number)
             terms = model.terms(
-                requests.histories[mine],
+                requests.histories if one else taken(requests.histories, mine),
                 self._traits[mine],
                 chosen.item[mine, None],
                 chosen.variant[mine, None],
@@ -407,7 +408,10 @@ class Kernel:
 def _put(target: Any, rows: np.ndarray, source: Any) -> None:
     """Write the rows of `source`'s arrays into the rows (M,) of `target`'s, by name."""
     if isinstance(target, np.ndarray):
-        target[rows] = source
+        if target.dtype == HISTORY:
+            put(target, rows, source)
+        else:
+            target[rows] = source
     elif isinstance(target, dict):
         for name in target:
             _put(target[name], rows, source[name])
