@@ -139,7 +139,6 @@ def _predict(
     flat_variant, flat_hour = variant.reshape((N, V * H)), by_hour.reshape((N, 24 * H))
     of_variant, of_hour = np.empty(V * H, np.float32), np.empty(24 * H, np.float32)
     of_item = np.empty(K * H, np.float32)
-    item_at, variant_at = np.arange(K * V) // V, np.arange(K * V) % V
     typical, hours = np.empty(H, np.float32), np.empty((H, 24), np.float32)
     hourly, hour_worth = np.empty(24, np.float32), np.empty(24, np.float32)
     pairs, worths = np.empty((H, K * V), np.float32), np.empty(K * V, np.float32)
@@ -184,11 +183,13 @@ def _predict(
                 of_item[k * H + h] = base[n, h] + by_hour[n, chosen, h] + item[n, k, h]
         for i in range(K * H):
             of_item[i] = exp32(of_item[i])
-        for m in range(K * V):
-            worths[m] = margin_value[n, item_at[m]]
         for h in range(H):
-            for m in range(K * V):
-                pairs[h, m] = of_item[item_at[m] * H + h] * of_variant[variant_at[m] * H + h]
+            m = 0
+            for k in range(K):
+                for v in range(V):
+                    pairs[h, m] = of_item[k * H + h] * of_variant[v * H + h]
+                    worths[m] = margin_value[n, k]
+                    m += 1
         _chains(pairs, cloglog, worths, weights, values)
         best, top_k, top_v = -np.inf, 0, 0
         for k in range(K):

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numba import njit
 
 from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight
 from mdp.errors import BadSetting
 from mdp.events import Kind, event_order, events_array
-from mdp.guardrails import Mask, catalog_reasons, mask
+from mdp.guardrails import Mask, bound_reasons, copy_reasons, item_reasons, mask
 from mdp.hashing import hash_ids
 from mdp.observation import Requests, View, seen
 from mdp.prediction import outcomes_of
@@ -57,6 +58,12 @@ class Kernel:
         self._belief = None if simulator.model is None else simulator.model.bind(catalog)
         self._offered = offered(catalog)
         users = simulator.users
+        self._copy_reason = copy_reasons(
+            catalog,
+            np.tile(self._offered, (len(users), 1)),
+            list(users.locales) or None,
+            list(users.segments) or None,
+        )
         self.rows = np.zeros(size, np.int64)
         """Rows of the simulator's users (N,) int64."""
         self.at = np.zeros(size, np.int64)
@@ -158,20 +165,15 @@ class Kernel:
 
     def _asked(self, which: np.ndarray | slice) -> tuple[Requests, Mask]:
         """The coming decisions of the rows `which`, with states as they stand then."""
-        simulator, users = self.simulator, self.simulator.users
+        simulator = self.simulator
         at, zone = self.at[which], self.zone[which]
         every = isinstance(which, slice)
         states = features(self.histories if every else taken(self.histories, which), at)
         items = simulator.recommender.candidates(self._user[which], states, at)
         variants = np.tile(self._offered, (len(at), 1))
-        rows = self.rows[which]
-        item_reason, variant_reason = catalog_reasons(
-            simulator.catalog,
-            items,
-            variants,
-            at,
-            [users.locales[row] for row in rows] if users.locales else None,
-            [users.segments[row] for row in rows] if users.segments else None,
+        item_reason = item_reasons(simulator.catalog, items, at)
+        variant_reason = bound_reasons(
+            simulator.catalog, items, variants, self._copy_reason[self.rows[which]]
         )
         hashes = np.where(items >= 0, simulator.catalog.items.hashes[items], 0)
         allowed = mask(
@@ -184,9 +186,7 @@ class Kernel:
             item_reason,
             variant_reason,
         )
-        order = np.argsort(allowed.item != 0, axis=1, kind="stable")
-        items = np.take_along_axis(np.where(allowed.item == 0, items, -1), order, 1)
-        reasons = np.take_along_axis(allowed.item, order, 1)
+        items, reasons = allowed_first(items, allowed.item)
         requests = Requests(states, at, zone, items, variants, reasons, variant_reason)
         return requests, replace(allowed, item=reasons)
 
@@ -403,6 +403,28 @@ class Kernel:
                 hours=(view.mask.hour == 0)[on],
             )
         )
+
+
+def allowed_first(items: np.ndarray, reason: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates (N, K) with those that are allowed first and -1 for the others, and the reasons
+    (N, K) in the same order."""
+    rows, reasons = np.full(items.shape, -1, np.int32), np.empty_like(reason)
+    _allowed_first(items, reason, rows, reasons)
+    return rows, reasons
+
+
+@njit(cache=True)
+def _allowed_first(items: Any, reason: Any, rows: Any, reasons: Any) -> None:
+    for n in range(items.shape[0]):
+        place = 0
+        for k in range(items.shape[1]):
+            if reason[n, k] == 0:
+                rows[n, place], reasons[n, place] = items[n, k], 0
+                place += 1
+        for k in range(items.shape[1]):
+            if reason[n, k] != 0:
+                reasons[n, place] = reason[n, k]
+                place += 1
 
 
 def _put(target: Any, rows: np.ndarray, source: Any) -> None:
