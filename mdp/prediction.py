@@ -66,7 +66,7 @@ def predict(
         margin_value.astype(np.float32),
         weights,
         best_hour,
-        pair,
+        pair.reshape(N, K * V, len(PARTS)),
         hour,
     )
     return Prediction(best_hour, pair, hour)
@@ -132,8 +132,7 @@ def _predict(
     pair: Any,
     hour_value: Any,
 ) -> None:
-    N, K, H = item.shape
-    V = variant.shape[1]
+    N, K, V, H = item.shape[0], item.shape[1], variant.shape[1], len(HEADS)
     # exp(a + b) = exp(a) exp(b): terms are exponentiated, pairs only multiplied. Heads are
     # outermost, so that the inner loops run over contiguous arrays.
     flat_variant, flat_hour = variant.reshape((N, V * H)), by_hour.reshape((N, 24 * H))
@@ -183,25 +182,27 @@ def _predict(
                 of_item[k * H + h] = base[n, h] + by_hour[n, chosen, h] + item[n, k, h]
         for i in range(K * H):
             of_item[i] = exp32(of_item[i])
-        for h in range(H):
-            m = 0
-            for k in range(K):
-                for v in range(V):
-                    pairs[h, m] = of_item[k * H + h] * of_variant[v * H + h]
-                    worths[m] = margin_value[n, k]
-                    m += 1
-        _chains(pairs, cloglog, worths, weights, values)
-        best, top_k, top_v = -np.inf, 0, 0
+        m = 0
         for k in range(K):
-            if item_reason[n, k] == 0:
-                for v in range(V):
-                    if variant_reason[n, v] == 0:
-                        m = k * V + v
-                        pair[n, k, v, 0] = values[m]
-                        for h in range(H):
-                            pair[n, k, v, 1 + h] = pairs[h, m]
-                        if values[m] > best:
-                            best, top_k, top_v = values[m], k, v
+            for v in range(V):
+                for h in range(H):
+                    pairs[h, m] = of_item[k * H + h] * of_variant[v * H + h]
+                worths[m] = margin_value[n, k]
+                m += 1
+        _chains(pairs, cloglog, worths, weights, values)
+        top, best_value = -1, np.float32(-np.inf)
+        for k in range(K):
+            if item_reason[n, k] != 0:
+                continue
+            for v in range(V):
+                if variant_reason[n, v] == 0:
+                    m = k * V + v
+                    pair[n, m, 0] = values[m]
+                    for h in range(H):
+                        pair[n, m, 1 + h] = pairs[h, m]
+                    if values[m] > best_value:
+                        best_value, top = values[m], m
+        top_k, top_v = top // V, top % V
         hour_worth[:] = margin_value[n, top_k]
         for h in range(H):
             top = exp32(base[n, h] + item[n, top_k, h] + variant[n, top_v, h])
