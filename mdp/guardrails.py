@@ -325,21 +325,6 @@ def _full(sends: Any, count: Any, at: Any, window: Any, cap: Any) -> Any:
 
 
 @njit(cache=True)
-def _hour_reason(sends: Any, days: Any, count: Any, at: Any, day: Any, caps: Any, gap: Any) -> Any:
-    today, close = 1, False
-    for i in range(count):
-        today += days[i] == day
-        close |= abs(sends[i] - at) < gap
-    if 0 <= caps[0] < today:
-        return _CAP_CALENDAR_DAY
-    if caps[1] >= 0 and _full(sends, count, at, 24 * HOUR, caps[1]):
-        return _CAP_24H
-    if caps[2] >= 0 and _full(sends, count, at, 7 * DAY, caps[2]):
-        return _CAP_7D
-    return _MIN_GAP if close else 0
-
-
-@njit(cache=True)
 def _hours(
     histories: Any,
     decided_at: Any,
@@ -354,13 +339,14 @@ def _hours(
 ) -> None:
     bounds, starts, offsets = zones
     sends, days = np.empty(RING, np.int64), np.empty(RING, np.int64)
+    today, close = np.empty(24, np.int64), np.empty(24, np.bool_)
     reach = max(gap, 7 * DAY)
     for n in range(histories.size):
         count = 0
         now = 0
         while at[n, now] != decided_at[n]:
             now += 1
-        minute, today = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
+        minute, this_day = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
         offset = wall[n, now] - decided_at[n]
         even = steady(bounds, starts, zone[n], decided_at[n])
         for slot in range(RING):
@@ -373,14 +359,26 @@ def _hours(
                         offset = offset_at(bounds, starts, offsets, zone[n], send.send_at)
                     days[count] = (send.send_at + offset) // DAY
                 count += 1
+        # Hours innermost: loops over few sends would cost more to set up than to run.
+        today[:], close[:] = 1, False
+        for i in range(count):
+            for hour in range(24):
+                today[hour] += days[i] == this_day + (hour < now)
+                close[hour] |= abs(sends[i] - at[n, hour]) < gap
         for hour in range(24):
-            if at[n, hour] == NEVER:
+            when = at[n, hour]
+            if when == NEVER:
                 out[n, hour] = _NO_SUCH_HOUR
             elif quiet[minute if hour == now else 60 * hour]:
                 out[n, hour] = _QUIET_HOURS
+            elif 0 <= caps[0] < today[hour]:
+                out[n, hour] = _CAP_CALENDAR_DAY
+            elif caps[1] >= 0 and _full(sends, count, when, 24 * HOUR, caps[1]):
+                out[n, hour] = _CAP_24H
+            elif caps[2] >= 0 and _full(sends, count, when, 7 * DAY, caps[2]):
+                out[n, hour] = _CAP_7D
             else:
-                day = today + (hour < now)
-                out[n, hour] = _hour_reason(sends, days, count, at[n, hour], day, caps, gap)
+                out[n, hour] = _MIN_GAP if close[hour] else 0
 
 
 @njit(cache=True)

@@ -89,8 +89,8 @@ def _recency(
     views: Any,
 ) -> None:
     K = items.shape[1]
-    rates = -math.log(2.0) / half_lives
-    ages, styles = np.empty(RING, np.float32), np.empty(RING, np.int8)
+    rates = (-math.log(2.0) / half_lives).astype(np.float32)
+    ages, styles = np.zeros(RING, np.float32), np.empty(RING, np.int8)
     sent, hashes = np.empty(RING, np.uint64), np.empty(K, np.uint64)
     weights = np.empty(RING, np.float32)
     by_style = np.empty(STYLE_BUCKETS, np.float32)
@@ -105,10 +105,10 @@ def _recency(
                 count += 1
         for k in range(K):
             hashes[k] = item_hash[items[n, k]] if items[n, k] >= 0 else np.uint64(0)
-        _weights(ages, count, rates[0], weights)
+        _weights(ages, rates[0], weights)
         for i in range(count):
             fatigue[n] += weights[i]
-        _weights(ages, count, rates[1], weights)
+        _weights(ages, rates[1], weights)
         by_style[:] = 0.0
         for i in range(count):
             if styles[i] >= 0:
@@ -116,7 +116,7 @@ def _recency(
         for v in range(variants.shape[1]):
             if variants[n, v] >= 0:
                 wear[n, v] = by_style[bucket[variants[n, v]]]
-        _weights(ages, count, rates[2], weights)
+        _weights(ages, rates[2], weights)
         for i in range(count):
             for k in range(K):
                 if hashes[k] == sent[i]:
@@ -138,7 +138,7 @@ def _recency(
 
 
 @njit(cache=True)
-def _weights(ages: Any, count: Any, rate: Any, out: Any) -> None:
-    """What is left of each of the first `count` sends."""
-    for i in range(count):
-        out[i] = exp32(np.float32(ages[i] * rate))
+def _weights(ages: Any, rate: Any, out: Any) -> None:
+    """What is left of each send; a loop of a fixed length runs on several at once."""
+    for i in range(RING):
+        out[i] = exp32(ages[i] * rate)
