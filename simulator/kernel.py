@@ -163,8 +163,8 @@ class Kernel:
         """The coming decisions of the rows `which`, with states as they stand then."""
         simulator = self.simulator
         at, zone = self.at[which], self.zone[which]
-        every = isinstance(which, slice)
-        states = features(self.histories if every else taken(self.histories, which), at)
+        asking = self.histories if isinstance(which, slice) else taken(self.histories, which)
+        states = features(asking, at)
         items = simulator.recommender.candidates(self._user[which], states, at)
         variants = np.tile(self._offered, (len(at), 1))
         item_reason = item_reasons(simulator.catalog, items, at)
@@ -262,18 +262,19 @@ class Kernel:
     def _probability(self, chosen: Chosen, requests: Requests) -> np.ndarray:
         """Conditional probabilities (N, 5) of what follows the chosen sends."""
         out = np.zeros((self.N, len(INSTANTS)))
-        one = len(self._truth) == 1
+        sent = chosen.item >= 0
         for number, model in enumerate(self._truth):
-            mine = slice(None) if one else np.flatnonzero(self._member == number)
+            mine = np.flatnonzero(sent & (self._member == number))
+            states = requests.histories if len(mine) == self.N else taken(requests.histories, mine)
             terms = model.terms(
-                requests.histories if one else taken(requests.histories, mine),
+                states,
                 self._traits[mine],
                 chosen.item[mine, None],
                 chosen.variant[mine, None],
                 self.at[mine],
                 self.zone[mine],
             )
-            first = np.where(chosen.item[mine] >= 0, 0, -1)
+            first = np.zeros(len(mine), np.int64)
             out[mine] = outcomes_of(terms, first, first, chosen.hour[mine])
         return out
 
