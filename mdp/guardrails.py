@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -425,6 +426,14 @@ def _items(
                 out[n, k] = _NOT_AVAILABLE
 
 
+@lru_cache(maxsize=64)
+def _quiet(guardrails: Guardrails) -> np.ndarray:
+    """Whether each minute of the local day is quiet (1440,) bool."""
+    quiet = np.zeros(1440, np.bool_)
+    quiet[list(guardrails.quiet_minutes())] = True
+    return quiet
+
+
 def mask(
     guardrails: Guardrails,
     histories: np.ndarray,
@@ -442,8 +451,7 @@ def mask(
     variant_reason: (N, V) uint8, from `catalog_reasons`.
     """
     send_at, wall = send_times(decided_at, zone)
-    quiet = np.zeros(1440, np.bool_)
-    quiet[list(guardrails.quiet_minutes())] = True
+    quiet = _quiet(guardrails)
     caps = np.array(
         [
             -1 if cap is None else cap
