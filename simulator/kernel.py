@@ -12,20 +12,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numba import njit
 
 from mdp.clock import DAY, NEVER, local_day, next_local_midnight
 from mdp.errors import BadSetting
-from mdp.guardrails import Mask, bound_reasons, copy_reasons, item_reasons, mask
+from mdp.guardrails import Mask, mask
 from mdp.observation import Requests, View, seen
 from mdp.prediction import outcomes_of
+from mdp.reasons import allowed_first, bound_reasons, copy_reasons, item_reasons
 from mdp.state import HISTORY, TRAITS, apply, features, put, taken
 from simulator.description import Simulator, offered
 from simulator.happenings import Happenings, begun, joined
 from simulator.organic import draw_day
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
 from simulator.payment import Chosen, Step, chosen_of, paid
-from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, normals, words
+from simulator.posterior import drawn_traits
+from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, words
 from simulator.recording import Decided, Recording
 
 CLICKS = 8
@@ -348,28 +349,6 @@ class Kernel:
         )
 
 
-def allowed_first(items: np.ndarray, reason: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates (N, K) with those that are allowed first and -1 for the others, and the reasons
-    (N, K) in the same order."""
-    rows, reasons = np.full(items.shape, -1, np.int32), np.empty_like(reason)
-    _allowed_first(items, reason, rows, reasons)
-    return rows, reasons
-
-
-@njit(cache=True)
-def _allowed_first(items: Any, reason: Any, rows: Any, reasons: Any) -> None:
-    for n in range(items.shape[0]):
-        place = 0
-        for k in range(items.shape[1]):
-            if reason[n, k] == 0:
-                rows[n, place], reasons[n, place] = items[n, k], 0
-                place += 1
-        for k in range(items.shape[1]):
-            if reason[n, k] != 0:
-                reasons[n, place] = reason[n, k]
-                place += 1
-
-
 def _put(target: Any, rows: np.ndarray, source: Any) -> None:
     """Write the rows of `source`'s arrays into the rows (M,) of `target`'s, by name."""
     if isinstance(target, np.ndarray):
@@ -384,15 +363,3 @@ def _put(target: Any, rows: np.ndarray, source: Any) -> None:
         for part in fields(target):
             if part.metadata.get("rows", True):
                 _put(getattr(target, part.name), rows, getattr(source, part.name))
-
-
-def drawn_traits(traits: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Traits (N,) `TRAITS` drawn from the posteriors `traits` (N,), by keys (N,) uint64."""
-    out = traits.copy()
-    noise = normals(key, traits["taste"].shape[1] + 2)
-    for column, name in enumerate(("openness", "tolerance")):
-        out[name] += np.sqrt(traits[f"{name}_var"]) * noise[:, column]
-        out[f"{name}_var"] = 0.0
-    out["taste"] += np.sqrt(traits["taste_var"])[:, None] * noise[:, 2:]
-    out["taste_var"] = 0.0
-    return out
