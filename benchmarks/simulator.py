@@ -4,20 +4,28 @@
 
 One core. Compare rates by their ratio within one run: seconds are of the processor, and noisy. The
 clock covers `env.step` alone, which builds every array of the observation, `pairs` included, and
-the factored mask; random legal actions are chosen while it stands still.
+the factored mask; random legal actions are chosen while it stands still. PPO learns through the
+Stable-Baselines3 adapter, and beside it the same PPO on a vector environment that costs nothing.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium.vector import SyncVectorEnv
 
+from agents.network import FactorNetwork, Soft, fit_scaling
+from agents.ppo import PPOSettings, build_ppo
+from envs.sb3 import SB3VecEnv
 from envs.vector import PushVectorEnv
 from mdp.actions import HOURS
+from mdp.observation import Observation
+from simulator.description import Simulator
 from simulator.worlds import known_world
 from simulator.worlds.base import lived
 
@@ -61,6 +69,35 @@ def cartpole_rate(env: Any, steps: int) -> float:
     return env.num_envs * steps / (time.process_time() - began)
 
 
+class Idle(SB3VecEnv):
+    """The adapter over an environment that costs nothing: the first observation, no reward."""
+
+    def step_wait(self) -> tuple[Observation, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """What `reset` gave, again."""
+        N = self.num_envs
+        return self._first, np.zeros(N, np.float32), np.zeros(N, bool), [{} for _ in range(N)]
+
+    def reset(self) -> Observation:
+        """Begin all episodes anew."""
+        self._first = super().reset()
+        return self._first
+
+
+def ppo_rate(adapter: type[SB3VecEnv], shop: Simulator) -> float:
+    """User-days a second that PPO with our network and default settings learns from."""
+    torch.manual_seed(0)
+    # No update stops early, so that both environments ask for the same work.
+    settings = replace(PPOSettings(), target_kl=float("inf"))
+    users = PushVectorEnv(shop, settings.users, settings.days)
+    scaling = fit_scaling([users.kernel.view().observation])
+    network = Soft(FactorNetwork(scaling, threshold=0.0, hidden=settings.hidden))
+    model = build_ppo(adapter(users), network, settings, 0, None)
+    steps = settings.users * settings.rollout
+    began = time.process_time()
+    model.learn(steps)
+    return steps / (time.process_time() - began)
+
+
 def main() -> None:
     """Measure and print a table."""
     shop, _ = lived(known_world("logit").simulator(4096, 0), 14, 0)
@@ -81,6 +118,13 @@ def main() -> None:
         (f"`SyncVectorEnv`, {CARTPOLES} CartPoles", cartpole),
     ):
         print(f"| {name} | {rate:,.0f} | {rate / cartpole:.2f} |")
+    torch.set_num_threads(1)
+    learning = [(ppo_rate(SB3VecEnv, shop), ppo_rate(Idle, shop)) for _ in range(ROUNDS)]
+    ours, idle = (max(rates) for rates in zip(*learning, strict=True))
+    print("\n| PPO through `SB3VecEnv` | user-days a second | share |")
+    print("|---|---|---|")
+    print(f"| on an environment that costs nothing | {idle:,.0f} | 100 % |")
+    print(f"| on `PushVectorEnv` | {ours:,.0f} | {ours / idle:.0%} |".replace("%", " %"))
 
 
 if __name__ == "__main__":

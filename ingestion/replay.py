@@ -18,9 +18,10 @@ from mdp.attribution import Attributed, Decisions, Outcomes, Purchases, attribut
 from mdp.catalog import APPROVED, DEFAULT_MARGIN, Catalog
 from mdp.clock import NEVER, local_hour, zone_codes
 from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
-from mdp.guardrails import Reason, catalog_reasons
+from mdp.guardrails import Reason
 from mdp.hashing import hash_ids, style_bucket
 from mdp.observation import Requests
+from mdp.reasons import catalog_reasons
 from mdp.reward import Reward
 from mdp.state import HISTORY, apply, new_histories
 

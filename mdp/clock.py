@@ -116,13 +116,13 @@ def _segment(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
 
 
 @njit(cache=True)
-def _offset_at(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any) -> Any:
+def offset_at(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any) -> Any:
     """Offset of a zone at one instant; UTC where the zone is unknown."""
     return 0 if zone < 0 else offsets[_segment(bounds, starts, zone, at)]
 
 
 @njit(cache=True)
-def _steady(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
+def steady(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
     """Whether a zone's offset stays the same from three days before `at` to three days after."""
     if zone < 0:
         return True
@@ -134,17 +134,24 @@ def _steady(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
 @njit(cache=True)
 def _offsets(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> Any:
     for i in range(at.size):
-        out[i] = _offset_at(bounds, starts, offsets, zone[i], at[i])
+        out[i] = offset_at(bounds, starts, offsets, zone[i], at[i])
 
 
 @njit(cache=True)
 def _send_times(
     bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any, local: Any
 ) -> Any:
+    latest = np.full(bounds.size + 1, -1)
     for i in range(at.size):
-        here = at[i] + _offset_at(bounds, starts, offsets, zone[i], at[i])
+        # Users of one zone who decide at one instant share their hours.
+        twin = latest[zone[i] + 1]
+        if twin >= 0 and at[twin] == at[i]:
+            out[i], local[i] = out[twin], local[twin]
+            continue
+        latest[zone[i] + 1] = i
+        here = at[i] + offset_at(bounds, starts, offsets, zone[i], at[i])
         hour_now = (here // HOUR) % 24
-        steady, offset = _steady(bounds, starts, zone[i], at[i]), here - at[i]
+        same, offset = steady(bounds, starts, zone[i], at[i]), here - at[i]
         midnight = (here // HOUR - hour_now) * HOUR
         for hour in range(24):
             if hour == hour_now:
@@ -154,18 +161,24 @@ def _send_times(
             wall = midnight + hour * HOUR
             if hour < hour_now:
                 wall += DAY
-            if steady:
+            if same:
                 out[i, hour], local[i, hour] = wall - offset, wall
                 continue
             # Two offsets can give this wall time; the first instant that reads as it is meant.
             found = NEVER
             for probe in (wall - DAY, wall + DAY):
-                instant = wall - _offset_at(bounds, starts, offsets, zone[i], probe)
-                reads = instant + _offset_at(bounds, starts, offsets, zone[i], instant)
+                instant = wall - offset_at(bounds, starts, offsets, zone[i], probe)
+                reads = instant + offset_at(bounds, starts, offsets, zone[i], instant)
                 if reads == wall and instant > at[i] and (found == NEVER or instant < found):
                     found = instant
             out[i, hour] = found
             local[i, hour] = wall if found != NEVER else NEVER
+
+
+def zone_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What compiled code gives `offset_at` first: bounds of each zone's changes, their instants
+    and the offsets from then on."""
+    return _flat
 
 
 def local_time(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
@@ -213,13 +226,13 @@ def next_local_midnight(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
 @njit(cache=True)
 def _midnights(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> None:
     for i in range(at.size):
-        offset = _offset_at(bounds, starts, offsets, zone[i], at[i])
+        offset = offset_at(bounds, starts, offsets, zone[i], at[i])
         wall = ((at[i] + offset) // DAY + 1) * DAY
-        if _steady(bounds, starts, zone[i], at[i]):
+        if steady(bounds, starts, zone[i], at[i]):
             out[i] = wall - offset
             continue
-        first = wall - _offset_at(bounds, starts, offsets, zone[i], wall - DAY)
-        second = wall - _offset_at(bounds, starts, offsets, zone[i], wall + DAY)
+        first = wall - offset_at(bounds, starts, offsets, zone[i], wall - DAY)
+        second = wall - offset_at(bounds, starts, offsets, zone[i], wall + DAY)
         earliest = min(first, second)
-        reads = earliest + _offset_at(bounds, starts, offsets, zone[i], earliest)
+        reads = earliest + offset_at(bounds, starts, offsets, zone[i], earliest)
         out[i] = earliest if reads >= wall else max(first, second)

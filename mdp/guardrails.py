@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from mdp.catalog import APPROVED, Catalog
-from mdp.clock import DAY, HOUR, MINUTE, NEVER, local_time, send_times
+from mdp.clock import DAY, HOUR, MINUTE, NEVER, offset_at, send_times, steady, zone_tables
 from mdp.errors import BadSetting
 from mdp.hashing import content_hash
 from mdp.state import FREE, RELEASED, RING
@@ -53,6 +53,12 @@ _CAP_CALENDAR_DAY, _CAP_24H, _CAP_7D = (
     int(Reason.CAP_7D),
 )
 _MIN_GAP, _ITEM_COOLDOWN = int(Reason.MIN_GAP), int(Reason.ITEM_COOLDOWN)
+_UNSUBSCRIBED, _CONSENT, _TIMEZONE_UNKNOWN, _NOT_AVAILABLE = (
+    int(Reason.UNSUBSCRIBED),
+    int(Reason.CONSENT),
+    int(Reason.TIMEZONE_UNKNOWN),
+    int(Reason.NOT_AVAILABLE),
+)
 LONGEST_GAP = 3650
 """Most days of a gap or a cool-down."""
 
@@ -203,67 +209,6 @@ class Mask:
         )
 
 
-def catalog_reasons(
-    catalog: Catalog,
-    items: np.ndarray,
-    variants: np.ndarray,
-    decided_at: np.ndarray,
-    locales: list[str] | None = None,
-    segments: list[str] | None = None,
-    blocked: list[frozenset[str]] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Reasons that the catalogue and the users' preferences give.
-
-    items: (N, K) and variants: (N, V) int, catalogue rows, -1 for padding. decided_at: (N,)
-    int64. locales, segments ("" for unknown) and blocked categories: one a decision.
-
-    Returns `Reason` codes (N, K) and (N, V) uint8. A variant written for one item can only be
-    used where that item is the only candidate: otherwise the rule would span factors.
-    """
-    table = catalog.items
-    reason = np.where(items < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
-    if len(table):
-        gone = (table.available_until[items] != NEVER) & (
-            table.available_until[items] <= decided_at[:, None]
-        )
-        reason[(reason == 0) & gone] = Reason.NOT_AVAILABLE
-        reason[(reason == 0) & (table.stock[items] <= 0)] = Reason.OUT_OF_STOCK
-    for i, categories in enumerate(blocked or ()):
-        if categories:
-            refused = [row >= 0 and table.categories[row] in categories for row in items[i]]
-            reason[i, (reason[i] == 0) & np.array(refused, bool)] = Reason.PREFERENCE
-    return reason, _variant_reasons(catalog, items, variants, locales, segments)
-
-
-def _variant_reasons(
-    catalog: Catalog,
-    items: np.ndarray,
-    variants: np.ndarray,
-    locales: list[str] | None,
-    segments: list[str] | None,
-) -> np.ndarray:
-    table = catalog.variants
-    reason = np.where(variants < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
-    if not len(table):
-        return reason
-    draft = np.array([status != APPROVED for status in table.statuses])
-    reason[(reason == 0) & draft[variants]] = Reason.NOT_APPROVED
-    own_item = np.array([catalog.items.row.get(item, -2) if item else -1 for item in table.items])
-    wanted = own_item[variants]
-    only = np.where((items >= 0).sum(1) == 1, items.max(1, initial=-1), -3)
-    reason[(reason == 0) & (wanted != -1) & (wanted != only[:, None])] = Reason.OTHER_ITEM
-    for have, names, code in (
-        (locales, table.locales, Reason.LOCALE),
-        (segments, table.segments, Reason.OTHER_SEGMENT),
-    ):
-        bound = np.array(names, dtype=object)[variants]
-        mine = np.array(have if have is not None else [""] * len(variants), dtype=object)[:, None]
-        # Copy in some locale suits a user whose locale is unknown; a segment must be known.
-        other = (bound != "") & (bound != mine) & ((mine != "") | (code == Reason.OTHER_SEGMENT))
-        reason[(reason == 0) & other.astype(bool)] = code
-    return reason
-
-
 @njit(cache=True)
 def _reserved(send: Any) -> Any:
     """Whether a ring slot counts for caps: sent, or scheduled and not released."""
@@ -271,91 +216,130 @@ def _reserved(send: Any) -> Any:
 
 
 @njit(cache=True)
-def _full(sends: Any, at: Any, window: Any, cap: Any) -> Any:
-    """Whether one more send at `at` would put more than `cap` into some window."""
-    if sends.size < cap:
+def _full(sends: Any, count: Any, at: Any, window: Any, cap: Any) -> Any:
+    """Whether one more send at `at` beside the first `count` would put more than `cap` into some
+    window."""
+    if count < cap:
         return False
-    for last in range(-1, sends.size):
+    for last in range(-1, count):
         end = at if last < 0 else sends[last]
         if last >= 0 and (end <= at or end - at >= window):
             continue
-        count = 1
-        for send in sends:
-            count += end - window < send <= end
-        if count > cap:
+        inside = 1
+        for i in range(count):
+            inside += end - window < sends[i] <= end
+        if inside > cap:
             return True
     return False
-
-
-@njit(cache=True)
-def _hour_reason(
-    sends: Any, send_days: Any, at: Any, day: Any, minute: Any, quiet: Any, caps: Any, gap: Any
-) -> Any:
-    if at == NEVER:
-        return _NO_SUCH_HOUR
-    if quiet[minute]:
-        return _QUIET_HOURS
-    today, close = 1, False
-    for i in range(sends.size):
-        today += send_days[i] == day
-        close |= abs(sends[i] - at) < gap
-    if 0 <= caps[0] < today:
-        return _CAP_CALENDAR_DAY
-    if caps[1] >= 0 and _full(sends, at, 24 * HOUR, caps[1]):
-        return _CAP_24H
-    if caps[2] >= 0 and _full(sends, at, 7 * DAY, caps[2]):
-        return _CAP_7D
-    return _MIN_GAP if close else 0
 
 
 @njit(cache=True)
 def _hours(
     histories: Any,
     decided_at: Any,
+    zone: Any,
     at: Any,
     wall: Any,
-    ring_day: Any,
+    zones: Any,
     quiet: Any,
     caps: Any,
     gap: Any,
     out: Any,
-) -> Any:
+) -> None:
+    bounds, starts, offsets = zones
     sends, days = np.empty(RING, np.int64), np.empty(RING, np.int64)
+    today, close = np.empty(24, np.int64), np.empty(24, np.bool_)
     reach = max(gap, 7 * DAY)
     for n in range(histories.size):
         count = 0
+        now = 0
+        while at[n, now] != decided_at[n]:
+            now += 1
+        minute, this_day = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
+        offset = wall[n, now] - decided_at[n]
+        even = steady(bounds, starts, zone[n], decided_at[n])
         for slot in range(RING):
             send = histories[n].ring[slot]
             # Nothing older than the longest window bears on an hour from the decision on.
             if _reserved(send) and send.send_at > decided_at[n] - reach:
-                sends[count], days[count] = send.send_at, ring_day[n, slot]
+                sends[count], days[count] = send.send_at, -1
+                if send.send_at > decided_at[n] - 3 * DAY:  # a local day is never that far off
+                    if not even:
+                        offset = offset_at(bounds, starts, offsets, zone[n], send.send_at)
+                    days[count] = (send.send_at + offset) // DAY
                 count += 1
-        now = 0
-        while at[n, now] != decided_at[n]:
-            now += 1
-        minute, today = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
+        # Hours innermost: loops over few sends would cost more to set up than to run.
+        today[:], close[:] = 1, False
+        for i in range(count):
+            for hour in range(24):
+                today[hour] += days[i] == this_day + (hour < now)
+                close[hour] |= abs(sends[i] - at[n, hour]) < gap
         for hour in range(24):
-            out[n, hour] = _hour_reason(
-                sends[:count],
-                days[:count],
-                at[n, hour],
-                today + (hour < now),
-                minute if hour == now else 60 * hour,
-                quiet,
-                caps,
-                gap,
-            )
+            when = at[n, hour]
+            if when == NEVER:
+                out[n, hour] = _NO_SUCH_HOUR
+            elif quiet[minute if hour == now else 60 * hour]:
+                out[n, hour] = _QUIET_HOURS
+            elif 0 <= caps[0] < today[hour]:
+                out[n, hour] = _CAP_CALENDAR_DAY
+            elif caps[1] >= 0 and _full(sends, count, when, 24 * HOUR, caps[1]):
+                out[n, hour] = _CAP_24H
+            elif caps[2] >= 0 and _full(sends, count, when, 7 * DAY, caps[2]):
+                out[n, hour] = _CAP_7D
+            else:
+                out[n, hour] = _MIN_GAP if close[hour] else 0
 
 
 @njit(cache=True)
-def _cooling(histories: Any, hashes: Any, decided_at: Any, cooldown: Any, out: Any) -> Any:
+def _items(
+    histories: Any,
+    decided_at: Any,
+    zone: Any,
+    hashes: Any,
+    available_until: Any,
+    cooldown: Any,
+    hours: Any,
+    send_at: Any,
+    out: Any,
+) -> None:
+    """Adds to the catalogue's reasons (N, K) those of the user, of cool-downs and of time."""
     for n in range(histories.size):
+        state = histories[n]
+        whole = 0
+        if state.unsubscribed == 1:
+            whole = _UNSUBSCRIBED
+        elif state.consent == 0:
+            whole = _CONSENT
+        elif zone[n] < 0:
+            whole = _TIMEZONE_UNKNOWN
+        if whole:
+            for k in range(out.shape[1]):
+                if out[n, k] == 0:
+                    out[n, k] = whole
+            continue
         for slot in range(RING):
-            send = histories[n].ring[slot]
+            send = state.ring[slot]
             if _reserved(send) and send.send_at + cooldown > decided_at[n]:
-                for k in range(hashes.shape[1]):
+                for k in range(out.shape[1]):
                     if out[n, k] == 0 and send.item == hashes[n, k]:
                         out[n, k] = _ITEM_COOLDOWN
+        # The last hour outside quiet hours, whatever caps and gaps say of it: were it the last
+        # allowed hour, raising a cap would mask items.
+        last = NEVER
+        for hour in range(24):
+            if hours[n, hour] != _NO_SUCH_HOUR and hours[n, hour] != _QUIET_HOURS:
+                last = max(last, send_at[n, hour])
+        for k in range(out.shape[1]):
+            if out[n, k] == 0 and available_until[n, k] != NEVER and available_until[n, k] <= last:
+                out[n, k] = _NOT_AVAILABLE
+
+
+@lru_cache(maxsize=64)
+def _quiet(guardrails: Guardrails) -> np.ndarray:
+    """Whether each minute of the local day is quiet (1440,) bool."""
+    quiet = np.zeros(1440, np.bool_)
+    quiet[list(guardrails.quiet_minutes())] = True
+    return quiet
 
 
 def mask(
@@ -375,13 +359,7 @@ def mask(
     variant_reason: (N, V) uint8, from `catalog_reasons`.
     """
     send_at, wall = send_times(decided_at, zone)
-    size = len(histories)
-    ring_at = histories["ring"]["send_at"]
-    near = ring_at > decided_at[:, None] - 3 * DAY  # a local day is never that far off
-    ring_day = np.full((size, RING), -1)
-    ring_day[near] = local_time(ring_at[near], np.repeat(zone, near.sum(1))) // DAY
-    quiet = np.zeros(1440, np.bool_)
-    quiet[sorted(guardrails.quiet_minutes())] = True
+    quiet = _quiet(guardrails)
     caps = np.array(
         [
             -1 if cap is None else cap
@@ -389,23 +367,19 @@ def mask(
         ],
         np.int64,
     )
-    hours = np.zeros((size, 24), np.uint8)
-    gap = int(guardrails.min_hours * HOUR)
-    _hours(histories, decided_at, send_at, wall, ring_day, quiet, caps, gap, hours)
+    hours = np.zeros((len(histories), 24), np.uint8)
+    gap, cooldown = int(guardrails.min_hours * HOUR), int(guardrails.item_cooldown_days * DAY)
+    _hours(histories, decided_at, zone, send_at, wall, zone_tables(), quiet, caps, gap, hours)
     items = item_reason.copy()
-    for failing, reason in (
-        (histories["unsubscribed"] == 1, Reason.UNSUBSCRIBED),
-        (histories["consent"] == 0, Reason.CONSENT),
-        (zone < 0, Reason.TIMEZONE_UNKNOWN),
-    ):
-        whole = np.broadcast_to(failing[:, None], items.shape)
-        items[whole & (items == 0)] = reason
-    cooldown = int(guardrails.item_cooldown_days * DAY)
-    _cooling(histories, item_hashes, decided_at, cooldown, items)
-    # The last hour outside quiet hours, whatever caps and gaps say of it: were it the last allowed
-    # hour, raising a cap would mask items.
-    open_hour = (hours != Reason.NO_SUCH_HOUR) & (hours != Reason.QUIET_HOURS)
-    last = np.where(open_hour, send_at, NEVER).max(1)
-    gone = (available_until != NEVER) & (available_until <= last[:, None])
-    items[(items == 0) & gone] = Reason.NOT_AVAILABLE
+    _items(
+        histories,
+        decided_at,
+        zone,
+        item_hashes,
+        available_until,
+        cooldown,
+        hours,
+        send_at,
+        items,
+    )
     return Mask(items, variant_reason.copy(), hours, send_at)

@@ -7,12 +7,15 @@ is seen the same alone and in a batch.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+from numba import njit
 
 from mdp.catalog import Catalog
-from mdp.clock import NEVER, local_day
+from mdp.clock import DAY, NEVER, local_day
 from mdp.guardrails import Guardrails, Mask, Reason, mask
 from mdp.hashing import content_hash
 from mdp.prediction import PARTS, Prediction, predict
@@ -23,11 +26,10 @@ from mdp.state import (
     COUNTS,
     HALF_LIVES,
     HISTORY,
+    RING,
     STYLE_COUNTS,
     TRAITS,
-    days_since,
     features,
-    log_counts,
 )
 
 Observation = dict[str, np.ndarray]
@@ -176,33 +178,52 @@ def _user(
     prediction: Prediction | None,
 ) -> np.ndarray:
     out = np.zeros((len(at), len(USER)), np.float32)
-    plain = len(COUNTS) * len(HALF_LIVES)
-    out[:, :plain] = log_counts(states["counts"])
-    sent_at = np.where(states["ring"]["send_at"] <= at[:, None], states["ring"]["send_at"], NEVER)
-    angle = 2 * np.pi * ((local_day(at, zone) + 3) % 7) / 7
-    columns = [
-        np.log1p(days_since(at, states["first_at"], 0.0)),
-        np.log1p(np.minimum(days_since(at, sent_at.max(1), 60.0), 60.0)),
-        np.sin(angle),
-        np.cos(angle),
-    ]
+    _plain(states, at, local_day(at, zone), out)
+    logs = len(COUNTS) * len(HALF_LIVES) + 2
+    out[:, :logs] = np.log1p(out[:, :logs])
     if terms is not None and prediction is not None:
-        fatigue = terms.recency.fatigue
-        best = np.where(prediction.best_hour >= 0, prediction.hour.max(1), 0.0)
-        columns += [
-            fatigue,
-            fatigue * np.exp(-traits["tolerance"]),
-            *(
-                traits[name]
-                for name in ("openness", "tolerance", "price", "openness_var", "tolerance_var")
-            ),
-            *traits["habit"].T,
-            traits["known"],
-            best,
-        ]
-    for i, column in enumerate(columns):
-        out[:, plain + i] = column
+        _believed(traits, terms.recency.fatigue, prediction.best_hour, prediction.hour, out)
     return out
+
+
+@njit(cache=True)
+def _plain(states: Any, at: Any, day: Any, out: Any) -> None:
+    """What needs no model; counts and days are left for the logarithm."""
+    C, L = len(COUNTS), len(HALF_LIVES)
+    for n in range(states.size):
+        state = states[n]
+        for count in range(C):
+            for half_life in range(L):
+                out[n, count * L + half_life] = state.counts[count, half_life]
+        if state.first_at != NEVER:
+            out[n, C * L] = (at[n] - state.first_at) / DAY
+        last = NEVER
+        for slot in range(RING):
+            if state.ring[slot].send_at <= at[n]:
+                last = max(last, state.ring[slot].send_at)
+        out[n, C * L + 1] = 60.0 if last == NEVER else min((at[n] - last) / DAY, 60.0)
+        angle = 2 * math.pi * ((day[n] + 3) % 7) / 7
+        out[n, C * L + 2], out[n, C * L + 3] = math.sin(angle), math.cos(angle)
+
+
+@njit(cache=True)
+def _believed(traits: Any, fatigue: Any, best_hour: Any, hour_value: Any, out: Any) -> None:
+    """What a model believes of the user and of the best push."""
+    first = len(COUNTS) * len(HALF_LIVES) + 4
+    for n in range(traits.size):
+        user = traits[n]
+        out[n, first] = fatigue[n]
+        out[n, first + 1] = fatigue[n] * math.exp(-user.tolerance)
+        out[n, first + 2] = user.openness
+        out[n, first + 3] = user.tolerance
+        out[n, first + 4] = user.price
+        out[n, first + 5] = user.openness_var
+        out[n, first + 6] = user.tolerance_var
+        for i in range(3):
+            out[n, first + 7 + i] = user.habit[i]
+        out[n, first + 10] = user.known
+        if best_hour[n] >= 0:
+            out[n, first + 11] = hour_value[n].max()
 
 
 def _candidates(
@@ -222,34 +243,55 @@ def _candidates(
         )
     else:
         recency = terms.recency
-    price = _take(table.price, rows)
-    listed = np.maximum(_take(table.list_price, rows), price)
-    out = np.stack(
-        [
-            np.log(np.maximum(price, 0.01)),
-            1.0 - price / np.maximum(listed, 0.01),
-            _take(table.margin, rows),
-            np.broadcast_to(1.0 / (1.0 + np.arange(K)), (N, K)),
-            recency.repetition,
-            recency.bought,
-            recency.views,
-            np.zeros((N, K)) if terms is None else terms.item[:, :, 0],
-        ],
-        2,
-    )
-    return np.where(rows[:, :, None] >= 0, out, 0.0).astype(np.float32)
+    price = np.maximum(table.price, 0.01)
+    listed = np.maximum(np.maximum(table.list_price, table.price), 0.01)
+    own = np.stack([np.log(price), 1.0 - table.price / listed, table.margin], 1)
+    logits = np.zeros((N, K, 1), np.float32) if terms is None else terms.item
+    out = np.zeros((N, K, len(CANDIDATE)), np.float32)
+    _each_candidate(rows, own, recency.repetition, recency.bought, recency.views, logits, out)
+    return out
+
+
+@njit(cache=True)
+def _each_candidate(
+    rows: Any, own: Any, repetition: Any, bought: Any, views: Any, logits: Any, out: Any
+) -> None:
+    for n in range(rows.shape[0]):
+        for k in range(rows.shape[1]):
+            row = rows[n, k]
+            if row < 0:
+                continue
+            for i in range(3):
+                out[n, k, i] = own[row, i]
+            out[n, k, 3] = 1.0 / (1.0 + k)
+            out[n, k, 4] = repetition[n, k]
+            out[n, k, 5] = bought[n, k]
+            out[n, k, 6] = views[n, k]
+            out[n, k, 7] = logits[n, k, 0]
 
 
 def _variants(
     requests: Requests, states: np.ndarray, catalog: Catalog, terms: Terms | None
 ) -> np.ndarray:
     rows = requests.variants
-    bucket = _take(catalog.variants.buckets, rows)
-    counts = np.take_along_axis(states["styles"], bucket[:, None, :].astype(np.int64), axis=2)
-    zeros = np.zeros(rows.shape, np.float32)
-    extra = [zeros, zeros] if terms is None else [terms.recency.wear, terms.variant[:, :, 0]]
-    out = np.stack([*np.log1p(counts).transpose(1, 0, 2), *extra], 2)
-    return np.where(rows[:, :, None] >= 0, out, 0.0).astype(np.float32)
+    out = np.zeros((*rows.shape, len(VARIANT)), np.float32)
+    _style_counts(states, rows, catalog.variants.buckets, out)
+    counts = len(STYLE_COUNTS)
+    out[:, :, :counts] = np.log1p(out[:, :, :counts])
+    if terms is not None:
+        out[:, :, counts] = np.where(rows >= 0, terms.recency.wear, 0.0)
+        out[:, :, counts + 1] = np.where(rows >= 0, terms.variant[:, :, 0], 0.0)
+    return out
+
+
+@njit(cache=True)
+def _style_counts(states: Any, rows: Any, bucket: Any, out: Any) -> None:
+    for n in range(rows.shape[0]):
+        state = states[n]
+        for v in range(rows.shape[1]):
+            if rows[n, v] >= 0:
+                for i in range(len(STYLE_COUNTS)):
+                    out[n, v, i] = state.styles[i, bucket[rows[n, v]]]
 
 
 def _hours(
@@ -259,18 +301,27 @@ def _hours(
     terms: Terms | None,
     prediction: Prediction | None,
 ) -> np.ndarray:
-    activity = states["activity"]
-    zeros = np.zeros(activity.shape, np.float32)
-    out = np.stack(
-        [
-            activity / (1.0 + activity.sum(1, keepdims=True)),
-            days_since(allowed.send_at, np.broadcast_to(at[:, None], activity.shape), 0.0),
-            zeros if terms is None else terms.hour[:, :, 0],
-            zeros if prediction is None else prediction.hour,
-        ],
-        2,
-    )
-    return np.where(allowed.send_at[:, :, None] == NEVER, 0.0, out).astype(np.float32)
+    N = len(at)
+    out = np.zeros((N, 24, len(HOUR)), np.float32)
+    logits = np.zeros((N, 24, 1), np.float32) if terms is None else terms.hour
+    values = np.zeros((N, 24), np.float32) if prediction is None else prediction.hour
+    _each_hour(states, at, allowed.send_at, logits, values, out)
+    return out
+
+
+@njit(cache=True)
+def _each_hour(states: Any, at: Any, send_at: Any, logits: Any, values: Any, out: Any) -> None:
+    for n in range(at.size):
+        state = states[n]
+        total = np.float32(1.0)
+        for hour in range(24):
+            total += state.activity[hour]
+        for hour in range(24):
+            if send_at[n, hour] != NEVER:
+                out[n, hour, 0] = state.activity[hour] / total
+                out[n, hour, 1] = (send_at[n, hour] - at[n]) / DAY
+                out[n, hour, 2] = logits[n, hour, 0]
+                out[n, hour, 3] = values[n, hour]
 
 
 def _pairs(requests: Requests, prediction: Prediction | None) -> np.ndarray:

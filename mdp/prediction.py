@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from mdp.exponential import exp32
 from mdp.response import HEADS, Terms
 from mdp.reward import Reward
 
 PARTS = ("value", "open", "click", "purchase", "dismiss", "unsubscribe")
 """What `predict` says of a pair: one-step reward, probabilities of a send's outcomes, and for
 `purchase` the expected margin × value."""
+
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 @dataclass(frozen=True)
@@ -48,63 +51,69 @@ def predict(
     pair = np.zeros((N, K, V, len(PARTS)), np.float32)
     hour = np.zeros((N, 24), np.float32)
     weights = np.array(
-        [reward.purchase, reward.click, reward.dismissal, reward.unsubscribe, reward.send]
+        [reward.purchase, reward.click, reward.dismissal, reward.unsubscribe, reward.send],
+        np.float32,
     )
     _predict(
         terms.base,
         terms.item,
-        terms.variant,
-        terms.hour,
+        np.ascontiguousarray(terms.variant),
+        np.ascontiguousarray(terms.hour),
         terms.cloglog,
         item_reason,
         variant_reason,
         hour_reason,
-        margin_value.astype(np.float64),
+        margin_value.astype(np.float32),
         weights,
         best_hour,
-        pair,
+        pair.reshape(N, K * V, len(PARTS)),
         hour,
     )
     return Prediction(best_hour, pair, hour)
 
 
-@njit(cache=True)
-def _odds(x: Any) -> Any:
-    """exp(x), cut so far out that a product of four stays finite."""
-    return math.exp(min(max(x, -150.0), 150.0))
-
-
 @njit(cache=True, error_model="numpy")
-def _linked(odds: Any, cloglog: Any) -> Any:
-    """The probability of a head from the exponential of its terms' sum."""
-    return -math.expm1(-odds) if cloglog else odds / (1.0 + odds)
-
-
-@njit(cache=True)
-def _chain(odds: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) -> None:
-    """`PARTS` (6,) of one send from the exponentials of its heads' sums (5,)."""
-    opened = _linked(odds[0], cloglog[0])
-    clicked = opened * _linked(odds[1], cloglog[1])
-    purchase = clicked * _linked(odds[2], cloglog[2]) * margin_value
-    dismissed = (1.0 - opened) * _linked(odds[3], cloglog[3])
-    unsubscribed = _linked(odds[4], cloglog[4])
-    out[0] = (
-        weights[0] * purchase
-        + weights[1] * clicked
-        + weights[2] * dismissed
-        + weights[3] * unsubscribed
-        + weights[4]
+def _chains(odds: Any, cloglog: Any, margin_value: Any, weights: Any, value: Any) -> None:
+    """Values (M,) of M sends from the exponentials of their heads' sums (5, M), which become
+    the other `PARTS`. margin_value: (M,)."""
+    for h in range(odds.shape[0]):
+        if cloglog[h]:
+            for m in range(value.size):
+                odds[h, m] = -math.expm1(-odds[h, m])
+        else:
+            for m in range(value.size):
+                odds[h, m] = odds[h, m] / (_ONE + odds[h, m])
+    of_purchase, of_click, of_dismissal, of_unsubscribe, of_send = (
+        weights[0],
+        weights[1],
+        weights[2],
+        weights[3],
+        weights[4],
     )
-    out[1], out[2], out[3], out[4], out[5] = opened, clicked, purchase, dismissed, unsubscribed
+    for m in range(value.size):
+        clicked = odds[1, m] * odds[0, m]
+        bought = odds[2, m] * clicked * margin_value[m]
+        dismissed = odds[3, m] * (_ONE - odds[0, m])
+        odds[1, m], odds[2, m], odds[3, m] = clicked, bought, dismissed
+        value[m] = (
+            of_purchase * bought
+            + of_click * clicked
+            + of_dismissal * dismissed
+            + of_unsubscribe * odds[4, m]
+            + of_send
+        )
 
 
 @njit(cache=True)
 def chain(logits: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) -> None:
     """`PARTS` (6,) of one send from the sums of its heads' terms (5,) and links (5,) bool."""
-    odds = np.empty(logits.size)
+    odds, worth = np.empty((logits.size, 1), np.float32), np.empty(1, np.float32)
     for h in range(logits.size):
-        odds[h] = _odds(logits[h])
-    _chain(odds, cloglog, margin_value, weights, out)
+        odds[h, 0] = exp32(np.float32(logits[h]))
+    worth[0] = margin_value
+    _chains(odds, cloglog, worth, weights.astype(np.float32), out[:1])
+    for h in range(logits.size):
+        out[1 + h] = odds[h, 0]
 
 
 @njit(cache=True)
@@ -123,66 +132,86 @@ def _predict(
     pair: Any,
     hour_value: Any,
 ) -> None:
-    N, K, H = item.shape
-    V = variant.shape[1]
-    mean, odds, parts = np.empty(H), np.empty(H), np.empty(6)
-    # exp(a + b + c) = exp(a) exp(b) exp(c): terms are exponentiated, pairs only multiplied.
-    of_base, of_hour, of_variant = np.empty(H), np.empty((24, H)), np.empty((V, H))
+    N, K, V, H = item.shape[0], item.shape[1], variant.shape[1], len(HEADS)
+    # exp(a + b) = exp(a) exp(b): terms are exponentiated, pairs only multiplied. Heads are
+    # outermost, so that the inner loops run over contiguous arrays.
+    flat_variant, flat_hour = variant.reshape((N, V * H)), by_hour.reshape((N, 24 * H))
+    of_variant, of_hour = np.empty(V * H, np.float32), np.empty(24 * H, np.float32)
+    of_item = np.empty(K * H, np.float32)
+    typical, hours = np.empty(H, np.float32), np.empty((H, 24), np.float32)
+    hourly, hour_worth = np.empty(24, np.float32), np.empty(24, np.float32)
+    pairs, worths = np.empty((H, K * V), np.float32), np.empty(K * V, np.float32)
+    values = np.empty(K * V, np.float32)
     for n in range(N):
-        mean[:] = 0.0
-        items, variants, worth = 0, 0, 0.0
+        items, variants, worth = 0, 0, np.float32(0.0)
         for k in range(K):
-            items += item_reason[n, k] == 0
+            if item_reason[n, k] == 0:
+                items += 1
+                worth += margin_value[n, k]
         for v in range(V):
             variants += variant_reason[n, v] == 0
         if items == 0 or variants == 0:
             continue
-        for k in range(K):
-            if item_reason[n, k] == 0:
-                worth += margin_value[n, k] / items
-                for h in range(H):
-                    mean[h] += item[n, k, h] / items
-        for v in range(V):
-            if variant_reason[n, v] == 0:
-                for h in range(H):
-                    mean[h] += variant[n, v, h] / variants
-                    of_variant[v, h] = _odds(variant[n, v, h])
+        hour_worth[:] = worth / items
+        for i in range(V * H):
+            of_variant[i] = exp32(flat_variant[n, i])
+        for i in range(24 * H):
+            of_hour[i] = exp32(flat_hour[n, i])
         for h in range(H):
-            of_base[h] = _odds(base[n, h])
-            mean[h] = of_base[h] * _odds(mean[h])
+            total = np.float32(0.0)
+            for k in range(K):
+                total += item[n, k, h] if item_reason[n, k] == 0 else _ZERO
+            mean = base[n, h] + total / items
+            total = np.float32(0.0)
+            for v in range(V):
+                total += variant[n, v, h] if variant_reason[n, v] == 0 else _ZERO
+            typical[h] = exp32(np.float32(mean + total / variants))
+        for h in range(H):
+            for hour in range(24):
+                hours[h, hour] = typical[h] * of_hour[hour * H + h]
+        _chains(hours, cloglog, hour_worth, weights, hourly)
         best = -np.inf
         for hour in range(24):
-            if hour_reason[n, hour] == 0:
-                for h in range(H):
-                    of_hour[hour, h] = _odds(by_hour[n, hour, h])
-                    odds[h] = mean[h] * of_hour[hour, h]
-                _chain(odds, cloglog, worth, weights, parts)
-                if parts[0] > best:
-                    best, best_hour[n] = parts[0], hour
+            if hour_reason[n, hour] == 0 and hourly[hour] > best:
+                best, best_hour[n] = hourly[hour], hour
         if best_hour[n] < 0:
             continue
-        top, top_k, top_v = -np.inf, 0, 0
+        chosen = best_hour[n]
         for k in range(K):
-            if item_reason[n, k] == 0:
+            for h in range(H):
+                of_item[k * H + h] = base[n, h] + by_hour[n, chosen, h] + item[n, k, h]
+        for i in range(K * H):
+            of_item[i] = exp32(of_item[i])
+        m = 0
+        for k in range(K):
+            for v in range(V):
                 for h in range(H):
-                    mean[h] = of_base[h] * _odds(item[n, k, h]) * of_hour[best_hour[n], h]
-                for v in range(V):
-                    if variant_reason[n, v] == 0:
-                        for h in range(H):
-                            odds[h] = mean[h] * of_variant[v, h]
-                        _chain(odds, cloglog, margin_value[n, k], weights, parts)
-                        for p in range(6):
-                            pair[n, k, v, p] = parts[p]
-                        if parts[0] > top:
-                            top, top_k, top_v = parts[0], k, v
+                    pairs[h, m] = of_item[k * H + h] * of_variant[v * H + h]
+                worths[m] = margin_value[n, k]
+                m += 1
+        _chains(pairs, cloglog, worths, weights, values)
+        top, best_value = -1, np.float32(-np.inf)
+        for k in range(K):
+            if item_reason[n, k] != 0:
+                continue
+            for v in range(V):
+                if variant_reason[n, v] == 0:
+                    m = k * V + v
+                    pair[n, m, 0] = values[m]
+                    for h in range(H):
+                        pair[n, m, 1 + h] = pairs[h, m]
+                    if values[m] > best_value:
+                        best_value, top = values[m], m
+        top_k, top_v = top // V, top % V
+        hour_worth[:] = margin_value[n, top_k]
         for h in range(H):
-            mean[h] = of_base[h] * _odds(item[n, top_k, h]) * of_variant[top_v, h]
+            top = exp32(base[n, h] + item[n, top_k, h] + variant[n, top_v, h])
+            for hour in range(24):
+                hours[h, hour] = top * of_hour[hour * H + h]
+        _chains(hours, cloglog, hour_worth, weights, hourly)
         for hour in range(24):
             if hour_reason[n, hour] == 0:
-                for h in range(H):
-                    odds[h] = mean[h] * of_hour[hour, h]
-                _chain(odds, cloglog, margin_value[n, top_k], weights, parts)
-                hour_value[n, hour] = parts[0]
+                hour_value[n, hour] = hourly[hour]
 
 
 def outcomes_of(
@@ -209,4 +238,5 @@ def _squash(logits: Any, cloglog: Any, item: Any, out: Any) -> None:
     for n in range(logits.shape[0]):
         if item[n] >= 0:
             for h in range(logits.shape[1]):
-                out[n, h] = _linked(_odds(logits[n, h]), cloglog[h])
+                odds = math.exp(min(max(logits[n, h], -150.0), 150.0))
+                out[n, h] = -math.expm1(-odds) if cloglog[h] else odds / (1.0 + odds)

@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit
 
 from mdp.clock import DAY, NEVER
+from mdp.exponential import exp32
+from mdp.hashing import STYLE_BUCKETS
 from mdp.state import KNOWN, RELEASED, RING, SENT
 
 
@@ -86,26 +88,57 @@ def _recency(
     bought: Any,
     views: Any,
 ) -> None:
+    K = items.shape[1]
+    rates = (-math.log(2.0) / half_lives).astype(np.float32)
+    ages, styles = np.zeros(RING, np.float32), np.empty(RING, np.int8)
+    sent, hashes = np.empty(RING, np.uint64), np.empty(K, np.uint64)
+    weights = np.empty(RING, np.float32)
+    by_style = np.empty(STYLE_BUCKETS, np.float32)
     for n in range(states.size):
         state = states[n]
+        count = 0
         for slot in range(RING):
             send = state.ring[slot]
-            if send.status < SENT or send.status == RELEASED:
-                continue
-            age = float(at[n] - send.send_at)
-            fatigue[n] += math.exp2(-age / half_lives[0])
-            for v in range(variants.shape[1]):
-                if variants[n, v] >= 0 and bucket[variants[n, v]] == send.style:
-                    wear[n, v] += math.exp2(-age / half_lives[1])
-            for k in range(items.shape[1]):
-                if items[n, k] >= 0 and item_hash[items[n, k]] == send.item:
-                    repetition[n, k] += math.exp2(-age / half_lives[2])
+            if send.status >= SENT and send.status != RELEASED:
+                ages[count] = float(at[n] - send.send_at)
+                styles[count], sent[count] = send.style, send.item
+                count += 1
+        for k in range(K):
+            hashes[k] = item_hash[items[n, k]] if items[n, k] >= 0 else np.uint64(0)
+        _weights(ages, rates[0], weights)
+        for i in range(count):
+            fatigue[n] += weights[i]
+        _weights(ages, rates[1], weights)
+        by_style[:] = 0.0
+        for i in range(count):
+            if styles[i] >= 0:
+                by_style[styles[i]] += weights[i]
+        for v in range(variants.shape[1]):
+            if variants[n, v] >= 0:
+                wear[n, v] = by_style[bucket[variants[n, v]]]
+        _weights(ages, rates[2], weights)
+        for i in range(count):
+            for k in range(K):
+                if hashes[k] == sent[i]:
+                    repetition[n, k] += weights[i]
         for slot in range(KNOWN):
-            known = state.known[slot]
-            if known.item == 0:
+            item = state.known[slot].item
+            met = False
+            for k in range(K):
+                met |= hashes[k] == item
+            if item == 0 or not met:
                 continue
-            for k in range(items.shape[1]):
-                if items[n, k] >= 0 and item_hash[items[n, k]] == known.item:
+            known = state.known[slot]
+            for k in range(K):
+                if hashes[k] == item:
                     views[n, k] = math.log1p(known.views)
                     if known.bought_at != NEVER:
-                        bought[n, k] = math.exp2(-float(at[n] - known.bought_at) / half_lives[3])
+                        age = float(at[n] - known.bought_at)
+                        bought[n, k] = exp32(np.float32(age * rates[3]))
+
+
+@njit(cache=True)
+def _weights(ages: Any, rate: Any, out: Any) -> None:
+    """What is left of each send; a loop of a fixed length runs on several at once."""
+    for i in range(RING):
+        out[i] = exp32(ages[i] * rate)

@@ -8,13 +8,12 @@ float32 products of factors from one table per half-life.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from mdp.clock import DAY, HOUR, NEVER, SECOND
+from mdp.clock import HOUR, NEVER, SECOND
 from mdp.events import EVENT, Kind
 from mdp.hashing import STYLE_BUCKETS
 
@@ -91,6 +90,7 @@ TRAITS = np.dtype(
 )
 """What a fitted model believes of a user, frozen between fits."""
 
+_RECORD = np.dtype((np.void, HISTORY.itemsize))
 _BITS = 10
 _STEP = 1 << _BITS
 
@@ -359,23 +359,26 @@ def is_late(histories: np.ndarray, owner: np.ndarray, events: np.ndarray) -> np.
     )
 
 
+def copied(histories: np.ndarray) -> np.ndarray:
+    """A copy of histories (n,): whole records at once, where NumPy copies field by field."""
+    return histories.view(_RECORD).copy().view(HISTORY)
+
+
+def put(histories: np.ndarray, rows: np.ndarray, source: np.ndarray) -> None:
+    """Write histories (m,) into the rows (m,), numbers or flags, of histories (n,)."""
+    histories.view(_RECORD)[rows] = source.view(_RECORD)
+
+
+def taken(histories: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A copy of the rows (m,) of histories (n,)."""
+    return histories.view(_RECORD)[rows].view(HISTORY)
+
+
 def features(histories: np.ndarray, at: np.ndarray) -> np.ndarray:
     """The histories (n,) as they stand at instants `at` (n,): due sends counted, counts decayed.
 
     Returns a new array; the stored ones change only by `apply`.
     """
-    copies = histories.copy()
+    copies = copied(histories)
     _advance_all(copies, np.asarray(at, np.int64))
     return copies
-
-
-def days_since(at: np.ndarray, then: np.ndarray, never: float) -> np.ndarray:
-    """Days (n,) float32 from `then` to `at`, `never` where it has not happened."""
-    with np.errstate(over="ignore"):
-        days = (at - then) / DAY
-    return np.where(then == NEVER, never, days).astype(np.float32)
-
-
-def log_counts(counts: np.ndarray) -> np.ndarray:
-    """log(1 + count), flattened to (n, kinds × half-lives) float32."""
-    return np.log1p(counts.reshape(len(counts), math.prod(counts.shape[1:])))

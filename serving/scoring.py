@@ -9,9 +9,10 @@ import numpy as np
 
 from mdp.actions import decode
 from mdp.catalog import Catalog
-from mdp.guardrails import Mask, Reason, catalog_reasons
+from mdp.guardrails import Mask, Reason
 from mdp.hashing import hash_ids
 from mdp.observation import Requests, observe
+from mdp.reasons import catalog_reasons
 from mdp.state import features
 from serving.explaining import explanation
 from serving.registry import World

@@ -13,24 +13,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight
+from mdp.clock import DAY, NEVER, local_day, next_local_midnight
 from mdp.errors import BadSetting
-from mdp.events import Kind, event_order, events_array
-from mdp.guardrails import Mask, catalog_reasons, mask
-from mdp.hashing import hash_ids
+from mdp.guardrails import Mask, mask
 from mdp.observation import Requests, View, seen
 from mdp.prediction import outcomes_of
-from mdp.state import TRAITS, apply, features
+from mdp.reasons import allowed_first, bound_reasons, copy_reasons, item_reasons
+from mdp.state import HISTORY, TRAITS, apply, features, put, taken
 from simulator.description import Simulator, offered
+from simulator.happenings import Happenings, begun, joined
 from simulator.organic import draw_day
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
 from simulator.payment import Chosen, Step, chosen_of, paid
-from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, normals, words
+from simulator.posterior import drawn_traits
+from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, words
 from simulator.recording import Decided, Recording
 
 CLICKS = 8
 """Clicks on pushes that are remembered of each user, to tell a push's purchases from others."""
-_KINDS = (Kind.OPENED, Kind.CLICKED, Kind.PURCHASE, Kind.DISMISSED, Kind.UNSUBSCRIBED)
 
 
 class Kernel:
@@ -57,6 +57,12 @@ class Kernel:
         self._belief = None if simulator.model is None else simulator.model.bind(catalog)
         self._offered = offered(catalog)
         users = simulator.users
+        self._copy_reason = copy_reasons(
+            catalog,
+            np.tile(self._offered, (len(users), 1)),
+            list(users.locales) or None,
+            list(users.segments) or None,
+        )
         self.rows = np.zeros(size, np.int64)
         """Rows of the simulator's users (N,) int64."""
         self.at = np.zeros(size, np.int64)
@@ -73,7 +79,7 @@ class Kernel:
         self._member = np.zeros(size, np.int64)
         self._clicked = np.zeros((size, CLICKS), np.uint64)
         self._clicked_at = np.full((size, CLICKS), NEVER)
-        self._pending = (np.zeros(0, np.int64), events_array(0), np.zeros(0, np.uint64))
+        self._pending = Happenings.none()
         self._coming: tuple[Requests, Mask] | None = None
         self._view: View | None = None
         self.reset(np.ones(size, bool), rows, seed)
@@ -101,7 +107,7 @@ class Kernel:
         first = np.full(len(rows), simulator.start - 1) + np.asarray(start_day, np.int64) * DAY
         self.at[where] = next_local_midnight(first, zone)
         self.day[where] = 0
-        self.histories[where] = simulator.histories[rows]
+        put(self.histories, where, taken(simulator.histories, rows))
         episode = keys(self._seed[where], EPISODE, user, np.zeros(len(rows), np.int64))
         self._traits[where] = drawn_traits(simulator.traits[rows], episode)
         members = words(episode, 1000) % np.uint64(len(self._truth))
@@ -110,9 +116,7 @@ class Kernel:
         if simulator.beliefs is not None:
             self._believed[where] = simulator.beliefs.rows(user)[0]
         self._clicked_at[where] = NEVER
-        owner, events, ids = self._pending
-        kept = ~where[owner]
-        self._pending = owner[kept], events[kept], ids[kept]
+        self._pending = self._pending.taken(~where[self._pending.owner])
         if where.all():
             self._coming = self._view = None
         elif self._coming is not None and self._view is not None:
@@ -158,19 +162,15 @@ class Kernel:
 
     def _asked(self, which: np.ndarray | slice) -> tuple[Requests, Mask]:
         """The coming decisions of the rows `which`, with states as they stand then."""
-        simulator, users = self.simulator, self.simulator.users
+        simulator = self.simulator
         at, zone = self.at[which], self.zone[which]
-        states = features(self.histories[which], at)
+        asking = self.histories if isinstance(which, slice) else taken(self.histories, which)
+        states = features(asking, at)
         items = simulator.recommender.candidates(self._user[which], states, at)
         variants = np.tile(self._offered, (len(at), 1))
-        rows = self.rows[which]
-        item_reason, variant_reason = catalog_reasons(
-            simulator.catalog,
-            items,
-            variants,
-            at,
-            [users.locales[row] for row in rows] if users.locales else None,
-            [users.segments[row] for row in rows] if users.segments else None,
+        item_reason = item_reasons(simulator.catalog, items, at)
+        variant_reason = bound_reasons(
+            simulator.catalog, items, variants, self._copy_reason[self.rows[which]]
         )
         hashes = np.where(items >= 0, simulator.catalog.items.hashes[items], 0)
         allowed = mask(
@@ -183,9 +183,7 @@ class Kernel:
             item_reason,
             variant_reason,
         )
-        order = np.argsort(allowed.item != 0, axis=1, kind="stable")
-        items = np.take_along_axis(np.where(allowed.item == 0, items, -1), order, 1)
-        reasons = np.take_along_axis(allowed.item, order, 1)
+        items, reasons = allowed_first(items, allowed.item)
         requests = Requests(states, at, zone, items, variants, reasons, variant_reason)
         return requests, replace(allowed, item=reasons)
 
@@ -240,16 +238,19 @@ class Kernel:
         day_key = keys(self._seed, RESPONSE, self._user, self.day)
         outcomes = draw_outcomes(probability, send_at, day_key, simulator.delays)
         self._remember_clicks(chosen.item, outcomes.clicked)
-        events = self._events(chosen, send_at, outcomes, until)
+        happening = self._happening(chosen, send_at, outcomes, until)
         if self.recording is not None:
             self._record(chosen, send_at, requests, view, propensity, policy)
-        owner, applied = self._live(events, until)
+        applied, self._pending = happening.due(until)
+        apply(self.histories, applied.owner, applied.events)
+        if self.recording is not None:
+            self.recording.happened(self.rows[applied.owner], applied.events, applied.ids)
         step = paid(
             chosen,
             outcomes,
             probability,
-            owner,
-            applied,
+            applied.owner,
+            applied.events,
             self.at,
             simulator.catalog,
             simulator.reward,
@@ -262,18 +263,19 @@ class Kernel:
     def _probability(self, chosen: Chosen, requests: Requests) -> np.ndarray:
         """Conditional probabilities (N, 5) of what follows the chosen sends."""
         out = np.zeros((self.N, len(INSTANTS)))
-        one = len(self._truth) == 1
+        sent = chosen.item >= 0
         for number, model in enumerate(self._truth):
-            mine = slice(None) if one else np.flatnonzero(self._member == number)
+            mine = np.flatnonzero(sent & (self._member == number))
+            states = requests.histories if len(mine) == self.N else taken(requests.histories, mine)
             terms = model.terms(
-                requests.histories[mine],
+                states,
                 self._traits[mine],
                 chosen.item[mine, None],
                 chosen.variant[mine, None],
                 self.at[mine],
                 self.zone[mine],
             )
-            first = np.where(chosen.item[mine] >= 0, 0, -1)
+            first = np.zeros(len(mine), np.int64)
             out[mine] = outcomes_of(terms, first, first, chosen.hour[mine])
         return out
 
@@ -283,62 +285,10 @@ class Kernel:
         self._clicked[rows, slot] = self.simulator.catalog.items.hashes[item[rows]]
         self._clicked_at[rows, slot] = clicked[rows]
 
-    def _events(
+    def _happening(
         self, chosen: Chosen, send_at: np.ndarray, outcomes: Outcomes, until: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Owners, events and raw ids of what begins on this day, to come after what is pending."""
-        items = self.simulator.catalog.items
-        decision = words(keys(self._seed, IDENTITY, self._user, self.day), 0)
-        rows = np.flatnonzero(~self.unsubscribed)
-        own = events_array(len(rows))
-        sent = chosen.item[rows] >= 0
-        own["at"] = self.at[rows]
-        own["kind"] = np.where(sent, Kind.SEND, Kind.HOLD)
-        own["decision"] = decision[rows]
-        own["item"] = np.where(sent, items.hashes[chosen.item[rows]], 0)
-        own["send_at"] = send_at[rows]
-        buckets = self.simulator.catalog.variants.buckets
-        own["style"] = np.where(sent, buckets[chosen.variant[rows]], -1) if len(buckets) else -1
-        parts = [(rows, own, decision[rows]), self._organic(until)]
-        for name, kind in zip(INSTANTS, _KINDS, strict=True):
-            instants = getattr(outcomes, name)
-            rows = np.flatnonzero(instants != NEVER)
-            more = events_array(len(rows))
-            more["at"], more["kind"] = instants[rows], kind
-            more["item"] = items.hashes[chosen.item[rows]]
-            identity = decision[rows]
-            if kind == Kind.PURCHASE:
-                more["value"] = items.price[chosen.item[rows]]
-                identity = words(keys(self._seed, IDENTITY, self._user, self.day), 1)[rows]
-            else:
-                more["decision"] = decision[rows]
-            parts.append((rows, more, identity))
-        owner, events, ids = (np.concatenate(part) for part in zip(*parts, strict=True))
-        at = np.where(events["kind"] == Kind.SEND, events["send_at"], events["at"])
-        events["hour"] = local_hour(at, self.zone[owner])
-        events["id"] = ids if self.recording is None else self._named(events, ids)
-        old = self._pending
-        return (
-            np.concatenate([old[0], owner]),
-            np.concatenate([old[1], events]),
-            np.concatenate([old[2], ids]),
-        )
-
-    def _named(self, events: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Hashes (M,) of the ids that a log shows; decisions of the events become such too."""
-        for_decision = events["decision"] != 0
-        names = [f"d{number:016x}" for number in ids[for_decision].tolist()]
-        events["decision"][for_decision] = hash_ids(names)
-        out = np.empty(len(events), np.uint64)
-        out[~for_decision] = hash_ids(f"e{number:016x}" for number in ids[~for_decision].tolist())
-        kinds = events["kind"][for_decision].tolist()
-        out[for_decision] = hash_ids(
-            name if kind <= Kind.SEND else f"{name}|{Kind(kind).name.lower()}"
-            for name, kind in zip(names, kinds, strict=True)
-        )
-        return out
-
-    def _organic(self, until: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> Happenings:
+        """What is pending, and what begins on this day."""
         simulator = self.simulator
         drawn = draw_day(
             simulator.organic,
@@ -352,28 +302,23 @@ class Kernel:
             self._clicked,
             self._clicked_at,
         )
-        events = events_array(len(drawn.owner))
-        events["at"], events["kind"] = drawn.at, drawn.kind
-        events["item"] = simulator.catalog.items.hashes[drawn.item]
-        events["value"] = np.where(
-            drawn.kind == Kind.PURCHASE, simulator.organic.spend[drawn.item], 0.0
+        identity = keys(self._seed, IDENTITY, self._user, self.day)
+        new = begun(
+            chosen,
+            self.at,
+            send_at,
+            np.stack([getattr(outcomes, name) for name in INSTANTS], 1),
+            drawn,
+            words(identity, 0),
+            words(identity, 1),
+            self.unsubscribed,
+            self.zone,
+            simulator.catalog,
+            simulator.organic.spend,
         )
-        return drawn.owner, events, drawn.id
-
-    def _live(
-        self, happening: tuple[np.ndarray, np.ndarray, np.ndarray], until: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Apply all events before the day's end; what comes later stays pending."""
-        owner, events, ids = happening
-        due = events["at"] < until[owner]
-        self._pending = owner[~due], events[~due], ids[~due]
-        owner, events, ids = owner[due], events[due], ids[due]
-        order = event_order(owner, events)
-        owner, events = owner[order], events[order]
-        apply(self.histories, owner, events)
         if self.recording is not None:
-            self.recording.happened(self.rows[owner], events, ids[order])
-        return owner, events
+            new.named()
+        return joined(self._pending, new)
 
     def _record(
         self,
@@ -407,7 +352,10 @@ class Kernel:
 def _put(target: Any, rows: np.ndarray, source: Any) -> None:
     """Write the rows of `source`'s arrays into the rows (M,) of `target`'s, by name."""
     if isinstance(target, np.ndarray):
-        target[rows] = source
+        if target.dtype == HISTORY:
+            put(target, rows, source)
+        else:
+            target[rows] = source
     elif isinstance(target, dict):
         for name in target:
             _put(target[name], rows, source[name])
@@ -415,15 +363,3 @@ def _put(target: Any, rows: np.ndarray, source: Any) -> None:
         for part in fields(target):
             if part.metadata.get("rows", True):
                 _put(getattr(target, part.name), rows, getattr(source, part.name))
-
-
-def drawn_traits(traits: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Traits (N,) `TRAITS` drawn from the posteriors `traits` (N,), by keys (N,) uint64."""
-    out = traits.copy()
-    noise = normals(key, traits["taste"].shape[1] + 2)
-    for column, name in enumerate(("openness", "tolerance")):
-        out[name] += np.sqrt(traits[f"{name}_var"]) * noise[:, column]
-        out[f"{name}_var"] = 0.0
-    out["taste"] += np.sqrt(traits["taste_var"])[:, None] * noise[:, 2:]
-    out["taste_var"] = 0.0
-    return out

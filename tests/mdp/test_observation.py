@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mdp.clock import DAY, HOUR, zone_codes
-from mdp.guardrails import Guardrails, catalog_reasons
+from mdp.guardrails import Guardrails
 from mdp.observation import CANDIDATE, NAMES, USER, Requests, View, observe
 from mdp.prediction import PARTS, outcomes_of
+from mdp.reasons import catalog_reasons
 from mdp.reward import Reward
 from mdp.state import apply, new_histories
 

@@ -1,0 +1,237 @@
+"""Happenings: the events of users' days, collected as they come to be and applied in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from mdp.catalog import Catalog
+from mdp.clock import NEVER, local_hour
+from mdp.events import EVENT, Kind, events_array
+from mdp.hashing import hash_ids
+from simulator.organic import Drawn
+from simulator.outcomes import INSTANTS
+from simulator.payment import Chosen
+
+_KINDS = np.array(
+    [Kind.OPENED, Kind.CLICKED, Kind.PURCHASE, Kind.DISMISSED, Kind.UNSUBSCRIBED], np.int8
+)
+_HOLD, _SEND, _PURCHASE = int(Kind.HOLD), int(Kind.SEND), int(Kind.PURCHASE)
+_RECORD = np.dtype((np.void, EVENT.itemsize))
+
+
+@dataclass(frozen=True)
+class Happenings:
+    """M events of users."""
+
+    owner: np.ndarray
+    """Row of the user (M,) int64."""
+    events: np.ndarray
+    """(M,) `EVENT`"""
+    ids: np.ndarray
+    """Numbers (M,) uint64 that ids in a log are made of."""
+
+    @classmethod
+    def none(cls) -> Happenings:
+        """No events."""
+        return cls(np.zeros(0, np.int64), events_array(0), np.zeros(0, np.uint64))
+
+    def taken(self, which: np.ndarray) -> Happenings:
+        """Those of indices or flags `which`."""
+        events = self.events.view(_RECORD)[which].view(EVENT)
+        return Happenings(self.owner[which], events, self.ids[which])
+
+    def due(self, until: np.ndarray) -> tuple[Happenings, Happenings]:
+        """Those before each user's instant `until` (N,) int64, by owner and then in the order
+        that History takes them in; and those to come."""
+        order, later = np.empty(len(self.owner), np.int64), np.empty(len(self.owner), np.int64)
+        first, second = _order(self.owner, self.events, until, order, later)
+        return self.taken(order[:first]), self.taken(later[:second])
+
+    def named(self) -> None:
+        """Give events the hashes of the ids that a log shows, and so to their decisions."""
+        events, ids = self.events, self.ids
+        for_decision = events["decision"] != 0
+        names = [f"d{number:016x}" for number in ids[for_decision].tolist()]
+        events["decision"][for_decision] = hash_ids(names)
+        out = np.empty(len(events), np.uint64)
+        out[~for_decision] = hash_ids(f"e{number:016x}" for number in ids[~for_decision].tolist())
+        kinds = events["kind"][for_decision].tolist()
+        out[for_decision] = hash_ids(
+            name if kind <= Kind.SEND else f"{name}|{Kind(kind).name.lower()}"
+            for name, kind in zip(names, kinds, strict=True)
+        )
+        events["id"] = out
+
+
+@njit(cache=True)
+def _before(a: Any, b: Any) -> Any:
+    if a.at != b.at:
+        return a.at < b.at
+    if a.kind != b.kind:
+        return a.kind < b.kind
+    return a.id < b.id
+
+
+@njit(cache=True)
+def _order(owner: Any, events: Any, until: Any, order: Any, later: Any) -> Any:
+    """Fills indices of the events that are due, in order, and of the others; returns how many."""
+    start = np.zeros(until.size + 1, np.int64)
+    second = 0
+    for i in range(owner.size):
+        if events[i].at < until[owner[i]]:
+            start[owner[i] + 1] += 1
+        else:
+            later[second] = i
+            second += 1
+    start = np.cumsum(start)
+    end = start[:-1].copy()
+    for i in range(owner.size):
+        n = owner[i]
+        if events[i].at < until[n]:
+            place = end[n]
+            while place > start[n] and _before(events[i], events[order[place - 1]]):
+                order[place] = order[place - 1]
+                place -= 1
+            order[place] = i
+            end[n] += 1
+    return start[-1], second
+
+
+def begun(
+    chosen: Chosen,
+    at: np.ndarray,
+    send_at: np.ndarray,
+    outcomes: np.ndarray,
+    drawn: Drawn,
+    decision: np.ndarray,
+    purchase: np.ndarray,
+    deaf: np.ndarray,
+    zone: np.ndarray,
+    catalog: Catalog,
+    spend: np.ndarray,
+) -> Happenings:
+    """What begins on a day of N users: decisions, visits and what follows the sends.
+
+    at, send_at: instants (N,) of decisions and sends. outcomes: (N, 5) instants in the order of
+    `INSTANTS`. decision, purchase: (N,) uint64 numbers of the decision and of its purchase.
+    deaf: (N,) bool, unsubscribed before, so that nothing is decided. spend: (I,) amounts.
+    """
+    size = len(at) * (1 + len(INSTANTS)) + len(drawn.owner)
+    owner, ids = np.empty(size, np.int64), np.empty(size, np.uint64)
+    events = events_array(size)
+    variants = catalog.variants
+    count = _begin(
+        chosen.item,
+        chosen.variant,
+        at,
+        send_at,
+        outcomes,
+        decision,
+        purchase,
+        deaf,
+        catalog.items.hashes,
+        catalog.items.price,
+        variants.buckets,
+        owner,
+        events,
+        ids,
+    )
+    many = count + len(drawn.owner)
+    _visit(
+        drawn.owner,
+        drawn.at,
+        drawn.kind,
+        drawn.item,
+        drawn.id,
+        catalog.items.hashes,
+        spend,
+        owner[count:many],
+        events[count:many],
+        ids[count:many],
+    )
+    owner, events, ids = owner[:many], events[:many], ids[:many]
+    when = np.where(events["kind"] == _SEND, events["send_at"], events["at"])
+    events["hour"] = local_hour(when, zone[owner])
+    events["id"] = ids
+    return Happenings(owner, events, ids)
+
+
+def joined(first: Happenings, second: Happenings) -> Happenings:
+    """Both, one after the other."""
+    events = np.concatenate([first.events.view(_RECORD), second.events.view(_RECORD)])
+    return Happenings(
+        np.concatenate([first.owner, second.owner]),
+        events.view(EVENT),
+        np.concatenate([first.ids, second.ids]),
+    )
+
+
+@njit(cache=True)
+def _begin(
+    item: Any,
+    variant: Any,
+    at: Any,
+    send_at: Any,
+    outcomes: Any,
+    decision: Any,
+    purchase: Any,
+    deaf: Any,
+    hashes: Any,
+    price: Any,
+    buckets: Any,
+    owner: Any,
+    events: Any,
+    ids: Any,
+) -> Any:
+    """Fills the outputs with decisions and outcomes; returns how many there are."""
+    count = 0
+    for n in range(at.size):
+        if not deaf[n]:
+            event = events[count]
+            event.at, event.decision = at[n], decision[n]
+            event.kind = _HOLD
+            if item[n] >= 0:
+                event.kind, event.item, event.send_at = _SEND, hashes[item[n]], send_at[n]
+                event.style = buckets[variant[n]]
+            owner[count], ids[count] = n, decision[n]
+            count += 1
+        for head in range(outcomes.shape[1]):
+            if outcomes[n, head] == NEVER:
+                continue
+            event = events[count]
+            event.at, event.kind, event.item = outcomes[n, head], _KINDS[head], hashes[item[n]]
+            if event.kind == _PURCHASE:
+                event.value = price[item[n]]
+                ids[count] = purchase[n]
+            else:
+                event.decision = decision[n]
+                ids[count] = decision[n]
+            owner[count] = n
+            count += 1
+    return count
+
+
+@njit(cache=True)
+def _visit(
+    visitor: Any,
+    at: Any,
+    kind: Any,
+    item: Any,
+    number: Any,
+    hashes: Any,
+    spend: Any,
+    owner: Any,
+    events: Any,
+    ids: Any,
+) -> None:
+    """Fills the outputs with what users do by themselves."""
+    for i in range(visitor.size):
+        event = events[i]
+        owner[i], ids[i] = visitor[i], number[i]
+        event.at, event.kind, event.item = at[i], kind[i], hashes[item[i]]
+        if kind[i] == _PURCHASE:
+            event.value = spend[item[i]]
