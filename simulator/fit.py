@@ -393,10 +393,17 @@ def organic_of(habits: Habits, tastes: Tastes, acts: Acts, users: int) -> Organi
     popularity = habits.popularity + 0.1
     single = {
         name: getattr(habits, name).astype(np.float32)
-        for name in ("sessions", "weekday", "hours", "touches", "buy", "spend")
+        for name in ("weekday", "hours", "ends", "buy", "spend")
     }
+    visits = habits.visits
     return Organic(
         **single,
+        **{
+            name: getattr(visits, name).astype(np.float32)
+            for name in ("sessions", "shape", "alive", "staying")
+        },
+        leaving=visits.leaving,
+        touches=(habits.ends.sum(1) / habits.ends[:, 0]).astype(np.float32),
         own=np.full(users, 0.8, np.float32),
         own_items=own.astype(np.int32),
         own_weight=(weight / weight.sum(1, keepdims=True)).astype(np.float32),

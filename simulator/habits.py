@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mdp.clock import DAY, local_day, local_hour
+from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight
 from mdp.events import Kind
 from simulator.description import Users
 from simulator.fit_hours import fit_hours
-
-_PRIOR_DAYS, _PRIOR_VISITS, _PRIOR_TOUCHES = 30.0, 3.0, 20.0
-"""Weight of the average user where one's own past is short."""
+from simulator.fit_visits import Visits, fit_beta, fit_visits
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,15 @@ class Acts:
 class Habits:
     """What `Organic` needs of U users and I items beside their tastes; float64."""
 
-    sessions: np.ndarray
-    """Visits a day (U,): days with any act."""
+    visits: Visits
+    """How often users come, and whether they still do."""
     weekday: np.ndarray
     """Factor on the visits by local weekday, Monday first (7,)."""
     hours: np.ndarray
     """Probability of each local hour (U, 24)."""
-    touches: np.ndarray
-    """Items met in a visit, at least 1 (U,)."""
+    ends: np.ndarray
+    """Parameters (U, 2) of the Beta distribution of the probability that an item met is the
+    visit's last."""
     buy: np.ndarray
     """Purchases for each item met (U,)."""
     spend: np.ndarray
@@ -57,34 +56,31 @@ class Habits:
 
 
 def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits:
-    """Habits of U users until an instant, shrunk to the average user's.
+    """Habits of U users until an instant, shrunk to the average user's as far as users are alike.
 
-    A user counts from their first act on. price: (I,) of the items, paid where no amount is known.
+    price: (I,) of the items, paid where no amount is known.
     """
     size, owner = len(users), acts.owner
     zone = users.codes[owner]
     views = acts.kind == Kind.VIEW
     bought = acts.kind == Kind.PURCHASE
     met = views if views.any() else bought
-    visits = pd.DataFrame({"owner": owner, "day": local_day(acts.at, zone)}).drop_duplicates()
-    count = np.bincount(visits["owner"], minlength=size)
-    first = np.full(size, until)
-    np.minimum.at(first, owner, acts.at)
-    known = (until - first) / DAY
-    rate = count.sum() / max(known.sum(), 1.0)
+    day = local_day(acts.at, zone)
+    days = pd.DataFrame({"owner": owner, "day": day}).drop_duplicates()
+    visits = _visits(users, acts.at, days, owner, until)
+    # Several visits of a day are seen as one.
+    often = visits.sessions / -np.expm1(-visits.sessions)
+    came = np.bincount(days["owner"], minlength=size) * often
     touches = np.bincount(owner[met], minlength=size)
-    mean = max(touches.sum() / max(count.sum(), 1), 1.0)
-    often = bought.sum() / max(touches.sum(), 1)
+    more = np.maximum(touches - came, 0.0)
     own = np.bincount(owner[bought], minlength=size)
     carts = (acts.kind == Kind.CART).sum() / max(met.sum(), 1)
     return Habits(
-        sessions=(count + _PRIOR_DAYS * rate) / (known + _PRIOR_DAYS),
-        weekday=_weekdays(visits["day"].to_numpy()),
-        hours=fit_hours(
-            size, *_visited(owner, local_day(acts.at, zone), local_hour(acts.at, zone))
-        ),
-        touches=np.maximum((touches + _PRIOR_VISITS * mean) / (count + _PRIOR_VISITS), 1.0),
-        buy=((own + _PRIOR_TOUCHES * often) / (touches + _PRIOR_TOUCHES)).clip(max=1.0),
+        visits=visits,
+        weekday=_weekdays(days["day"].to_numpy()),
+        hours=fit_hours(size, *_visited(owner, day, local_hour(acts.at, zone))),
+        ends=np.stack([came, more], 1) + fit_beta(came, more),
+        buy=_share(own, np.maximum(touches - own, 0)) if views.any() else np.ones(size),
         spend=_spend(acts, bought, price),
         popularity=np.bincount(acts.item, minlength=len(price)).astype(np.float64),
         view=float(views.any()),
@@ -92,10 +88,41 @@ def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits
     )
 
 
+def _visits(
+    users: Users, at: np.ndarray, days: pd.DataFrame, owner: np.ndarray, until: int
+) -> Visits:
+    """Visits from the day after the one on which a user came to be known: the log's first day,
+    or a later one of signing up. That day itself is not counted, since it is why they are known."""
+    first = np.full(len(users), until)
+    np.minimum.at(first, owner, at)
+    begin = np.maximum(users.signed_up, at.min(initial=until))
+    begin = np.minimum(np.where(users.signed_up == NEVER, first, begin), first)
+    opened = local_day(begin, users.codes)
+    after = days[days["day"] > opened[days["owner"]]]
+    last = opened.copy()
+    np.maximum.at(last, after["owner"].to_numpy(), after["day"].to_numpy())
+    known = np.maximum(until - next_local_midnight(begin, users.codes), 0) / DAY
+    return fit_visits(np.bincount(after["owner"], minlength=len(users)), last - opened, known)
+
+
+def _share(yes: np.ndarray, no: np.ndarray) -> np.ndarray:
+    """Each user's mean probability (U,) of a yes."""
+    own = np.stack([yes, no], 1) + fit_beta(yes, no)
+    return own[:, 0] / own.sum(1)
+
+
 def _weekdays(day: np.ndarray) -> np.ndarray:
-    """Visits by weekday over their mean (7,), with three visits of each added."""
-    count = np.bincount((day + 3) % 7, minlength=7) + 3.0
-    return count / count.mean()
+    """Visits by weekday over their mean (7,), with three visits of each added. The first and the
+    last day are cut short by the log and left out."""
+    if len(day) == 0:
+        return np.ones(7)
+    inside = np.arange(day.min() + 1, day.max())
+    came = day[(day > day.min()) & (day < day.max())]
+    days = np.bincount((inside + 3) % 7, minlength=7)
+    rate = len(came) / max(len(inside), 1)
+    count = np.bincount((came + 3) % 7, minlength=7) + 3.0
+    factor = count / (days * max(rate, 1e-9) + 3.0)
+    return factor / factor.mean()
 
 
 def _visited(owner: np.ndarray, day: np.ndarray, hour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ from mdp.observation import Requests, View, seen
 from mdp.prediction import outcomes_of
 from mdp.state import TRAITS, apply, features
 from simulator.description import Simulator, offered
-from simulator.organic import draw_day
+from simulator.organic import HABITS, draw_day, drawn_habits
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
 from simulator.payment import Chosen, Step, chosen_of, paid
 from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, normals, words
@@ -70,6 +70,7 @@ class Kernel:
         self._user = np.zeros(size, np.uint64)
         self._traits = np.zeros(size, TRAITS)
         self._believed = np.zeros(size, TRAITS)
+        self._habits = np.zeros(size, HABITS)
         self._member = np.zeros(size, np.int64)
         self._clicked = np.zeros((size, CLICKS), np.uint64)
         self._clicked_at = np.full((size, CLICKS), NEVER)
@@ -104,6 +105,7 @@ class Kernel:
         self.histories[where] = simulator.histories[rows]
         episode = keys(self._seed[where], EPISODE, user, np.zeros(len(rows), np.int64))
         self._traits[where] = drawn_traits(simulator.traits[rows], episode)
+        self._habits[where] = drawn_habits(simulator.organic, rows, episode)
         members = words(episode, 1000) % np.uint64(len(self._truth))
         drawn = members.astype(np.int64)
         self._member[where] = drawn if member is None else np.where(member < 0, drawn, member)
@@ -343,6 +345,8 @@ class Kernel:
         drawn = draw_day(
             simulator.organic,
             self.rows,
+            self._habits,
+            self.day,
             keys(self._seed, ORGANIC, self._user, self.day),
             (local_day(self.at, self.zone) + 3) % 7,
             self.view().mask.send_at,
