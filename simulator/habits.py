@@ -13,6 +13,9 @@ from simulator.description import Users
 from simulator.fit_hours import fit_hours
 from simulator.fit_visits import Visits, fit_beta, fit_visits
 
+AROUND, SATED_FOR = 14.0, 30.0
+"""Days before and after a purchase that are compared, and in which its effect halves."""
+
 
 @dataclass(frozen=True)
 class Acts:
@@ -47,12 +50,12 @@ class Habits:
     """Purchases for each item met (U,)."""
     spend: np.ndarray
     """Mean amount paid for each item (I,)."""
-    popularity: np.ndarray
-    """Acts on each item (I,)."""
     view: float
     """Probability that an item met is logged as a view: 0 for a shop that logs none."""
     cart: float
     """Carts for each item met."""
+    satiation: float
+    """Share of the demand for an item that is lost right after it was bought."""
 
 
 def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits:
@@ -82,9 +85,9 @@ def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits
         ends=np.stack([came, more], 1) + fit_beta(came, more),
         buy=_share(own, np.maximum(touches - own, 0)) if views.any() else np.ones(size),
         spend=_spend(acts, bought, price),
-        popularity=np.bincount(acts.item, minlength=len(price)).astype(np.float64),
         view=float(views.any()),
         cart=min(float(carts), 1.0),
+        satiation=_satiation(acts, until),
     )
 
 
@@ -136,3 +139,23 @@ def _spend(acts: Acts, bought: np.ndarray, price: np.ndarray) -> np.ndarray:
     number = np.bincount(acts.item[paid], minlength=len(price))
     total = np.bincount(acts.item[paid], acts.value[paid], minlength=len(price))
     return np.where(number > 0, total / np.maximum(number, 1), price).round(2)
+
+
+def _satiation(acts: Acts, until: int) -> float:
+    """From how often an item is viewed in the days after its purchase and in those before.
+
+    0 where that does not differ by two standard errors, and for a shop that logs no views: a
+    purchase there is after another just as that is before it.
+    """
+    table = pd.DataFrame({"owner": acts.owner, "item": acts.item, "at": acts.at / DAY})
+    bought = table[acts.kind == Kind.PURCHASE]
+    begin, end = table["at"].min() + AROUND, until / DAY - AROUND
+    bought = bought[(bought["at"] >= begin) & (bought["at"] <= end)]
+    pairs = bought.merge(table[acts.kind == Kind.VIEW], on=["owner", "item"])
+    gap = pairs["at_y"] - pairs["at_x"]
+    gap = gap[(gap.abs() > 1 / 24) & (gap.abs() <= AROUND)]  # not of the same visit
+    before, after = gap[gap < 0], gap[gap > 0]
+    fewer = len(before) - len(after)
+    if fewer <= 2 * np.sqrt(len(gap)):
+        return 0.0
+    return min(fewer / float(np.exp2(before / SATED_FOR).sum()), 1.0)

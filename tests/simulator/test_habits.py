@@ -77,6 +77,32 @@ def test_items_cost_what_was_paid_for_them_or_else_their_price(known):
     assert again.spend[one] == pytest.approx(3 * shop.catalog.items.price[one], abs=0.01)
 
 
+def test_fewer_views_after_a_purchase_than_before_are_satiation(known):
+    shop, _, acts = known
+    later = shop.start + 60 * DAY
+    price = shop.catalog.items.price
+    bought = acts.kind == Kind.PURCHASE
+    owner, item, at = acts.owner[bought], acts.item[bought], acts.at[bought]
+
+    def viewed(before: int, after: int) -> float:
+        """Views of what was bought on as many days before and after each purchase."""
+        gap = np.concatenate([-np.arange(1, before + 1), np.arange(1, after + 1)]) * DAY
+        views = Acts(
+            owner=np.concatenate([owner, owner.repeat(len(gap))]),
+            item=np.concatenate([item, item.repeat(len(gap))]),
+            kind=np.repeat([Kind.PURCHASE, Kind.VIEW], [len(at), len(at) * len(gap)]).astype(
+                np.int8
+            ),
+            at=np.concatenate([at, (at[:, None] + gap).ravel()]),
+            value=np.full(len(at) * (1 + len(gap)), np.nan),
+        )
+        return habits_of(shop.users, views, price, later).satiation
+
+    assert viewed(4, 4) == 0.0
+    assert viewed(4, 2) == pytest.approx(0.53, abs=0.03)  # a half, and more at once
+    assert viewed(2, 4) == 0.0
+
+
 def test_a_shop_that_logs_purchases_only_and_users_without_a_past():
     shop = LogitShop().simulator(3, 0)
     start = shop.start
@@ -95,4 +121,4 @@ def test_a_shop_that_logs_purchases_only_and_users_without_a_past():
     assert visits.sessions[1] == pytest.approx(
         visits.sessions[2], rel=0.05
     )  # a first visit tells of no rate
-    assert habits.popularity[[4, 5]].tolist() == [2.0, 1.0]
+    assert habits.satiation == 0.0
