@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 MOST_FITTED = 20_000
-"""Users, evenly spaced, that the common parameters are fitted to."""
+"""Users, evenly spaced, that the common parameters are fitted to; and worked on at a time."""
 NODES = 48
 """Points of the Gauss-Legendre rule over the time of leaving."""
 VAGUE = 3.0
@@ -62,8 +62,9 @@ def fit_visits(count: np.ndarray, last: np.ndarray, known: np.ndarray) -> Visits
     shape, rate = (left if leave else plain)[:2].exp()
     alive, staying, leaving = torch.ones_like(x), torch.ones_like(x), 0.0
     if leave:
-        here, gone = _lives(left, x, seen, age)
-        alive, leaving = torch.sigmoid(here - gone), float(left[2].exp())
+        parts = zip(*(each.split(MOST_FITTED) for each in (x, seen, age)), strict=True)
+        odds = [here - gone for here, gone in (_lives(left, *part) for part in parts)]
+        alive, leaving = torch.sigmoid(torch.cat(odds)), float(left[2].exp())
         staying = left[3].exp() + age
     own = shape + x
     return Visits(

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from simulator import fit_visits as fit_visits_module
 from simulator.fit_visits import fit_beta, fit_visits
 
 DAYS = 200
@@ -63,3 +64,12 @@ def test_hardly_any_data():
     one = fit_visits(np.array([1]), np.array([3.0]), np.array([10.0]))
     assert one.sessions[0] == pytest.approx(0.1, rel=0.5)
     assert np.isfinite(fit_beta(nothing, nothing)).all()
+
+
+def test_many_users_are_fitted_to_some_of_them_and_worked_on_in_parts(monkeypatch):
+    count, last, known, _, here = drawn(3000, leaving=True)
+    monkeypatch.setattr(fit_visits_module, "MOST_FITTED", 1300)
+    visits = fit_visits(count, last, known)
+    assert len(visits.alive) == 3000
+    assert visits.alive.mean() == pytest.approx(here.mean(), abs=0.05)
+    assert np.corrcoef(visits.alive, here)[0, 1] > 0.7
