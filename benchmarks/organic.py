@@ -66,7 +66,7 @@ def main(args: Args) -> None:
     names, category = np.unique(items.categories, return_inverse=True)
     tastes = fit_tastes(met, np.zeros_like(met), category.astype(np.int64), len(names), args.seed)
     habits = habits_of(users, acts, items.price, until)
-    organic = organic_of(habits, tastes, acts, len(users))
+    organic = organic_of(habits, tastes, acts)
     _, kernel = lived(
         replace(simulator, organic=organic), args.days, args.seed, Hold(), record=True
     )

@@ -2,8 +2,9 @@
 
 The heads are judged on the latest pushes, predicted from the earlier ones. The whole is judged by
 simulating the days that follow the fit under the estimated logging policy and comparing them with
-what the log says of those days: rates of opening, value per user and day, and how well a classifier
-tells simulated user-weeks from real ones (an area under its curve of 0.5: not at all).
+what the log says of those days: rates of opening, value per user and day, pauses between visits,
+and how well gradient boosting tells simulated user-weeks from real ones (an area under its curve of
+0.5: not at all).
 """
 
 from __future__ import annotations
@@ -13,35 +14,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
-from ingestion.replay import UserEvents, attributed, decisions_of, requests_of, to_events
+from ingestion.replay import attributed, decisions_of, requests_of, to_events
 from ingestion.splits import before
 from mdp.clock import DAY, local_day, next_local_midnight
-from mdp.events import Kind
 from mdp.response import HEADS
 from mdp.reward import Reward
 from mdp.state import CLICKED, DISMISSED, OPENED, SENT
 from simulator.fidelity_heads import against_baselines
+from simulator.fidelity_weeks import COUNTED, gaps_of, half_of, told_apart, weeks_of
 from simulator.fit import Fit
 from simulator.kernel import Kernel
 
 MOST_DAYS, LEAST_DAYS = 14, 3
 """Days after the fit that are compared; with fewer only the heads are judged."""
-BINS, FOLDS = 8, 5
+BINS = 8
 WAS_SENT = (SENT, OPENED, CLICKED, DISMISSED)
-COUNTED = (
-    Kind.VIEW,
-    Kind.CART,
-    Kind.PURCHASE,
-    Kind.SEND,
-    Kind.OPENED,
-    Kind.CLICKED,
-    Kind.DISMISSED,
-    Kind.UNSUBSCRIBED,
-)
 
 
 @dataclass(frozen=True)
@@ -54,7 +44,9 @@ class Stretch:
     value: np.ndarray
     """Each user's mean reward a day (U,) float64."""
     weeks: np.ndarray
-    """Counts of each user's events in each week (weeks × U, F) float64."""
+    """Figures of each user's weeks (weeks × U, F) float64 (`weeks_of`)."""
+    gaps: tuple[np.ndarray, np.ndarray]
+    """Users and hours (M,) of pauses between visits."""
 
 
 def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
@@ -102,8 +94,7 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
         "value_per_user_day": {"logged": _mean(real.value), "simulated": _mean(drawn.value)},
         "value_inside_interval": _inside(real.value, drawn.value),
         "counts": _distances(real.weeks, drawn.weeks, users, seed),
-        "auc": _auc(real.weeks, drawn.weeks, users, seed),
-        "auc_of_resampled": _auc(real.weeks, _resampled(real.weeks, users, seed), users, seed),
+        **_apart(real, drawn, users, seed),
     }
     return card
 
@@ -147,18 +138,12 @@ def _stretch(log: Log, start: int, days: int) -> Stretch:
         }
     )
     value = np.bincount(decisions.owner[mine], followed.reward[mine], len(begins)) / (days - 1)
-    return Stretch(sends, value, _weeks(events, begins, days - 1))
-
-
-def _weeks(events: UserEvents, begins: np.ndarray, days: int) -> np.ndarray:
-    """Counts (weeks × U, F) of what happened in each user's whole weeks from `begins` (U,) on;
-    fewer days than a week count as one."""
-    weeks, size = max(days // 7, 1), len(begins)
-    week = (events.events["at"] - begins[events.owner]) // (min(days, 7) * DAY)
-    inside = (week >= 0) & (week < weeks)
-    place, kind = (week * size + events.owner)[inside], events.events["kind"][inside]
-    counts = [np.bincount(place[kind == one], minlength=weeks * size) for one in COUNTED]
-    return np.stack(counts, 1).astype(np.float64)
+    return Stretch(
+        sends,
+        value,
+        weeks_of(events, begins, days - 1, catalog.items),
+        gaps_of(events, begins, days - 1),
+    )
 
 
 def _mean(values: np.ndarray) -> dict[str, float]:
@@ -177,6 +162,28 @@ def _resampled(weeks: np.ndarray, users: int, seed: int) -> np.ndarray:
     """The weeks (weeks × U, F) of users drawn with replacement."""
     drawn = np.random.default_rng(seed).integers(0, users, users)
     return weeks.reshape(-1, users, weeks.shape[1])[:, drawn].reshape(weeks.shape)
+
+
+def _apart(real: Stretch, drawn: Stretch, users: int, seed: int) -> dict[str, Any]:
+    """How far simulated weeks and pauses are from real ones, and a random half of the real users
+    from the other."""
+    half = half_of(users, seed)
+    user = np.tile(np.arange(users), len(real.weeks) // users)
+    label = np.repeat([False, True], len(user))
+    both = np.concatenate([real.weeks, drawn.weeks])
+    owner, hours = real.gaps
+    some = len(hours) > 0 and len(drawn.gaps[1]) > 0
+    ours = half[owner]
+    return {
+        "auc": told_apart(both, np.tile(user, 2), label, seed),
+        "auc_of_halves": told_apart(real.weeks, user, half[user], seed),
+        "pauses": {
+            "distance": _distance(hours, drawn.gaps[1]) if some else None,
+            "of_halves": _distance(hours[ours], hours[~ours])
+            if 0 < ours.sum() < len(ours)
+            else None,
+        },
+    }
 
 
 def _distances(
@@ -215,42 +222,3 @@ def _calibration(fitted: Fit, head: int) -> list[list[float]]:
     order = np.argsort(p, kind="stable")
     groups = [part for part in np.array_split(order, BINS) if len(part)]
     return [[float(p[g].mean()), float(outcome[g].mean()), float(len(g))] for g in groups]
-
-
-def _auc(real: np.ndarray, simulated: np.ndarray, users: int, seed: int) -> float:
-    """Cross-validated area under the curve of a logistic regression that tells the two apart,
-    on counts, their logarithms and whether they are 0."""
-    counts = np.concatenate([real, simulated])
-    x = np.concatenate([np.log1p(counts), counts > 0, np.sqrt(counts)], 1)
-    x = (x - x.mean(0)) / np.maximum(x.std(0), 1e-9)
-    y = np.repeat([0.0, 1.0], [len(real), len(simulated)])
-    # All weeks of a user fall into one fold, so that none gives another away.
-    own = np.random.default_rng(seed).permutation(users) % FOLDS
-    fold = np.tile(own, len(y) // users)
-    score = np.zeros(len(y))
-    for n in range(FOLDS):
-        score[fold == n] = _logistic(x[fold != n], y[fold != n], x[fold == n])
-    rank = pd.Series(score).rank().to_numpy()
-    positive = y > 0
-    pairs = positive.sum() * (~positive).sum()
-    return float((rank[positive].sum() - positive.sum() * (positive.sum() + 1) / 2) / pairs)
-
-
-def _logistic(x: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Logits (m,) of new rows by ridge logistic regression."""
-    data, target = torch.from_numpy(x), torch.from_numpy(y)
-    weight = torch.zeros(x.shape[1] + 1, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight], max_iter=50, line_search_fn="strong_wolfe")
-
-    def loss() -> torch.Tensor:
-        optimizer.zero_grad()
-        total = torch.nn.functional.binary_cross_entropy_with_logits(
-            data @ weight[1:] + weight[0], target, reduction="sum"
-        )
-        total = total + weight[1:].square().sum() / 2
-        total.backward()
-        return total
-
-    optimizer.step(loss)
-    fitted = weight.detach().numpy()
-    return new @ fitted[1:] + fitted[0]

@@ -76,9 +76,9 @@ def said_of(whole: dict[str, Any]) -> list[str]:
         "estimated and simulated:",
         f"value per user and day {logged} logged, {simulated} simulated (± 2 standard errors), "
         f"{'inside' if whole['value_inside_interval'] else 'outside'} the logged 95 % interval;",
-        f"a classifier tells simulated user-weeks from real ones with an AUC of {whole['auc']:.2f} "
-        f"(0.5: not at all, 1: always; real ones from themselves resampled: "
-        f"{whole['auc_of_resampled']:.2f}).",
+        f"gradient boosting tells simulated user-weeks from real ones with an AUC of "
+        f"{whole['auc']:.2f} (0.5: not at all, 1: always; one half of the real users from the "
+        f"other: {whole['auc_of_halves']:.2f}).",
     ]
 
 
@@ -126,7 +126,8 @@ def _page(card: dict[str, Any]) -> str:
                 f"{name} {d['distance']:.3f} ({d['of_resampled']:.3f})"
                 for name, d in whole["counts"].items()
             )
-            + "."
+            + f"; pauses between visits {figure(whole['pauses']['distance'])} (of one half of the "
+            f"real users from the other: {figure(whole['pauses']['of_halves'])})."
         )
     said = "".join(f"<p>{line}" for line in lines)
     return (

@@ -48,9 +48,9 @@ from simulator.fit_heads import (
 )
 from simulator.fit_logging import logging_policy
 from simulator.fit_priors import likeliest_priors
-from simulator.fit_tastes import Tastes, fit_tastes
+from simulator.fit_tastes import Tastes, fit_concentration, fit_tastes
 from simulator.fit_widths import likeliest_widths
-from simulator.habits import Acts, Habits, habits_of
+from simulator.habits import SATED_FOR, Acts, Habits, habits_of
 from simulator.material import Material, acts_of, material_of
 from simulator.organic import Organic
 
@@ -138,7 +138,7 @@ def fit(
         users=users,
         traits=traits,
         response=model,
-        organic=organic_of(habits, tastes, acts, len(users)),
+        organic=organic_of(habits, tastes, acts),
         histories=replay(material.events),
         start=material.until,
         recommender=_recommender(material, acts),
@@ -403,25 +403,43 @@ def _habit(material: Material, model: ResponseModel, traits: np.ndarray) -> np.n
     return np.stack([mean, spread, high], 1).astype(np.float32)
 
 
-def organic_of(habits: Habits, tastes: Tastes, acts: Acts, users: int) -> Organic:
-    """Habits with a list of each user's likeliest items; what was met counts beside the taste."""
-    score = tastes.preference.astype(np.float64) * 10
-    np.add.at(score, (acts.owner, acts.item), 1.0)
+def organic_of(habits: Habits, tastes: Tastes, acts: Acts) -> Organic:
+    """Habits with a list of each user's likeliest items; what was met counts beside the taste.
+
+    What users meet is Dirichlet-multinomial about their tastes. What lies beyond the lists is
+    drawn from the mean of all users there, so that together they are as likely as they were.
+    """
+    score = tastes.preference.astype(np.float64)
+    met = np.zeros_like(score)
+    np.add.at(met, (acts.owner, acts.item), 1.0)
+    score = score * fit_concentration(met, score) + met
+    score /= score.sum(1, keepdims=True)
     own = np.argsort(-score, axis=1, kind="stable")[:, :OWN_ITEMS]
     weight = np.take_along_axis(score, own, 1)
-    popularity = habits.popularity + 0.1
+    np.put_along_axis(score, own, 0.0, 1)
+    often = habits.visits.sessions * habits.ends.sum(1) / habits.ends[:, 0]
+    popularity = often @ score + 1e-9
     single = {
         name: getattr(habits, name).astype(np.float32)
-        for name in ("sessions", "weekday", "hours", "touches", "buy", "spend")
+        for name in ("weekday", "hours", "ends", "buy", "spend")
     }
+    visits = habits.visits
     return Organic(
         **single,
-        own=np.full(users, 0.8, np.float32),
+        **{
+            name: getattr(visits, name).astype(np.float32)
+            for name in ("sessions", "shape", "alive", "staying")
+        },
+        leaving=visits.leaving,
+        touches=(habits.ends.sum(1) / habits.ends[:, 0]).astype(np.float32),
+        own=weight.sum(1).clip(max=1.0).astype(np.float32),
         own_items=own.astype(np.int32),
         own_weight=(weight / weight.sum(1, keepdims=True)).astype(np.float32),
         popularity=(popularity / popularity.sum()).astype(np.float32),
         view=habits.view,
         cart=habits.cart,
+        satiation=habits.satiation,
+        satiation_days=SATED_FOR,
     )
 
 

@@ -19,6 +19,8 @@ BLOCK = 2_000_000
 """Pairs of user and item that are worked on at a time."""
 OFFER_WEIGHT = 0.3
 """A day's list is nearly yesterday's: an offer counts as this share of an independent one."""
+CONCENTRATIONS = tuple(float(x) for x in np.geomspace(1.0, 1000.0, 13))
+"""How much a taste may weigh: so many acts."""
 USER_PRIOR, CATEGORY_PRIOR, RESIDUAL_PRIOR, BIAS_PRIOR = 1.0, 1.0, 0.5, 2.0
 """Standard deviations of the priors."""
 
@@ -98,3 +100,20 @@ def fit_tastes(
             preference=preference.numpy(),
             variance=(variance / size).numpy(),
         )
+
+
+def fit_concentration(met: np.ndarray, preference: np.ndarray) -> float:
+    """The concentration, of a few that are tried, of Dirichlet distributions about `preference`
+    (U, I) under which the counts `met` (U, I) are likeliest: how much a taste weighs beside what
+    its user met."""
+    user, item = np.nonzero(met)
+    count = torch.from_numpy(met[user, item])
+    base = torch.from_numpy(np.maximum(preference[user, item].astype(np.float64), 1e-12))
+    total = torch.from_numpy(met.sum(1))
+
+    def likelihood(size: float) -> float:
+        own = torch.lgamma(size * base + count) - torch.lgamma(size * base)
+        one = torch.tensor(size, dtype=torch.float64)
+        return float(own.sum() + (torch.lgamma(one) - torch.lgamma(size + total)).sum())
+
+    return max(CONCENTRATIONS, key=likelihood)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mdp.clock import DAY, local_day, local_hour
+from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight
 from mdp.events import Kind
 from simulator.description import Users
 from simulator.fit_hours import fit_hours
+from simulator.fit_visits import Visits, fit_beta, fit_visits
 
-_PRIOR_DAYS, _PRIOR_VISITS, _PRIOR_TOUCHES = 30.0, 3.0, 20.0
-"""Weight of the average user where one's own past is short."""
+AROUND, SATED_FOR = 14.0, 30.0
+"""Days before and after a purchase that are compared, and in which its effect halves."""
 
 
 @dataclass(frozen=True)
@@ -36,66 +37,95 @@ class Acts:
 class Habits:
     """What `Organic` needs of U users and I items beside their tastes; float64."""
 
-    sessions: np.ndarray
-    """Visits a day (U,): days with any act."""
+    visits: Visits
+    """How often users come, and whether they still do."""
     weekday: np.ndarray
     """Factor on the visits by local weekday, Monday first (7,)."""
     hours: np.ndarray
     """Probability of each local hour (U, 24)."""
-    touches: np.ndarray
-    """Items met in a visit, at least 1 (U,)."""
+    ends: np.ndarray
+    """Parameters (U, 2) of the Beta distribution of the probability that an item met is the
+    visit's last."""
     buy: np.ndarray
     """Purchases for each item met (U,)."""
     spend: np.ndarray
     """Mean amount paid for each item (I,)."""
-    popularity: np.ndarray
-    """Acts on each item (I,)."""
     view: float
     """Probability that an item met is logged as a view: 0 for a shop that logs none."""
     cart: float
     """Carts for each item met."""
+    satiation: float
+    """Share of the demand for an item that is lost right after it was bought."""
 
 
 def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits:
-    """Habits of U users until an instant, shrunk to the average user's.
+    """Habits of U users until an instant, shrunk to the average user's as far as users are alike.
 
-    A user counts from their first act on. price: (I,) of the items, paid where no amount is known.
+    price: (I,) of the items, paid where no amount is known.
     """
     size, owner = len(users), acts.owner
     zone = users.codes[owner]
     views = acts.kind == Kind.VIEW
     bought = acts.kind == Kind.PURCHASE
     met = views if views.any() else bought
-    visits = pd.DataFrame({"owner": owner, "day": local_day(acts.at, zone)}).drop_duplicates()
-    count = np.bincount(visits["owner"], minlength=size)
-    first = np.full(size, until)
-    np.minimum.at(first, owner, acts.at)
-    known = (until - first) / DAY
-    rate = count.sum() / max(known.sum(), 1.0)
+    day = local_day(acts.at, zone)
+    days = pd.DataFrame({"owner": owner, "day": day}).drop_duplicates()
+    visits = _visits(users, acts.at, days, owner, until)
+    # Several visits of a day are seen as one.
+    often = visits.sessions / -np.expm1(-visits.sessions)
+    came = np.bincount(days["owner"], minlength=size) * often
     touches = np.bincount(owner[met], minlength=size)
-    mean = max(touches.sum() / max(count.sum(), 1), 1.0)
-    often = bought.sum() / max(touches.sum(), 1)
+    more = np.maximum(touches - came, 0.0)
     own = np.bincount(owner[bought], minlength=size)
     carts = (acts.kind == Kind.CART).sum() / max(met.sum(), 1)
     return Habits(
-        sessions=(count + _PRIOR_DAYS * rate) / (known + _PRIOR_DAYS),
-        weekday=_weekdays(visits["day"].to_numpy()),
-        hours=fit_hours(
-            size, *_visited(owner, local_day(acts.at, zone), local_hour(acts.at, zone))
-        ),
-        touches=np.maximum((touches + _PRIOR_VISITS * mean) / (count + _PRIOR_VISITS), 1.0),
-        buy=((own + _PRIOR_TOUCHES * often) / (touches + _PRIOR_TOUCHES)).clip(max=1.0),
+        visits=visits,
+        weekday=_weekdays(days["day"].to_numpy()),
+        hours=fit_hours(size, *_visited(owner, day, local_hour(acts.at, zone))),
+        ends=np.stack([came, more], 1) + fit_beta(came, more),
+        buy=_share(own, np.maximum(touches - own, 0)) if views.any() else np.ones(size),
         spend=_spend(acts, bought, price),
-        popularity=np.bincount(acts.item, minlength=len(price)).astype(np.float64),
         view=float(views.any()),
         cart=min(float(carts), 1.0),
+        satiation=_satiation(acts, until),
     )
 
 
+def _visits(
+    users: Users, at: np.ndarray, days: pd.DataFrame, owner: np.ndarray, until: int
+) -> Visits:
+    """Visits from the day after the one on which a user came to be known: the log's first day,
+    or a later one of signing up. That day itself is not counted, since it is why they are known."""
+    first = np.full(len(users), until)
+    np.minimum.at(first, owner, at)
+    begin = np.maximum(users.signed_up, at.min(initial=until))
+    begin = np.minimum(np.where(users.signed_up == NEVER, first, begin), first)
+    opened = local_day(begin, users.codes)
+    after = days[days["day"] > opened[days["owner"]]]
+    last = opened.copy()
+    np.maximum.at(last, after["owner"].to_numpy(), after["day"].to_numpy())
+    known = np.maximum(until - next_local_midnight(begin, users.codes), 0) / DAY
+    return fit_visits(np.bincount(after["owner"], minlength=len(users)), last - opened, known)
+
+
+def _share(yes: np.ndarray, no: np.ndarray) -> np.ndarray:
+    """Each user's mean probability (U,) of a yes."""
+    own = np.stack([yes, no], 1) + fit_beta(yes, no)
+    return own[:, 0] / own.sum(1)
+
+
 def _weekdays(day: np.ndarray) -> np.ndarray:
-    """Visits by weekday over their mean (7,), with three visits of each added."""
-    count = np.bincount((day + 3) % 7, minlength=7) + 3.0
-    return count / count.mean()
+    """Visits by weekday over their mean (7,), with three visits of each added. The first and the
+    last day are cut short by the log and left out."""
+    if len(day) == 0:
+        return np.ones(7)
+    inside = np.arange(day.min() + 1, day.max())
+    came = day[(day > day.min()) & (day < day.max())]
+    days = np.bincount((inside + 3) % 7, minlength=7)
+    rate = len(came) / max(len(inside), 1)
+    count = np.bincount((came + 3) % 7, minlength=7) + 3.0
+    factor = count / (days * max(rate, 1e-9) + 3.0)
+    return factor / factor.mean()
 
 
 def _visited(owner: np.ndarray, day: np.ndarray, hour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -109,3 +139,23 @@ def _spend(acts: Acts, bought: np.ndarray, price: np.ndarray) -> np.ndarray:
     number = np.bincount(acts.item[paid], minlength=len(price))
     total = np.bincount(acts.item[paid], acts.value[paid], minlength=len(price))
     return np.where(number > 0, total / np.maximum(number, 1), price).round(2)
+
+
+def _satiation(acts: Acts, until: int) -> float:
+    """From how often an item is viewed in the days after its purchase and in those before.
+
+    0 where that does not differ by two standard errors, and for a shop that logs no views: a
+    purchase there is after another just as that is before it.
+    """
+    table = pd.DataFrame({"owner": acts.owner, "item": acts.item, "at": acts.at / DAY})
+    bought = table[acts.kind == Kind.PURCHASE]
+    begin, end = table["at"].min() + AROUND, until / DAY - AROUND
+    bought = bought[(bought["at"] >= begin) & (bought["at"] <= end)]
+    pairs = bought.merge(table[acts.kind == Kind.VIEW], on=["owner", "item"])
+    gap = pairs["at_y"] - pairs["at_x"]
+    gap = gap[(gap.abs() > 1 / 24) & (gap.abs() <= AROUND)]  # not of the same visit
+    before, after = gap[gap < 0], gap[gap > 0]
+    fewer = len(before) - len(after)
+    if fewer <= 2 * np.sqrt(len(gap)):
+        return 0.0
+    return min(fewer / float(np.exp2(before / SATED_FOR).sum()), 1.0)

@@ -22,7 +22,7 @@ from mdp.reasons import allowed_first, bound_reasons, copy_reasons, item_reasons
 from mdp.state import HISTORY, TRAITS, apply, features, put, taken
 from simulator.description import Simulator, offered
 from simulator.happenings import Happenings, begun, joined
-from simulator.organic import draw_day
+from simulator.organic import HABITS, draw_day, drawn_habits
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
 from simulator.payment import Chosen, Step, chosen_of, paid
 from simulator.posterior import drawn_traits
@@ -76,6 +76,7 @@ class Kernel:
         self._user = np.zeros(size, np.uint64)
         self._traits = np.zeros(size, TRAITS)
         self._believed = np.zeros(size, TRAITS)
+        self._habits = np.zeros(size, HABITS)
         self._member = np.zeros(size, np.int64)
         self._clicked = np.zeros((size, CLICKS), np.uint64)
         self._clicked_at = np.full((size, CLICKS), NEVER)
@@ -110,6 +111,7 @@ class Kernel:
         put(self.histories, where, taken(simulator.histories, rows))
         episode = keys(self._seed[where], EPISODE, user, np.zeros(len(rows), np.int64))
         self._traits[where] = drawn_traits(simulator.traits[rows], episode)
+        self._habits[where] = drawn_habits(simulator.organic, rows, episode)
         members = words(episode, 1000) % np.uint64(len(self._truth))
         drawn = members.astype(np.int64)
         self._member[where] = drawn if member is None else np.where(member < 0, drawn, member)
@@ -293,6 +295,8 @@ class Kernel:
         drawn = draw_day(
             simulator.organic,
             self.rows,
+            self._habits,
+            self.day,
             keys(self._seed, ORGANIC, self._user, self.day),
             (local_day(self.at, self.zone) + 3) % 7,
             self.view().mask.send_at,

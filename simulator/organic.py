@@ -13,7 +13,7 @@ from mdp.clock import DAY, HOUR, NEVER, SECOND
 from mdp.errors import BadArtifact
 from mdp.events import Kind
 from mdp.state import ATTRIBUTION, KNOWN
-from simulator.randomness import bits, uniform
+from simulator.randomness import bits, gammas, uniform, uniforms
 
 _VIEW, _CART, _BUY = int(Kind.VIEW), int(Kind.CART), int(Kind.PURCHASE)
 MOST_VISITS, MOST_TOUCHES = 20, 60
@@ -57,6 +57,18 @@ class Organic:
     several take away adds up."""
     slump_days: float = 7.0
     """Days in which that loss halves."""
+    shape: np.ndarray | None = None
+    """How sure `sessions` is: an episode draws each user's from the Gamma distribution of this
+    shape about it (U,). None: it is exact."""
+    ends: np.ndarray | None = None
+    """How sure `touches` is: an episode draws its inverse from Beta distributions (U, 2)."""
+    alive: np.ndarray | None = None
+    """Probability of still coming (U,), drawn for each episode. None: all do."""
+    staying: np.ndarray | None = None
+    """Who comes still does after t days with probability (staying / (staying + t)) ^ leaving
+    (U,)."""
+    leaving: float = 0.0
+    """0: nobody leaves later."""
 
     def __post_init__(self) -> None:
         U, M = self.own_items.shape
@@ -70,6 +82,16 @@ class Organic:
             "buy": (U,),
             "spend": self.popularity.shape,
         }
+        expected |= {
+            name: shape
+            for name, shape in {
+                "shape": (U,),
+                "ends": (U, 2),
+                "alive": (U,),
+                "staying": (U,),
+            }.items()
+            if getattr(self, name) is not None
+        }
         for name, shape in expected.items():
             array = getattr(self, name)
             if array.shape != shape or not np.isfinite(array).all() or (array < 0).any():
@@ -77,6 +99,29 @@ class Organic:
                     f"organic behaviour: {name} is {array.shape}, "
                     f"expected finite numbers from 0 on of {shape}"
                 )
+
+
+HABITS = np.dtype([("sessions", "f4"), ("touches", "f4"), ("leaves", "f4")])
+"""An episode's visits a day, items met in a visit and the day from which the user comes no more."""
+
+
+def drawn_habits(organic: Organic, rows: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Habits (N,) `HABITS` of the users `rows` (N,) in episodes with keys (N,) uint64."""
+    out = np.zeros(len(rows), HABITS)
+    out["sessions"], out["touches"] = organic.sessions[rows], organic.touches[rows]
+    out["leaves"] = np.inf
+    if organic.shape is not None:
+        shape = organic.shape[rows]
+        out["sessions"] *= gammas(key, 2000, shape) / shape
+    if organic.ends is not None:
+        ends, more = (gammas(key, 3000 + 1000 * n, organic.ends[rows, n]) for n in (0, 1))
+        out["touches"] = 1 + more / np.maximum(ends, 1e-9)
+    if organic.staying is not None and organic.leaving > 0:
+        left = uniforms(key, 5000) ** (-1 / organic.leaving) - 1
+        out["leaves"] = organic.staying[rows] * left
+    if organic.alive is not None:
+        out["leaves"][uniforms(key, 5001) >= organic.alive[rows]] = 0.0
+    return out
 
 
 @dataclass(frozen=True)
@@ -98,6 +143,8 @@ class Drawn:
 def draw_day(
     organic: Organic,
     rows: np.ndarray,
+    habits: np.ndarray,
+    day: np.ndarray,
     key: np.ndarray,
     weekday: np.ndarray,
     hour_at: np.ndarray,
@@ -109,13 +156,15 @@ def draw_day(
 ) -> Drawn:
     """What N users do in one local day.
 
-    rows: (N,) into the organic arrays. key: (N,) uint64 random keys. weekday: (N,). hour_at:
+    rows: (N,) into the organic arrays. habits: (N,) `HABITS` of the episodes, in which this is the
+    day (N,). key: (N,) uint64 random keys. weekday: (N,). hour_at:
     (N, 24) int64 instants of the day's hours, `NEVER` for none; until: (N,) int64 end of the day.
     known: (N, KNOWN) what History remembers of the user's items. clicked, clicked_at: (N, C) item
     hashes and instants of clicks on pushes; a purchase of such an item within the attribution
     window is the push's, which its response draws, so none is drawn here.
     """
-    size = int(2 * (organic.sessions[rows] * organic.touches[rows]).sum() * 3) + 4096
+    sessions = np.where(day < habits["leaves"], habits["sessions"], np.float32(0.0))
+    size = int(2 * (sessions * habits["touches"]).sum() * 3) + 4096
     while True:
         out = Drawn(
             np.empty(size, np.int64),
@@ -125,10 +174,10 @@ def draw_day(
             np.empty(size, np.uint64),
         )
         count = _draw(
-            organic.sessions,
+            sessions,
             organic.weekday,
             organic.hours,
-            organic.touches,
+            np.ascontiguousarray(habits["touches"]),
             organic.own,
             organic.own_items,
             organic.own_weight,
@@ -247,7 +296,7 @@ def _draw(
     count = 0
     for n in range(rows.size):
         user, draw = rows[n], 1
-        visits = _poisson(sessions[user] * by_weekday[weekday[n]], uniform(key[n], 0))
+        visits = _poisson(sessions[n] * by_weekday[weekday[n]], uniform(key[n], 0))
         for _ in range(visits):
             hour = _pick(hours[user], uniform(key[n], draw))
             start = hour_at[n, hour]
@@ -255,7 +304,7 @@ def _draw(
             draw += 2
             if start == NEVER:
                 continue
-            more = 1.0 - 1.0 / max(touches[user], 1.0)
+            more = 1.0 - 1.0 / max(touches[n], 1.0)
             for _ in range(MOST_TOUCHES):
                 own_turn = uniform(key[n], draw) < own[user]
                 u = uniform(key[n], draw + 1)

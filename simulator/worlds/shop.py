@@ -14,9 +14,9 @@ import pandas as pd
 from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
 from mdp.catalog import Catalog
-from mdp.clock import DAY, HOUR, NEVER, local_hour, next_local_midnight
+from mdp.clock import DAY, HOUR, NEVER, local_day, local_hour, next_local_midnight
 from mdp.errors import NotEnoughData
-from mdp.events import ORGANIC, event_order, events_array
+from mdp.events import ORGANIC, Kind, event_order, events_array
 from mdp.hashing import hash_ids
 from mdp.state import TASTE, apply, new_histories
 from simulator.description import Simulator, Users
@@ -32,6 +32,9 @@ OFFERED = 0.85
 """Mean liking of what the recommender guesses, about that of the demo shop: with it the rates of
 opens and clicks are alike in any shop. The spread of a whole catalogue's likings says little of
 them, for most of a large one nobody in a sample has bought."""
+
+PRIOR_DAYS, PRIOR_VISITS, PRIOR_TOUCHES = 30.0, 3.0, 20.0
+"""Weight of the average user where one's own past is short."""
 
 
 def over_shop(
@@ -62,13 +65,12 @@ def over_shop(
     acts = _acts(events)
     habits = habits_of(chosen, acts, catalog.items.price, start)
     goods, taste = _tastes(catalog, acts, len(chosen), world.recommender_noise, seed)
-    population = Population(
-        chosen, taste, habits.hours, habits.sessions, habits.touches, habits.buy
-    )
+    weekday, *rates = _rates(chosen, acts, start)
+    population = Population(chosen, taste, habits.hours, *rates)
     simulator = world.over(goods, population, seed, start)
     organic = replace(
         simulator.organic,
-        weekday=habits.weekday.astype(np.float32),
+        weekday=weekday.astype(np.float32),
         spend=habits.spend.astype(np.float32),
         view=habits.view,
         cart=habits.cart,
@@ -128,6 +130,34 @@ def _acts(events: pd.DataFrame) -> Acts:
         kind=events["event"].map(ORGANIC).to_numpy(np.int8),
         at=events["us"].to_numpy(np.int64),
         value=events["value"].to_numpy(np.float64),
+    )
+
+
+def _rates(users: Users, acts: Acts, until: int) -> tuple[np.ndarray, ...]:
+    """Factor on the visits by weekday (7,); visits a day, items met in a visit and purchases for
+    each of them (U,). Nearly what they were, with some of the average user's added where one's past
+    is short."""
+    size, owner = len(users), acts.owner
+    views = acts.kind == Kind.VIEW
+    bought = acts.kind == Kind.PURCHASE
+    met = views if views.any() else bought
+    day = local_day(acts.at, users.codes[owner])
+    visits = pd.DataFrame({"owner": owner, "day": day}).drop_duplicates()
+    count = np.bincount(visits["owner"], minlength=size)
+    first = np.full(size, until)
+    np.minimum.at(first, owner, acts.at)
+    known = (until - first) / DAY
+    rate = count.sum() / max(known.sum(), 1.0)
+    touches = np.bincount(owner[met], minlength=size)
+    mean = max(touches.sum() / max(count.sum(), 1), 1.0)
+    often = bought.sum() / max(touches.sum(), 1)
+    own = np.bincount(owner[bought], minlength=size)
+    weekday = np.bincount((visits["day"] + 3) % 7, minlength=7) + 3.0
+    return (
+        weekday / weekday.mean(),
+        (count + PRIOR_DAYS * rate) / (known + PRIOR_DAYS),
+        np.maximum((touches + PRIOR_VISITS * mean) / (count + PRIOR_VISITS), 1.0),
+        ((own + PRIOR_TOUCHES * often) / (touches + PRIOR_TOUCHES)).clip(max=1.0),
     )
 
 

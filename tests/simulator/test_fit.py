@@ -133,7 +133,8 @@ def test_the_card_says_how_true_it_is(shop, fitted, tmp_path):
     assert json.loads((tmp_path / "card.json").read_text())["heads"] == fitted.metrics
     assert (tmp_path / "card.png").read_bytes().startswith(b"\x89PNG")
     assert 0.4 < card["whole"]["auc"] < 0.75
-    assert card["whole"]["auc_of_resampled"] == pytest.approx(0.5, abs=0.06)
+    assert card["whole"]["auc_of_halves"] == pytest.approx(0.5, abs=0.1)
+    assert card["whole"]["pauses"]["distance"] < 0.15
     assert card["whole"]["counts"]["view"]["of_resampled"] < 0.1
     assert set(card["whole"]["opened_by"]["weekday"]["logged"]) <= {str(day) for day in range(7)}
     hours = card["whole"]["opened_by"]["hour"]

@@ -1,8 +1,9 @@
 """Counter-based numbers: uniform, independent of the batch, different by each part of the key."""
 
 import numpy as np
+import pytest
 
-from simulator.randomness import keys, normals, words
+from simulator.randomness import gammas, keys, normals, words
 
 
 def some_keys(size: int, seed: int = 1, stream: int = 0) -> np.ndarray:
@@ -37,3 +38,13 @@ def test_words_fill_their_range():
     share = words(some_keys(20_000), 0) / 2.0**64
     counts, _ = np.histogram(share, bins=10, range=(0, 1))
     assert np.abs(counts - 2000).max() < 250
+
+
+@pytest.mark.parametrize("shape", [0.3, 1.0, 7.5])
+def test_gamma_numbers_have_their_mean_and_variance(shape):
+    key = keys(np.zeros(40_000, np.uint64), 0, np.arange(40_000, dtype=np.uint64), np.zeros(40_000))
+    drawn = gammas(key, 0, np.full(40_000, shape))
+    assert (drawn > 0).all()
+    assert drawn.mean() == pytest.approx(shape, rel=0.03)
+    assert drawn.var() == pytest.approx(shape, rel=0.06)
+    np.testing.assert_array_equal(gammas(key[5:9], 0, np.full(4, shape)), drawn[5:9])
