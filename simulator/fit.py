@@ -33,6 +33,7 @@ from mdp.reward import Reward
 from mdp.state import TRAITS, features
 from simulator.description import Simulator, Users, own_beliefs
 from simulator.fit_calibration import calibrated, shifts, slopes
+from simulator.fit_delays import delays_of
 from simulator.fit_heads import (
     DISMISS,
     OPEN,
@@ -144,6 +145,7 @@ def fit(
         recommender=_recommender(material, acts),
         logging=logging_policy(material),
         members=tuple(members),
+        delays=delays_of(material),
         model=model,
     )
     simulator = replace(
