@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.fidelity import judged
+from benchmarks.fidelity import judged, of_cards, said_by
 
 
 def test_errors_are_shares_of_the_best_true_value_and_ranks_are_compared():
@@ -16,3 +16,19 @@ def test_errors_are_shares_of_the_best_true_value_and_ranks_are_compared():
     assert found["worst"] == pytest.approx(2.5 / 5)
     assert found["rank_correlation"] == pytest.approx(0.5)
     assert found["spread"] == pytest.approx(0.2 / 5)
+    assert found["within"] == 0
+    near = [row | {"spread": 0.6} for row in rows]
+    assert judged(near)["within"] == pytest.approx(2 / 3)
+
+
+def test_a_card_is_summed_up_by_its_heads_against_boosting():
+    head = {"log_loss": 0.3, "log_loss_of_boosting": 0.25}
+    value = {"mean": 0.1, "standard_error": 0.01}
+    card = {
+        "baselines": {"later_days": {"open": head, "click": head | {"log_loss": None}}},
+        "whole": {"auc": 0.5, "value_per_user_day": {"logged": value, "simulated": value}},
+    }
+    said = said_by(card)
+    assert said["over_boosting"] == {"later_days: open": pytest.approx(0.2)}
+    table = of_cards([{"world": "logit", "seed": 0, "card": said}])
+    assert "+20.0% (later days: open) | 0.50 | 0.1000 ±0.0200 | 0.1000 ±0.0200" in table
