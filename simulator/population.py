@@ -87,6 +87,11 @@ def block_of(simulator: Simulator, first: int, last: int) -> Simulator:
         own[row] if turn == 0 else f"{own[row]}#{turn + 1}"
         for row, turn in zip(rows.tolist(), turns.tolist(), strict=True)
     )
+    return with_users(simulator, rows, ids)
+
+
+def with_users(simulator: Simulator, rows: np.ndarray, ids: tuple[str, ...]) -> Simulator:
+    """The simulator of its users `rows` (N,) alone, repeats allowed, under other ids (N,)."""
     users, known_as = simulator.users.taken(rows, ids), simulator.users.hashes[rows]
     order = np.argsort(users.hashes)
     hashes, beliefs = users.hashes[order], simulator.beliefs
