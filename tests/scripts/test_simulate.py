@@ -2,6 +2,7 @@
 
 from importlib.util import find_spec
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,7 +12,7 @@ from mdp.guardrails import Guardrails
 from policies.baselines import Table
 from policies.saved import PolicyBundle, load_policy, save_policy
 from scripts.cli import main
-from simulator.saved import save_simulator
+from simulator.saved import load_simulator, save_simulator
 from simulator.worlds.base import lived
 from simulator.worlds.logit import LogitShop
 
@@ -19,7 +20,9 @@ from simulator.worlds.logit import LogitShop
 @pytest.fixture(scope="module")
 def places(tmp_path_factory):
     path = tmp_path_factory.mktemp("places")
-    save_simulator(path / "sim", lived(LogitShop().simulator(40, 1), 4, 1)[0])
+    shop = lived(LogitShop().simulator(40, 1), 4, 1)[0]
+    shop.histories["unsubscribed"][3:5] = 1
+    save_simulator(path / "sim", shop)
     policy = PolicyBundle(Table(send=0.4), None, None, guardrails=Guardrails(per_7d=1))
     save_policy(path / "policy", policy)
     return path
@@ -41,6 +44,11 @@ def test_the_log_reads_back_whatever_the_block(places, tmp_path, capsys):
     for name in ("users", "items", "variants", "events", "decisions", "outcomes"):
         assert len(one.tables[name]) > 0
         pd.testing.assert_frame_equal(one.tables[name], many.tables[name])
+    past = load_simulator(places / "sim").histories
+    there = set(one.tables["decisions"]["user_id"])
+    consent = one.tables["users"].set_index("user_id")["consent"]
+    assert (~consent).sum() == (past["unsubscribed"][np.arange(100) % 40] == 1).sum() > 0
+    assert there == set(consent.index[consent])
     assert simulated(places, tmp_path / "one", "--seed", "1") == 0
     assert len(read_log(tmp_path / "one").tables["users"]) == 40
 
