@@ -27,7 +27,7 @@ from ingestion.read import load_checked
 from mdp.events import Kind
 from policies.baselines import Hold
 from simulator.fit import organic_of
-from simulator.fit_tastes import fit_tastes
+from simulator.fit_tastes import Counts, fit_tastes
 from simulator.habits import Acts, habits_of
 from simulator.worlds.base import lived
 from simulator.worlds.logit import LogitShop
@@ -61,12 +61,14 @@ def main(args: Args) -> None:
         at=before["us"].to_numpy(np.int64),
         value=before["value"].to_numpy(np.float64),
     )
-    met = np.zeros((len(users), len(items)))
-    np.add.at(met, (acts.owner, acts.item), 1.0)
+    met, offered = (
+        Counts.of(acts.owner, lists, (len(users), len(items)))
+        for lists in (acts.item[:, None], np.zeros((len(acts.owner), 0), np.int64))
+    )
     names, category = np.unique(items.categories, return_inverse=True)
-    tastes = fit_tastes(met, np.zeros_like(met), category.astype(np.int64), len(names), args.seed)
+    tastes = fit_tastes(met, offered, category.astype(np.int64), len(names), args.seed)
     habits = habits_of(users, acts, items.price, until)
-    organic = organic_of(habits, tastes, acts)
+    organic = organic_of(habits, tastes, met)
     _, kernel = lived(
         replace(simulator, organic=organic), args.days, args.seed, Hold(), record=True
     )

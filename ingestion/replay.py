@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ingestion.log import Log, epoch_us
 from ingestion.parse import TRUTH
@@ -24,6 +26,9 @@ from mdp.observation import Requests
 from mdp.reasons import catalog_reasons
 from mdp.reward import Reward
 from mdp.state import HISTORY, apply, new_histories
+
+AT_ONCE = 1_000_000
+"""Lists that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -167,25 +172,32 @@ def replay(users: UserEvents, until: int | None = None) -> np.ndarray:
 def snapshots(users: UserEvents, owner: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Histories (D,) `HISTORY` of users (D,) as decisions at instants (D,) int64 found them:
     after all that happened before, their own visits at that very instant included."""
-    events, size = users.events, len(users.user_ids)
+    # Of the users who are asked for alone, so that a few of many cost what a few cost.
+    asked_for, owner = np.unique(np.asarray(owner, np.int64), return_inverse=True)
+    first, last = (np.searchsorted(users.owner, asked_for, side) for side in ("left", "right"))
+    whose = np.repeat(np.arange(len(asked_for)), last - first)
+    shift = first - np.concatenate([[0], np.cumsum(last - first)[:-1]])
+    events = users.events[np.arange(len(whose)) + shift[whose]]
+    size = len(asked_for)
     times = np.unique(np.concatenate([events["at"], at]))
     span = 2 * len(times) + 2
     later = events["kind"] >= Kind.HOLD
-    key = users.owner * span + 2 * np.searchsorted(times, events["at"]) + later
-    asked = np.asarray(owner, np.int64) * span + 2 * np.searchsorted(times, at) + 1
+    key = whose * span + 2 * np.searchsorted(times, events["at"]) + later
+    asked = owner * span + 2 * np.searchsorted(times, at) + 1
     stop = np.searchsorted(key, asked)
-    begin = np.searchsorted(users.owner, np.arange(size))
+    begin = np.searchsorted(whose, np.arange(size))
     order = np.lexsort((stop, owner))
     first = np.searchsorted(owner[order], owner[order])
     turn = np.arange(len(order)) - first
-    histories, out = new_histories(size, users.consent), np.empty(len(order), HISTORY)
+    histories = new_histories(size, users.consent[asked_for])
+    out = np.empty(len(order), HISTORY)
     for n in range(int(turn.max(initial=-1)) + 1):
         rows = order[turn == n]
         who = owner[rows]
         counts = stop[rows] - begin[who]
         offsets = np.repeat(begin[who] - np.cumsum(counts) + counts, counts)
         chosen = offsets + np.arange(counts.sum())
-        apply(histories, users.owner[chosen], events[chosen])
+        apply(histories, whose[chosen], events[chosen])
         begin[who] = stop[rows]
         out[rows] = histories[who]
     return out
@@ -273,14 +285,27 @@ def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisio
 def _lists(lists: pd.Series, chosen: pd.Series, row: dict[str, int]) -> np.ndarray:
     """Catalogue rows (D, K) int32 of `a|b|c` texts, padded with -1; unknown ids are left out."""
     texts = lists.astype(object).where(lists.notna(), chosen.astype(object)).fillna("")
-    cache: dict[str, list[int]] = {}
-    for text in texts.unique():
-        cache[text] = [row[name] for name in text.split(SEPARATOR) if name in row]
-    width = max((len(found) for found in cache.values()), default=0)
-    padded = {text: found + [-1] * (width - len(found)) for text, found in cache.items()}
-    if not len(texts):
-        return np.zeros((0, width), np.int32)
-    return np.array([padded[text] for text in texts], np.int32).reshape(len(texts), width)
+    parts = [_rows(texts.iloc[n : n + AT_ONCE], row) for n in range(0, len(texts), AT_ONCE)]
+    out = np.full((len(texts), max((part.shape[1] for part in parts), default=0)), -1, np.int32)
+    for n, part in enumerate(parts):
+        out[n * AT_ONCE : n * AT_ONCE + len(part), : part.shape[1]] = part
+    return out
+
+
+def _rows(texts: pd.Series, row: dict[str, int]) -> np.ndarray:
+    """Catalogue rows (D, K) int32 of `a|b|c` texts."""
+    column = pa.array(texts.to_numpy(object), pa.string())
+    lists = pc.split_pattern(column, SEPARATOR)
+    found = pc.index_in(lists.flatten(), value_set=pa.array(list(row), pa.string()))
+    place = found.fill_null(-1).to_numpy(zero_copy_only=False)
+    owner = np.repeat(np.arange(len(texts)), pc.list_value_length(lists).to_numpy())
+    owner, place = owner[place >= 0], place[place >= 0]
+    count = np.bincount(owner, minlength=len(texts))
+    begin = np.cumsum(count) - count
+    out = np.full((len(texts), count.max(initial=0)), -1, np.int32)
+    rows = np.fromiter(row.values(), np.int32, len(row))
+    out[owner, np.arange(len(owner)) - begin[owner]] = rows[place]
+    return out
 
 
 def _slot(lists: np.ndarray, chosen: np.ndarray) -> np.ndarray:

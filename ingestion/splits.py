@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -47,6 +49,19 @@ def before(log: Log, until: int) -> Log:
     for name in ("events", "decisions"):
         known |= users["user_id"].isin(kept[name]["user_id"])
     return log.replace_tables(**kept, users=users[known].reset_index(drop=True))
+
+
+def of_users(log: Log, user_ids: Sequence[str]) -> Log:
+    """What a log says of some users alone, and the whole catalogue."""
+    ids = pd.Index(np.array(user_ids, object))
+    kept = {}
+    for name in ("users", "events", "decisions"):
+        table = log.tables[name]
+        here = ids.get_indexer(pd.Index(table["user_id"], dtype=object)) >= 0
+        kept[name] = table[here].reset_index(drop=True)
+    outcomes = log.tables["outcomes"]
+    mine = outcomes["decision_id"].isin(kept["decisions"]["decision_id"])
+    return log.replace_tables(**kept, outcomes=outcomes[mine].reset_index(drop=True))
 
 
 def after(log: Log, since: int) -> Log:

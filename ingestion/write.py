@@ -5,16 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ingestion.log import LogMeta
 from ingestion.read import META_FILE
-from ingestion.schema import TABLES
+from ingestion.schema import TABLES, Type
 from mdp.errors import BadInput
+
+_ARROW = {
+    Type.TIME: pa.timestamp("us", "UTC"),
+    Type.NUMBER: pa.float64(),
+    Type.INTEGER: pa.int64(),
+    Type.BOOLEAN: pa.bool_(),
+}
+"""Types of columns in a file; all others hold text."""
 
 
 def write_log(path: Path | str, tables: Mapping[str, pd.DataFrame], meta: LogMeta) -> None:
@@ -24,7 +35,54 @@ def write_log(path: Path | str, tables: Mapping[str, pd.DataFrame], meta: LogMet
     before all of this one is written beside it; then its tables are replaced, and files that are
     no tables are left alone. Raises `BadInput` where the directory holds files but no log.
     """
-    path = Path(path)
+    with _replacing(Path(path)) as temporary:
+        for name, frame in tables.items():
+            wanted = TABLES[name]
+            optional = {column.name for column in wanted.columns if not column.required}
+            empty = [c for c in frame.columns if c in optional and not frame[c].notna().any()]
+            frame.drop(columns=empty).to_parquet(temporary / f"{name}.parquet", index=False)
+        _write_meta(temporary, meta)
+
+
+class LogStream:
+    """Tables of a log that are written part by part, so that they need not fit into memory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._writers: dict[str, pq.ParquetWriter] = {}
+
+    def append(self, name: str, frame: pd.DataFrame) -> None:
+        """Rows of a table; every part of it has the same columns."""
+        if name not in self._writers:
+            types = {column.name: column.type for column in TABLES[name].columns}
+            schema = [(c, _ARROW.get(types.get(c, Type.TEXT), pa.string())) for c in frame.columns]
+            file = self._directory / f"{name}.parquet"
+            self._writers[name] = pq.ParquetWriter(file, pa.schema(schema))
+        writer = self._writers[name]
+        table = pa.Table.from_pandas(frame, writer.schema, preserve_index=False)
+        writer.write_table(table.replace_schema_metadata(None))
+
+    def finish(self, meta: LogMeta) -> None:
+        """Write `log.json` after all parts."""
+        _write_meta(self._directory, meta)
+
+    def close(self) -> None:
+        """Close the files."""
+        for writer in self._writers.values():
+            writer.close()
+
+
+@contextmanager
+def log_stream(path: Path | str) -> Iterator[LogStream]:
+    """A log to write part by part; its files replace an earlier log's at the end, as `write_log`'s
+    do, and nothing changes where writing fails."""
+    with _replacing(Path(path)) as temporary, closing(LogStream(temporary)) as stream:
+        yield stream
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A directory to write a log's files into, which then take the place of those in `path`."""
     mine = {META_FILE} | {f"{name}.{ending}" for name in TABLES for ending in ("parquet", "csv")}
     there = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
     if path.exists() and not path.is_dir():
@@ -34,12 +92,7 @@ def write_log(path: Path | str, tables: Mapping[str, pd.DataFrame], meta: LogMet
     temporary = path.with_name(path.name + f".part{os.getpid()}")
     temporary.mkdir(parents=True)
     try:
-        for name, frame in tables.items():
-            wanted = TABLES[name]
-            optional = {column.name for column in wanted.columns if not column.required}
-            empty = [c for c in frame.columns if c in optional and not frame[c].notna().any()]
-            frame.drop(columns=empty).to_parquet(temporary / f"{name}.parquet", index=False)
-        (temporary / META_FILE).write_text(json.dumps(meta_values(meta), indent=1) + "\n")
+        yield temporary
         path.mkdir(parents=True, exist_ok=True)
         new = sorted(file.name for file in temporary.iterdir())
         for name in new:
@@ -48,6 +101,10 @@ def write_log(path: Path | str, tables: Mapping[str, pd.DataFrame], meta: LogMet
             (path / name).unlink()
     finally:
         shutil.rmtree(temporary)
+
+
+def _write_meta(directory: Path, meta: LogMeta) -> None:
+    (directory / META_FILE).write_text(json.dumps(meta_values(meta), indent=1) + "\n")
 
 
 def meta_values(meta: LogMeta) -> dict[str, object]:

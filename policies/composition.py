@@ -16,6 +16,8 @@ from mdp.errors import BadArtifact
 
 HOLD_SHARE, REDRAWN_SHARE = 0.5, 0.125
 """Of the exploration mixture: hold; and each of item, variant, hour redrawn, and any send."""
+UNIFORMS = 5
+"""Random numbers that a decision takes."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +161,15 @@ class Distribution:
         return np.where(self.masked.sendable, mixed, 0.0)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Flat actions (N,) int64. Takes five uniform numbers a decision, whatever is drawn."""
+        """Flat actions (N,) int64. Takes `UNIFORMS` numbers a decision, whatever is drawn."""
+        return self.drawn(rng.random((len(self.send), UNIFORMS)))
+
+    def drawn(self, u: np.ndarray) -> np.ndarray:
+        """Flat actions (N,) int64 by uniform numbers (N, `UNIFORMS`) from [0, 1)."""
         item, variant, hour = self.masked.allowed
         N, K, V = len(item), item.shape[1], variant.shape[1]
         if not K or not V:
             return np.zeros(N, np.int64)
-        u = rng.random((N, 5))
         exploring = u[:, 0] < self.floor
         pair = _pick(self.pair, u[:, 2])
         k, v, h = pair // V, pair % V, _pick(self.hour, u[:, 3])

@@ -49,6 +49,21 @@ class Users:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def taken(self, rows: np.ndarray, ids: tuple[str, ...]) -> Users:
+        """The users `rows` (N,), repeats allowed, under other ids (N,)."""
+
+        def some(values: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(values[row] for row in rows.tolist()) if values else ()
+
+        return Users(
+            ids,
+            some(self.zones),
+            self.signed_up[rows],
+            some(self.locales),
+            some(self.segments),
+            {name: some(values) for name, values in self.attributes.items()},
+        )
+
 
 @dataclass(frozen=True)
 class Delays:

@@ -4,7 +4,7 @@ The heads are judged on the latest pushes, predicted from the earlier ones. The 
 simulating the days that follow the fit under the estimated logging policy and comparing them with
 what the log says of those days: rates of opening, value per user and day, pauses between visits,
 and how well gradient boosting tells simulated user-weeks from real ones (an area under its curve of
-0.5: not at all).
+0.5: not at all). Of more than `material.SAMPLE` users as many are drawn.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
 from ingestion.replay import attributed, decisions_of, requests_of, to_events
-from ingestion.splits import before
+from ingestion.splits import before, of_users
 from mdp.clock import DAY, local_day, next_local_midnight
 from mdp.response import HEADS
 from mdp.reward import Reward
@@ -27,6 +27,8 @@ from simulator.fidelity_heads import against_baselines
 from simulator.fidelity_weeks import COUNTED, gaps_of, half_of, told_apart, weeks_of
 from simulator.fit import Fit
 from simulator.kernel import Kernel
+from simulator.material import sample_of
+from simulator.population import with_users
 
 MOST_DAYS, LEAST_DAYS = 14, 3
 """Days after the fit that are compared; with fewer only the heads are judged."""
@@ -75,6 +77,10 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
     days = min(int((last - simulator.start) / DAY) + 1, MOST_DAYS)
     if days < LEAST_DAYS:
         return card
+    rows = sample_of(users, seed)
+    if len(rows) < users:
+        ids = tuple(simulator.users.ids[row] for row in rows)
+        simulator, log, users = with_users(simulator, rows, ids), of_users(log, ids), len(ids)
     # Not the seed itself: a demo shop may have been drawn with it.
     drawn_with = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
     kernel = Kernel(simulator, np.arange(len(simulator.users)), drawn_with, days, record=True)

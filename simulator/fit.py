@@ -3,7 +3,8 @@
 The model is maximum a posteriori throughout, and observations carry its predictions. Outcomes are
 drawn from an ensemble: what all users share, fitted again to users drawn with replacement. Widths
 of the users' effects and half-lives of recency are the likeliest on the earlier pushes; how good
-that is the last days before `until` tell; then all days are used.
+that is the last days before `until` tell; both on at most `SAMPLE` users. Then all days of all
+users are used.
 """
 
 from __future__ import annotations
@@ -18,10 +19,8 @@ from generation.candidates.base import Recommender
 from generation.candidates.logged import Logged
 from generation.candidates.own_popular import OwnPopular
 from ingestion.log import NONE, Log, epoch_us
-from ingestion.replay import (
-    replay,
-)
-from ingestion.splits import split_time
+from ingestion.replay import replay
+from ingestion.splits import of_users, split_time
 from mdp.catalog import Catalog
 from mdp.clock import local_day, zone_name
 from mdp.guardrails import Guardrails
@@ -49,10 +48,10 @@ from simulator.fit_heads import (
 )
 from simulator.fit_logging import logging_policy
 from simulator.fit_priors import likeliest_priors
-from simulator.fit_tastes import Tastes, fit_concentration, fit_tastes
+from simulator.fit_tastes import Counts, Tastes, fit_concentration, fit_tastes
 from simulator.fit_widths import likeliest_widths
 from simulator.habits import SATED_FOR, Acts, Habits, habits_of
-from simulator.material import Material, acts_of, material_of
+from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.organic import Organic
 
 HELD_OUT = 0.2
@@ -66,6 +65,8 @@ PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
 JUDGED = (OPEN, DISMISS, UNSUBSCRIBE)
 """Heads that choose half-lives: those that every push asks."""
 EVERY = tuple(range(len(HEADS)))
+REMEMBERED = ("fatigue", "repetition", "wear", "bought", "views")
+"""What half-lives and histories say of a push."""
 ROUNDS = 3
 """Times that the priors are set by the fit, and the fit made again under them."""
 COLD, WARM = 150, 40
@@ -115,11 +116,20 @@ def fit(
     report("habits and tastes")
     acts = acts_of(material)
     habits = habits_of(users, acts, material.catalog.items.price, material.until)
-    tastes = _tastes(material, acts, seed)
-    profile = _profile(habits)
     sizes = Sizes(len(users), len(material.catalog.items), len(material.catalog.variants))
-    unseen = np.random.default_rng([seed, 1]).random(len(users)) < UNSEEN
-    widths, lives, metrics, seen = _tuned(material, tastes, profile, sizes, unseen, report)
+    met = Counts.of(acts.owner, acts.item[:, None], (sizes.users, sizes.items))
+    tastes = _tastes(material, met, seed)
+    profile = _profile(habits)
+    some = sample_of(sizes.users, seed)
+    unseen = np.random.default_rng([seed, 1]).random(len(some)) < UNSEEN
+    widths, lives, metrics, seen = _tuned(
+        _of_users(material, some),
+        replace(tastes, user=tastes.user[some]),
+        profile[some],
+        replace(sizes, users=len(some)),
+        unseen,
+        report,
+    )
     report("response heads")
     sends = sends_of(material, tastes, profile, lives)
     heads = fit_heads(sends, sizes, widths, EVERY, COLD)
@@ -139,7 +149,7 @@ def fit(
         users=users,
         traits=traits,
         response=model,
-        organic=organic_of(habits, tastes, acts),
+        organic=organic_of(habits, tastes, met),
         histories=replay(material.events),
         start=material.until,
         recommender=_recommender(material, acts),
@@ -167,15 +177,19 @@ def _users(material: Material) -> Users:
     )
 
 
-def _tastes(material: Material, acts: Acts, seed: int) -> Tastes:
-    shape = (len(material.events.user_ids), len(material.catalog.items))
-    met, offered = np.zeros(shape), np.zeros(shape)
-    np.add.at(met, (acts.owner, acts.item), 1.0)
-    if material.log.meta.candidates != NONE:
-        decisions = material.decisions
-        listed = decisions.items >= 0
-        owner = np.repeat(decisions.owner, listed.sum(1))
-        np.add.at(offered, (owner, decisions.items[listed]), 1.0)
+def _of_users(material: Material, rows: np.ndarray) -> Material:
+    """What the log gives to learn from of some users (N,), ascending, alone."""
+    ids = material.events.user_ids
+    if len(rows) == len(ids):
+        return material
+    return material_of(of_users(material.log, [ids[row] for row in rows]), material.until)
+
+
+def _tastes(material: Material, met: Counts, seed: int) -> Tastes:
+    decisions = material.decisions
+    logged = material.log.meta.candidates != NONE
+    lists = decisions.items if logged else decisions.items[:, :0]
+    offered = Counts.of(decisions.owner, lists, met.shape)
     names, category = np.unique(material.catalog.items.categories, return_inverse=True)
     return fit_tastes(met, offered, category.astype(np.int64), len(names), seed)
 
@@ -189,21 +203,42 @@ def _profile(habits: Habits) -> np.ndarray:
 
 def sends_of(material: Material, tastes: Tastes, profile: np.ndarray, lives: np.ndarray) -> Sends:
     """The log's pushes as the heads see them; lives: half-lives (4,), days."""
-    catalog, decisions = material.catalog, material.decisions
-    sent = np.flatnonzero(decisions.sent)
-    some = decisions.only(sent)
-    rows = np.arange(len(sent))
-    item, variant = some.items[rows, some.k], some.variants[rows, some.v]
-    states = features(material.requests.histories[sent], some.decided_at)
+    sent = np.flatnonzero(material.decisions.sent)
+    out = _bare(material, tastes, profile, sent)
+    for part in material.parts(sent):
+        some = out.only(part)
+        some = _remembering(some, material.catalog, _states(material, sent[part]), lives)
+        for name in REMEMBERED:
+            getattr(out, name)[part] = getattr(some, name)
+    return out
+
+
+def _states(material: Material, which: np.ndarray) -> np.ndarray:
+    """Histories (N,) `HISTORY` that some decisions, by index (N,), found, decayed until then."""
+    asked = material.requests(which)
+    return features(asked.histories, asked.decided_at)
+
+
+def _remembering(sends: Sends, catalog: Catalog, states: np.ndarray, lives: np.ndarray) -> Sends:
+    """The pushes (S,) with the recency that histories (S,) give under half-lives (4,), days."""
     recency = recency_of(
         states,
-        some.decided_at,
-        item[:, None],
-        variant[:, None],
+        sends.decided_at,
+        sends.item.astype(np.int32)[:, None],
+        sends.variant.astype(np.int32)[:, None],
         catalog.items.hashes,
         catalog.variants.buckets,
         lives,
     )
+    found = {name: getattr(recency, name).reshape(len(states)) for name in REMEMBERED}
+    return replace(sends, **found)
+
+
+def _bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarray) -> Sends:
+    """The pushes of decisions `sent`, by index (S,), as if nothing was remembered before them."""
+    catalog, some = material.catalog, material.decisions.only(sent)
+    rows = np.arange(len(sent))
+    item, variant = some.items[rows, some.k], some.variants[rows, some.v]
     standard, _, _ = _standard(catalog)
     followed = material.followed
     outcome = np.stack(
@@ -227,11 +262,7 @@ def sends_of(material: Material, tastes: Tastes, profile: np.ndarray, lives: np.
         item_features=standard[item].astype(np.float32),
         liking=(tastes.user[some.owner] * tastes.item[item]).sum(1).astype(np.float32),
         profile=profile[some.owner, some.h],
-        fatigue=recency.fatigue,
-        repetition=recency.repetition[:, 0],
-        wear=recency.wear[:, 0],
-        bought=recency.bought[:, 0],
-        views=recency.views[:, 0],
+        **{name: np.zeros(len(sent), np.float32) for name in REMEMBERED},
         outcome=outcome.astype(np.float32),
         decided_at=some.decided_at,
     )
@@ -300,11 +331,13 @@ def _half_lives(
     counts grow, so on them luck of a few days passes for a half-life."""
     lives, best, widths = PLAIN.copy(), np.inf, Widths()
     heads = None
+    sent = np.flatnonzero(material.decisions.sent)
+    bare, states = _bare(material, tastes, profile, sent), _states(material, sent)
     for place, values in enumerate(TRIED):
         for value in values:
             tried = lives.copy()
             tried[place] = value
-            sends = sends_of(material, tastes, profile, tried).only(early)
+            sends = _remembering(bare, material.catalog, states, tried).only(early)
             # From scratch it takes long to come so near that costs can be compared.
             steps = COLD if heads is None else WARM
             found = fit_heads(sends, sizes, widths, JUDGED, steps, heads)
@@ -385,15 +418,12 @@ def _habit(material: Material, model: ResponseModel, traits: np.ndarray) -> np.n
     """Mean, spread and 80 % quantile of each user's best predicted value over the logged
     decisions (U, 3) float32, shrunk to the average user's."""
     owner = material.decisions.owner
-    seen = observe(
-        material.requests,
-        material.catalog,
-        Guardrails(per_calendar_day=None, per_7d=None, min_hours=0, item_cooldown_days=0),
-        Reward(),
-        model.bind(material.catalog),
-        traits[owner],
-    )
-    value = seen.observation["pairs"][..., 0].max((1, 2)).astype(np.float64)
+    free = Guardrails(per_calendar_day=None, per_7d=None, min_hours=0, item_cooldown_days=0)
+    bound, value = model.bind(material.catalog), np.zeros(len(owner))
+    for part in material.parts(np.arange(len(owner))):
+        asked = material.requests(part)
+        seen = observe(asked, material.catalog, free, Reward(), bound, traits[owner[part]])
+        value[part] = seen.observation["pairs"][..., 0].max((1, 2))
     count = np.bincount(owner, minlength=len(traits))
     mean = (np.bincount(owner, value, len(traits)) + 3 * value.mean()) / (count + 3)
     square = np.bincount(owner, (value - mean[owner]) ** 2, len(traits))
@@ -405,22 +435,25 @@ def _habit(material: Material, model: ResponseModel, traits: np.ndarray) -> np.n
     return np.stack([mean, spread, high], 1).astype(np.float32)
 
 
-def organic_of(habits: Habits, tastes: Tastes, acts: Acts) -> Organic:
+def organic_of(habits: Habits, tastes: Tastes, met: Counts) -> Organic:
     """Habits with a list of each user's likeliest items; what was met counts beside the taste.
 
     What users meet is Dirichlet-multinomial about their tastes. What lies beyond the lists is
     drawn from the mean of all users there, so that together they are as likely as they were.
     """
-    score = tastes.preference.astype(np.float64)
-    met = np.zeros_like(score)
-    np.add.at(met, (acts.owner, acts.item), 1.0)
-    score = score * fit_concentration(met, score) + met
-    score /= score.sum(1, keepdims=True)
-    own = np.argsort(-score, axis=1, kind="stable")[:, :OWN_ITEMS]
-    weight = np.take_along_axis(score, own, 1)
-    np.put_along_axis(score, own, 0.0, 1)
+    users, items = met.shape
+    size = fit_concentration(met, _preferred(tastes, met))
+    length = min(OWN_ITEMS, items)
+    own, weight = np.zeros((users, length), np.int32), np.zeros((users, length))
     often = habits.visits.sessions * habits.ends.sum(1) / habits.ends[:, 0]
-    popularity = often @ score + 1e-9
+    popularity = np.full(items, 1e-9)
+    for rows in met.blocks():
+        score = tastes.preference(rows).astype(np.float64) * size + met.dense(rows)
+        score /= score.sum(1, keepdims=True)
+        own[rows] = np.argsort(-score, axis=1, kind="stable")[:, :length]
+        weight[rows] = np.take_along_axis(score, own[rows], 1)
+        np.put_along_axis(score, own[rows], 0.0, 1)
+        popularity += often[rows] @ score
     single = {
         name: getattr(habits, name).astype(np.float32)
         for name in ("weekday", "hours", "ends", "buy", "spend")
@@ -435,7 +468,7 @@ def organic_of(habits: Habits, tastes: Tastes, acts: Acts) -> Organic:
         leaving=visits.leaving,
         touches=(habits.ends.sum(1) / habits.ends[:, 0]).astype(np.float32),
         own=weight.sum(1).clip(max=1.0).astype(np.float32),
-        own_items=own.astype(np.int32),
+        own_items=own,
         own_weight=(weight / weight.sum(1, keepdims=True)).astype(np.float32),
         popularity=(popularity / popularity.sum()).astype(np.float32),
         view=habits.view,
@@ -443,6 +476,15 @@ def organic_of(habits: Habits, tastes: Tastes, acts: Acts) -> Organic:
         satiation=habits.satiation,
         satiation_days=SATED_FOR,
     )
+
+
+def _preferred(tastes: Tastes, met: Counts) -> np.ndarray:
+    """Probability (n,) float32 of what was met, by taste alone."""
+    parts = []
+    for rows in met.blocks():
+        pairs = met.of_pairs(rows)
+        parts.append(tastes.preference(rows)[met.user[pairs] - rows.start, met.item[pairs]])
+    return np.concatenate(parts)
 
 
 def _recommender(material: Material, acts: Acts) -> Recommender:

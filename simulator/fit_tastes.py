@@ -35,16 +35,75 @@ class Tastes:
     """(I, 8)"""
     category: np.ndarray
     """(C, 8)"""
-    preference: np.ndarray
-    """Probability of each item when the user meets one (U, I)."""
+    bias: np.ndarray
+    """Of each item when a user meets one (I,)."""
+    scale: float
+    """By which inner products count beside it."""
     variance: np.ndarray
     """Of each coordinate of a user's vector, roughly (U,)."""
 
+    def preference(self, rows: slice) -> np.ndarray:
+        """Probability of each item when some of the users meet one (N, I) float32."""
+        logits = self.bias + self.scale * self.user[rows] @ self.item.T
+        return torch.softmax(torch.from_numpy(logits), 1).numpy()
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How often each of U users met, or was offered, each of I items, without the zeros."""
+
+    shape: tuple[int, int]
+    """U and I."""
+    user: np.ndarray
+    """Rows (n,) int64, ascending."""
+    item: np.ndarray
+    """Catalogue rows (n,) int64."""
+    count: np.ndarray
+    """(n,) float64"""
+
+    @classmethod
+    def of(cls, owner: np.ndarray, items: np.ndarray, shape: tuple[int, int]) -> Counts:
+        """From users (M,) and catalogue rows (M, K) of what they met, -1 for padding."""
+        order = np.argsort(owner, kind="stable")
+        found = []
+        for rows in _blocks(shape):
+            first, last = np.searchsorted(owner, [rows.start, rows.stop], sorter=order)
+            mine = order[first:last]
+            listed = items[mine] >= 0
+            place = np.repeat(owner[mine], listed.sum(1)) * shape[1] + items[mine][listed]
+            number = np.bincount(place - rows.start * shape[1])
+            some = np.flatnonzero(number)
+            found.append((some + rows.start * shape[1], number[some]))
+        place, number = (np.concatenate([part[n] for part in found]) for n in (0, 1))
+        return cls(shape, place // shape[1], place % shape[1], number.astype(np.float64))
+
+    def of_pairs(self, rows: slice) -> slice:
+        """Which of the pairs are those of some users."""
+        first, last = np.searchsorted(self.user, [rows.start, rows.stop])
+        return slice(int(first), int(last))
+
+    def dense(self, rows: slice) -> np.ndarray:
+        """Counts (N, I) float64 of some users."""
+        pairs = self.of_pairs(rows)
+        out = np.zeros((rows.stop - rows.start, self.shape[1]))
+        out[self.user[pairs] - rows.start, self.item[pairs]] = self.count[pairs]
+        return out
+
+    def blocks(self) -> list[slice]:
+        """The users, as many at a time as may be worked on."""
+        return _blocks(self.shape)
+
+
+def _blocks(shape: tuple[int, int]) -> list[slice]:
+    users, items = shape
+    height = max(BLOCK // max(items, 1), 1)
+    return [slice(begin, min(begin + height, users)) for begin in range(0, users, height)]
+
 
 def fit_tastes(
-    met: np.ndarray, offered: np.ndarray, category: np.ndarray, categories: int, seed: int
+    met: Counts, offered: Counts, category: np.ndarray, categories: int, seed: int
 ) -> Tastes:
-    """Fit to counts (U, I) float of items met and of items offered; category: (I,) rows."""
+    """Fit to counts of items met and of items offered; category: (I,) rows."""
     generator = torch.Generator().manual_seed(seed)
     users, items = met.shape
     kind = torch.from_numpy(category)
@@ -53,14 +112,10 @@ def fit_tastes(
         return (0.3 * torch.randn(*shape, generator=generator)).requires_grad_()
 
     user, of_category, residual = start(users, TASTE), start(categories, TASTE), start(items, TASTE)
-    popular = torch.tensor(met.sum(0) + 1.0)
+    popular = torch.tensor(np.bincount(met.item, met.count, items) + 1.0)
     bias = (popular / popular.mean()).log().float().requires_grad_()
     offer_bias = bias.detach().clone().requires_grad_()
     log_scale = torch.zeros(1, requires_grad=True)
-    seen = torch.from_numpy(met.astype(np.float32))
-    listed = torch.from_numpy((OFFER_WEIGHT * offered).astype(np.float32))
-    height = max(BLOCK // max(items, 1), 1)
-    blocks = [slice(begin, begin + height) for begin in range(0, users, height)]
     optimizer = torch.optim.Adam(
         [user, of_category, residual, bias, offer_bias, log_scale], lr=RATE
     )
@@ -71,11 +126,13 @@ def fit_tastes(
         embedding = of_category[kind] + RESIDUAL_PRIOR * residual
         shared = embedding.detach().requires_grad_()
         # Some users at a time: all at once is gigabytes of memory traffic in a large shop.
-        for rows in blocks:
+        for rows in met.blocks():
+            seen = torch.from_numpy(met.dense(rows).astype(np.float32))
+            listed = torch.from_numpy((OFFER_WEIGHT * offered.dense(rows)).astype(np.float32))
             inner = user[rows] @ shared.T
-            loss = -(seen[rows] * torch.log_softmax(bias + inner, 1)).sum()
+            loss = -(seen * torch.log_softmax(bias + inner, 1)).sum()
             offers = torch.log_softmax(offer_bias + log_scale.exp() * inner, 1)
-            (loss - (listed[rows] * offers).sum()).backward()
+            (loss - (listed * offers).sum()).backward()
         assert shared.grad is not None
         loss = (embedding * shared.grad).sum()
         for factor, prior in ((user, USER_PRIOR), (of_category, CATEGORY_PRIOR), (residual, 1.0)):
@@ -85,11 +142,15 @@ def fit_tastes(
         optimizer.step()
     with torch.no_grad():
         embedding = of_category[kind] + RESIDUAL_PRIOR * residual
-        inner = user @ embedding.T
-        size = inner.square().mean().sqrt().clamp_min(1e-6)
-        preference = torch.softmax(bias + inner, 1)
+        # The mean square of all inner products, without the products.
+        square = ((user.T @ user) * (embedding.T @ embedding)).sum() / (users * items)
+        size = square.sqrt().clamp_min(1e-6)
         spread = embedding.square().mean()
-        information = seen.sum(1) + listed.sum(1) * log_scale.exp().square()
+        own, lists = (
+            torch.from_numpy(np.bincount(each.user, each.count, users).astype(np.float32))
+            for each in (met, offered)
+        )
+        information = own + OFFER_WEIGHT * lists * log_scale.exp().square()
         variance = 1.0 / (1.0 / USER_PRIOR**2 + information * spread)
         # Users and items share the scale, so that both stay of the size of their priors.
         root = size.sqrt()
@@ -97,19 +158,19 @@ def fit_tastes(
             user=(user / root).numpy(),
             item=(embedding / root).numpy(),
             category=(of_category / root).numpy(),
-            preference=preference.numpy(),
+            bias=bias.numpy(),
+            scale=float(size),
             variance=(variance / size).numpy(),
         )
 
 
-def fit_concentration(met: np.ndarray, preference: np.ndarray) -> float:
-    """The concentration, of a few that are tried, of Dirichlet distributions about `preference`
-    (U, I) under which the counts `met` (U, I) are likeliest: how much a taste weighs beside what
-    its user met."""
-    user, item = np.nonzero(met)
-    count = torch.from_numpy(met[user, item])
-    base = torch.from_numpy(np.maximum(preference[user, item].astype(np.float64), 1e-12))
-    total = torch.from_numpy(met.sum(1))
+def fit_concentration(met: Counts, preference: np.ndarray) -> float:
+    """The concentration, of a few that are tried, of Dirichlet distributions about the users'
+    preferences under which the counts are likeliest: how much a taste weighs beside what its user
+    met. preference: (n,) of the pairs of user and item in `met`."""
+    count = torch.from_numpy(met.count)
+    base = torch.from_numpy(np.maximum(preference.astype(np.float64), 1e-12))
+    total = torch.from_numpy(np.bincount(met.user, met.count, met.shape[0]))
 
     def likelihood(size: float) -> float:
         own = torch.lgamma(size * base + count) - torch.lgamma(size * base)

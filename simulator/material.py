@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generation.candidates.base import catalog_rows
 from ingestion.catalog import catalog_of
 from ingestion.log import Log
 from ingestion.replay import (
@@ -29,6 +30,17 @@ from simulator.habits import Acts
 
 LEAST_SENDS = 30
 """Pushes below which nothing is fitted."""
+SAMPLE = 3000
+"""Users by whom a fit is tuned and judged where there are more."""
+TOGETHER = 1000
+"""Users whose states are worked on at a time."""
+
+
+def sample_of(users: int, seed: int) -> np.ndarray:
+    """Rows (N,) int64, ascending, of users drawn to tune and judge by: all, or `SAMPLE`."""
+    if users <= SAMPLE:
+        return np.arange(users)
+    return np.sort(np.random.default_rng([seed, 3]).choice(users, SAMPLE, replace=False))
 
 
 @dataclass(frozen=True)
@@ -39,9 +51,20 @@ class Material:
     catalog: Catalog
     events: UserEvents
     decisions: LoggedDecisions
-    requests: Requests
     followed: Attributed
     until: int
+
+    def requests(self, which: np.ndarray) -> Requests:
+        """Some of the decisions, by index (N,), as requests; their states are 2.5 KB each, so
+        don't ask for all."""
+        return requests_of(self.log, self.catalog, self.events, self.decisions.only(which))
+
+    def parts(self, which: np.ndarray) -> list[np.ndarray]:
+        """Places in `which` (N,), indices of decisions, in parts of `TOGETHER` users at most."""
+        owner = self.decisions.owner[which]
+        order = np.argsort(owner, kind="stable")
+        ends = np.arange(TOGETHER, len(self.events.user_ids), TOGETHER)
+        return [part for part in np.split(order, np.searchsorted(owner[order], ends)) if len(part)]
 
 
 def material_of(log: Log, until: int) -> Material:
@@ -59,7 +82,6 @@ def material_of(log: Log, until: int) -> Material:
         catalog,
         events,
         decisions,
-        requests_of(known, catalog, events, decisions),
         attributed(known, catalog, events, decisions, Reward()),
         until,
     )
@@ -68,8 +90,7 @@ def material_of(log: Log, until: int) -> Material:
 def acts_of(material: Material) -> Acts:
     """What users did by themselves: purchases that follow a click on a push are left out."""
     events, owner = material.events.events, material.events.owner
-    row = {int(code): n for n, code in enumerate(material.catalog.items.hashes)}
-    items = np.array([row.get(int(code), -1) for code in events["item"]], np.int64)
+    items = catalog_rows(material.catalog, events["item"]).astype(np.int64)
     table = material.log.tables["events"]
     bought = ((table["event"] == "purchase") & table["at"].notna()).to_numpy()
     pushed = hash_ids(event_ids(table)[bought])[material.followed.purchase_of >= 0]

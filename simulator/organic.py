@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,16 @@ class Organic:
                     f"expected finite numbers from 0 on of {shape}"
                 )
 
+    def of_users(self, rows: np.ndarray) -> Organic:
+        """That of the users `rows` (N,) alone, repeats allowed."""
+        own = {name: getattr(self, name) for name in _BY_USER}
+        return replace(self, **{name: a[rows] for name, a in own.items() if a is not None})
+
+
+_BY_USER = (
+    *("sessions", "hours", "touches", "own", "own_items", "own_weight", "buy"),
+    *("shape", "ends", "alive", "staying"),
+)
 
 HABITS = np.dtype([("sessions", "f4"), ("touches", "f4"), ("leaves", "f4")])
 """An episode's visits a day, items met in a visit and the day from which the user comes no more."""

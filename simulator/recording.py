@@ -137,11 +137,12 @@ def _joined(names: np.ndarray, rows: np.ndarray) -> list[str | None]:
 
 
 def users_table(simulator: Simulator) -> pd.DataFrame:
-    """The users of a simulator."""
-    users = simulator.users
+    """The users of a simulator; whoever unsubscribed before its start gives no consent, since the
+    log does not reach back to that."""
+    users, past = simulator.users, simulator.histories
     table = pd.DataFrame({"user_id": users.ids, "timezone": users.zones})
     table["signed_up_at"] = time_column(users.signed_up)
-    table["consent"] = True
+    table["consent"] = (past["consent"] == 1) & (past["unsubscribed"] == 0)
     if users.locales:
         table["locale"] = [name or None for name in users.locales]
     for name, values in users.attributes.items():

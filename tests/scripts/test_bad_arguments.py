@@ -19,6 +19,7 @@ NEEDED = {
     "compare": ["x"],
     "evaluate": ["x"],
     "decide": ["x", "--out", "y"],
+    "simulate": ["x", "hold", "--out", "y"],
 }
 
 

@@ -13,6 +13,7 @@ from ingestion.splits import before, split_time
 from mdp.errors import NotEnoughData
 from mdp.events import Kind
 from scripts.cli import main
+from simulator import material
 from simulator.demo import demo
 from simulator.description import Simulator
 from simulator.fidelity import card_of
@@ -194,3 +195,34 @@ def test_members_are_spread_around_the_mean_and_only_generate(fitted):
     assert 0.02 < spread < 0.5
     alone = replace(simulator, members=())
     np.testing.assert_array_equal(pairs(alone)[..., 1], own)
+
+
+def test_of_many_users_some_are_enough_to_tune_and_judge_by(shop, fitted, monkeypatch):
+    """The fit is of all users all the same."""
+    everybody = card_of(shop[0], fitted)["whole"]["opened_by"]["hour"]["logged"].values()
+    monkeypatch.setattr(material, "SAMPLE", 150)
+    monkeypatch.setattr(material, "TOGETHER", 40)
+    some = fit(shop[0])
+    users = len(fitted.simulator.users)
+    assert len(some.simulator.users) == users > 150
+    assert some.pushes == fitted.pushes
+    assert some.known.user.max() < 150
+    assert len(some.known.user) < 0.8 * len(fitted.known.user)
+    card = card_of(shop[0], some)
+    logged = card["whole"]["opened_by"]["hour"]["logged"].values()
+    assert 0 < sum(n for _, n in logged) < 0.8 * sum(n for _, n in everybody)
+    for name in ("openness", "taste"):
+        mine, theirs = some.simulator.traits[name], fitted.simulator.traits[name]
+        assert np.corrcoef(mine.ravel(), theirs.ravel())[0, 1] > 0.9
+
+
+def test_states_come_out_the_same_however_many_users_are_worked_on(shop, fitted, monkeypatch):
+    found = material_of(shop[0], split_time(shop[0]))
+    which = np.flatnonzero(found.decisions.sent)[::3]
+    whole = found.requests(which).histories
+    monkeypatch.setattr(material, "TOGETHER", 7)
+    parts = found.parts(which)
+    assert len(parts) > 10
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(which)))
+    for part in parts:
+        assert found.requests(which[part]).histories.tobytes() == whole[part].tobytes()

@@ -3,18 +3,41 @@
 import numpy as np
 
 from simulator import fit_tastes
+from simulator.fit_tastes import Counts
+
+
+def counts(table: np.ndarray) -> Counts:
+    """Of counts (U, I) as single acts, shuffled."""
+    users, items = np.nonzero(table)
+    each = np.repeat(np.arange(len(users)), table[users, items].astype(int))
+    each = np.random.default_rng(1).permutation(each)
+    return Counts.of(users[each], items[each, None], table.shape)
+
+
+def test_counts_are_what_was_counted_in_any_blocks(monkeypatch):
+    table = np.random.default_rng(0).poisson(0.5, (30, 12)) * 1.0
+    for size in (2_000_000, 7 * 12):
+        monkeypatch.setattr(fit_tastes, "BLOCK", size)
+        found = counts(table)
+        np.testing.assert_array_equal(
+            np.concatenate([found.dense(rows) for rows in found.blocks()]), table
+        )
+    lists = np.array([[2, -1], [0, 2], [2, 1]])
+    met = Counts.of(np.array([1, 0, 1]), lists, (2, 3))
+    np.testing.assert_array_equal(met.dense(slice(0, 2)), [[1, 0, 1], [0, 1, 2]])
 
 
 def test_users_in_blocks_give_the_tastes_of_all_at_once(monkeypatch):
     rng = np.random.default_rng(0)
-    met, offered = rng.poisson(0.5, (30, 12)) * 1.0, rng.poisson(1.0, (30, 12)) * 1.0
+    met, offered = counts(rng.poisson(0.5, (30, 12))), counts(rng.poisson(1.0, (30, 12)))
     category = np.arange(12) % 3
     monkeypatch.setattr(fit_tastes, "STEPS", 40)
     whole = fit_tastes.fit_tastes(met, offered, category, 3, 0)
     monkeypatch.setattr(fit_tastes, "BLOCK", 7 * 12)
     parts = fit_tastes.fit_tastes(met, offered, category, 3, 0)
     np.testing.assert_allclose(parts.user @ parts.item.T, whole.user @ whole.item.T, atol=1e-3)
-    np.testing.assert_allclose(parts.preference, whole.preference, atol=1e-4)
+    mine, theirs = (one.preference(slice(0, 30)) for one in (parts, whole))
+    np.testing.assert_allclose(mine, theirs, atol=1e-4)
     assert whole.user.std() > 0.1
 
 
@@ -24,4 +47,6 @@ def test_a_taste_weighs_as_much_as_users_keep_to_it():
     for size in (10.0, 100.0):
         own = np.stack([rng.dirichlet(size * one) for one in taste])
         met = np.stack([rng.multinomial(50, one) for one in own]).astype(float)
-        assert 0.5 < fit_tastes.fit_concentration(met, taste) / size < 2.0
+        found = counts(met)
+        preference = taste[found.user, found.item]
+        assert 0.5 < fit_tastes.fit_concentration(found, preference) / size < 2.0
