@@ -26,7 +26,7 @@ from benchmarks.proof import pushwise
 from ingestion.read import load_checked
 from mdp.events import Kind
 from policies.baselines import Hold
-from simulator.fit import organic_of
+from simulator.fit_organic import organic_of
 from simulator.fit_tastes import Counts, fit_tastes
 from simulator.habits import Acts, habits_of
 from simulator.worlds.base import lived

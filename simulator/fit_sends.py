@@ -1,0 +1,94 @@
+"""A log's pushes as the response heads see them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mdp.catalog import Catalog
+from mdp.clock import local_day
+from mdp.recency import recency_of
+from mdp.response import item_features
+from mdp.state import features
+from simulator.fit_heads import Sends
+from simulator.fit_tastes import Tastes
+from simulator.material import Material
+
+REMEMBERED = ("fatigue", "repetition", "wear", "bought", "views")
+"""What half-lives and histories say of a push."""
+
+
+def sends_of(material: Material, tastes: Tastes, profile: np.ndarray, lives: np.ndarray) -> Sends:
+    """The log's pushes as the heads see them; lives: half-lives (4,), days."""
+    sent = np.flatnonzero(material.decisions.sent)
+    out = bare(material, tastes, profile, sent)
+    for part in material.parts(sent):
+        some = out.only(part)
+        some = remembering(some, material.catalog, states_of(material, sent[part]), lives)
+        for name in REMEMBERED:
+            getattr(out, name)[part] = getattr(some, name)
+    return out
+
+
+def states_of(material: Material, which: np.ndarray) -> np.ndarray:
+    """Histories (N,) `HISTORY` that some decisions, by index (N,), found, decayed until then."""
+    asked = material.requests(which)
+    return features(asked.histories, asked.decided_at)
+
+
+def remembering(sends: Sends, catalog: Catalog, states: np.ndarray, lives: np.ndarray) -> Sends:
+    """The pushes (S,) with the recency that histories (S,) give under half-lives (4,), days."""
+    recency = recency_of(
+        states,
+        sends.decided_at,
+        sends.item.astype(np.int32)[:, None],
+        sends.variant.astype(np.int32)[:, None],
+        catalog.items.hashes,
+        catalog.variants.buckets,
+        lives,
+    )
+    found = {name: getattr(recency, name).reshape(len(states)) for name in REMEMBERED}
+    return replace(sends, **found)
+
+
+def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarray) -> Sends:
+    """The pushes of decisions `sent`, by index (S,), as if nothing was remembered before them."""
+    catalog, some = material.catalog, material.decisions.only(sent)
+    rows = np.arange(len(sent))
+    item, variant = some.items[rows, some.k], some.variants[rows, some.v]
+    measured, _, _ = standard(catalog)
+    followed = material.followed
+    outcome = np.stack(
+        [
+            followed.opened | followed.clicked,
+            followed.clicked,
+            followed.value > 0,
+            followed.dismissed,
+            followed.unsubscribed,
+        ],
+        1,
+    )[sent]
+    zone = material.events.zone[some.owner]
+    return Sends(
+        user=some.owner.astype(np.int64),
+        item=item.astype(np.int64),
+        variant=variant.astype(np.int64),
+        bucket=catalog.variants.buckets[variant].astype(np.int64),
+        hour=some.h.astype(np.int64),
+        weekday=(local_day(some.decided_at, zone) + 3) % 7,
+        item_features=measured[item].astype(np.float32),
+        liking=(tastes.user[some.owner] * tastes.item[item]).sum(1).astype(np.float32),
+        profile=profile[some.owner, some.h],
+        **{name: np.zeros(len(sent), np.float32) for name in REMEMBERED},
+        outcome=outcome.astype(np.float32),
+        decided_at=some.decided_at,
+    )
+
+
+def standard(catalog: Catalog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standardised item features (I, 2), their means (2,) and standard deviations (2,)."""
+    raw = item_features(catalog)
+    center, scale = raw.mean(0), raw.std(0)
+    scale = np.where(scale > 1e-6, scale, 1.0)
+    return (raw - center) / scale, center, scale

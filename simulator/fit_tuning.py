@@ -1,0 +1,113 @@
+"""What a fit rests on: half-lives, widths and priors that make a log's pushes likely, and how good
+the heads are that they give, on pushes that were not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mdp.response import HEADS
+from simulator.fit_heads import (
+    DISMISS,
+    OPEN,
+    UNSUBSCRIBE,
+    Sends,
+    Sizes,
+    Widths,
+    cost,
+    fit_heads,
+    log_loss,
+    predicted,
+)
+from simulator.fit_priors import likeliest_priors
+from simulator.fit_sends import bare, remembering, sends_of, states_of
+from simulator.fit_tastes import Tastes
+from simulator.fit_widths import likeliest_widths
+from simulator.material import Material
+
+HELD_OUT = 0.2
+"""Share of the pushes, the latest, that the fit is judged on."""
+TRIED = ((1.0, 2.0, 3.0, 4.5, 7.0, 10.0), (2.0, 4.0, 7.0, 14.0), (7.0, 14.0, 28.0))
+"""Half-lives in days that are tried of fatigue, wear and repetition."""
+PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
+"""Half-lives of fatigue, wear, repetition and bought to start from, days."""
+JUDGED = (OPEN, DISMISS, UNSUBSCRIBE)
+"""Heads that choose half-lives: those that every push asks."""
+ROUNDS = 3
+"""Times that the priors are set by the fit, and the fit made again under them."""
+EVERY = tuple(range(len(HEADS)))
+COLD, WARM = 150, 40
+"""Iterations of a fit from scratch, and from another fit's parameters."""
+
+
+def tuned(
+    material: Material,
+    tastes: Tastes,
+    profile: np.ndarray,
+    sizes: Sizes,
+    unseen: np.ndarray,
+    report: Callable[[str], None],
+) -> tuple[
+    Widths,
+    np.ndarray,
+    dict[str, dict[str, float | None]],
+    tuple[Sends, np.ndarray, Sends, np.ndarray, Sends],
+]:
+    """Widths and half-lives likeliest on the earlier pushes, and how all heads do on the later
+    ones and for users (U,) bool that are left out."""
+    at = material.decisions.decided_at[material.decisions.sent]
+    split = np.quantile(at, 1 - HELD_OUT)
+    early, late = at <= split, at > split
+
+    report("half-lives of fatigue, wear-out and repetition")
+    lives, start = _half_lives(material, tastes, profile, sizes, early)
+    sends = sends_of(material, tastes, profile, lives)
+    report("how much users differ")
+    widths = likeliest_widths(start, sends.only(early), sizes.users)
+    for _ in range(ROUNDS):
+        start = fit_heads(sends.only(early), sizes, widths, EVERY, WARM, start)
+        widths = likeliest_priors(start, sends.only(early), widths)
+    strange = unseen[sends.user]
+    known, judged = sends.only(early & ~strange), sends.only(late & ~strange)
+    heads = fit_heads(known, sizes, widths, EVERY, COLD)
+    probability = predicted(heads, judged)
+    metrics: dict[str, dict[str, float | None]] = {}
+    for head, name in enumerate(HEADS):
+        mine, earlier = judged.asked[:, head], known.asked[:, head]
+        outcome = judged.outcome[mine, head]
+        rate = known.outcome[earlier, head].mean() if earlier.any() else 0.0
+        metrics[name] = {
+            "pushes": float(mine.sum()),
+            "log_loss": log_loss(probability[mine, head], outcome),
+            "log_loss_of_rate": log_loss(np.full(len(outcome), rate), outcome),
+        }
+        if not len(outcome):  # JSON has no NaN
+            metrics[name] |= {"log_loss": None, "log_loss_of_rate": None}
+    others = sends.only(strange)
+    return widths, lives, metrics, (judged, probability, others, predicted(heads, others), known)
+
+
+def _half_lives(
+    material: Material, tastes: Tastes, profile: np.ndarray, sizes: Sizes, early: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Half-lives (4,) with the highest posterior on the pushes `early` (S,) bool, one after the
+    other, and parameters fitted with them. Later pushes would judge worse: with time all decayed
+    counts grow, so on them luck of a few days passes for a half-life."""
+    lives, best, widths = PLAIN.copy(), np.inf, Widths()
+    heads = None
+    sent = np.flatnonzero(material.decisions.sent)
+    plain, states = bare(material, tastes, profile, sent), states_of(material, sent)
+    for place, values in enumerate(TRIED):
+        for value in values:
+            tried = lives.copy()
+            tried[place] = value
+            sends = remembering(plain, material.catalog, states, tried).only(early)
+            # From scratch it takes long to come so near that costs can be compared.
+            steps = COLD if heads is None else WARM
+            found = fit_heads(sends, sizes, widths, JUDGED, steps, heads)
+            worth = cost(found, sends, widths, JUDGED)
+            if worth < best:
+                best, lives, heads = worth, tried, found
+    assert heads is not None
+    return lives, heads
