@@ -133,8 +133,16 @@ def steady(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
 
 @njit(cache=True)
 def _offsets(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> Any:
+    # Times of one zone mostly lie between the same two changes.
+    latest = bounds[:-1].copy()
     for i in range(at.size):
-        out[i] = offset_at(bounds, starts, offsets, zone[i], at[i])
+        if zone[i] < 0:
+            out[i] = 0
+            continue
+        now, last = latest[zone[i]], bounds[zone[i] + 1] - 1
+        if starts[now] > at[i] or (now < last and starts[now + 1] <= at[i]):
+            now = latest[zone[i]] = _segment(bounds, starts, zone[i], at[i])
+        out[i] = offsets[now]
 
 
 @njit(cache=True)

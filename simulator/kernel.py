@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mdp.actions import decode
 from mdp.clock import DAY, NEVER, local_day, next_local_midnight
 from mdp.errors import BadSetting
 from mdp.guardrails import Mask, mask
 from mdp.observation import Requests, View, seen
 from mdp.prediction import outcomes_of
 from mdp.reasons import allowed_first, bound_reasons, copy_reasons, item_reasons
+from mdp.recency import recency_at
 from mdp.state import HISTORY, TRAITS, apply, features, put, taken
 from simulator.description import Simulator, offered
 from simulator.happenings import Happenings, begun, joined
@@ -52,9 +54,13 @@ class Kernel:
         catalog, size = simulator.catalog, len(rows)
         self.N = size
         self.recording = Recording(simulator) if record else None
-        self._truth = [model.bind(catalog) for model in simulator.members or (simulator.response,)]
+        truth = simulator.members or (simulator.response,)
+        self._truth = [model.bind(catalog) for model in truth]
         self._mean = simulator.response.bind(catalog)
         self._belief = None if simulator.model is None else simulator.model.bind(catalog)
+        # A send whose recency the view has seen is drawn from it.
+        believed = () if simulator.model is None else simulator.model.half_lives
+        self._seen_alike = [np.array_equal(model.half_lives, believed) for model in truth]
         self._offered = offered(catalog)
         users = simulator.users
         self._copy_reason = copy_reasons(
@@ -236,7 +242,7 @@ class Kernel:
             chosen.item >= 0, view.mask.send_at[np.arange(self.N), chosen.hour], NEVER
         )
         until = next_local_midnight(self.at, self.zone)
-        probability = self._probability(chosen, requests)
+        probability = self._probability(chosen, view, requests)
         day_key = keys(self._seed, RESPONSE, self._user, self.day)
         outcomes = draw_outcomes(probability, send_at, day_key, simulator.delays)
         self._remember_clicks(chosen.item, outcomes.clicked)
@@ -262,20 +268,26 @@ class Kernel:
         self._coming = self._view = None
         return step
 
-    def _probability(self, chosen: Chosen, requests: Requests) -> np.ndarray:
+    def _probability(self, chosen: Chosen, view: View, requests: Requests) -> np.ndarray:
         """Conditional probabilities (N, 5) of what follows the chosen sends."""
         out = np.zeros((self.N, len(INSTANTS)))
         sent = chosen.item >= 0
         for number, model in enumerate(self._truth):
             mine = np.flatnonzero(sent & (self._member == number))
-            states = requests.histories if len(mine) == self.N else taken(requests.histories, mine)
+            recency = None
+            if view.terms is not None and self._seen_alike[number]:
+                k, v, _ = decode(
+                    chosen.executed[mine], requests.items.shape[1], requests.variants.shape[1]
+                )
+                recency = recency_at(view.terms.recency, mine, k, v)
             terms = model.terms(
-                states,
+                taken(requests.histories, mine) if recency is None else requests.histories,
                 self._traits[mine],
                 chosen.item[mine, None],
                 chosen.variant[mine, None],
                 self.at[mine],
                 self.zone[mine],
+                recency,
             )
             first = np.zeros(len(mine), np.int64)
             out[mine] = outcomes_of(terms, first, first, chosen.hour[mine])
