@@ -233,7 +233,13 @@ def next_local_midnight(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
 
 @njit(cache=True)
 def _midnights(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> None:
+    latest = np.full(bounds.size + 1, -1)
     for i in range(at.size):
+        twin = latest[zone[i] + 1]
+        if twin >= 0 and at[twin] == at[i]:
+            out[i] = out[twin]
+            continue
+        latest[zone[i] + 1] = i
         offset = offset_at(bounds, starts, offsets, zone[i], at[i])
         wall = ((at[i] + offset) // DAY + 1) * DAY
         if steady(bounds, starts, zone[i], at[i]):

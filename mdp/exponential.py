@@ -70,3 +70,38 @@ def log32(x: Any) -> Any:
     y = ((((y * m + _L5) * m + _L6) * m + _L7) * m + _L8) * m * z
     y = y + power * _LN2_LOW - _HALF * z
     return m + y + power * _LN2_HIGH
+
+
+_ROOT_HALF_64 = 0.70710678118654752440
+_P = (
+    1.01875663804580931796e-4,
+    4.97494994976747001425e-1,
+    4.70579119878881725854e0,
+    1.44989225341610930846e1,
+    1.79368678507819816313e1,
+    7.70838733755885391666e0,
+)
+_Q = (
+    1.12873587189167450590e1,
+    4.52279145837532221105e1,
+    8.29875266912776603211e1,
+    7.11544750618563894466e1,
+    2.31251620126765340583e1,
+)
+
+
+@njit(cache=True, error_model="numpy")
+def log64(x: Any) -> Any:
+    """log(x) of a float64, positive and normal, to 2 units in the last place. Cephes' rational
+    function (Moshier 1989, `log`)."""
+    bits = np.float64(x).view(np.int64)
+    mantissa = np.int64((bits & np.int64(0x000FFFFFFFFFFFFF)) | np.int64(0x3FE0000000000000))
+    m = mantissa.view(np.float64)
+    small = m < _ROOT_HALF_64
+    power = np.float64(np.int32(bits >> np.int64(52)) - np.int32(1022)) - np.float64(small)
+    m = m + (m if small else 0.0) - 1.0
+    z = m * m
+    p = ((((_P[0] * m + _P[1]) * m + _P[2]) * m + _P[3]) * m + _P[4]) * m + _P[5]
+    q = ((((m + _Q[0]) * m + _Q[1]) * m + _Q[2]) * m + _Q[3]) * m + _Q[4]
+    y = m * (z * p / q) - power * 2.121944400546905827679e-4 - 0.5 * z
+    return m + y + power * 0.693359375

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from numba import njit
 from generation.candidates.base import catalog_rows
 from mdp.catalog import Catalog
 from mdp.clock import DAY
+from mdp.exponential import log64
 from mdp.hashing import content_hash
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -99,13 +99,14 @@ def _choose(guess: Any, weight: Any, known: Any, place: Any, user: Any, day: Any
     """The K highest of score + Gumbel noise, which are the K lowest of exp(-score) × an
     exponential number, best score first."""
     M, K = guess.shape[1], out.shape[1]
-    cost = np.empty(M, np.float32)
+    cost, noise = np.empty(M, np.float32), np.empty(M)
     for n in known:
         row = place[n]
+        key = user[n] ^ (np.uint64(day[n] + 1) * _GOLDEN)
         for m in range(M):
-            x = (user[n] ^ (np.uint64(day[n] + 1) * _GOLDEN)) + np.uint64(m + 1) * _GOLDEN
-            noise = -math.log(_uniform(x)) * weight[row, m]
-            cost[m] = noise if guess[row, m] >= 0 else np.inf
+            noise[m] = log64(_uniform(key + np.uint64(m + 1) * _GOLDEN))
+        for m in range(M):
+            cost[m] = -noise[m] * weight[row, m] if guess[row, m] >= 0 else np.inf
         # Counting how many cost less takes fewer steps than a sort: it runs on several at once.
         size = 0
         for m in range(M):
