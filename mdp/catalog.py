@@ -41,11 +41,14 @@ class Items:
     """Instant from which the item can't be bought (I,) int64, `NEVER` for none."""
     hashes: np.ndarray = field(init=False)
     """Hashes of the ids (I,) uint64."""
+    by_hash: np.ndarray = field(init=False, repr=False)
+    """Rows (I,) int64 in the order of their hashes."""
     row: dict[str, int] = field(init=False, repr=False)
     """Row by item id."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hashes", hash_ids(self.ids))
+        object.__setattr__(self, "by_hash", np.argsort(self.hashes))
         object.__setattr__(self, "row", {item: i for i, item in enumerate(self.ids)})
 
     def __len__(self) -> int:

@@ -159,8 +159,14 @@ def _send_times(
         latest[zone[i] + 1] = i
         here = at[i] + offset_at(bounds, starts, offsets, zone[i], at[i])
         hour_now = (here // HOUR) % 24
-        same, offset = steady(bounds, starts, zone[i], at[i]), here - at[i]
+        offset = here - at[i]
         midnight = (here // HOUR - hour_now) * HOUR
+        if steady(bounds, starts, zone[i], at[i]):
+            for hour in range(24):
+                wall = midnight + hour * HOUR + (DAY if hour < hour_now else 0)
+                out[i, hour], local[i, hour] = wall - offset, wall
+            out[i, hour_now], local[i, hour_now] = at[i], here
+            continue
         for hour in range(24):
             if hour == hour_now:
                 out[i, hour] = at[i]
@@ -169,9 +175,6 @@ def _send_times(
             wall = midnight + hour * HOUR
             if hour < hour_now:
                 wall += DAY
-            if same:
-                out[i, hour], local[i, hour] = wall - offset, wall
-                continue
             # Two offsets can give this wall time; the first instant that reads as it is meant.
             found = NEVER
             for probe in (wall - DAY, wall + DAY):

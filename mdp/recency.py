@@ -105,7 +105,7 @@ def _recency(
     rates = (-math.log(2.0) / half_lives).astype(np.float32)
     ages, styles = np.zeros(RING, np.float32), np.empty(RING, np.int8)
     sent, hashes = np.empty(RING, np.uint64), np.empty(K, np.uint64)
-    weights = np.empty(RING, np.float32)
+    tiring, wearing = np.empty(RING, np.float32), np.empty(RING, np.float32)
     by_style = np.empty(STYLE_BUCKETS, np.float32)
     for n in range(states.size):
         state = states[n]
@@ -122,14 +122,13 @@ def _recency(
                 styles[count], sent[count] = send.style, send.item
                 count += 1
         if count:
-            _weights(ages, rates[0], weights)
-            for i in range(count):
-                fatigue[n] += weights[i]
-            _weights(ages, rates[1], weights)
+            _weights(ages, rates[0], tiring)
+            _weights(ages, rates[1], wearing)
             by_style[:] = 0.0
             for i in range(count):
+                fatigue[n] += tiring[i]
                 if styles[i] >= 0:
-                    by_style[styles[i]] += weights[i]
+                    by_style[styles[i]] += wearing[i]
             for v in range(variants.shape[1]):
                 if variants[n, v] >= 0:
                     wear[n, v] = by_style[bucket[variants[n, v]]]

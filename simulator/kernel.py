@@ -61,11 +61,12 @@ class Kernel:
         # A send whose recency the view has seen is drawn from it.
         believed = () if simulator.model is None else simulator.model.half_lives
         self._seen_alike = [np.array_equal(model.half_lives, believed) for model in truth]
-        self._offered = offered(catalog)
+        self._offered = np.tile(offered(catalog), (size, 1))
+        self._hashes = np.append(catalog.items.hashes, np.uint64(0))  # the last is padding's
         users = simulator.users
         self._copy_reason = copy_reasons(
             catalog,
-            np.tile(self._offered, (len(users), 1)),
+            np.tile(offered(catalog), (len(users), 1)),
             list(users.locales) or None,
             list(users.segments) or None,
         )
@@ -175,18 +176,17 @@ class Kernel:
         asking = self.histories if isinstance(which, slice) else taken(self.histories, which)
         states = features(asking, at)
         items = simulator.recommender.candidates(self._user[which], states, at)
-        variants = np.tile(self._offered, (len(at), 1))
+        variants = self._offered[: len(at)]
         item_reason = item_reasons(simulator.catalog, items, at)
         variant_reason = bound_reasons(
             simulator.catalog, items, variants, self._copy_reason[self.rows[which]]
         )
-        hashes = np.where(items >= 0, simulator.catalog.items.hashes[items], 0)
         allowed = mask(
             simulator.guardrails,
             states,
             at,
             zone,
-            hashes.astype(np.uint64),
+            self._hashes[items],
             simulator.catalog.items.available_until[items],
             item_reason,
             variant_reason,

@@ -111,12 +111,12 @@ def paid(
         (1.0 - opened) * probability[:, 3],
         probability[:, 4],
     )
-    purchase = applied["kind"] == Kind.PURCHASE
+    purchase = np.flatnonzero(applied["kind"] == Kind.PURCHASE)
     buyer, amount = owner[purchase], applied["value"][purchase].astype(np.float64)
     earned = amount * _margins(items, applied["item"][purchase])
-    in_time = applied["at"][purchase] - decided_at[buyer] < DAY
     credited = bought
     if reward.credit == "all":
+        in_time = applied["at"][purchase] - decided_at[buyer] < DAY
         credited = np.bincount(buyer, earned * in_time, size)
     parts = reward.parts(
         sent, flags["clicked"], credited, flags["dismissed"], flags["unsubscribed"]
@@ -139,5 +139,5 @@ def paid(
 
 def _margins(items: Items, item_hash: np.ndarray) -> np.ndarray:
     """Margins (M,) float64 of items by hash (M,)."""
-    order = np.argsort(items.hashes)
-    return items.margin[order[np.searchsorted(items.hashes[order], item_hash)]].astype(float)
+    place = np.searchsorted(items.hashes, item_hash, sorter=items.by_hash)
+    return items.margin[items.by_hash[place]].astype(np.float64)
