@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from mdp.clock import DAY, HOUR, MINUTE, NEVER, offset_at, send_times, steady, zone_tables
+from mdp.clock import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NEVER,
+    segment,
+    send_times,
+    steady,
+    zone_tables,
+)
 from mdp.errors import BadSetting
 from mdp.hashing import content_hash
 from mdp.state import FREE, RELEASED, RING
@@ -253,6 +262,7 @@ def _mask(
     """Fills the hours' reasons (N, 24), and adds to the catalogue's reasons (N, K) those of the
     user, of cool-downs and of time."""
     bounds, starts, offsets = zones
+    near = bounds.copy()
     sends, days = np.empty(RING, np.int64), np.empty(RING, np.int64)
     sent = np.empty(RING, np.uint64)
     today, close = np.empty(24, np.int64), np.empty(24, np.bool_)
@@ -265,7 +275,9 @@ def _mask(
             now += 1
         minute, this_day = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
         offset = wall[n, now] - decided_at[n]
-        even = steady(bounds, starts, zone[n], decided_at[n])
+        place = segment(bounds, starts, zone[n], decided_at[n], near[zone[n] + 1])
+        near[zone[n] + 1] = place
+        even = steady(bounds, starts, zone[n], decided_at[n], place)
         count, newest = 0, NEVER
         for slot in range(RING):
             send = state.ring[slot]
@@ -275,7 +287,7 @@ def _mask(
                 newest = max(newest, send.send_at)
                 if send.send_at > decided_at[n] - 3 * DAY:  # a local day is never that far off
                     if not even:
-                        offset = offset_at(bounds, starts, offsets, zone[n], send.send_at)
+                        offset = offsets[segment(bounds, starts, zone[n], send.send_at, place)]
                     days[count] = (send.send_at + offset) // DAY
                 count += 1
         # Hours innermost: loops over few sends would cost more to set up than to run.
