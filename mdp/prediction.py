@@ -226,22 +226,31 @@ def outcomes_of(
 
     Rows of holds (item < 0) are 0.
     """
-    n = np.arange(len(item))
-    logits = (
-        terms.base[n].astype(np.float64)
-        + terms.item[n, item]
-        + terms.variant[n, variant]
-        + terms.hour[n, hour]
-    )
     out = np.zeros((len(item), len(HEADS)))
-    _squash(logits, terms.cloglog, np.asarray(item), out)
+    _outcomes(
+        terms.base, terms.item, terms.variant, terms.hour, terms.cloglog, item, variant, hour, out
+    )
     return out
 
 
 @njit(cache=True)
-def _squash(logits: Any, cloglog: Any, item: Any, out: Any) -> None:
-    for n in range(logits.shape[0]):
-        if item[n] >= 0:
-            for h in range(logits.shape[1]):
-                odds = math.exp(min(max(logits[n, h], -150.0), 150.0))
-                out[n, h] = -math.expm1(-odds) if cloglog[h] else odds / (1.0 + odds)
+def _outcomes(
+    base: Any,
+    items: Any,
+    variants: Any,
+    hours: Any,
+    cloglog: Any,
+    item: Any,
+    variant: Any,
+    hour: Any,
+    out: Any,
+) -> None:
+    for n in range(out.shape[0]):
+        if item[n] < 0:
+            continue
+        for h in range(out.shape[1]):
+            logit = np.float64(base[n, h]) + np.float64(items[n, item[n], h])
+            logit += np.float64(variants[n, variant[n], h])
+            logit += np.float64(hours[n, hour[n], h])
+            odds = math.exp(min(max(logit, -150.0), 150.0))
+            out[n, h] = -math.expm1(-odds) if cloglog[h] else odds / (1.0 + odds)
