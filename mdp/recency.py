@@ -122,8 +122,11 @@ def _recency(
                 styles[count], sent[count] = send.style, send.item
                 count += 1
         if count:
-            _weights(ages, rates[0], tiring)
-            _weights(ages, rates[1], wearing)
+            # A loop of a fixed length runs on several at once.
+            for i in range(RING):
+                tiring[i] = exp32(ages[i] * rates[0])
+            for i in range(RING):
+                wearing[i] = exp32(ages[i] * rates[1])
             by_style[:] = 0.0
             for i in range(count):
                 fatigue[n] += tiring[i]
@@ -155,10 +158,3 @@ def _recency(
 def _bit(item: Any) -> Any:
     """A uint64 with one of its bits set, by the last bits of an item's hash."""
     return np.uint64(1) << (item & np.uint64(63))
-
-
-@njit(cache=True)
-def _weights(ages: Any, rate: Any, out: Any) -> None:
-    """What is left of each send; a loop of a fixed length runs on several at once."""
-    for i in range(RING):
-        out[i] = exp32(ages[i] * rate)
