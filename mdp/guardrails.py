@@ -265,7 +265,7 @@ def _mask(
     near = bounds.copy()
     sends, days = np.empty(RING, np.int64), np.empty(RING, np.int64)
     sent = np.empty(RING, np.uint64)
-    today, close = np.empty(24, np.int64), np.empty(24, np.bool_)
+    today, close = np.empty(24, np.int64), np.empty(24, np.int64)
     day_before, week_before = np.empty(24, np.int64), np.empty(24, np.int64)
     reach = max(gap, cooldown, 7 * DAY)
     for n in range(histories.size):
@@ -291,12 +291,12 @@ def _mask(
                     days[count] = (send.send_at + offset) // DAY
                 count += 1
         # Hours innermost: loops over few sends would cost more to set up than to run.
-        today[:], close[:], day_before[:], week_before[:] = 1, False, 1, 1
+        today[:], close[:], day_before[:], week_before[:] = 1, 0, 1, 1
         for i in range(count):
             for hour in range(24):
                 since = at[n, hour] - sends[i]
                 today[hour] += days[i] == this_day + (hour < now)
-                close[hour] |= abs(since) < gap
+                close[hour] += abs(since) < gap
                 day_before[hour] += (since >= 0) & (since < 24 * HOUR)
                 week_before[hour] += (since >= 0) & (since < 7 * DAY)
         last = NEVER

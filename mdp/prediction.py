@@ -58,7 +58,9 @@ def predict(
     )
     _predict(
         terms.base,
-        *(_heads_first(array) for array in (terms.item, terms.variant, terms.hour)),
+        _heads_first(terms.item),
+        _heads_first(terms.variant),
+        _heads_first(terms.hour),
         terms.cloglog,
         item_reason,
         variant_reason,
