@@ -249,12 +249,11 @@ def _candidates(
         )
     else:
         recency = terms.recency
-    price = np.maximum(table.price, 0.01)
-    listed = np.maximum(np.maximum(table.list_price, table.price), 0.01)
-    own = np.stack([np.log(price), 1.0 - table.price / listed, table.margin], 1)
     logits = np.zeros((N, K, 1), np.float32) if terms is None else terms.item
     out = np.zeros((N, K, len(CANDIDATE)), np.float32)
-    _each_candidate(rows, own, recency.repetition, recency.bought, recency.views, logits, out)
+    _each_candidate(
+        rows, table.shown, recency.repetition, recency.bought, recency.views, logits, out
+    )
     return out
 
 

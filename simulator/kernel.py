@@ -8,12 +8,12 @@ depends on seed, user and day only, so a user's life is the same alone and in an
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mdp.actions import decode
 from mdp.clock import DAY, NEVER, local_day, next_local_midnight
 from mdp.errors import BadSetting
 from mdp.guardrails import Mask, mask
@@ -276,10 +276,7 @@ class Kernel:
             mine = np.flatnonzero(sent & (self._member == number))
             recency = None
             if view.terms is not None and self._seen_alike[number]:
-                k, v, _ = decode(
-                    chosen.executed[mine], requests.items.shape[1], requests.variants.shape[1]
-                )
-                recency = recency_at(view.terms.recency, mine, k, v)
+                recency = recency_at(view.terms.recency, mine, chosen.k[mine], chosen.v[mine])
             terms = model.terms(
                 taken(requests.histories, mine) if recency is None else requests.histories,
                 self._traits[mine],
@@ -376,6 +373,11 @@ def _put(target: Any, rows: np.ndarray, source: Any) -> None:
         for name in target:
             _put(target[name], rows, source[name])
     elif target is not None:
-        for part in fields(target):
-            if part.metadata.get("rows", True):
-                _put(getattr(target, part.name), rows, getattr(source, part.name))
+        for name in _by_row(target.__class__):
+            _put(getattr(target, name), rows, getattr(source, name))
+
+
+@lru_cache
+def _by_row(kind: Any) -> tuple[str, ...]:
+    """Names of a dataclass's fields that have a row for each decision."""
+    return tuple(part.name for part in fields(kind) if part.metadata.get("rows", True))

@@ -17,13 +17,17 @@ from simulator.outcomes import INSTANTS, Outcomes
 
 @dataclass(frozen=True)
 class Chosen:
-    """What N actions mean: catalogue rows and hours, -1 for a hold."""
+    """What N actions mean, (N,) each: catalogue rows and hours, -1 for a hold."""
 
     item: np.ndarray
     variant: np.ndarray
     hour: np.ndarray
     executed: np.ndarray
+    """Flat actions, a hold in place of a masked one."""
     illegal: np.ndarray
+    k: np.ndarray
+    """Slots that were asked for, -1 for a hold; likewise v."""
+    v: np.ndarray
 
 
 def chosen_of(actions: np.ndarray, view: View, requests: Requests) -> Chosen:
@@ -46,6 +50,8 @@ def chosen_of(actions: np.ndarray, view: View, requests: Requests) -> Chosen:
         np.where(legal, h, -1),
         np.where(legal, actions, 0),
         asked & ~legal,
+        k,
+        v,
     )
 
 
