@@ -153,7 +153,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         none = np.zeros(self.num_envs)
         paid = {name: none if step is None else step.parts[name] for name in PARTS}
         values = {
-            "action_mask": self.kernel.view().mask.allowed,
+            "action_mask": self.kernel.view().observation["action_mask"],
             "expected_reward": np.where(fresh, 0.0, none if step is None else step.expected),
             "illegal": none.astype(bool) if step is None else step.illegal & ~np.asarray(fresh),
             "user_id": self._ids[self.kernel.rows],

@@ -41,11 +41,21 @@ class Items:
     """Instant from which the item can't be bought (I,) int64, `NEVER` for none."""
     hashes: np.ndarray = field(init=False)
     """Hashes of the ids (I,) uint64."""
+    shown: np.ndarray = field(init=False, repr=False)
+    """What an observation shows of an item whoever is asked: logarithm of the price, discount and
+    margin (I, 3) float32."""
+    by_hash: np.ndarray = field(init=False, repr=False)
+    """Rows (I,) int64 in the order of their hashes."""
     row: dict[str, int] = field(init=False, repr=False)
     """Row by item id."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hashes", hash_ids(self.ids))
+        object.__setattr__(self, "by_hash", np.argsort(self.hashes))
+        price = np.maximum(self.price, 0.01)
+        listed = np.maximum(np.maximum(self.list_price, self.price), 0.01)
+        shown = np.stack([np.log(price), 1.0 - self.price / listed, self.margin], 1)
+        object.__setattr__(self, "shown", shown.astype(np.float32))
         object.__setattr__(self, "row", {item: i for i, item in enumerate(self.ids)})
 
     def __len__(self) -> int:

@@ -29,11 +29,9 @@ _lock = threading.Lock()
 _codes: dict[str, int] = {}
 _names: list[str] = []
 _tables: list[tuple[np.ndarray, np.ndarray]] = []
-_flat: tuple[np.ndarray, np.ndarray, np.ndarray] = (
-    np.zeros(1, np.int64),
-    np.zeros(0, np.int64),
-    np.zeros(0, np.int64),
-)
+# UTC comes first, which an unknown zone reads as: zone z has the place z + 1.
+_UTC = (np.array([NEVER]), np.array([0]))
+_flat: tuple[np.ndarray, np.ndarray, np.ndarray] = (np.array([0, 1]), *_UTC)
 
 
 def _offset_seconds(zone: ZoneInfo, utc: datetime) -> int:
@@ -81,12 +79,13 @@ def zone_code(name: str | None) -> int:
             return NO_ZONE
         _names.append(name)
         _tables.append(table)
-        sizes = [len(starts) for starts, _ in _tables]
+        tables = [_UTC, *_tables]
+        sizes = [len(starts) for starts, _ in tables]
         global _flat
         _flat = (
             np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            np.concatenate([starts for starts, _ in _tables]),
-            np.concatenate([offsets for _, offsets in _tables]),
+            np.concatenate([starts for starts, _ in tables]),
+            np.concatenate([offsets for _, offsets in tables]),
         )
         _codes[name] = len(_names) - 1
         return _codes[name]
@@ -103,45 +102,38 @@ def zone_name(code: int) -> str | None:
 
 
 @njit(cache=True)
-def _segment(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
-    """Index of the last change of a zone's offset up to an instant."""
-    low, high = bounds[zone], bounds[zone + 1] - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if starts[middle] <= at:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def segment(bounds: Any, starts: Any, zone: Any, at: Any, near: Any) -> Any:
+    """Index of the last change of a zone's offset up to an instant, sought from the index `near`
+    on: times of one zone mostly lie between the same two changes."""
+    while starts[near] > at:
+        near -= 1
+    while near + 1 < bounds[zone + 2] and starts[near + 1] <= at:
+        near += 1
+    return near
 
 
 @njit(cache=True)
-def offset_at(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any) -> Any:
-    """Offset of a zone at one instant; UTC where the zone is unknown."""
-    return 0 if zone < 0 else offsets[_segment(bounds, starts, zone, at)]
-
-
-@njit(cache=True)
-def steady(bounds: Any, starts: Any, zone: Any, at: Any) -> Any:
-    """Whether a zone's offset stays the same from three days before `at` to three days after."""
-    if zone < 0:
-        return True
-    now = _segment(bounds, starts, zone, at)
-    begun = now == bounds[zone] or starts[now] <= at - 3 * DAY
-    return begun and (now + 1 == bounds[zone + 1] or starts[now + 1] > at + 3 * DAY)
+def steady(bounds: Any, starts: Any, zone: Any, at: Any, now: Any) -> Any:
+    """Whether a zone's offset stays the same from three days before `at`, which lies in the
+    `segment` `now`, to three days after."""
+    begun = (starts[now] == NEVER) | (starts[now] <= at - 3 * DAY)
+    return begun and (now + 1 == bounds[zone + 2] or starts[now + 1] > at + 3 * DAY)
 
 
 @njit(cache=True)
 def _offsets(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> Any:
+    near = bounds.copy()
     for i in range(at.size):
-        out[i] = offset_at(bounds, starts, offsets, zone[i], at[i])
+        now = segment(bounds, starts, zone[i], at[i], near[zone[i] + 1])
+        near[zone[i] + 1] = now
+        out[i] = offsets[now]
 
 
 @njit(cache=True)
 def _send_times(
     bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any, local: Any
 ) -> Any:
-    latest = np.full(bounds.size + 1, -1)
+    latest, near = np.full(bounds.size, -1), bounds.copy()
     for i in range(at.size):
         # Users of one zone who decide at one instant share their hours.
         twin = latest[zone[i] + 1]
@@ -149,26 +141,30 @@ def _send_times(
             out[i], local[i] = out[twin], local[twin]
             continue
         latest[zone[i] + 1] = i
-        here = at[i] + offset_at(bounds, starts, offsets, zone[i], at[i])
+        now = segment(bounds, starts, zone[i], at[i], near[zone[i] + 1])
+        near[zone[i] + 1] = now
+        offset = offsets[now]
+        here = at[i] + offset
         hour_now = (here // HOUR) % 24
-        same, offset = steady(bounds, starts, zone[i], at[i]), here - at[i]
         midnight = (here // HOUR - hour_now) * HOUR
+        if steady(bounds, starts, zone[i], at[i], now):
+            for hour in range(24):
+                wall = midnight + hour * HOUR + (DAY if hour < hour_now else 0)
+                out[i, hour], local[i, hour] = wall - offset, wall
+            out[i, hour_now], local[i, hour_now] = at[i], here
+            continue
         for hour in range(24):
             if hour == hour_now:
-                out[i, hour] = at[i]
-                local[i, hour] = here
+                out[i, hour], local[i, hour] = at[i], here
                 continue
             wall = midnight + hour * HOUR
             if hour < hour_now:
                 wall += DAY
-            if same:
-                out[i, hour], local[i, hour] = wall - offset, wall
-                continue
             # Two offsets can give this wall time; the first instant that reads as it is meant.
             found = NEVER
             for probe in (wall - DAY, wall + DAY):
-                instant = wall - offset_at(bounds, starts, offsets, zone[i], probe)
-                reads = instant + offset_at(bounds, starts, offsets, zone[i], instant)
+                instant = wall - offsets[segment(bounds, starts, zone[i], probe, now)]
+                reads = instant + offsets[segment(bounds, starts, zone[i], instant, now)]
                 if reads == wall and instant > at[i] and (found == NEVER or instant < found):
                     found = instant
             out[i, hour] = found
@@ -176,8 +172,8 @@ def _send_times(
 
 
 def zone_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What compiled code gives `offset_at` first: bounds of each zone's changes, their instants
-    and the offsets from then on."""
+    """What compiled code gives `segment` first, and offsets: bounds of each zone's changes, from
+    UTC's on, their instants and the offsets from then on."""
     return _flat
 
 
@@ -225,14 +221,16 @@ def next_local_midnight(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
 
 @njit(cache=True)
 def _midnights(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> None:
+    near = bounds.copy()
     for i in range(at.size):
-        offset = offset_at(bounds, starts, offsets, zone[i], at[i])
-        wall = ((at[i] + offset) // DAY + 1) * DAY
-        if steady(bounds, starts, zone[i], at[i]):
-            out[i] = wall - offset
+        now = segment(bounds, starts, zone[i], at[i], near[zone[i] + 1])
+        near[zone[i] + 1] = now
+        wall = ((at[i] + offsets[now]) // DAY + 1) * DAY
+        if steady(bounds, starts, zone[i], at[i], now):
+            out[i] = wall - offsets[now]
             continue
-        first = wall - offset_at(bounds, starts, offsets, zone[i], wall - DAY)
-        second = wall - offset_at(bounds, starts, offsets, zone[i], wall + DAY)
+        first = wall - offsets[segment(bounds, starts, zone[i], wall - DAY, now)]
+        second = wall - offsets[segment(bounds, starts, zone[i], wall + DAY, now)]
         earliest = min(first, second)
-        reads = earliest + offset_at(bounds, starts, offsets, zone[i], earliest)
+        reads = earliest + offsets[segment(bounds, starts, zone[i], earliest, now)]
         out[i] = earliest if reads >= wall else max(first, second)

@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from mdp.clock import DAY, HOUR, MINUTE, NEVER, offset_at, send_times, steady, zone_tables
+from mdp.clock import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NEVER,
+    segment,
+    send_times,
+    steady,
+    zone_tables,
+)
 from mdp.errors import BadSetting
 from mdp.hashing import content_hash
 from mdp.state import FREE, RELEASED, RING
@@ -234,7 +243,7 @@ def _full(sends: Any, count: Any, at: Any, window: Any, cap: Any) -> Any:
 
 
 @njit(cache=True)
-def _hours(
+def _mask(
     histories: Any,
     decided_at: Any,
     zone: Any,
@@ -244,67 +253,75 @@ def _hours(
     quiet: Any,
     caps: Any,
     gap: Any,
+    cooldown: Any,
+    hashes: Any,
+    available_until: Any,
     out: Any,
+    out_item: Any,
 ) -> None:
+    """Fills the hours' reasons (N, 24), and adds to the catalogue's reasons (N, K) those of the
+    user, of cool-downs and of time."""
     bounds, starts, offsets = zones
+    near = bounds.copy()
     sends, days = np.empty(RING, np.int64), np.empty(RING, np.int64)
-    today, close = np.empty(24, np.int64), np.empty(24, np.bool_)
-    reach = max(gap, 7 * DAY)
+    sent = np.empty(RING, np.uint64)
+    today, close = np.empty(24, np.int64), np.empty(24, np.int64)
+    day_before, week_before = np.empty(24, np.int64), np.empty(24, np.int64)
+    reach = max(gap, cooldown, 7 * DAY)
     for n in range(histories.size):
-        count = 0
+        state = histories[n]
         now = 0
         while at[n, now] != decided_at[n]:
             now += 1
         minute, this_day = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
         offset = wall[n, now] - decided_at[n]
-        even = steady(bounds, starts, zone[n], decided_at[n])
+        place = segment(bounds, starts, zone[n], decided_at[n], near[zone[n] + 1])
+        near[zone[n] + 1] = place
+        even = steady(bounds, starts, zone[n], decided_at[n], place)
+        count, newest = 0, NEVER
         for slot in range(RING):
-            send = histories[n].ring[slot]
+            send = state.ring[slot]
             # Nothing older than the longest window bears on an hour from the decision on.
             if _reserved(send) and send.send_at > decided_at[n] - reach:
-                sends[count], days[count] = send.send_at, -1
+                sends[count], days[count], sent[count] = send.send_at, -1, send.item
+                newest = max(newest, send.send_at)
                 if send.send_at > decided_at[n] - 3 * DAY:  # a local day is never that far off
                     if not even:
-                        offset = offset_at(bounds, starts, offsets, zone[n], send.send_at)
+                        offset = offsets[segment(bounds, starts, zone[n], send.send_at, place)]
                     days[count] = (send.send_at + offset) // DAY
                 count += 1
         # Hours innermost: loops over few sends would cost more to set up than to run.
-        today[:], close[:] = 1, False
+        today[:], close[:], day_before[:], week_before[:] = 1, 0, 1, 1
         for i in range(count):
             for hour in range(24):
+                since = at[n, hour] - sends[i]
                 today[hour] += days[i] == this_day + (hour < now)
-                close[hour] |= abs(sends[i] - at[n, hour]) < gap
+                close[hour] += abs(since) < gap
+                day_before[hour] += (since >= 0) & (since < 24 * HOUR)
+                week_before[hour] += (since >= 0) & (since < 7 * DAY)
+        last = NEVER
         for hour in range(24):
             when = at[n, hour]
             if when == NEVER:
                 out[n, hour] = _NO_SUCH_HOUR
-            elif quiet[minute if hour == now else 60 * hour]:
+                continue
+            if quiet[minute if hour == now else 60 * hour]:
                 out[n, hour] = _QUIET_HOURS
-            elif 0 <= caps[0] < today[hour]:
+                continue
+            last = max(last, when)
+            ahead = newest > when
+            if 0 <= caps[0] < today[hour]:
                 out[n, hour] = _CAP_CALENDAR_DAY
-            elif caps[1] >= 0 and _full(sends, count, when, 24 * HOUR, caps[1]):
+            elif 0 <= caps[1] < day_before[hour] or (
+                ahead and caps[1] >= 0 and _full(sends, count, when, 24 * HOUR, caps[1])
+            ):
                 out[n, hour] = _CAP_24H
-            elif caps[2] >= 0 and _full(sends, count, when, 7 * DAY, caps[2]):
+            elif 0 <= caps[2] < week_before[hour] or (
+                ahead and caps[2] >= 0 and _full(sends, count, when, 7 * DAY, caps[2])
+            ):
                 out[n, hour] = _CAP_7D
             else:
                 out[n, hour] = _MIN_GAP if close[hour] else 0
-
-
-@njit(cache=True)
-def _items(
-    histories: Any,
-    decided_at: Any,
-    zone: Any,
-    hashes: Any,
-    available_until: Any,
-    cooldown: Any,
-    hours: Any,
-    send_at: Any,
-    out: Any,
-) -> None:
-    """Adds to the catalogue's reasons (N, K) those of the user, of cool-downs and of time."""
-    for n in range(histories.size):
-        state = histories[n]
         whole = 0
         if state.unsubscribed == 1:
             whole = _UNSUBSCRIBED
@@ -312,26 +329,20 @@ def _items(
             whole = _CONSENT
         elif zone[n] < 0:
             whole = _TIMEZONE_UNKNOWN
-        if whole:
-            for k in range(out.shape[1]):
-                if out[n, k] == 0:
-                    out[n, k] = whole
-            continue
-        for slot in range(RING):
-            send = state.ring[slot]
-            if _reserved(send) and send.send_at + cooldown > decided_at[n]:
-                for k in range(out.shape[1]):
-                    if out[n, k] == 0 and send.item == hashes[n, k]:
-                        out[n, k] = _ITEM_COOLDOWN
-        # The last hour outside quiet hours, whatever caps and gaps say of it: were it the last
-        # allowed hour, raising a cap would mask items.
-        last = NEVER
-        for hour in range(24):
-            if hours[n, hour] != _NO_SUCH_HOUR and hours[n, hour] != _QUIET_HOURS:
-                last = max(last, send_at[n, hour])
-        for k in range(out.shape[1]):
-            if out[n, k] == 0 and available_until[n, k] != NEVER and available_until[n, k] <= last:
-                out[n, k] = _NOT_AVAILABLE
+        for k in range(out_item.shape[1]):
+            if out_item[n, k] != 0:
+                continue
+            until = available_until[n, k]
+            if whole:
+                out_item[n, k] = whole
+            # The last hour outside quiet hours, whatever caps and gaps say of it: were it the
+            # last allowed hour, raising a cap would mask items.
+            elif until != NEVER and until <= last:
+                out_item[n, k] = _NOT_AVAILABLE
+            for i in range(count):
+                recent = sends[i] + cooldown > decided_at[n]
+                if not whole and recent and sent[i] == hashes[n, k]:
+                    out_item[n, k] = _ITEM_COOLDOWN
 
 
 @lru_cache(maxsize=64)
@@ -369,17 +380,21 @@ def mask(
     )
     hours = np.zeros((len(histories), 24), np.uint8)
     gap, cooldown = int(guardrails.min_hours * HOUR), int(guardrails.item_cooldown_days * DAY)
-    _hours(histories, decided_at, zone, send_at, wall, zone_tables(), quiet, caps, gap, hours)
     items = item_reason.copy()
-    _items(
+    _mask(
         histories,
         decided_at,
         zone,
+        send_at,
+        wall,
+        zone_tables(),
+        quiet,
+        caps,
+        gap,
+        cooldown,
         item_hashes,
         available_until,
-        cooldown,
         hours,
-        send_at,
         items,
     )
     return Mask(items, variant_reason.copy(), hours, send_at)

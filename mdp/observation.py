@@ -16,6 +16,7 @@ from numba import njit
 
 from mdp.catalog import Catalog
 from mdp.clock import DAY, NEVER, local_day
+from mdp.exponential import log32
 from mdp.guardrails import Guardrails, Mask, Reason, mask
 from mdp.hashing import content_hash
 from mdp.prediction import PARTS, Prediction, predict
@@ -33,6 +34,9 @@ from mdp.state import (
 )
 
 Observation = dict[str, np.ndarray]
+_ONE = np.float32(1.0)
+_LANES = 32
+"""Compiled loops take as many numbers together; what is left over would be done one by one."""
 
 USER = (
     *(f"{count}_{days:g}d" for count in COUNTS for days in HALF_LIVES),
@@ -122,7 +126,7 @@ def observe(
         states,
         requests.decided_at,
         requests.zone,
-        np.where(items >= 0, _take(catalog.items.hashes, items), 0),
+        _take(catalog.items.hashes, items),
         _take(catalog.items.available_until, items),
         requests.item_reason,
         requests.variant_reason,
@@ -145,11 +149,7 @@ def seen(
     terms, prediction = None, None
     if model is not None:
         terms = model.terms(states, believed, items, requests.variants, at, zone)
-        margin_value = np.where(
-            items >= 0,
-            _take(catalog.items.margin, items) * _take(catalog.items.price, items),
-            0.0,
-        )
+        margin_value = _take(catalog.items.margin * catalog.items.price, items)
         prediction = predict(
             terms, allowed.item, allowed.variant, allowed.hour, margin_value, reward
         )
@@ -165,8 +165,8 @@ def seen(
 
 
 def _take(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """`values[rows]`, zeros where there is no catalogue at all."""
-    return values[rows] if len(values) else np.zeros(rows.shape, values.dtype)
+    """`values[rows]`, zero where a row is -1."""
+    return np.append(values, np.zeros(1, values.dtype))[rows]
 
 
 def _user(
@@ -179,8 +179,6 @@ def _user(
 ) -> np.ndarray:
     out = np.zeros((len(at), len(USER)), np.float32)
     _plain(states, at, local_day(at, zone), out)
-    logs = len(COUNTS) * len(HALF_LIVES) + 2
-    out[:, :logs] = np.log1p(out[:, :logs])
     if terms is not None and prediction is not None:
         _believed(traits, terms.recency.fatigue, prediction.best_hour, prediction.hour, out)
     return out
@@ -188,22 +186,30 @@ def _user(
 
 @njit(cache=True)
 def _plain(states: Any, at: Any, day: Any, out: Any) -> None:
-    """What needs no model; counts and days are left for the logarithm."""
+    """What needs no model: logarithms of counts and days, and the weekday."""
     C, L = len(COUNTS), len(HALF_LIVES)
+    angle = 2 * math.pi * np.arange(7) / 7
+    sin, cos = np.sin(angle), np.cos(angle)
+    logs = np.ones(-(-(C * L + 2) // _LANES) * _LANES, np.float32)
     for n in range(states.size):
         state = states[n]
         for count in range(C):
             for half_life in range(L):
-                out[n, count * L + half_life] = state.counts[count, half_life]
-        if state.first_at != NEVER:
-            out[n, C * L] = (at[n] - state.first_at) / DAY
+                logs[count * L + half_life] = _ONE + state.counts[count, half_life]
+        known = 0.0 if state.first_at == NEVER else (at[n] - state.first_at) / DAY
+        logs[C * L] = 1.0 + known
         last = NEVER
         for slot in range(RING):
             if state.ring[slot].send_at <= at[n]:
                 last = max(last, state.ring[slot].send_at)
-        out[n, C * L + 1] = 60.0 if last == NEVER else min((at[n] - last) / DAY, 60.0)
-        angle = 2 * math.pi * ((day[n] + 3) % 7) / 7
-        out[n, C * L + 2], out[n, C * L + 3] = math.sin(angle), math.cos(angle)
+        days = 60.0 if last == NEVER else min((at[n] - last) / DAY, 60.0)
+        logs[C * L + 1] = 1.0 + days
+        for i in range(logs.size):
+            logs[i] = log32(logs[i])
+        for i in range(C * L + 2):
+            out[n, i] = logs[i]
+        weekday = (day[n] + 3) % 7
+        out[n, C * L + 2], out[n, C * L + 3] = sin[weekday], cos[weekday]
 
 
 @njit(cache=True)
@@ -243,12 +249,11 @@ def _candidates(
         )
     else:
         recency = terms.recency
-    price = np.maximum(table.price, 0.01)
-    listed = np.maximum(np.maximum(table.list_price, table.price), 0.01)
-    own = np.stack([np.log(price), 1.0 - table.price / listed, table.margin], 1)
     logits = np.zeros((N, K, 1), np.float32) if terms is None else terms.item
     out = np.zeros((N, K, len(CANDIDATE)), np.float32)
-    _each_candidate(rows, own, recency.repetition, recency.bought, recency.views, logits, out)
+    _each_candidate(
+        rows, table.shown, recency.repetition, recency.bought, recency.views, logits, out
+    )
     return out
 
 
@@ -273,25 +278,38 @@ def _each_candidate(
 def _variants(
     requests: Requests, states: np.ndarray, catalog: Catalog, terms: Terms | None
 ) -> np.ndarray:
-    rows = requests.variants
+    rows, bucket = requests.variants, catalog.variants.buckets
     out = np.zeros((*rows.shape, len(VARIANT)), np.float32)
-    _style_counts(states, rows, catalog.variants.buckets, out)
-    counts = len(STYLE_COUNTS)
-    out[:, :, :counts] = np.log1p(out[:, :, :counts])
+    _each_variant(states, rows, bucket, out)
     if terms is not None:
-        out[:, :, counts] = np.where(rows >= 0, terms.recency.wear, 0.0)
-        out[:, :, counts + 1] = np.where(rows >= 0, terms.variant[:, :, 0], 0.0)
+        _believed_variants(rows, terms.recency.wear, terms.variant, out)
     return out
 
 
 @njit(cache=True)
-def _style_counts(states: Any, rows: Any, bucket: Any, out: Any) -> None:
+def _each_variant(states: Any, rows: Any, bucket: Any, out: Any) -> None:
+    S = len(STYLE_COUNTS)
+    logs = np.ones(-(-rows.shape[1] * S // _LANES) * _LANES, np.float32)
     for n in range(rows.shape[0]):
         state = states[n]
         for v in range(rows.shape[1]):
+            for i in range(S):
+                known = rows[n, v] >= 0
+                logs[v * S + i] = _ONE + state.styles[i, bucket[rows[n, v]]] if known else _ONE
+        for i in range(logs.size):
+            logs[i] = log32(logs[i])
+        for v in range(rows.shape[1]):
+            for i in range(S):
+                out[n, v, i] = logs[v * S + i]
+
+
+@njit(cache=True)
+def _believed_variants(rows: Any, wear: Any, logits: Any, out: Any) -> None:
+    first = len(STYLE_COUNTS)
+    for n in range(rows.shape[0]):
+        for v in range(rows.shape[1]):
             if rows[n, v] >= 0:
-                for i in range(len(STYLE_COUNTS)):
-                    out[n, v, i] = state.styles[i, bucket[rows[n, v]]]
+                out[n, v, first], out[n, v, first + 1] = wear[n, v], logits[n, v, 0]
 
 
 def _hours(

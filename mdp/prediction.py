@@ -18,6 +18,8 @@ PARTS = ("value", "open", "click", "purchase", "dismiss", "unsubscribe")
 `purchase` the expected margin × value."""
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+_LANES = 32
+"""Compiled loops take as many numbers together; what is left over would be done one by one."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ def predict(
     )
     _predict(
         terms.base,
-        terms.item,
-        np.ascontiguousarray(terms.variant),
-        np.ascontiguousarray(terms.hour),
+        _heads_first(terms.item),
+        _heads_first(terms.variant),
+        _heads_first(terms.hour),
         terms.cloglog,
         item_reason,
         variant_reason,
@@ -66,10 +68,15 @@ def predict(
         margin_value.astype(np.float32),
         weights,
         best_hour,
-        pair.reshape(N, K * V, len(PARTS)),
+        pair.reshape(N, K * V * len(PARTS)),
         hour,
     )
     return Prediction(best_hour, pair, hour)
+
+
+def _heads_first(terms: np.ndarray) -> np.ndarray:
+    """Terms (N, M, H) as contiguous (N, H, M) float32, which is how `BoundModel` lays them out."""
+    return np.ascontiguousarray(terms.transpose(0, 2, 1), np.float32)
 
 
 @njit(cache=True, error_model="numpy")
@@ -91,9 +98,10 @@ def _chains(odds: Any, cloglog: Any, margin_value: Any, weights: Any, value: Any
         weights[4],
     )
     for m in range(value.size):
-        clicked = odds[1, m] * odds[0, m]
+        opened = odds[0, m]
+        clicked = odds[1, m] * opened
         bought = odds[2, m] * clicked * margin_value[m]
-        dismissed = odds[3, m] * (_ONE - odds[0, m])
+        dismissed = odds[3, m] * (_ONE - opened)
         odds[1, m], odds[2, m], odds[3, m] = clicked, bought, dismissed
         value[m] = (
             of_purchase * bought
@@ -132,16 +140,15 @@ def _predict(
     pair: Any,
     hour_value: Any,
 ) -> None:
-    N, K, V, H = item.shape[0], item.shape[1], variant.shape[1], len(HEADS)
-    # exp(a + b) = exp(a) exp(b): terms are exponentiated, pairs only multiplied. Heads are
-    # outermost, so that the inner loops run over contiguous arrays.
-    flat_variant, flat_hour = variant.reshape((N, V * H)), by_hour.reshape((N, 24 * H))
-    of_variant, of_hour = np.empty(V * H, np.float32), np.empty(24 * H, np.float32)
-    of_item = np.empty(K * H, np.float32)
-    typical, hours = np.empty(H, np.float32), np.empty((H, 24), np.float32)
-    hourly, hour_worth = np.empty(24, np.float32), np.empty(24, np.float32)
-    pairs, worths = np.empty((H, K * V), np.float32), np.empty(K * V, np.float32)
-    values = np.empty(K * V, np.float32)
+    N, K, V, H = item.shape[0], item.shape[2], variant.shape[2], len(HEADS)
+    # exp(a + b) = exp(a) exp(b): terms are exponentiated, pairs only multiplied.
+    flat_variant, flat_hour = variant.reshape((N, H * V)), by_hour.reshape((N, H * 24))
+    of_variant, of_hour = np.empty(H * V, np.float32), np.empty(H * 24, np.float32)
+    of_item, hours = np.empty(H * K, np.float32), np.zeros((H, _LANES), np.float32)
+    hourly, hour_worth = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
+    most = -(-K * V // _LANES) * _LANES
+    pairs, worths = np.zeros((H, most), np.float32), np.zeros(most, np.float32)
+    values = np.empty(most, np.float32)
     for n in range(N):
         items, variants, worth = 0, 0, np.float32(0.0)
         for k in range(K):
@@ -152,62 +159,62 @@ def _predict(
             variants += variant_reason[n, v] == 0
         if items == 0 or variants == 0:
             continue
-        hour_worth[:] = worth / items
-        for i in range(V * H):
-            of_variant[i] = exp32(flat_variant[n, i])
-        for i in range(24 * H):
+        for i in range(H * 24):
             of_hour[i] = exp32(flat_hour[n, i])
+        for i in range(H * V):
+            of_variant[i] = exp32(flat_variant[n, i])
         for h in range(H):
             total = np.float32(0.0)
             for k in range(K):
-                total += item[n, k, h] if item_reason[n, k] == 0 else _ZERO
+                total += item[n, h, k] if item_reason[n, k] == 0 else _ZERO
             mean = base[n, h] + total / items
             total = np.float32(0.0)
             for v in range(V):
-                total += variant[n, v, h] if variant_reason[n, v] == 0 else _ZERO
-            typical[h] = exp32(np.float32(mean + total / variants))
-        for h in range(H):
+                total += variant[n, h, v] if variant_reason[n, v] == 0 else _ZERO
+            typical = exp32(np.float32(mean + total / variants))
             for hour in range(24):
-                hours[h, hour] = typical[h] * of_hour[hour * H + h]
+                hours[h, hour] = typical * of_hour[24 * h + hour]
+        hour_worth[:] = worth / items
         _chains(hours, cloglog, hour_worth, weights, hourly)
-        best = -np.inf
+        chosen, best = -1, np.float32(-np.inf)
         for hour in range(24):
             if hour_reason[n, hour] == 0 and hourly[hour] > best:
-                best, best_hour[n] = hourly[hour], hour
-        if best_hour[n] < 0:
+                best, chosen = hourly[hour], hour
+        if chosen < 0:
             continue
-        chosen = best_hour[n]
-        for k in range(K):
-            for h in range(H):
-                of_item[k * H + h] = base[n, h] + by_hour[n, chosen, h] + item[n, k, h]
-        for i in range(K * H):
+        best_hour[n] = chosen
+        for h in range(H):
+            for k in range(K):
+                of_item[h * K + k] = base[n, h] + by_hour[n, h, chosen] + item[n, h, k]
+        for i in range(H * K):
             of_item[i] = exp32(of_item[i])
         m = 0
         for k in range(K):
-            for v in range(V):
-                for h in range(H):
-                    pairs[h, m] = of_item[k * H + h] * of_variant[v * H + h]
-                worths[m] = margin_value[n, k]
-                m += 1
+            if item_reason[n, k] == 0:
+                for v in range(V):
+                    worths[m] = margin_value[n, k]
+                    for h in range(H):
+                        pairs[h, m] = of_item[h * K + k] * of_variant[h * V + v]
+                    m += 1
         _chains(pairs, cloglog, worths, weights, values)
-        top, best_value = -1, np.float32(-np.inf)
+        m, top_k, top_v, most_value = 0, -1, -1, np.float32(-np.inf)
         for k in range(K):
             if item_reason[n, k] != 0:
                 continue
             for v in range(V):
                 if variant_reason[n, v] == 0:
-                    m = k * V + v
-                    pair[n, m, 0] = values[m]
+                    place = (k * V + v) * (1 + H)
+                    pair[n, place] = values[m]
                     for h in range(H):
-                        pair[n, m, 1 + h] = pairs[h, m]
-                    if values[m] > best_value:
-                        best_value, top = values[m], m
-        top_k, top_v = top // V, top % V
+                        pair[n, place + 1 + h] = pairs[h, m]
+                    if values[m] > most_value:
+                        most_value, top_k, top_v = values[m], k, v
+                m += 1
         hour_worth[:] = margin_value[n, top_k]
         for h in range(H):
-            top = exp32(base[n, h] + item[n, top_k, h] + variant[n, top_v, h])
+            top = exp32(base[n, h] + item[n, h, top_k] + variant[n, h, top_v])
             for hour in range(24):
-                hours[h, hour] = top * of_hour[hour * H + h]
+                hours[h, hour] = top * of_hour[24 * h + hour]
         _chains(hours, cloglog, hour_worth, weights, hourly)
         for hour in range(24):
             if hour_reason[n, hour] == 0:
@@ -221,22 +228,31 @@ def outcomes_of(
 
     Rows of holds (item < 0) are 0.
     """
-    n = np.arange(len(item))
-    logits = (
-        terms.base[n].astype(np.float64)
-        + terms.item[n, item]
-        + terms.variant[n, variant]
-        + terms.hour[n, hour]
-    )
     out = np.zeros((len(item), len(HEADS)))
-    _squash(logits, terms.cloglog, np.asarray(item), out)
+    _outcomes(
+        terms.base, terms.item, terms.variant, terms.hour, terms.cloglog, item, variant, hour, out
+    )
     return out
 
 
 @njit(cache=True)
-def _squash(logits: Any, cloglog: Any, item: Any, out: Any) -> None:
-    for n in range(logits.shape[0]):
-        if item[n] >= 0:
-            for h in range(logits.shape[1]):
-                odds = math.exp(min(max(logits[n, h], -150.0), 150.0))
-                out[n, h] = -math.expm1(-odds) if cloglog[h] else odds / (1.0 + odds)
+def _outcomes(
+    base: Any,
+    items: Any,
+    variants: Any,
+    hours: Any,
+    cloglog: Any,
+    item: Any,
+    variant: Any,
+    hour: Any,
+    out: Any,
+) -> None:
+    for n in range(out.shape[0]):
+        if item[n] < 0:
+            continue
+        for h in range(out.shape[1]):
+            logit = np.float64(base[n, h]) + np.float64(items[n, item[n], h])
+            logit += np.float64(variants[n, variant[n], h])
+            logit += np.float64(hours[n, hour[n], h])
+            odds = math.exp(min(max(logit, -150.0), 150.0))
+            out[n, h] = -math.expm1(-odds) if cloglog[h] else odds / (1.0 + odds)

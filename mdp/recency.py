@@ -14,6 +14,8 @@ from mdp.exponential import exp32
 from mdp.hashing import STYLE_BUCKETS
 from mdp.state import KNOWN, RELEASED, RING, SENT
 
+_NONE = np.uint64(0)
+
 
 @dataclass(frozen=True)
 class Recency:
@@ -73,6 +75,17 @@ def recency_of(
     return out
 
 
+def recency_at(recency: Recency, rows: np.ndarray, k: np.ndarray, v: np.ndarray) -> Recency:
+    """That of the decisions `rows` (M,) with their k-th candidate and v-th variant (M,) alone."""
+    return Recency(
+        fatigue=recency.fatigue[rows],
+        repetition=recency.repetition[rows, k][:, None],
+        wear=recency.wear[rows, v][:, None],
+        bought=recency.bought[rows, k][:, None],
+        views=recency.views[rows, k][:, None],
+    )
+
+
 @njit(cache=True)
 def _recency(
     states: Any,
@@ -92,10 +105,15 @@ def _recency(
     rates = (-math.log(2.0) / half_lives).astype(np.float32)
     ages, styles = np.zeros(RING, np.float32), np.empty(RING, np.int8)
     sent, hashes = np.empty(RING, np.uint64), np.empty(K, np.uint64)
-    weights = np.empty(RING, np.float32)
+    tiring, wearing = np.empty(RING, np.float32), np.empty(RING, np.float32)
     by_style = np.empty(STYLE_BUCKETS, np.float32)
     for n in range(states.size):
         state = states[n]
+        # Most of what is remembered is of no candidate, as one bit of its hash already says.
+        wanted = np.uint64(0)
+        for k in range(K):
+            hashes[k] = item_hash[items[n, k]] if items[n, k] >= 0 else _NONE
+            wanted |= _bit(hashes[k]) if items[n, k] >= 0 else _NONE
         count = 0
         for slot in range(RING):
             send = state.ring[slot]
@@ -103,30 +121,29 @@ def _recency(
                 ages[count] = float(at[n] - send.send_at)
                 styles[count], sent[count] = send.style, send.item
                 count += 1
-        for k in range(K):
-            hashes[k] = item_hash[items[n, k]] if items[n, k] >= 0 else np.uint64(0)
-        _weights(ages, rates[0], weights)
-        for i in range(count):
-            fatigue[n] += weights[i]
-        _weights(ages, rates[1], weights)
-        by_style[:] = 0.0
-        for i in range(count):
-            if styles[i] >= 0:
-                by_style[styles[i]] += weights[i]
-        for v in range(variants.shape[1]):
-            if variants[n, v] >= 0:
-                wear[n, v] = by_style[bucket[variants[n, v]]]
-        _weights(ages, rates[2], weights)
-        for i in range(count):
-            for k in range(K):
-                if hashes[k] == sent[i]:
-                    repetition[n, k] += weights[i]
+        if count:
+            # A loop of a fixed length runs on several at once.
+            for i in range(RING):
+                tiring[i] = exp32(ages[i] * rates[0])
+            for i in range(RING):
+                wearing[i] = exp32(ages[i] * rates[1])
+            by_style[:] = 0.0
+            for i in range(count):
+                fatigue[n] += tiring[i]
+                if styles[i] >= 0:
+                    by_style[styles[i]] += wearing[i]
+            for v in range(variants.shape[1]):
+                if variants[n, v] >= 0:
+                    wear[n, v] = by_style[bucket[variants[n, v]]]
+            for i in range(count):
+                if wanted & _bit(sent[i]):
+                    weight = exp32(ages[i] * rates[2])
+                    for k in range(K):
+                        if hashes[k] == sent[i]:
+                            repetition[n, k] += weight
         for slot in range(KNOWN):
             item = state.known[slot].item
-            met = False
-            for k in range(K):
-                met |= hashes[k] == item
-            if item == 0 or not met:
+            if item == _NONE or not wanted & _bit(item):
                 continue
             known = state.known[slot]
             for k in range(K):
@@ -138,7 +155,6 @@ def _recency(
 
 
 @njit(cache=True)
-def _weights(ages: Any, rate: Any, out: Any) -> None:
-    """What is left of each send; a loop of a fixed length runs on several at once."""
-    for i in range(RING):
-        out[i] = exp32(ages[i] * rate)
+def _bit(item: Any) -> Any:
+    """A uint64 with one of its bits set, by the last bits of an item's hash."""
+    return np.uint64(1) << (item & np.uint64(63))

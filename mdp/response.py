@@ -57,12 +57,14 @@ class Response(Protocol):
         variants: np.ndarray,
         decided_at: np.ndarray,
         zone: np.ndarray,
+        recency: Recency | None = None,
     ) -> Terms:
         """Logits of N decisions.
 
         states: (N,) `HISTORY` as `state.features` gives it. traits: (N,) `TRAITS`. items: (N, K)
         and variants: (N, V) int32 catalogue rows, -1 for padding. decided_at: (N,) int64.
-        zone: (N,) int16.
+        zone: (N,) int16. recency: what `half_lives` make of the states, by one who knows it
+        already; then the states are not read.
         """
         ...
 
@@ -277,20 +279,21 @@ class BoundModel:
         variants: np.ndarray,
         decided_at: np.ndarray,
         zone: np.ndarray,
+        recency: Recency | None = None,
     ) -> Terms:
         """See `Response.terms`."""
         model, H = self.model, len(HEADS)
-        N, K, V = len(states), items.shape[1], variants.shape[1]
+        (N, K), V = items.shape, variants.shape[1]
         if traits.dtype != TRAITS or len(traits) != N:
             raise TypeError(f"traits must be ({N},) TRAITS")
-        recency = recency_of(
-            states, decided_at, items, variants, self.item_hash, self.bucket, model.half_lives
-        )
+        if recency is None:
+            recency = recency_of(
+                states, decided_at, items, variants, self.item_hash, self.bucket, model.half_lives
+            )
         weekday = (local_day(decided_at, zone) + 3) % 7
         base = np.empty((N, H), np.float32)
-        item = np.empty((N, K, H), np.float32)
-        variant = np.empty((N, V, H), np.float32)
-        hour = np.empty((N, 24, H), np.float32)
+        # Heads first in memory: one after the other is how they are worked on.
+        item, variant, hour = (np.empty((N, H, M), np.float32) for M in (K, V, 24))
         _base(
             traits,
             weekday,
@@ -329,6 +332,7 @@ class BoundModel:
             variant,
         )
         _hour(traits, model.hour, model.hours_weight, hour)
+        item, variant, hour = (array.transpose(0, 2, 1) for array in (item, variant, hour))
         return Terms(base, item, variant, hour, recency)
 
 
@@ -377,13 +381,13 @@ def _item(
         for k in range(items.shape[1]):
             row = items[n, k]
             if row < 0:
-                out[n, k, :] = 0.0
+                out[n, :, k] = 0.0
                 continue
             liking = 0.0
             for d in range(embedding.shape[1]):
                 liking += traits[n].taste[d] * embedding[row, d]
             for h in range(own.shape[1]):
-                out[n, k, h] = (
+                out[n, h, k] = (
                     own[row, h]
                     + taste_weight[h] * liking
                     + price_weight[h] * traits[n].price * price[row]
@@ -408,10 +412,10 @@ def _variant(
         for v in range(variants.shape[1]):
             row = variants[n, v]
             if row < 0:
-                out[n, v, :] = 0.0
+                out[n, :, v] = 0.0
                 continue
             for h in range(own.shape[1]):
-                out[n, v, h] = (
+                out[n, h, v] = (
                     own[row, h]
                     + styles_weight[h] * traits[n].styles[bucket[row]]
                     + wear_weight[h] * wear[n, v]
@@ -420,7 +424,8 @@ def _variant(
 
 @njit(cache=True)
 def _hour(traits: Any, by_hour: Any, hours_weight: Any, out: Any) -> None:
+    typical = np.ascontiguousarray(by_hour.T)
     for n in range(traits.size):
-        for hour in range(24):
-            for h in range(by_hour.shape[1]):
-                out[n, hour, h] = by_hour[hour, h] + hours_weight[h] * traits[n].hours[hour]
+        for h in range(typical.shape[0]):
+            for hour in range(24):
+                out[n, h, hour] = typical[h, hour] + hours_weight[h] * traits[n].hours[hour]

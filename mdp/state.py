@@ -149,24 +149,24 @@ def _decay(history: Any, at: Any) -> Any:
         return
     seconds = at // SECOND - history.at // SECOND
     if seconds > 0:
-        for half_life in range(len(HALF_LIVES)):
-            factor = _factor(half_life, seconds)
-            for count in range(len(COUNTS)):
-                history.counts[count, half_life] = np.float32(
-                    history.counts[count, half_life] * factor
-                )
-            if half_life == 1:
-                for bucket in range(STYLE_BUCKETS):
-                    history.styles[0, bucket] = np.float32(history.styles[0, bucket] * factor)
-            elif half_life == 2:
-                for hour in range(24):
-                    history.activity[hour] = np.float32(history.activity[hour] * factor)
-            elif half_life == 3:
-                for row in range(1, len(STYLE_COUNTS)):
-                    for bucket in range(STYLE_BUCKETS):
-                        history.styles[row, bucket] = np.float32(
-                            history.styles[row, bucket] * factor
-                        )
+        day, week, month, season = (
+            _factor(0, seconds),
+            _factor(1, seconds),
+            _factor(2, seconds),
+            _factor(3, seconds),
+        )
+        for count in range(len(COUNTS)):
+            history.counts[count, 0] = np.float32(history.counts[count, 0] * day)
+            history.counts[count, 1] = np.float32(history.counts[count, 1] * week)
+            history.counts[count, 2] = np.float32(history.counts[count, 2] * month)
+            history.counts[count, 3] = np.float32(history.counts[count, 3] * season)
+        for bucket in range(STYLE_BUCKETS):
+            history.styles[0, bucket] = np.float32(history.styles[0, bucket] * week)
+        for hour in range(24):
+            history.activity[hour] = np.float32(history.activity[hour] * month)
+        for row in range(1, len(STYLE_COUNTS)):
+            for bucket in range(STYLE_BUCKETS):
+                history.styles[row, bucket] = np.float32(history.styles[row, bucket] * season)
     if at > history.at:
         history.at = at
 

@@ -8,6 +8,7 @@ depends on seed, user and day only, so a user's life is the same alone and in an
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mdp.guardrails import Mask, mask
 from mdp.observation import Requests, View, seen
 from mdp.prediction import outcomes_of
 from mdp.reasons import allowed_first, bound_reasons, copy_reasons, item_reasons
+from mdp.recency import recency_at
 from mdp.state import HISTORY, TRAITS, apply, features, put, taken
 from simulator.description import Simulator, offered
 from simulator.happenings import Happenings, begun, joined
@@ -52,14 +54,19 @@ class Kernel:
         catalog, size = simulator.catalog, len(rows)
         self.N = size
         self.recording = Recording(simulator) if record else None
-        self._truth = [model.bind(catalog) for model in simulator.members or (simulator.response,)]
+        truth = simulator.members or (simulator.response,)
+        self._truth = [model.bind(catalog) for model in truth]
         self._mean = simulator.response.bind(catalog)
         self._belief = None if simulator.model is None else simulator.model.bind(catalog)
-        self._offered = offered(catalog)
+        # A send whose recency the view has seen is drawn from it.
+        believed = () if simulator.model is None else simulator.model.half_lives
+        self._seen_alike = [np.array_equal(model.half_lives, believed) for model in truth]
+        self._offered = np.tile(offered(catalog), (size, 1))
+        self._hashes = np.append(catalog.items.hashes, np.uint64(0))  # the last is padding's
         users = simulator.users
         self._copy_reason = copy_reasons(
             catalog,
-            np.tile(self._offered, (len(users), 1)),
+            np.tile(offered(catalog), (len(users), 1)),
             list(users.locales) or None,
             list(users.segments) or None,
         )
@@ -169,18 +176,17 @@ class Kernel:
         asking = self.histories if isinstance(which, slice) else taken(self.histories, which)
         states = features(asking, at)
         items = simulator.recommender.candidates(self._user[which], states, at)
-        variants = np.tile(self._offered, (len(at), 1))
+        variants = self._offered[: len(at)]
         item_reason = item_reasons(simulator.catalog, items, at)
         variant_reason = bound_reasons(
             simulator.catalog, items, variants, self._copy_reason[self.rows[which]]
         )
-        hashes = np.where(items >= 0, simulator.catalog.items.hashes[items], 0)
         allowed = mask(
             simulator.guardrails,
             states,
             at,
             zone,
-            hashes.astype(np.uint64),
+            self._hashes[items],
             simulator.catalog.items.available_until[items],
             item_reason,
             variant_reason,
@@ -236,7 +242,7 @@ class Kernel:
             chosen.item >= 0, view.mask.send_at[np.arange(self.N), chosen.hour], NEVER
         )
         until = next_local_midnight(self.at, self.zone)
-        probability = self._probability(chosen, requests)
+        probability = self._probability(chosen, view, requests)
         day_key = keys(self._seed, RESPONSE, self._user, self.day)
         outcomes = draw_outcomes(probability, send_at, day_key, simulator.delays)
         self._remember_clicks(chosen.item, outcomes.clicked)
@@ -262,20 +268,23 @@ class Kernel:
         self._coming = self._view = None
         return step
 
-    def _probability(self, chosen: Chosen, requests: Requests) -> np.ndarray:
+    def _probability(self, chosen: Chosen, view: View, requests: Requests) -> np.ndarray:
         """Conditional probabilities (N, 5) of what follows the chosen sends."""
         out = np.zeros((self.N, len(INSTANTS)))
         sent = chosen.item >= 0
         for number, model in enumerate(self._truth):
             mine = np.flatnonzero(sent & (self._member == number))
-            states = requests.histories if len(mine) == self.N else taken(requests.histories, mine)
+            recency = None
+            if view.terms is not None and self._seen_alike[number]:
+                recency = recency_at(view.terms.recency, mine, chosen.k[mine], chosen.v[mine])
             terms = model.terms(
-                states,
+                taken(requests.histories, mine) if recency is None else requests.histories,
                 self._traits[mine],
                 chosen.item[mine, None],
                 chosen.variant[mine, None],
                 self.at[mine],
                 self.zone[mine],
+                recency,
             )
             first = np.zeros(len(mine), np.int64)
             out[mine] = outcomes_of(terms, first, first, chosen.hour[mine])
@@ -364,6 +373,11 @@ def _put(target: Any, rows: np.ndarray, source: Any) -> None:
         for name in target:
             _put(target[name], rows, source[name])
     elif target is not None:
-        for part in fields(target):
-            if part.metadata.get("rows", True):
-                _put(getattr(target, part.name), rows, getattr(source, part.name))
+        for name in _by_row(target.__class__):
+            _put(getattr(target, name), rows, getattr(source, name))
+
+
+@lru_cache
+def _by_row(kind: Any) -> tuple[str, ...]:
+    """Names of a dataclass's fields that have a row for each decision."""
+    return tuple(part.name for part in fields(kind) if part.metadata.get("rows", True))

@@ -17,13 +17,17 @@ from simulator.outcomes import INSTANTS, Outcomes
 
 @dataclass(frozen=True)
 class Chosen:
-    """What N actions mean: catalogue rows and hours, -1 for a hold."""
+    """What N actions mean, (N,) each: catalogue rows and hours, -1 for a hold."""
 
     item: np.ndarray
     variant: np.ndarray
     hour: np.ndarray
     executed: np.ndarray
+    """Flat actions, a hold in place of a masked one."""
     illegal: np.ndarray
+    k: np.ndarray
+    """Slots that were asked for, -1 for a hold; likewise v."""
+    v: np.ndarray
 
 
 def chosen_of(actions: np.ndarray, view: View, requests: Requests) -> Chosen:
@@ -46,6 +50,8 @@ def chosen_of(actions: np.ndarray, view: View, requests: Requests) -> Chosen:
         np.where(legal, h, -1),
         np.where(legal, actions, 0),
         asked & ~legal,
+        k,
+        v,
     )
 
 
@@ -111,12 +117,12 @@ def paid(
         (1.0 - opened) * probability[:, 3],
         probability[:, 4],
     )
-    purchase = applied["kind"] == Kind.PURCHASE
+    purchase = np.flatnonzero(applied["kind"] == Kind.PURCHASE)
     buyer, amount = owner[purchase], applied["value"][purchase].astype(np.float64)
     earned = amount * _margins(items, applied["item"][purchase])
-    in_time = applied["at"][purchase] - decided_at[buyer] < DAY
     credited = bought
     if reward.credit == "all":
+        in_time = applied["at"][purchase] - decided_at[buyer] < DAY
         credited = np.bincount(buyer, earned * in_time, size)
     parts = reward.parts(
         sent, flags["clicked"], credited, flags["dismissed"], flags["unsubscribed"]
@@ -139,5 +145,5 @@ def paid(
 
 def _margins(items: Items, item_hash: np.ndarray) -> np.ndarray:
     """Margins (M,) float64 of items by hash (M,)."""
-    order = np.argsort(items.hashes)
-    return items.margin[order[np.searchsorted(items.hashes[order], item_hash)]].astype(float)
+    place = np.searchsorted(items.hashes, item_hash, sorter=items.by_hash)
+    return items.margin[items.by_hash[place]].astype(np.float64)

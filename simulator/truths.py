@@ -14,6 +14,7 @@ from mdp.catalog import Catalog
 from mdp.clock import local_day, local_hour
 from mdp.errors import BadArtifact
 from mdp.hashing import content_hash
+from mdp.recency import Recency
 from mdp.response import HEADS, BoundModel, ResponseModel, Terms, Truth
 from mdp.state import TASTE
 
@@ -108,10 +109,11 @@ class _BoundHazard:
         variants: np.ndarray,
         decided_at: np.ndarray,
         zone: np.ndarray,
+        recency: Recency | None = None,
     ) -> Terms:
         """See `Response.terms`."""
         truth = self.truth
-        terms = self.bound.terms(states, traits, items, variants, decided_at, zone)
+        terms = self.bound.terms(states, traits, items, variants, decided_at, zone, recency)
         strain = terms.recency.fatigue * np.exp(-traits["tolerance"])
         felt = np.maximum(strain - truth.threshold[0], 0.0)
         item = terms.item.copy()
@@ -156,12 +158,13 @@ class _BoundSeasonal:
         variants: np.ndarray,
         decided_at: np.ndarray,
         zone: np.ndarray,
+        recency: Recency | None = None,
     ) -> Terms:
         """See `Response.terms`."""
         truth, day = self.truth, local_day(decided_at, zone).astype(np.int64)
         turned = traits.copy()
         turned["taste"] = _turned(traits["taste"], (day - truth.since[0]) * truth.turn[0])
-        terms = self.bound.terms(states, turned, items, variants, decided_at, zone)
+        terms = self.bound.terms(states, turned, items, variants, decided_at, zone, recency)
         # An hour that has passed today is tomorrow's.
         hours = np.arange(24)
         tomorrow = hours[None, :] < local_hour(decided_at, zone)[:, None]

@@ -66,6 +66,23 @@ def test_an_hour_means_its_first_occurrence_from_the_decision_on(zone, when):
             assert (here.minute, here.second, here.microsecond) == (0, 0, 0)
 
 
+def test_times_of_a_batch_are_those_of_each_alone():
+    rng = np.random.default_rng(0)
+    names = [*ZONES, "nowhere"]
+    zone = zone_codes([names[i] for i in rng.integers(len(names), size=300)])
+    at = rng.integers(0, 90 * 365, 300) * DAY + rng.integers(0, 24, 300) * HOUR
+    for i in range(300):
+        alone = at[i : i + 1], zone[i : i + 1]
+        assert local_hour(at, zone)[i] == local_hour(*alone)[0]
+        assert next_local_midnight(at, zone)[i] == next_local_midnight(*alone)[0]
+    for batch, single in zip(
+        send_times(at, zone),
+        zip(*(send_times(at[i : i + 1], zone[i : i + 1]) for i in range(300)), strict=True),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(batch, np.concatenate(single))
+
+
 def test_an_hour_that_daylight_saving_skips_is_never():
     at, zone = one("Europe/Berlin", micros(datetime(2026, 3, 28, 23, 0, tzinfo=UTC)))
     instants = send_times(at, zone)[0][0]

@@ -41,6 +41,20 @@ def test_a_user_lives_the_same_alone_and_in_any_batch(shop, play):
         assert alone.histories[0].tobytes() == batch.histories[row].tobytes()
 
 
+def test_what_observations_predict_changes_nothing_that_happens(shop, play):
+    # With the truth's half-lives a chosen send's recency is read from the view.
+    lives = []
+    other = replace(shop.response, half_lives=shop.response.half_lives * 2)
+    for model in (shop, None, replace(shop, response=other, model=None)):
+        kernel = Kernel(shop.believing(model), everyone(shop), 7, 8)
+        steps = play(kernel)
+        expected = np.stack([step.expected for step in steps])
+        lives.append((kernel.histories.tobytes(), expected))
+    for histories, expected in lives[1:]:
+        assert histories == lives[0][0]
+        np.testing.assert_array_equal(expected, lives[0][1])
+
+
 def test_the_seed_decides(shop, play):
     runs = []
     for seed in (1, 1, 2):
