@@ -141,7 +141,7 @@ def save_policy(path: Path | str, bundle: PolicyBundle) -> None:
     manifest["policy_hash"] = digest_of(
         json.dumps([hashes, manifest["type"], manifest["parameters"]], sort_keys=True).encode()
     )
-    manifest["manifest_hash"] = _manifest_hash(manifest)
+    manifest["manifest_hash"] = manifest_hash(manifest)
     temporary = path.with_name(path.name + f".part{os.getpid()}")
     for name, content in files.items():
         (temporary / name).parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +166,7 @@ def load_policy(path: Path | str) -> PolicyBundle:
             f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
             f"this pushwise needs format {FORMAT}, schema {SCHEMA}: train it again"
         )
-    if manifest.get("manifest_hash") != _manifest_hash(manifest):
+    if manifest.get("manifest_hash") != manifest_hash(manifest):
         raise BadArtifact(
             f"{path}/manifest.json is not what was saved (its hash differs): it was changed; other "
             "guardrails are given with --guardrails, all else by training again"
@@ -207,7 +207,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _manifest_hash(manifest: Mapping[str, Any]) -> str:
+def manifest_hash(manifest: Mapping[str, Any]) -> str:
     """Hash of all entries but this hash, as JSON would give them back."""
     entries = json.loads(json.dumps(manifest))
     entries.pop("manifest_hash", None)

@@ -39,6 +39,7 @@ from policies.saved import (
     contiguous,
     digest_of,
     load_policy,
+    manifest_hash,
     read_manifest,
     save_policy,
     trait_arrays,
@@ -51,7 +52,7 @@ from simulator.truths import truth_of
 FORMAT = 1
 ARTIFACT = "simulator"
 _OWN = {"format", "artifact", "schema", "world", "start", "reward", "guardrails", "delays"}
-_OWN |= {"organic", "recommender", "members", "belief", "forms", "files"}
+_OWN |= {"manifest_hash", "organic", "recommender", "members", "belief", "forms", "files"}
 _NONE, _SELF, _OTHER = "none", "own", "other"
 
 
@@ -99,6 +100,7 @@ def save_simulator(path: Path | str, simulator: Simulator) -> None:
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(content)
     save_policy(path / "logging_policy", PolicyBundle(simulator.logging, None, None))
+    manifest["manifest_hash"] = manifest_hash(manifest)
     # Last, so that hashes tell where writing was cut short.
     (path / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
@@ -118,6 +120,11 @@ def load_simulator(path: Path | str) -> Simulator:
         raise BadArtifact(
             f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
             f"this pushwise needs format {FORMAT}, schema {SCHEMA}: fit it again"
+        )
+    if manifest.get("manifest_hash") != manifest_hash(manifest):
+        raise BadArtifact(
+            f"{path}/manifest.json is not what was saved (its hash differs): it was changed; "
+            "guardrails are given with --guardrails, all else by fitting again"
         )
     files = checked_files(path, manifest)
     try:

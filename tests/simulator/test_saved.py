@@ -9,7 +9,7 @@ import pytest
 from mdp.errors import BadArtifact, BadInput
 from mdp.guardrails import Guardrails
 from mdp.reward import Reward
-from policies.saved import PolicyBundle, save_policy
+from policies.saved import PolicyBundle, manifest_hash, save_policy
 from simulator.kernel import Kernel
 from simulator.saved import load_simulator, save_simulator
 
@@ -78,10 +78,14 @@ def test_saving_again_replaces_and_leaves_other_folders_alone(saved, shop):
     assert load_simulator(saved).members == ()
 
 
-def edited(**changes):
+def edited(sealed=False, **changes):
+    """A manifest with changes; sealed: with a hash that goes with them."""
+
     def edit(path):
-        manifest = json.loads((path / "manifest.json").read_text())
-        (path / "manifest.json").write_text(json.dumps({**manifest, **changes}))
+        manifest = json.loads((path / "manifest.json").read_text()) | changes
+        if sealed:
+            manifest["manifest_hash"] = manifest_hash(manifest)
+        (path / "manifest.json").write_text(json.dumps(manifest))
 
     return edit
 
@@ -92,9 +96,10 @@ def edited(**changes):
         (edited(schema="0" * 32), "schema 0000"),
         (edited(format=99), "format 99"),
         (edited(artifact=None), "holds no simulator"),
-        (edited(reward={"clicks": 1}), "clicks"),
-        (edited(recommender="oracle"), "oracle"),
-        (edited(organic={"view": 1.0, "wiew": 1.0}), "does not describe a simulator"),
+        (edited(start=0), "not what was saved"),
+        (edited(True, reward={"clicks": 1}), "clicks"),
+        (edited(True, recommender="oracle"), "oracle"),
+        (edited(True, organic={"view": 1.0, "wiew": 1.0}), "does not describe a simulator"),
         (lambda path: (path / "manifest.json").unlink(), "no manifest.json"),
         (lambda path: (path / "manifest.json").write_text("{"), "not JSON"),
         (lambda path: (path / "users.json").unlink(), "users.json is missing"),
