@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from stable_baselines3.common.callbacks import BaseCallback
 
+from agents.algorithms import algorithm_of
 from agents.dqn import DQNSettings, build_dqn
 from agents.export import to_onnx
 from agents.network import FactorNetwork, Scores, Soft, tensors
@@ -33,10 +34,6 @@ from simulator.best_days import with_habits
 from simulator.description import Simulator
 from simulator.kernel import Kernel
 
-ALGORITHMS: dict[str, type[PPOSettings] | type[DQNSettings]] = {
-    "ppo": PPOSettings,
-    "dqn": DQNSettings,
-}
 SHARPNESS = 8.0
 """PPO's policy is this much surer of itself when it decides than when it learns."""
 EVALUATIONS, EVALUATION_USERS, EVALUATION_DAYS = 8, 400, 42
@@ -179,7 +176,7 @@ def train(
     A simulator without beliefs (a known truth) is taken at its word. Same arguments, same policy.
     checkpoint: is given the best policy so far, while training goes on.
     """
-    chosen = settings or ALGORITHMS[algo]()
+    chosen = settings or algorithm_of(algo).default_settings()
     if simulator.model is None:
         simulator = simulator.believing(simulator)
     with Console(stderr=True).status("searching for what simple policies can do, to start there"):
@@ -241,9 +238,3 @@ def bundle_of(
         recommender=SavedRecommender(simulator.recommender.kind, simulator.recommender.arrays()),
         manifest=manifest,
     )
-
-
-def with_steps(algo: str, steps: int | None) -> PPOSettings | DQNSettings:
-    """An algorithm's default settings with another number of user-days."""
-    settings = ALGORITHMS[algo]()
-    return settings if steps is None else replace(settings, steps=steps)
