@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from stable_baselines3.common.logger import configure
 
+from agents.algorithms import algorithm_of
 from agents.budgets import Budget, Prices, first_prices, priced
 from agents.dqn import DQNSettings, MaskedDQN, build_dqn
 from agents.export import to_onnx
@@ -32,10 +33,6 @@ from simulator.best_days import with_habits
 from simulator.description import Simulator
 from simulator.kernel import Kernel
 
-ALGORITHMS: dict[str, type[PPOSettings] | type[DQNSettings]] = {
-    "ppo": PPOSettings,
-    "dqn": DQNSettings,
-}
 PARTS = 10
 """Parts that training is divided into; the policy is judged after each."""
 
@@ -83,20 +80,20 @@ def train(
     seed: int = 0,
     settings: PPOSettings | DQNSettings | None = None,
     command: Sequence[str] = (),
-    run: Path | None = None,
     checkpoint: Callable[[PolicyBundle], None] | None = None,
+    run: Path | None = None,
     resume: bool = False,
 ) -> PolicyBundle:
     """Train an agent in a simulator; the best checkpoint on held-out episodes is the result.
 
     A simulator without beliefs (a known truth) is taken at its word. Same arguments, same policy,
-    whether it was interrupted and resumed or not. run: folder for TensorBoard's curves and for the
-    state to resume from. checkpoint: is given the best policy so far, while training goes on.
+    whether it was interrupted and resumed or not. checkpoint: is given the best policy so far,
+    while training goes on. run: folder for TensorBoard's curves and for the state to resume from.
     resume: go on from the state in the run's folder, where there is one. Raises `BadSetting`, and
     `BadInput` where the folder holds something else.
     """
     began = time.monotonic()
-    chosen = settings or ALGORITHMS[algo]()
+    chosen = settings or algorithm_of(algo).default_settings()
     description = {
         "algorithm": algo,
         "seed": seed,
@@ -227,9 +224,3 @@ def bundle_of(
         recommender=SavedRecommender(simulator.recommender.kind, simulator.recommender.arrays()),
         manifest=manifest,
     )
-
-
-def with_steps(algo: str, steps: int | None) -> PPOSettings | DQNSettings:
-    """An algorithm's default settings with another number of user-days."""
-    settings = ALGORITHMS[algo]()
-    return settings if steps is None else replace(settings, steps=steps)
