@@ -24,6 +24,7 @@ import tyro
 from agents.comparing import NORMAL, ORACLE, REFERENCE, Entry, entries, sample
 from agents.rollouts import Outcome, rollout
 from benchmarks.proof import STUDENT, pushwise
+from ingestion.read import load_checked
 from policies.saved import load_policy
 from simulator.saved import load_simulator
 from simulator.worlds import WORLDS
@@ -97,15 +98,16 @@ def cell(args: Args, world: str, seed: int, size: Sequence[str]) -> dict[str, An
 
 
 def worth(place: Path, names: Sequence[str], args: Args) -> dict[str, dict[str, Any]]:
-    """What each policy is worth in the truth and in the fit, on users and draws of its own each."""
+    """What each policy is worth in the truth and in the fit; policies meet the same users."""
     sim, truth = load_simulator(place / "sim"), load_simulator(place / "logs" / "truth")
     bundles = {name: load_policy(place / name) for name in names}
-    simulated = lives(entries(sim, bundles, False), sim, args)
-    true = lives(entries(truth, bundles, True), truth, args)
+    log = load_checked(place / "logs")
+    simulated = lives(entries(sim, bundles, False, log=log), sim, args)
+    true = lives(entries(truth, bundles, True, log=log), truth, args)
     reference, oracle = true[REFERENCE].value, float(true[ORACLE].value.mean())
     out = {}
     for name, life in true.items():
-        metrics = bundles[name].manifest["metrics"] if name in bundles else {}
+        manifest = bundles[name].manifest if name in bundles else {}
         own = life.value.reshape(args.lives, -1).mean(0)
         gain = (life.value - reference).reshape(args.lives, -1).mean(0)
         out[name] = {
@@ -117,8 +119,8 @@ def worth(place: Path, names: Sequence[str], args: Args) -> dict[str, dict[str, 
             "simulated": float(simulated[name].value.mean()) if name in simulated else None,
             "sends_per_week": float(life.sends.mean()) / args.live * 7,
             "unsubscribes": 1000 * float(life.unsubscribed.mean()),
-            "seconds": metrics.get("seconds"),
-            "user_days": metrics.get("user_days"),
+            "cpu_seconds": manifest.get("cpu_seconds"),
+            "user_days": manifest.get("user_days"),
         }
     return out
 
@@ -196,7 +198,7 @@ def in_detail(found: Sequence[Mapping[str, Any]]) -> str:
     shops = [merged(one["policies"]) for one in found]
     lines = [
         "| policy | simulated / true value | sends a week | unsubscribes per 1,000 "
-        "| training seconds | user-days | training seeds: largest difference |",
+        "| training, seconds of one core | user-days | training seeds: largest difference |",
         "|---" * 7 + "|",
     ]
     for name in shops[0]:
@@ -205,13 +207,13 @@ def in_detail(found: Sequence[Mapping[str, Any]]) -> str:
         def mean(key: str, of: Sequence[Mapping[str, float]] = rows) -> float:
             return float(np.mean([row[key] for row in of if key in row] or [np.nan]))
 
-        trained = "seconds" in rows[0]
+        trained = "cpu_seconds" in rows[0]
         several = [row["spread"] for row in rows if row["training_seeds"] > 1]
         cells = [
             f"{mean('simulated'):.2f} / {mean('value'):.2f}",
             f"{mean('sends_per_week'):.2f}",
             f"{mean('unsubscribes'):.0f}",
-            f"{mean('seconds'):.0f}" if trained else "",
+            f"{mean('cpu_seconds'):.0f}" if trained else "",
             f"{mean('user_days'):,.0f}" if trained else "",
             f"{max(several):.1%}" if several else "",
         ]

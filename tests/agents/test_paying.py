@@ -1,6 +1,7 @@
 """What agents are paid: expectations, less prices, less what an ensemble disagrees about."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ def paid(simulator, prices=None, pessimism=0.0, unit=1.0):
     env = ExpectedRewards(PushVectorEnv(simulator, 8, DAYS), unit, pessimism)
     env.prices = prices or Prices()
     env.seed(0)
-    observation, rewards, infos, sent = env.reset(), [], [], []
+    observation: Any = env.reset()
+    rewards, infos, sent = [], [], []
     for _ in range(DAYS - 1):
         K, V = observation["pairs"].shape[1:3]
         mask = observation["action_mask"] > 0
