@@ -14,6 +14,8 @@ From a log's decisions of before the instant that the simulator was fitted to (-
 Example:
     pushwise train runs/sim --algo ppo --out runs/ppo
     pushwise train runs/sim --algo dqn --out runs/dqn --seed 1 --guardrails rules.toml
+    pushwise train runs/sim --algo ppo --out runs/ppo --run runs/ppo.run --resume
+    pushwise train runs/sim --algo ppo --out runs/few --send-budget 1.5 --unsubscribe-budget 5
     pushwise train runs/sim --algo linucb --logs shop --out runs/linucb
 """
 
