@@ -26,7 +26,7 @@ from simulator.description import Simulator
 
 SHARPNESS = 8.0
 """PPO's policy is this much surer of itself when it decides than when it learns."""
-USERS, DAYS = 400, 42
+USERS, DAYS = 300, 42
 HELD_OUT = 1_000_003
 """Added to the seed of the episodes that checkpoints are judged on: training never meets them."""
 KEPT_MEMBERS = 2
@@ -186,7 +186,7 @@ class Judge(BaseCallback):
         )
 
     def _record(self, judgement: Judgement, watch: Watch) -> None:
-        if not hasattr(self, "model"):  # before training
+        if not hasattr(self, "model"):  # nobody keeps curves of what was before training
             return
         values = {
             "eval/value": judgement.value,

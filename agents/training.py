@@ -33,7 +33,7 @@ from simulator.best_days import with_habits
 from simulator.description import Simulator
 from simulator.kernel import Kernel
 
-PARTS = 10
+PARTS = 8
 """Parts that training is divided into; the policy is judged after each."""
 
 
@@ -150,6 +150,7 @@ def train(
     part, prices = (0, ready.prices)
     if folder is not None:
         model.set_logger(configure(str(folder.folder), ["tensorboard"]))
+        judge.init_callback(model)
         if goes_on:
             part, prices = folder.restore(model, network, judge)
     with judge:

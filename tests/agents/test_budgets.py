@@ -74,6 +74,7 @@ def test_a_budget_of_nothing_is_refused(limit):
         Budget(send=limit)
 
 
+@pytest.mark.slow
 def test_training_keeps_to_a_budget(shop, quick, free):
     settings = PPOSettings(
         steps=384, users=16, days=8, rollout=8, batch_size=64, epochs=1, hidden=8, send_budget=1.0
