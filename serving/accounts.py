@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from serving.catalog import changed
 from serving.commit import answer
@@ -16,7 +16,17 @@ from serving.problems import Problem
 from serving.schemas import UserIn, iso
 from serving.settings import Settings
 from serving.store import reading, writing
-from serving.tables import CHANGES, DECISIONS, EVENTS, IDEMPOTENCY, OUTCOMES, USERS
+from serving.tables import (
+    CHANGES,
+    DECISIONS,
+    EVENTS,
+    IDEMPOTENCY,
+    OUTBOX,
+    OUTCOMES,
+    SHADOWS,
+    SNAPSHOTS,
+    USERS,
+)
 from serving.users import User, new_user, read_users, write_users
 
 SHOWN = ("timezone", "consent", "locale", "preferences", "signed_up_at", "attributes")
@@ -27,7 +37,7 @@ def put_user(
 ) -> dict[str, Any]:
     """Make a user, or change what is given; a change of consent counts from now on."""
     given = {name: value for name, value in body.model_dump().items() if value is not None}
-    with writing(engine) as connection:
+    with writing(engine, [user_id]) as connection:
         old = read_users(connection, [user_id]).get(user_id)
         if old is None:
             zone = given.pop("timezone", settings.default_timezone)
@@ -89,14 +99,14 @@ def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
 
 def erase_user(engine: Engine, user_id: str) -> None:
     """Delete a user with all events, decisions, outcomes, changes and stored answers."""
-    with writing(engine) as connection:
+    with writing(engine, [user_id]) as connection:
         if user_id not in read_users(connection, [user_id]):
             raise Problem(404, "user_id", f"there is no user {user_id!r}")
         own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
         connection.execute(delete(OUTCOMES).where(OUTCOMES.c.decision_id.in_(own)))
-        of_answer = func.json_extract(IDEMPOTENCY.c.response, "$.user_id")
-        connection.execute(delete(IDEMPOTENCY).where(of_answer == user_id))
-        for table in (EVENTS, DECISIONS, USERS):
+        for table in (SNAPSHOTS, SHADOWS):
+            connection.execute(delete(table).where(table.c.decision_id.in_(own)))
+        for table in (IDEMPOTENCY, OUTBOX, EVENTS, DECISIONS, USERS):
             connection.execute(delete(table).where(table.c.user_id == user_id))
         connection.execute(
             delete(CHANGES).where(CHANGES.c.table == "users", CHANGES.c.id == user_id)
@@ -137,7 +147,9 @@ def _decision(
 
 def cancel(engine: Engine, decision_id: str, now: int) -> dict[str, Any]:
     """Cancel a send that is not due yet, which frees its caps; again is no error."""
-    with writing(engine) as connection:
+    with reading(engine) as connection:
+        user_id = _decision(connection, decision_id)[0]["user_id"]
+    with writing(engine, [user_id]) as connection:
         row, outcomes = _decision(connection, decision_id)
         if not any(outcome["outcome"] == "cancelled" for outcome in outcomes):
             if row["send_at"] is None:

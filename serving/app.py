@@ -9,7 +9,7 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from mdp.errors import BadArtifact, BadInput, PushwiseError
@@ -73,10 +73,10 @@ def add_problem_handlers(app: FastAPI) -> None:
         status = status if isinstance(error, BadArtifact | BadInput) else 500
         return problem_response(Problem(status, None, str(error)))
 
-    @app.exception_handler(OperationalError)
-    async def busy(request: Request, error: OperationalError) -> Response:
+    @app.exception_handler(DBAPIError)
+    async def busy(request: Request, error: DBAPIError) -> Response:
         structlog.get_logger().error("store", error=str(error.orig))
-        return problem_response(Problem(503, None, "the store is busy: try again"))
+        return problem_response(Problem(503, None, "the store is busy or gone: try again"))
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
@@ -89,6 +89,7 @@ def problem_response(problem: Problem) -> Response:
     return Response(
         orjson.dumps(problem.to_mapping()),
         problem.status,
+        problem.headers,
         media_type="application/problem+json",
     )
 

@@ -61,11 +61,12 @@ def commit(
     commits where the policy, the guardrails, the catalogue or the kill switch has changed.
     """
     rows = {n: decision_row(world, draft) for n, draft in drafts.items()}
-    with writing(engine) as connection:
+    names = {draft.user.user_id for draft in drafts.values()}
+    keys = {key for draft in drafts.values() if (key := draft.keyed.key)}
+    with writing(engine, names | {f"key:{key}" for key in keys}) as connection:
         if all_settings(connection) != world.values:
             return {}
-        stored = read_stamps(connection, {draft.user.user_id for draft in drafts.values()})
-        keys = {key for draft in drafts.values() if (key := draft.keyed.key)}
+        stored = read_stamps(connection, names)
         taken = rows_by_key(connection, IDEMPOTENCY, keys) if keys else {}
         kept = {
             n: draft

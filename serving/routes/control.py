@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from fastapi import APIRouter, Response
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from mdp.errors import BadArtifact, BadInput, BadSetting, PushwiseError
 from mdp.guardrails import Guardrails
@@ -115,11 +116,13 @@ async def healthz() -> Response:
 @router.get("/readyz")
 def readyz(service: Here) -> Response:
     """The store answers and its policy is loaded; 503 where it can't be."""
-    with reading(service.engine) as connection:
-        try:
+    try:
+        with reading(service.engine) as connection:
             world = service.registry.world(connection)
-        except PushwiseError as error:
-            raise Problem(503, None, str(error)) from error
+    except PushwiseError as error:
+        raise Problem(503, None, str(error)) from error
+    except DBAPIError as error:
+        raise Problem(503, None, "the store does not answer") from error
     return reply(
         {
             "status": "ready",
