@@ -58,6 +58,7 @@ OTHER_COMMANDS = (
     Command("load", "scripts.load", "load a log and a policy into a server's store"),
     Command("simulate", "scripts.simulate", "let a policy live with a simulator's users: a log"),
     Command("decide", "scripts.decide", "decide for many users at once, into a file"),
+    Command("replay", "scripts.replay", "make a stored decision again: does it come out the same?"),
 )
 COMMANDS = MAIN_PATH + OTHER_COMMANDS
 
@@ -69,6 +70,8 @@ EXTRA_OF = {
     "fastapi": "serve",
     "uvicorn": "serve",
     "sqlalchemy": "serve",
+    "alembic": "serve",
+    "psycopg": "serve",
     "pydantic_settings": "serve",
     "ray": "ray",
 }

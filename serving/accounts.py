@@ -9,13 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
+from mdp.observation import USER
 from serving.catalog import changed
 from serving.commit import answer
 from serving.history import advanced, consent_event, outcome_event, rebuilt
 from serving.problems import Problem
+from serving.replay import snapshot_data
 from serving.schemas import UserIn, iso
 from serving.settings import Settings
-from serving.store import reading, writing
+from serving.snapshot import Snapshot, unpack
+from serving.store import count, reading, writing
 from serving.tables import (
     CHANGES,
     DECISIONS,
@@ -103,7 +106,8 @@ def erase_user(engine: Engine, user_id: str) -> None:
         if user_id not in read_users(connection, [user_id]):
             raise Problem(404, "user_id", f"there is no user {user_id!r}")
         own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
-        connection.execute(delete(OUTCOMES).where(OUTCOMES.c.decision_id.in_(own)))
+        gone = connection.execute(delete(OUTCOMES).where(OUTCOMES.c.decision_id.in_(own))).rowcount
+        count(connection, "received", -gone)
         for table in (SNAPSHOTS, SHADOWS):
             connection.execute(delete(table).where(table.c.decision_id.in_(own)))
         for table in (IDEMPOTENCY, OUTBOX, EVENTS, DECISIONS, USERS):
@@ -118,6 +122,7 @@ def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
     with reading(engine) as connection:
         row, outcomes = _decision(connection, decision_id)
         user = read_users(connection, [row["user_id"]])[row["user_id"]]
+        data = snapshot_data(connection, decision_id)
     lists = {
         name: row[name].split("|") if row[name] else []
         for name in ("candidates", "variants", "hours")
@@ -128,9 +133,25 @@ def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
         "hours": [int(hour) for hour in lists["hours"]],
         **{name: row[name] for name in ("turn", "schema", "policy_hash", "rules_hash")},
         "why": json.loads(row["why"]) if row["why"] else None,
+        "snapshot": None if data is None else seen(unpack(data)),
         "outcomes": [
             {"outcome": o["outcome"], "at": iso(o["at"]), "value": o["value"]} for o in outcomes
         ],
+    }
+
+
+def seen(snapshot: Snapshot) -> dict[str, Any]:
+    """What a reader of a decision wants of its snapshot."""
+    return {
+        "user": dict(zip(USER, (round(float(x), 5) for x in snapshot.user), strict=True)),
+        "scores": {
+            "hold": float(snapshot.hold),
+            "pairs": snapshot.pair.tolist(),
+            "hours": snapshot.hour.tolist(),
+        },
+        "draw": snapshot.draw.tolist(),
+        "floor": snapshot.floor,
+        "temperature": snapshot.temperature,
     }
 
 
@@ -160,6 +181,7 @@ def cancel(engine: Engine, decision_id: str, now: int) -> dict[str, Any]:
             at = max(now, row["decided_at"])
             outcome = {"decision_id": decision_id, "outcome": "cancelled", "at": at, "value": None}
             connection.execute(insert(OUTCOMES), [{**outcome, "joined": 1}])
+            count(connection, "received", 1)
             users = read_users(connection, [row["user_id"]])
             new = {row["user_id"]: [outcome_event(outcome)]}
             write_users(connection, advanced(connection, users.values(), new))

@@ -19,6 +19,7 @@ from serving.problems import Problem, problem_of
 from serving.routes import catalog, control, decisions, feeds, logs, users
 from serving.service import open_service
 from serving.settings import Settings, read_settings
+from serving.upkeep import Every, prune
 
 
 def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> FastAPI:
@@ -29,7 +30,10 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        upkeep = Every("upkeep", 60, lambda: prune(service.engine, settings, clock()))
+        upkeep.start()
         yield
+        upkeep.close()
         service.close()
 
     app = FastAPI(

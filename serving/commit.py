@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import Engine, Row, insert
+from sqlalchemy import Connection, Engine, Row, insert
 
 from mdp.clock import local_day, local_hour
 from mdp.events import Kind, events_array
@@ -21,11 +21,12 @@ from serving.registry import World
 from serving.rendering import render
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, names_of
-from serving.store import all_settings, rows_by_key, writing
-from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY
+from serving.snapshot import pack
+from serving.store import all_settings, inserting, rows_by_key, writing
+from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SNAPSHOTS
 from serving.users import User, read_stamps, version_of, with_history, write_users
 
-Answer = dict[str, Any] | Problem
+Answer = Mapping[str, Any] | Problem
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,29 @@ class Keyed:
 
     ask: Ask
     key: str | None = None
+    batch: str = ""
+    """Hash of the batch that the request is one of."""
 
     @property
     def hash(self) -> str:
         """Tells whether a key comes again with another request."""
-        return content_hash(self.ask.model_dump(mode="json"))
+        return content_hash(self.ask.model_dump(mode="json"), self.batch)
+
+
+@dataclass(frozen=True)
+class Replayed(Mapping[str, Any]):
+    """An answer that was given before for the same key."""
+
+    answer: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.answer[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.answer)
+
+    def __len__(self) -> int:
+        return len(self.answer)
 
 
 @dataclass(frozen=True)
@@ -53,7 +72,7 @@ class Draft:
 
 
 def commit(
-    engine: Engine, world: World, drafts: Mapping[int, Draft], now: int
+    engine: Engine, world: World, drafts: Mapping[int, Draft], now: int, snapshots: bool
 ) -> dict[int, dict[str, Any]]:
     """Commit the drafts whose user is as it was read; returns their answers by number.
 
@@ -82,14 +101,42 @@ def commit(
         if moved:
             connection.execute(insert(CHANGES), moved)
         connection.execute(insert(DECISIONS), [rows[n] for n in kept])
-        keyed = [
-            {"key": d.keyed.key, "request": d.keyed.hash, "response": answers[n], "at": now}
-            for n, d in kept.items()
-            if d.keyed.key
-        ]
-        if keyed:
-            connection.execute(insert(IDEMPOTENCY), keyed)
+        if snapshots:
+            _keep_snapshots(connection, [(kept[n], rows[n]) for n in kept])
+        keep_answers(connection, [(kept[n].keyed, answers[n]) for n in kept], now)
     return answers
+
+
+def keep_answers(
+    connection: Connection, given: Iterable[tuple[Keyed, Mapping[str, Any]]], now: int
+) -> None:
+    """Store the answers of requests that bring a key."""
+    rows = [
+        {
+            "key": keyed.key,
+            "request": keyed.hash,
+            "response": dict(response),
+            "at": now,
+            "user_id": keyed.ask.user_id,
+        }
+        for keyed, response in given
+        if keyed.key
+    ]
+    if rows:
+        # Another worker may have answered the same repeated hold meanwhile, with the same words.
+        connection.execute(inserting(connection, IDEMPOTENCY).on_conflict_do_nothing(), rows)
+
+
+def _keep_snapshots(
+    connection: Connection, decided: Sequence[tuple[Draft, Mapping[str, Any]]]
+) -> None:
+    rows = [
+        {"decision_id": row["decision_id"], "at": draft.at, "data": pack(draft.drawn.snapshot)}
+        for draft, row in decided
+        if draft.drawn.snapshot is not None
+    ]
+    if rows:
+        connection.execute(insert(SNAPSHOTS), rows)
 
 
 def _zone_changes(stored: Mapping[str, Row[Any]], draft: Draft) -> list[dict[str, Any]]:

@@ -17,14 +17,24 @@ from sqlalchemy import Connection, Engine, Row
 from mdp.errors import BadInput
 from mdp.events import Kind
 from mdp.hashing import hash_id
-from serving.commit import Answer, Draft, Keyed, answer, commit, decision_row, same_day
+from serving.commit import (
+    Answer,
+    Draft,
+    Keyed,
+    Replayed,
+    answer,
+    commit,
+    decision_row,
+    keep_answers,
+    same_day,
+)
 from serving.history import assumed
 from serving.problems import Problem
 from serving.registry import Registry, World
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, Question, draw
 from serving.settings import Settings
-from serving.store import reading, rows_by_key
+from serving.store import reading, rows_by_key, writing
 from serving.tables import DECISIONS, IDEMPOTENCY
 from serving.users import User, new_user, read_users
 
@@ -91,10 +101,29 @@ class Decider:
             draft = drafts.pop(n)
             row = {**decision_row(world, draft), "decision_id": None}
             answers[n] = {**answer(draft.user, row), "dry_run": True}
-        done = commit(self._engine, world, drafts, self._clock()) if drafts else {}
+        self._keep_repeats(requests, turn, answers)
+        keep = self._settings.snapshot_days > 0
+        done = commit(self._engine, world, drafts, self._clock(), keep) if drafts else {}
         for n, given in done.items():
             answers[n] = given
         return [n for n in drafts if n not in done]
+
+    def _keep_repeats(
+        self, requests: Sequence[Keyed], turn: list[int], answers: Sequence[Answer | None]
+    ) -> None:
+        """A hold that is given again writes no row, but a key that comes with it is answered the
+        same for ever."""
+        given = [
+            (requests[n], answer)
+            for n in turn
+            if requests[n].key
+            and not requests[n].ask.dry_run
+            and isinstance(answer := answers[n], dict)
+            and answer["repeated"]
+        ]
+        if given:
+            with writing(self._engine, {f"key:{keyed.key}" for keyed, _ in given}) as connection:
+                keep_answers(connection, given, self._clock())
 
     def _sort(
         self,
@@ -210,4 +239,4 @@ def _binds(question: Question, last: Row[Any], reason: str | None) -> bool:
 def _again(keyed: Keyed, row: Row[Any]) -> Answer:
     if row.request != keyed.hash:
         raise Problem(422, "Idempotency-Key", "this key was used with another request")
-    return dict(row.response)
+    return Replayed(row.response)

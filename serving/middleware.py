@@ -64,6 +64,8 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
+        if "\x00" in scope["path"]:
+            raise Problem(404, "path", "no path holds the character NUL")
         if self._keys and scope["path"] not in OPEN:
             scheme, _, key = headers.get("authorization", "").partition(" ")
             given = key.strip().encode()

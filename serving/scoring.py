@@ -14,8 +14,10 @@ from mdp.hashing import hash_ids
 from mdp.observation import Requests, observe
 from mdp.reasons import catalog_reasons
 from mdp.state import features
+from policies.composition import UNIFORMS, distribution
 from serving.explaining import explanation
 from serving.registry import World
+from serving.snapshot import Snapshot, taken
 from serving.users import User
 
 CHUNK = 1024
@@ -58,6 +60,7 @@ class Drawn:
     reason: str
     why: str | None = None
     """JSON, as `explaining.explanation` gives it."""
+    snapshot: Snapshot | None = None
 
 
 def draw(world: World, questions: Sequence[Question], rng: np.random.Generator) -> list[Drawn]:
@@ -81,15 +84,24 @@ def _draw(world: World, questions: Sequence[Question], rng: np.random.Generator)
     view = observe(
         requests, world.catalog, world.guardrails, world.bundle.reward, world.model, traits
     )
-    actions, propensity = world.policy.act(view.observation, rng)
+    scores = world.policy.scores(view.observation)
+    draws = rng.random((len(questions), UNIFORMS))
+    chances = distribution(
+        scores, view.observation["action_mask"], world.policy.temperature, world.policy.floor
+    )
+    actions = chances.drawn(draws)
+    propensity = chances.probability(actions)
     k, v, h = decode(actions, requests.items.shape[1], requests.variants.shape[1])
     out = []
     for n in range(len(questions)):
         send = k[n] >= 0
+        items = tuple(requests.items[n][requests.items[n] >= 0].tolist())
+        variants = tuple(requests.variants[n][requests.variants[n] >= 0].tolist())
+        size = len(items), len(variants)
         out.append(
             Drawn(
-                items=tuple(requests.items[n][requests.items[n] >= 0].tolist()),
-                variants=tuple(requests.variants[n][requests.variants[n] >= 0].tolist()),
+                items=items,
+                variants=variants,
                 hours=tuple(np.flatnonzero(view.mask.hour[n] == 0).tolist()),
                 item=int(requests.items[n, k[n]]) if send else -1,
                 variant=int(requests.variants[n, v[n]]) if send else -1,
@@ -97,6 +109,7 @@ def _draw(world: World, questions: Sequence[Question], rng: np.random.Generator)
                 propensity=float(propensity[n]),
                 reason="policy" if send else why_held(view.mask, n),
                 why=explanation(world.catalog, requests, view, n, int(k[n]), int(v[n])),
+                snapshot=taken(view, scores, draws, world.policy, n, size),
             )
         )
     return out

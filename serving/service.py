@@ -17,6 +17,7 @@ from mdp.errors import BadInput, PushwiseError
 from policies.rules_file import read_guardrails
 from serving.batcher import Batcher
 from serving.decide import Clock, Decider, wall_clock
+from serving.in_flight import InFlight
 from serving.metrics import Metrics
 from serving.registry import Registry, add_policy
 from serving.scoring import Question, draw
@@ -36,6 +37,7 @@ class Service:
     batcher: Batcher
     metrics: Metrics
     clock: Clock
+    in_flight: InFlight
 
     def close(self) -> None:
         """Finish what waits and close the store."""
@@ -47,7 +49,9 @@ def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
     engine, registry = open_store(settings.store), Registry()
     decider = Decider(engine, registry, settings, clock=clock)
-    service = Service(settings, engine, registry, Batcher(decider.decide), Metrics(), clock)
+    service = Service(
+        settings, engine, registry, Batcher(decider.decide), Metrics(), clock, InFlight()
+    )
     try:
         warm_up(service)
     except PushwiseError:

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     """Most decisions, events, outcomes or rows in one request."""
     clock_tolerance_seconds: float = Field(300.0, ge=0)
     """How far in the future the time of an event or outcome may lie."""
+    snapshot_days: float = Field(30.0, ge=0)
+    """How long a decision's snapshot is kept, for `pushwise replay`; 0: none is."""
+    idempotency_days: float = Field(7.0, ge=1)
+    """How long the answer to an idempotency key is kept."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
     )

@@ -27,7 +27,7 @@ def main(store: str, ready: str, go: str, threads: str, asks: str) -> None:
             [Keyed(Ask(user_id=user, candidates=[f"i{n}" for n in range(6)]))]
         ).result()
         assert not isinstance(answer, Problem), answer
-        return answer
+        return dict(answer)
 
     with ThreadPoolExecutor(int(threads)) as pool:
         users = [f"u{n % USERS}" for n in range(USERS * int(asks))]

@@ -122,16 +122,6 @@ def test_a_dry_run_writes_nothing(always):
     assert always.get("/v1/users/u").status_code == 404
 
 
-def test_an_idempotency_key_answers_the_same_once_decided(always):
-    key = {"Idempotency-Key": "k1"}
-    first = always.post("/v1/decisions", json=ASK, headers=key)
-    again = always.post("/v1/decisions", json=ASK, headers=key)
-    assert first.json() == again.json()
-    assert decisions_in_log(always) == 1
-    other = always.post("/v1/decisions", json={**ASK, "user_id": "w"}, headers=key)
-    assert (other.status_code, other.json()["field"]) == (422, "Idempotency-Key")
-
-
 def test_a_batch_answers_in_order_with_errors_in_their_place(always):
     always.put("/v1/guardrails", json={"caps": {"per_7d": 1}}).raise_for_status()
     asks = [{**ASK, "user_id": "a"}, {"user_id": 7}, {**ASK, "candidates": ["nope"]}, ASK, ASK, 7]

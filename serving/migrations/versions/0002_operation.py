@@ -66,3 +66,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text()),
     )
     op.create_index("audit_at", "audit", ["at"])
+    op.execute(
+        "INSERT INTO counters (name, count) SELECT 'received', (SELECT count(*) FROM outcomes) + "
+        "(SELECT coalesce(sum(count), 0) FROM counters WHERE name IN ('orphan', 'duplicate'))"
+    )
