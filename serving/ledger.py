@@ -9,7 +9,7 @@ from sqlalchemy import Connection, case, exists, func, select
 from serving.tables import COUNTERS, DECISIONS, OUTCOMES
 
 
-def ledger(connection: Connection, now: int) -> dict[str, dict[str, int]]:
+def ledger(connection: Connection, now: int) -> dict[str, Any]:
     """Counts of decisions by what became of them, and of outcomes by how they were taken.
 
     decisions = sent + held + cancelled + failed + pending;
