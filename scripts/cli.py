@@ -58,6 +58,7 @@ OTHER_COMMANDS = (
     Command("load", "scripts.load", "load a log and a policy into a server's store"),
     Command("simulate", "scripts.simulate", "let a policy live with a simulator's users: a log"),
     Command("decide", "scripts.decide", "decide for many users at once, into a file"),
+    Command("keys", "scripts.keys", "make, revoke and list a server's API keys"),
     Command("replay", "scripts.replay", "make a stored decision again: does it come out the same?"),
 )
 COMMANDS = MAIN_PATH + OTHER_COMMANDS

@@ -9,7 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
+from mdp.hashing import hash_id
 from mdp.observation import USER
+from serving.access import audit
+from serving.budget import release
 from serving.catalog import changed
 from serving.commit import answer
 from serving.history import advanced, consent_event, outcome_event, rebuilt
@@ -100,7 +103,36 @@ def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
     return shown(user)
 
 
-def erase_user(engine: Engine, user_id: str) -> None:
+def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
+    """A user with all rows that are about them; raises `Problem` for an unknown one."""
+    with reading(engine) as connection:
+        user = read_users(connection, [user_id]).get(user_id)
+        if user is None:
+            raise Problem(404, "user_id", f"there is no user {user_id!r}")
+        own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for table, of in (
+            (EVENTS, EVENTS.c.user_id == user_id),
+            (DECISIONS, DECISIONS.c.user_id == user_id),
+            (OUTCOMES, OUTCOMES.c.decision_id.in_(own)),
+            (OUTBOX, OUTBOX.c.user_id == user_id),
+            (CHANGES, (CHANGES.c.table == "users") & (CHANGES.c.id == user_id)),
+        ):
+            found = connection.execute(select(table).where(of).order_by(*table.primary_key.columns))
+            rows[f"{table.name}"] = [_plain(row) for row in found.mappings()]
+    return {"user": shown(user), **rows}
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row for a reader, its times as texts."""
+    times = ("at", "decided_at", "send_at", "due_at", "next_at")
+    return {
+        f"{name}": iso(value) if name in times and value is not None else value
+        for name, value in row.items()
+    }
+
+
+def erase_user(engine: Engine, user_id: str, now: int, who: str) -> None:
     """Delete a user with all events, decisions, outcomes, changes and stored answers."""
     with writing(engine, [user_id]) as connection:
         if user_id not in read_users(connection, [user_id]):
@@ -115,6 +147,7 @@ def erase_user(engine: Engine, user_id: str) -> None:
         connection.execute(
             delete(CHANGES).where(CHANGES.c.table == "users", CHANGES.c.id == user_id)
         )
+        audit(connection, now, who, "erase user", {"user_hash": f"{hash_id(user_id):016x}"})
 
 
 def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
@@ -182,6 +215,7 @@ def cancel(engine: Engine, decision_id: str, now: int) -> dict[str, Any]:
             outcome = {"decision_id": decision_id, "outcome": "cancelled", "at": at, "value": None}
             connection.execute(insert(OUTCOMES), [{**outcome, "joined": 1}])
             count(connection, "received", 1)
+            release(connection, row["send_at"])
             users = read_users(connection, [row["user_id"]])
             new = {row["user_id"]: [outcome_event(outcome)]}
             write_users(connection, advanced(connection, users.values(), new))

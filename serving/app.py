@@ -13,10 +13,11 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from mdp.errors import BadArtifact, BadInput, PushwiseError
+from serving.access import Access
 from serving.decide import Clock, wall_clock
 from serving.middleware import Gate, TooLarge
 from serving.problems import Problem, problem_of
-from serving.routes import catalog, control, decisions, feeds, logs, users
+from serving.routes import catalog, control, decisions, feeds, health, logs, policies, users
 from serving.service import open_service
 from serving.settings import Settings, read_settings
 from serving.upkeep import Every, prune
@@ -43,11 +44,11 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         redoc_url=None,
     )
     app.state.service = service
-    for module in (decisions, feeds, users, catalog, control, logs):
+    for module in (decisions, feeds, users, catalog, control, policies, logs, health):
         app.include_router(module.router)
     app.add_middleware(
         Gate,
-        keys=settings.keys,
+        access=Access(service.engine, settings.keys, settings.rate_per_second),
         max_body_bytes=settings.max_body_bytes,
         metrics=service.metrics,
     )
@@ -102,6 +103,7 @@ def configure_logging(level: str) -> None:
     """One JSON line an event, to stderr."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

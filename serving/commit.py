@@ -15,6 +15,8 @@ from mdp.events import Kind, events_array
 from mdp.hashing import content_hash, hash_id
 from mdp.observation import SCHEMA
 from mdp.state import HISTORY, apply
+from serving.access import audit
+from serving.budget import reserve
 from serving.catalog import changed
 from serving.problems import Problem
 from serving.registry import World
@@ -23,7 +25,7 @@ from serving.schemas import Ask, iso
 from serving.scoring import Drawn, names_of
 from serving.snapshot import pack
 from serving.store import all_settings, inserting, rows_by_key, writing
-from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SNAPSHOTS
+from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SHADOWS, SNAPSHOTS
 from serving.users import User, read_stamps, version_of, with_history, write_users
 
 Answer = Mapping[str, Any] | Problem
@@ -68,7 +70,14 @@ class Draft:
     user: User
     at: int
     drawn: Drawn
+    world: World
+    """Of the policy that decided."""
     arm: str = "policy"
+    shadow: tuple[World, Drawn] | None = None
+    who: str | None = None
+    """The API key of an operator who asked for this very send, for the audit log."""
+    told: Mapping[str, Any] | None = None
+    """What the operator said."""
 
 
 def commit(
@@ -79,7 +88,7 @@ def commit(
     The others were overtaken by another decision or an event: they must be drawn again. None
     commits where the policy, the guardrails, the catalogue or the kill switch has changed.
     """
-    rows = {n: decision_row(world, draft) for n, draft in drafts.items()}
+    rows = {n: decision_row(draft) for n, draft in drafts.items()}
     names = {draft.user.user_id for draft in drafts.values()}
     keys = {key for draft in drafts.values() if (key := draft.keyed.key)}
     with writing(engine, names | {f"key:{key}" for key in keys}) as connection:
@@ -93,14 +102,23 @@ def commit(
             if version_of(stored.get(draft.user.user_id)) == draft.user.version
             and draft.keyed.key not in taken
         }
+        if draws := [n for n, draft in kept.items() if draft.arm != "critical"]:
+            within = reserve(connection, world.values, [rows[n]["send_at"] for n in draws])
+            for n in [n for n, ok in zip(draws, within, strict=True) if not ok]:
+                del kept[n]
         if not kept:
             return {}
         answers = {n: answer(drafts[n].user, rows[n]) for n in kept}
-        write_users(connection, _moved_on(world, [(kept[n], rows[n]) for n in kept]))
+        write_users(connection, _moved_on([(kept[n], rows[n]) for n in kept]))
         moved = [row for draft in kept.values() for row in _zone_changes(stored, draft)]
         if moved:
             connection.execute(insert(CHANGES), moved)
         connection.execute(insert(DECISIONS), [rows[n] for n in kept])
+        for n, draft in kept.items():
+            if draft.who is not None:
+                detail = {"decision_id": rows[n]["decision_id"], **(draft.told or {})}
+                audit(connection, now, draft.who, draft.arm, detail)
+        _keep_shadows(connection, [(kept[n], rows[n]) for n in kept])
         if snapshots:
             _keep_snapshots(connection, [(kept[n], rows[n]) for n in kept])
         keep_answers(connection, [(kept[n].keyed, answers[n]) for n in kept], now)
@@ -139,6 +157,28 @@ def _keep_snapshots(
         connection.execute(insert(SNAPSHOTS), rows)
 
 
+def _keep_shadows(
+    connection: Connection, decided: Sequence[tuple[Draft, Mapping[str, Any]]]
+) -> None:
+    rows = []
+    for draft, row in decided:
+        if draft.shadow is not None:
+            world, drawn = draft.shadow
+            send = drawn.item >= 0
+            rows.append(
+                {
+                    "decision_id": row["decision_id"],
+                    "policy": world.name,
+                    "item_id": world.catalog.items.ids[drawn.item] if send else None,
+                    "variant_id": world.catalog.variants.ids[drawn.variant] if send else None,
+                    "send_at": drawn.send_at,
+                    "propensity": drawn.propensity,
+                }
+            )
+    if rows:
+        connection.execute(insert(SHADOWS), rows)
+
+
 def _zone_changes(stored: Mapping[str, Row[Any]], draft: Draft) -> list[dict[str, Any]]:
     """The row of `changes` for a known user whom the request put in another time zone."""
     user = draft.user
@@ -148,9 +188,10 @@ def _zone_changes(stored: Mapping[str, Row[Any]], draft: Draft) -> list[dict[str
     return changed("users", user.user_id, before, {"timezone": user.timezone}, draft.at)
 
 
-def decision_row(world: World, draft: Draft) -> dict[str, Any]:
+def decision_row(draft: Draft) -> dict[str, Any]:
     """The row of the `decisions` table, with an id of its own."""
-    drawn, catalog = draft.drawn, world.catalog
+    drawn, world = draft.drawn, draft.world
+    catalog = world.catalog
     candidates, variants, hours = names_of(catalog, drawn)
     sent = drawn.item >= 0
     items, copy = catalog.items, catalog.variants
@@ -191,7 +232,7 @@ def same_day(user: User, first: int, second: int) -> bool:
     return bool(days[0] == days[1])
 
 
-def _moved_on(world: World, decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
+def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
     """The users with their decisions applied to their histories."""
     histories = np.array([draft.user.state for draft, _ in decided], HISTORY)
     events = events_array(len(decided))
@@ -201,9 +242,10 @@ def _moved_on(world: World, decided: list[tuple[Draft, dict[str, Any]]]) -> list
         event["kind"] = Kind.HOLD
         if draft.drawn.item >= 0:
             event["kind"] = Kind.SEND
-            event["item"] = world.catalog.items.hashes[draft.drawn.item]
+            catalog = draft.world.catalog
+            event["item"] = catalog.items.hashes[draft.drawn.item]
             event["send_at"] = row["send_at"]
-            event["style"] = world.catalog.variants.buckets[draft.drawn.variant]
+            event["style"] = catalog.variants.buckets[draft.drawn.variant]
     zones = np.array([draft.user.zone for draft, _ in decided], np.int16)
     events["hour"] = local_hour(events["at"], zones)
     apply(histories, np.arange(len(decided)), events)

@@ -30,7 +30,10 @@ class Settings(BaseSettings):
     store: str = "sqlite:///pushwise.sqlite"
     """URL of the store: one SQLite file."""
     api_keys: str = ""
-    """Accepted API keys, separated by commas; without any the server binds to loopback only."""
+    """API keys with every scope, separated by commas, beside those that `pushwise keys` makes;
+    without any the server binds to loopback only."""
+    rate_per_second: float = Field(0.0, ge=0)
+    """Requests a second of one API key in one worker; 0: any number."""
     trust_request_time: bool = False
     """Accept `at` in requests and times far from the clock: for replay and simulation only."""
     unknown_consent: bool | None = None

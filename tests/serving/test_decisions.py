@@ -29,7 +29,7 @@ def test_a_send_says_what_when_and_with_which_words(always, shop):
 
 
 def test_a_hold_binds_until_the_next_local_date_and_writes_one_row(shop):
-    with shop.server(shop.policy("hold", Hold())) as client:
+    with shop.server(shop.policy("hold", Hold(), floor=0.0)) as client:
         client.put("/v1/users/u", json={"timezone": "Asia/Tokyo", "consent": True})
         first = decide(client)
         again = decide(client)

@@ -41,7 +41,7 @@ def test_the_same_key_with_another_body_is_refused(always):
 
 def test_a_repeated_hold_is_kept_under_its_key(shop):
     """Asked for the next day, the key still gets the hold of the day before."""
-    with shop.server(shop.policy("hold", Hold())) as client:
+    with shop.server(shop.policy("hold", Hold(), floor=0.0)) as client:
         first = client.post("/v1/decisions", json=ASK).json()
         held = ask(client).json()
         assert (held["decision_id"], held["repeated"]) == (first["decision_id"], True)
