@@ -73,6 +73,8 @@ EXTRA_OF = {
     "sqlalchemy": "serve",
     "alembic": "serve",
     "psycopg": "serve",
+    "httpx2": "serve",
+    "jwt": "serve",
     "pydantic_settings": "serve",
     "ray": "ray",
 }

@@ -16,6 +16,7 @@ from serving.budget import release
 from serving.catalog import changed
 from serving.commit import answer
 from serving.history import advanced, consent_event, outcome_event, rebuilt
+from serving.outbox import withdraw
 from serving.problems import Problem
 from serving.replay import snapshot_data
 from serving.schemas import UserIn, iso
@@ -216,6 +217,7 @@ def cancel(engine: Engine, decision_id: str, now: int) -> dict[str, Any]:
             connection.execute(insert(OUTCOMES), [{**outcome, "joined": 1}])
             count(connection, "received", 1)
             release(connection, row["send_at"])
+            withdraw(connection, decision_id, "cancelled")
             users = read_users(connection, [row["user_id"]])
             new = {row["user_id"]: [outcome_event(outcome)]}
             write_users(connection, advanced(connection, users.values(), new))

@@ -17,7 +17,17 @@ from serving.access import Access
 from serving.decide import Clock, wall_clock
 from serving.middleware import Gate, TooLarge
 from serving.problems import Problem, problem_of
-from serving.routes import catalog, control, decisions, feeds, health, logs, policies, users
+from serving.routes import (
+    catalog,
+    control,
+    decisions,
+    feeds,
+    health,
+    logs,
+    outbox,
+    policies,
+    users,
+)
 from serving.service import open_service
 from serving.settings import Settings, read_settings
 from serving.upkeep import Every, prune
@@ -31,10 +41,14 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        upkeep = Every("upkeep", 60, lambda: prune(service.engine, settings, clock()))
-        upkeep.start()
+        threads = [Every("upkeep", 60, lambda: prune(service.engine, settings, clock()))]
+        if service.dispatcher is not None:
+            threads.append(Every("outbox", 1, service.dispatcher.run))
+        for thread in threads:
+            thread.start()
         yield
-        upkeep.close()
+        for thread in threads:
+            thread.close()
         service.close()
 
     app = FastAPI(
@@ -44,7 +58,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         redoc_url=None,
     )
     app.state.service = service
-    for module in (decisions, feeds, users, catalog, control, policies, logs, health):
+    for module in (decisions, feeds, users, catalog, control, policies, outbox, logs, health):
         app.include_router(module.router)
     app.add_middleware(
         Gate,

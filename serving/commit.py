@@ -18,11 +18,13 @@ from mdp.state import HISTORY, apply
 from serving.access import audit
 from serving.budget import reserve
 from serving.catalog import changed
+from serving.outbox import enqueue
 from serving.problems import Problem
 from serving.registry import World
 from serving.rendering import render
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, names_of
+from serving.settings import Settings
 from serving.snapshot import pack
 from serving.store import all_settings, inserting, rows_by_key, writing
 from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SHADOWS, SNAPSHOTS
@@ -81,7 +83,7 @@ class Draft:
 
 
 def commit(
-    engine: Engine, world: World, drafts: Mapping[int, Draft], now: int, snapshots: bool
+    engine: Engine, world: World, drafts: Mapping[int, Draft], now: int, settings: Settings
 ) -> dict[int, dict[str, Any]]:
     """Commit the drafts whose user is as it was read; returns their answers by number.
 
@@ -119,7 +121,9 @@ def commit(
                 detail = {"decision_id": rows[n]["decision_id"], **(draft.told or {})}
                 audit(connection, now, draft.who, draft.arm, detail)
         _keep_shadows(connection, [(kept[n], rows[n]) for n in kept])
-        if snapshots:
+        if settings.sender is not None:
+            enqueue(connection, [rows[n] for n in kept])
+        if settings.snapshot_days > 0:
             _keep_snapshots(connection, [(kept[n], rows[n]) for n in kept])
         keep_answers(connection, [(kept[n].keyed, answers[n]) for n in kept], now)
     return answers

@@ -24,7 +24,7 @@ def critical(service: Service, who: str, body: CriticalIn) -> dict[str, Any]:
         with reading(service.engine) as connection:
             draft = _draft(connection, service.registry.world(connection), body, now)
         draft = replace(draft, who=who, told=body.model_dump())
-        done = commit(service.engine, draft.world, {0: draft}, now, snapshots=False)
+        done = commit(service.engine, draft.world, {0: draft}, now, service.settings)
         if done:
             return done[0]
 

@@ -104,8 +104,9 @@ class Decider:
             row = {**decision_row(draft), "decision_id": None}
             answers[n] = {**answer(draft.user, row), "dry_run": True}
         self._keep_repeats(requests, turn, answers)
-        keep = self._settings.snapshot_days > 0
-        done = commit(self._engine, world, drafts, self._clock(), keep) if drafts else {}
+        done = {}
+        if drafts:
+            done = commit(self._engine, world, drafts, self._clock(), self._settings)
         for n, given in done.items():
             answers[n] = given
         return [n for n in drafts if n not in done]

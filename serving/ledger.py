@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, exists, func, select
 
-from serving.tables import COUNTERS, DECISIONS, OUTCOMES
+from serving.tables import COUNTERS, DECISIONS, OUTBOX, OUTCOMES
 
 
 def ledger(connection: Connection, now: int) -> dict[str, Any]:
@@ -23,11 +23,15 @@ def ledger(connection: Connection, now: int) -> dict[str, Any]:
             OUTCOMES.c.decision_id == DECISIONS.c.decision_id, OUTCOMES.c.outcome == outcome
         )
 
+    waiting = exists().where(
+        OUTBOX.c.decision_id == DECISIONS.c.decision_id, OUTBOX.c.state == "waiting"
+    )
     state = case(
         (DECISIONS.c.send_at.is_(None), "held"),
         (became("cancelled"), "cancelled"),
         (became("failed"), "failed"),
         (DECISIONS.c.send_at > now, "pending"),
+        (waiting, "pending"),
         else_="sent",
     )
     by_state = select(state, func.count()).select_from(DECISIONS).group_by(state)

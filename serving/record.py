@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -98,40 +98,51 @@ def record_outcomes(
     """Store what became of decisions."""
     receipt = Receipt()
     good = parsed(OutcomeIn, entries, receipt)
-    wanted = {outcome.decision_id for outcome in good.values()}
-    with writing(engine, _owners(engine, wanted)) as connection:
-        decisions = rows_by_key(connection, DECISIONS, wanted)
-        rows: dict[tuple[str, str, int], dict[str, Any]] = {}
-        orphans = 0
-        for index, outcome in good.items():
-            decision = decisions.get(outcome.decision_id)
-            try:
-                check_outcome(outcome, decision)
-                check_time(outcome.at, now, settings)
-            except Problem as problem:
-                receipt.reject(index, problem)
-                orphans += problem.field == "decision_id"
-                continue
-            key = (outcome.decision_id, outcome.outcome, outcome.at)
-            receipt.duplicates += key in rows
-            rows.setdefault(key, outcome.model_dump())
-        known = _known_outcomes(connection, list(rows))
-        receipt.duplicates += len(known)
-        fresh = [row for key, row in rows.items() if key not in known]
-        receipt.accepted = len(fresh)
-        new: dict[str, list[Fields]] = defaultdict(list)
-        for row in fresh:
-            decision = decisions[row["decision_id"]]
-            claim = row["outcome"] == "purchased"
-            row["joined"] = int(on_time(decision.send_at, row["at"], claim))
-            new[decision.user_id].append(outcome_event(row))
-        if fresh:
-            connection.execute(insert(OUTCOMES), fresh)
-            _advance(connection, settings, new, now)
-        count(connection, "orphan", orphans)
-        count(connection, "duplicate", receipt.duplicates)
-        count(connection, "received", orphans + receipt.duplicates + receipt.accepted)
+    owners = _owners(engine, {outcome.decision_id for outcome in good.values()})
+    with writing(engine, owners) as connection:
+        take_outcomes(connection, settings, good, receipt, now)
     return receipt
+
+
+def take_outcomes(
+    connection: Connection,
+    settings: Settings,
+    good: Mapping[int, OutcomeIn],
+    receipt: Receipt,
+    now: int,
+) -> None:
+    """Store outcomes, by their place in the request, in a transaction that has their users."""
+    decisions = rows_by_key(connection, DECISIONS, {o.decision_id for o in good.values()})
+    rows: dict[tuple[str, str, int], dict[str, Any]] = {}
+    orphans = 0
+    for index, outcome in good.items():
+        decision = decisions.get(outcome.decision_id)
+        try:
+            check_outcome(outcome, decision)
+            check_time(outcome.at, now, settings)
+        except Problem as problem:
+            receipt.reject(index, problem)
+            orphans += problem.field == "decision_id"
+            continue
+        key = (outcome.decision_id, outcome.outcome, outcome.at)
+        receipt.duplicates += key in rows
+        rows.setdefault(key, outcome.model_dump())
+    known = _known_outcomes(connection, list(rows))
+    receipt.duplicates += len(known)
+    fresh = [row for key, row in rows.items() if key not in known]
+    receipt.accepted = len(fresh)
+    new: dict[str, list[Fields]] = defaultdict(list)
+    for row in fresh:
+        decision = decisions[row["decision_id"]]
+        claim = row["outcome"] == "purchased"
+        row["joined"] = int(on_time(decision.send_at, row["at"], claim))
+        new[decision.user_id].append(outcome_event(row))
+    if fresh:
+        connection.execute(insert(OUTCOMES), fresh)
+        _advance(connection, settings, new, now)
+    count(connection, "orphan", orphans)
+    count(connection, "duplicate", receipt.duplicates)
+    count(connection, "received", orphans + receipt.duplicates + receipt.accepted)
 
 
 def _owners(engine: Engine, decision_ids: Iterable[str]) -> set[str]:

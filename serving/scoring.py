@@ -150,11 +150,11 @@ def requests_of(world: World, questions: Sequence[Question]) -> Requests:
     at = np.array([question.at for question in questions], np.int64)
     items = _items(world, questions, histories, at)
     variants = _padded([_variants(world, question) for question in questions])
-    about = _about([question.user for question in questions])
-    item_reason, _ = catalog_reasons(world.catalog, items, variants, at, *about)
+    traits = about([question.user for question in questions])
+    item_reason, _ = catalog_reasons(world.catalog, items, variants, at, *traits)
     item_reason[np.append(world.stopped.items, False)[items]] = Reason.NOT_AVAILABLE
     items, item_reason = _allowed(items, item_reason)
-    _, variant_reason = catalog_reasons(world.catalog, items, variants, at, *about)
+    _, variant_reason = catalog_reasons(world.catalog, items, variants, at, *traits)
     variant_reason[np.append(world.stopped.variants, False)[variants]] = Reason.NOT_APPROVED
     variants, variant_reason = _allowed(variants, variant_reason)
     zone = np.array([question.user.zone for question in questions], np.int16)
@@ -199,7 +199,7 @@ def _allowed(rows: np.ndarray, reason: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return kept, padding
 
 
-def _about(users: Sequence[User]) -> tuple[list[str], list[str], list[frozenset[str]]]:
+def about(users: Sequence[User]) -> tuple[list[str], list[str], list[frozenset[str]]]:
     """Locales, segments and blocked categories, one a user."""
     return (
         [user.locale or "" for user in users],

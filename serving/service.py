@@ -23,6 +23,8 @@ from serving.in_flight import InFlight
 from serving.metrics import Metrics
 from serving.registry import Registry, World, add_policy
 from serving.scoring import Question, draw
+from serving.senders import open_sender
+from serving.sending import Dispatcher
 from serving.settings import Settings
 from serving.store import all_settings, open_store, put_setting, reading, setting, writing
 from serving.tables import API_KEYS, GUARDRAILS
@@ -40,20 +42,26 @@ class Service:
     metrics: Metrics
     clock: Clock
     in_flight: InFlight
+    dispatcher: Dispatcher | None
 
     def close(self) -> None:
         """Finish what waits and close the store."""
         self.batcher.close()
+        if self.dispatcher is not None:
+            self.dispatcher.close()
         self.engine.dispose()
 
 
 def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
+    sender, metrics = open_sender(settings), Metrics()
     engine, registry = open_store(settings.store), Registry()
     decider = Decider(engine, registry, settings, clock=clock)
-    service = Service(
-        settings, engine, registry, Batcher(decider.decide), Metrics(), clock, InFlight()
-    )
+    dispatcher = None
+    if sender is not None:
+        dispatcher = Dispatcher(engine, registry, settings, sender, clock, metrics)
+    batcher = Batcher(decider.decide)
+    service = Service(settings, engine, registry, batcher, metrics, clock, InFlight(), dispatcher)
     try:
         warm_up(service)
     except PushwiseError:

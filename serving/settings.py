@@ -52,6 +52,29 @@ class Settings(BaseSettings):
     """How long a decision's snapshot is kept, for `pushwise replay`; 0: none is."""
     idempotency_days: float = Field(7.0, ge=1)
     """How long the answer to an idempotency key is kept."""
+    sender: Literal["console", "webhook", "fcm", "apns"] | None = None
+    """Through which the server itself sends, at each send's hour; unset: the shop does, by the
+    answers."""
+    send_within_hours: float = Field(2.0, gt=0)
+    """How late the server may still send; later it cancels."""
+    webhook_url: str | None = None
+    """Where the sender `webhook` posts to."""
+    webhook_secret: str | None = None
+    """What it signs with."""
+    fcm_credentials: str | None = None
+    """File with a service account's key, for the sender `fcm`."""
+    fcm_url: str = "https://fcm.googleapis.com"
+    """Firebase Cloud Messaging."""
+    apns_key: str | None = None
+    """File with the signing key (.p8), for the sender `apns`."""
+    apns_key_id: str | None = None
+    """Its id."""
+    apns_team_id: str | None = None
+    """The team's id."""
+    apns_topic: str | None = None
+    """The app's bundle id."""
+    apns_url: str = "https://api.push.apple.com"
+    """Apple's push service."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
     )
