@@ -63,6 +63,8 @@ OTHER_COMMANDS = (
         "scripts.candidates_evaluate",
         "a leaderboard of recommenders on a month that they have not seen",
     ),
+    Command("keys", "scripts.keys", "make, revoke and list a server's API keys"),
+    Command("replay", "scripts.replay", "make a stored decision again: does it come out the same?"),
 )
 COMMANDS = MAIN_PATH + OTHER_COMMANDS
 
@@ -79,6 +81,10 @@ EXTRA_OF = {
     "fastapi": "serve",
     "uvicorn": "serve",
     "sqlalchemy": "serve",
+    "alembic": "serve",
+    "psycopg": "serve",
+    "httpx2": "serve",
+    "jwt": "serve",
     "pydantic_settings": "serve",
     "ray": "ray",
 }
