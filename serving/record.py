@@ -16,7 +16,7 @@ from serving.history import Fields, advanced, organic_event, outcome_event
 from serving.problems import Problem, problem_of
 from serving.schemas import EventIn, OutcomeIn, iso
 from serving.settings import Settings
-from serving.store import by_key, count, reading, rows_by_key, writing
+from serving.store import count, found_by_key, reading, rows_by_key, writing
 from serving.tables import DECISIONS, EVENTS, ITEMS, OUTCOMES
 from serving.users import User, new_user, read_users, write_users
 
@@ -148,8 +148,7 @@ def take_outcomes(
 def _owners(engine: Engine, decision_ids: Iterable[str]) -> set[str]:
     """Users whom decisions are about: a decision's user never changes."""
     with reading(engine) as connection:
-        wanted = by_key(DECISIONS, decision_ids).with_only_columns(DECISIONS.c.user_id)
-        return set(connection.scalars(wanted))
+        return set(found_by_key(connection, DECISIONS, decision_ids, "user_id").scalars())
 
 
 def check_outcome(outcome: OutcomeIn, decision: Any) -> None:
