@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -30,6 +30,8 @@ class Receipt:
     accepted: int = 0
     duplicates: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Accepted outcomes by kind."""
 
     def reject(self, index: int, problem: Problem) -> None:
         """Note that an entry is refused."""
@@ -132,6 +134,7 @@ def take_outcomes(
     fresh = [row for key, row in rows.items() if key not in known]
     receipt.accepted = len(fresh)
     new: dict[str, list[Fields]] = defaultdict(list)
+    receipt.kinds.update(row["outcome"] for row in fresh)
     for row in fresh:
         decision = decisions[row["decision_id"]]
         claim = row["outcome"] == "purchased"

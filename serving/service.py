@@ -56,7 +56,7 @@ def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
     sender, metrics = open_sender(settings), Metrics()
     engine, registry = open_store(settings.store), Registry()
-    decider = Decider(engine, registry, settings, clock=clock)
+    decider = Decider(engine, registry, settings, clock=clock, watch=metrics.watch)
     dispatcher = None
     if sender is not None:
         dispatcher = Dispatcher(engine, registry, settings, sender, clock, metrics)
