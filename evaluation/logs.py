@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.assessment import Assessment, assess, without_propensities
+from evaluation.assessment import Assessment, Method, assess, without_propensities
 from evaluation.diagnostics import Coverage
-from evaluation.estimators import Estimator
 from evaluation.replayed import Replayed, some
 from evaluation.reward_model import cross_fitted, send_values
 from evaluation.sample import Sample
+from evaluation.specification import Estimator
 from ingestion.log import time_column
 from mdp.actions import HOURS, encode
 from mdp.attribution import RESPONSE_WINDOW
@@ -40,6 +40,8 @@ def assess_policy(
     estimators: Sequence[Estimator] = (),
     seed: int = 0,
     step: Step | None = None,
+    comparisons: int = 1,
+    method: Method = "bootstrap",
 ) -> Assessment:
     """What a log says of a saved policy, on closed decisions after its training.
 
@@ -65,7 +67,9 @@ def assess_policy(
     )
     coverage = Coverage(float(faced.untried.mean()), replay.executed(rows), replay.unlisted)
     notes += [*replay.caveats, *_rules_notes(replay, bundle, rules, rows)]
-    return assess(sample, name, estimators, coverage, notes, seed)
+    return assess(
+        sample, name, estimators, coverage, notes, seed, comparisons=comparisons, method=method
+    )
 
 
 def _usable(replay: Replayed, bundle: PolicyBundle, name: str) -> tuple[np.ndarray, list[str]]:

@@ -45,6 +45,11 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
         "estimators": {each.estimator: asdict(each.value) for each in assessment.estimates},
         "differences": {each.estimator: asdict(each.difference) for each in assessment.estimates},
         "diagnostics": assessment.diagnostics and asdict(assessment.diagnostics),
+        "measures": {name: asdict(pair) for name, pair in assessment.measures.items()},
+        "segments": {
+            segment: {level: asdict(pair) for level, pair in levels.items()}
+            for segment, levels in assessment.segments.items()
+        },
         "notes": list(assessment.notes),
     }
     return _finite(values)
@@ -222,9 +227,16 @@ _WORDS = (
     ("logged", "the mean reward in the log, which is what its own policy is worth"),
     ("ips", "the mean of all rewards, each times its weight"),
     ("snips", "the same divided by the mean weight: steadier"),
-    ("clipped:N", "as ips, with no weight above N: steadier, but off to one side"),
+    ("ips:clip=N", "as ips, with no weight above N: steadier, but off to one side"),
+    ("sg_ips:N", "as ips, with weights that are bent down smoothly; N from 0 (not at all) to 1"),
+    ("mips", "as ips, with weights of what kind of action it was (item, variant, hour columns)"),
+    ("snmips", "the same divided by the mean weight"),
     ("dm", "what a model of the rewards expects of the policy; no reward checks it"),
     ("dr", "dm corrected by the weighted rewards where the model was wrong"),
+    ("sndr", "the same with the correction divided by the mean weight: steadier"),
+    ("switch_dr:N", "as dr, but without the correction where the weight is above N"),
+    ("dros:N, sg_dr:N, dr:clip=N", "as dr, with weights that are bent down or clipped"),
+    ("…:slope", "N is chosen from the log: as much bending as its intervals allow"),
     ("effective sample size", "the weighted log says as much as this many rows of equal weight; "
      "small where the policy does what the log seldom did"),
 )  # fmt: skip

@@ -2,23 +2,28 @@
 
 Either saved policies on a log, or a plain table (CSV or Parquet) of logged decisions with the
 columns reward, propensity, target_propensity and, where there are, q_logged, v_target, user_id.
+With --gate the exit status is the verdict: 0 better, 3 no_difference, 4 cannot_tell, 5 worse.
 
 Example:
     pushwise evaluate runs/ppo --logs shop --out runs/report
-    pushwise evaluate --table decisions.csv --estimators ips,snips,clipped:10 --json
+    pushwise evaluate --table decisions.csv --estimators ips,snips,switch_dr:10 --json
+    pushwise evaluate runs/ppo --logs shop --gate && pushwise serve runs/ppo
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Positional
 
 if TYPE_CHECKING:
     from evaluation.assessment import Assessment
-    from evaluation.estimators import Estimator
+    from evaluation.specification import Estimator
+
+GATE = {"better": 0, "no_difference": 3, "cannot_tell": 4, "worse": 5}
+"""Exit status by verdict with --gate; 1 is bad input and 2 an unknown argument."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,15 @@ class Args:
     table: Path | None = None
     """plain table instead of policies and a log"""
     estimators: str | None = None
-    """such as ips,snips,clipped:10,dm,dr; default: all that there are columns for"""
+    """such as snips,dr,ips:clip=10,switch_dr:10,dros:slope; default: those most readers need"""
+    intervals: Literal["bootstrap", "analytic"] = "bootstrap"
+    """resampling users, or in closed form"""
     guardrails: Path | None = None
     """TOML file whose keys replace the policies' guardrails"""
     out: Path | None = None
     """directory for report.json, report.html and report.png"""
+    gate: bool = False
+    """exit with 0 only where every policy is better than the logging one"""
     json: bool = False
     """print JSON"""
     seed: int = 0
@@ -45,24 +54,27 @@ class Args:
 
 def run(args: Args) -> int:
     """Evaluates, prints, and writes the report where one is asked for."""
-    from evaluation.estimators import parse
+    from evaluation.specification import parse
     from mdp.errors import BadInput
 
     chosen = parse(args.estimators) if args.estimators is not None else ()
     if args.table is not None:
         if args.policies or args.logs is not None or args.guardrails is not None:
             raise BadInput("--table stands alone: leave out policies, --logs and --guardrails")
-        return _report(args, [_of_table(args.table, chosen, args.seed)])
+        return _report(args, [_of_table(args.table, chosen, args)])
     if not args.policies or args.logs is None:
         raise BadInput("give saved policies with --logs LOGS, or a plain table with --table FILE")
     return _report(args, _of_policies(args, chosen))
 
 
-def _of_table(file: Path, chosen: tuple[Estimator, ...], seed: int) -> Assessment:
+def _of_table(file: Path, chosen: tuple[Estimator, ...], args: Args) -> Assessment:
     from evaluation.assessment import assess
+    from evaluation.batches import assess_large, is_large
     from evaluation.table import read_table
 
-    return assess(read_table(file), file.name, chosen, seed=seed)
+    if is_large(file):
+        return assess_large(file, file.name, chosen, args.seed, args.intervals)
+    return assess(read_table(file), file.name, chosen, seed=args.seed, method=args.intervals)
 
 
 def _of_policies(args: Args, chosen: tuple[Estimator, ...]) -> list[Assessment]:
@@ -90,7 +102,12 @@ def _of_policies(args: Args, chosen: tuple[Estimator, ...]) -> list[Assessment]:
             def step(done: int, total: int, task: Any = task) -> None:
                 progress.update(task, completed=done, total=total)
 
-            found.append(assess_policy(log, bundle, str(path), rules, chosen, args.seed, step))
+            found.append(
+                assess_policy(
+                    log, bundle, str(path), rules, chosen, args.seed, step,
+                    comparisons=len(bundles), method=args.intervals,
+                )
+            )  # fmt: skip
     return found
 
 
@@ -100,13 +117,14 @@ def _report(args: Args, found: list[Assessment]) -> int:
     plain = [to_json(each) for each in found]
     values = plain[0] if args.table is not None else {"logs": str(args.logs), "policies": plain}
     written = [] if args.out is None else write_report(args.out, found, values)
+    status = max(GATE[each.verdict.answer] for each in found) if args.gate else 0
     if args.json:
         print(dumps(values))
-        return 0
+        return status
     console = terminal()
     for each in found:
         show(each, console)
     if written:
         paths = ", ".join(str(path) for path in written)
         console.print(f"written: {paths}", highlight=False, markup=False, soft_wrap=True)
-    return 0
+    return status

@@ -10,8 +10,8 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from evaluation.assessment import Assessment, assess, without_propensities
-from evaluation.estimators import PLAIN
 from evaluation.report import dumps, page, show, to_json, write_report
+from evaluation.specification import PLAIN
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_json_holds_everything_and_no_nan(known, unknown, sample):
     assert list(values)[:3] == ["name", "verdict", "reasons"]
     assert values["verdict"] == "better"
     assert values["logged"]["value"] == sample.reward.mean()
-    names = ["ips", "snips", "clipped:10", "dm", "dr"]
+    names = ["ips", "snips", "ips:clip=10", "dm", "dr", "sndr"]
     assert list(values["estimators"]) == list(values["differences"]) == names
     for estimate in known.estimates:
         assert values["estimators"][estimate.estimator] == asdict(estimate.value)
@@ -65,7 +65,7 @@ def test_the_directory_holds_json_picture_and_page(known, unknown, tmp_path):
     assert "http" not in text
     for meaning in ("The policy would have earned more", "This log can&#x27;t say"):
         assert meaning in text
-    for name in [*PLAIN, "clipped:N"]:
+    for name in [*PLAIN, "ips:clip=N"]:
         assert f"<dt>{name}</dt>" in text
 
 
