@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 # Small networks and two busy cores: more than one thread made the tests eight times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install quickstart serve test test-all clean-env lint proof bench bench-simulator bench-scale
+.PHONY: help install quickstart serve test test-all clean-env lint proof bench bench-simulator bench-scale bench-ope
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: $(INSTALLED) ## measure the speed of the hot paths
 
 bench-simulator: $(INSTALLED) ## measure environment steps a second beside CartPole's
 	$(BIN)/python -m benchmarks.simulator
+
+bench-ope: $(INSTALLED) ## measure bias, error and coverage of every off-policy estimator
+	$(BIN)/python -m benchmarks.ope
 
 bench-scale: $(INSTALLED) ## measure time and memory of fit and simulate by number of users
 	$(BIN)/python -m benchmarks.scale

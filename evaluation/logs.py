@@ -9,6 +9,15 @@ import numpy as np
 
 from evaluation.assessment import Assessment, Method, assess, without_propensities
 from evaluation.diagnostics import Coverage
+from evaluation.logged import (
+    days_of,
+    features_of,
+    holdout_of,
+    late_of,
+    marginal_of,
+    measures_of,
+    segments_of,
+)
 from evaluation.replayed import Replayed, some
 from evaluation.reward_model import cross_fitted, send_values
 from evaluation.sample import Sample
@@ -42,11 +51,13 @@ def assess_policy(
     step: Step | None = None,
     comparisons: int = 1,
     method: Method = "bootstrap",
+    segment: str | None = None,
 ) -> Assessment:
     """What a log says of a saved policy, on closed decisions after its training.
 
     guardrails: those of the policy unless given; their exploration floor is the target's, as it is
-    when serving. Raises `NotEnoughData` where no decision is left.
+    when serving. segment: a column of the users table to report by. Raises `NotEnoughData` where
+    no decision is left.
     """
     rules = bundle.guardrails if guardrails is None else guardrails
     found = replay.attributed(bundle.reward)
@@ -57,15 +68,27 @@ def assess_policy(
         return without_propensities(name, reward, int(user.max()) + 1)
     faced = _face(replay, bundle, rules, rows, step)
     q, v = cross_fitted(reward, faced.logged, faced.target, user)
+    propensity = replay.decisions.propensity[rows]
     sample = Sample(
         reward=reward,
-        propensity=replay.decisions.propensity[rows],
+        propensity=propensity,
         target_propensity=faced.propensity,
         user=user,
         q_logged=q,
         v_target=v,
+        marginal_weight=marginal_of(replay, rows, faced.propensity / propensity),
+        late=late_of(replay, rows),
+        per_day=len(rows) / days_of(replay, rows),
+        features=features_of(replay, rows),
+        segments={} if segment is None else segments_of(replay, rows, segment),
+        measures=measures_of(replay, rows, found),
     )
-    coverage = Coverage(float(faced.untried.mean()), replay.executed(rows), replay.unlisted)
+    coverage = Coverage(
+        float(faced.untried.mean()),
+        replay.executed(rows),
+        replay.unlisted,
+        holdout_of(replay, rules),
+    )
     notes += [*replay.caveats, *_rules_notes(replay, bundle, rules, rows)]
     return assess(
         sample, name, estimators, coverage, notes, seed, comparisons=comparisons, method=method

@@ -40,10 +40,12 @@ class Args:
     """such as snips,dr,ips:clip=10,switch_dr:10,dros:slope; default: those most readers need"""
     intervals: Literal["bootstrap", "analytic"] = "bootstrap"
     """resampling users, or in closed form"""
+    segment: str | None = None
+    """column of the log's users table to report by, such as locale"""
     guardrails: Path | None = None
     """TOML file whose keys replace the policies' guardrails"""
     out: Path | None = None
-    """directory for report.json, report.html and report.png"""
+    """directory for report.html, report.md, report.json and pictures"""
     gate: bool = False
     """exit with 0 only where every policy is better than the logging one"""
     json: bool = False
@@ -59,8 +61,11 @@ def run(args: Args) -> int:
 
     chosen = parse(args.estimators) if args.estimators is not None else ()
     if args.table is not None:
-        if args.policies or args.logs is not None or args.guardrails is not None:
-            raise BadInput("--table stands alone: leave out policies, --logs and --guardrails")
+        if args.policies or args.logs is not None or args.guardrails or args.segment:
+            raise BadInput(
+                "--table stands alone: leave out policies, --logs, --guardrails and --segment (a "
+                "column segment of the table is reported by)"
+            )
         return _report(args, [_of_table(args.table, chosen, args)])
     if not args.policies or args.logs is None:
         raise BadInput("give saved policies with --logs LOGS, or a plain table with --table FILE")
@@ -105,14 +110,15 @@ def _of_policies(args: Args, chosen: tuple[Estimator, ...]) -> list[Assessment]:
             found.append(
                 assess_policy(
                     log, bundle, str(path), rules, chosen, args.seed, step,
-                    comparisons=len(bundles), method=args.intervals,
+                    comparisons=len(bundles), method=args.intervals, segment=args.segment,
                 )
             )  # fmt: skip
     return found
 
 
 def _report(args: Args, found: list[Assessment]) -> int:
-    from evaluation.report import dumps, show, terminal, to_json, write_report
+    from evaluation.page import write_report
+    from evaluation.report import dumps, show, terminal, to_json
 
     plain = [to_json(each) for each in found]
     values = plain[0] if args.table is not None else {"logs": str(args.logs), "policies": plain}
