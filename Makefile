@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 # Small networks and two busy cores: more than one thread made the tests eight times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install quickstart serve test test-all clean-env lint proof bench bench-simulator bench-scale bench-ope
+.PHONY: help install quickstart serve test test-all clean-env lint proof proof-crashes bench bench-agents bench-simulator bench-scale bench-ope bench-evaluation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,13 @@ lint: $(INSTALLED) ## ruff, the layers and mypy
 
 proof: $(INSTALLED) ## reproduce the figures that the README claims
 	$(BIN)/python -m benchmarks.proof
+
+bench-agents: $(INSTALLED) ## what every policy earns in truth, in four worlds; resumable, hours
+	$(BIN)/python -m benchmarks.agents
+
+proof-crashes: $(INSTALLED) ## kill -9 the server under load, 50 times, on SQLite and on PostgreSQL
+	$(BIN)/python -m benchmarks.crashes --store sqlite
+	$(BIN)/python -m benchmarks.crashes --store postgresql
 
 bench: $(INSTALLED) ## measure the speed of the hot paths
 	$(BIN)/python -m benchmarks.run

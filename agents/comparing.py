@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from agents.learning import learn
 from agents.rollouts import Outcome, population, rollout
 from agents.search import best_threshold
+from ingestion.log import Log
 from mdp.errors import BadInput
 from policies.base import Policy
 from policies.baselines import Greedy, Hold, Popular, Random, StaticRule
@@ -18,6 +20,7 @@ from policies.saved import PolicyBundle
 from simulator.best_days import with_habits
 from simulator.description import Simulator
 
+BANDITS = ("linucb", "thompson", "recovering")
 REFERENCE = "fitted greedy + threshold"
 ORACLE = "oracle planner"
 NORMAL = 1.96
@@ -63,14 +66,22 @@ class Row:
 
 
 def entries(
-    simulator: Simulator, bundles: Mapping[str, PolicyBundle], known_truth: bool, seed: int = 0
+    simulator: Simulator,
+    bundles: Mapping[str, PolicyBundle],
+    known_truth: bool,
+    seed: int = 0,
+    log: Log | None = None,
 ) -> dict[str, Entry]:
     """All rows' policies by name; the exploration floor is 0 for each.
 
-    Baselines that need a model use that of the first policy, or the simulator's own without one.
+    Baselines that need a model use that of the first policy, or the simulator's own without one;
+    first is who has searched for baselines, which who learned from logs alone has not.
+    log: what bandits learn from, before the first policy's `trained_until`; without one there are
+    none.
     What was searched was searched there, never on the truth that the comparison is made on.
     """
-    first = next(iter(bundles.values()), None)
+    order = sorted(bundles.values(), key=lambda bundle: "baselines" not in bundle.manifest)
+    first = next(iter(order), None)
     rules = simulator.guardrails if first is None else first.guardrails
     place = replace(simulator, guardrails=rules)
     fitted = place if first is None else believing(place, first)
@@ -94,6 +105,9 @@ def entries(
             if first is None:  # a saved policy's traits have them
                 fitted = with_habits(fitted, threshold, seed)
         out["fitted planner"] = Entry(planner(model, fitted.reward), fitted)
+    if log is not None:
+        until = simulator.manifest if first is None else first.manifest
+        out |= _bandits(replace(fitted, manifest=until), place, log, seed)
     for name, bundle in bundles.items():
         out[name] = Entry(bundle.policy, believing(place, bundle))
     if known_truth:
@@ -106,6 +120,14 @@ def believing(simulator: Simulator, bundle: PolicyBundle) -> Simulator:
     if bundle.model is None or bundle.traits is None:
         return simulator
     return replace(simulator, model=bundle.model, beliefs=bundle.traits)
+
+
+def _bandits(fitted: Simulator, place: Simulator, log: Log, seed: int) -> dict[str, Entry]:
+    """What bandits make of a log, seeing what the first policy sees."""
+    if fitted.model is None:
+        raise BadInput("bandits see with a policy's model: give a saved policy beside --logs")
+    bundles = {name: learn(fitted, name, log, seed) for name in BANDITS}
+    return {name: Entry(each.policy, believing(place, each)) for name, each in bundles.items()}
 
 
 def _oracles(simulator: Simulator, seed: int) -> dict[str, Entry]:

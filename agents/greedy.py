@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.console import Console
 
@@ -11,6 +12,11 @@ from policies.baselines import Greedy
 from policies.saved import PolicyBundle, SavedRecommender
 from simulator.best_days import with_habits
 from simulator.description import Simulator
+
+
+@dataclass(frozen=True)
+class GreedySettings:
+    """Greedy has none: its threshold is searched."""
 
 
 def greedy_bundle(simulator: Simulator, seed: int = 0, command: Sequence[str] = ()) -> PolicyBundle:

@@ -20,6 +20,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from agents.distribution import FactorisedDistribution
+from agents.in_parts import InParts
 from agents.network import Soft
 
 
@@ -53,6 +54,14 @@ class PPOSettings:
     """weight of the entropy bonus"""
     hidden: int = 64
     """width of the network's layers"""
+    patience: int = 0
+    """judgements in a row without a better one after which training stops; 0: never"""
+    pessimism: float = 0.0
+    """standard deviations over the ensemble by which what a push is expected to bring is lowered"""
+    send_budget: float | None = None
+    """sends per user and week that the policy may use"""
+    unsubscribe_budget: float | None = None
+    """unsubscribes per 1,000 users and week that the policy may cause"""
 
 
 class FactorActorCritic(ActorCriticPolicy):
@@ -107,12 +116,14 @@ class FactorActorCritic(ActorCriticPolicy):
         return self.get_distribution(observation).get_actions(deterministic)
 
 
-def build_ppo(
-    env: VecEnv, network: Soft, settings: PPOSettings, seed: int, tensorboard: str | None
-) -> PPO:
+class PartialPPO(InParts, PPO):
+    """PPO that learns in parts."""
+
+
+def build_ppo(env: VecEnv, network: Soft, settings: PPOSettings, seed: int) -> PartialPPO:
     """PPO over a vector environment, starting from a network."""
     rate = settings.learning_rate
-    return PPO(
+    return PartialPPO(
         FactorActorCritic,
         env,
         learning_rate=lambda left: rate * (0.1 + 0.9 * left),
@@ -125,7 +136,6 @@ def build_ppo(
         target_kl=settings.target_kl,
         ent_coef=settings.entropy,
         policy_kwargs={"network": network},
-        tensorboard_log=tensorboard,
         seed=seed,
         device="cpu",
     )

@@ -127,7 +127,7 @@ class Distribution:
         k, v, h = np.maximum(k, 0), np.maximum(v, 0), np.maximum(h, 0)
         item, variant, hour = self.masked.allowed
         legal = item[rows, k] & variant[rows, v] & hour[rows, h]
-        base = self.send * self.pair[rows, k * V + v] * self.hour[rows, h]
+        base = self._base(k * V + v, h)
         items, variants, hours = self._counts
         same = [own == best for own, best in zip((k, v, h), self.masked.best, strict=True)]
         explore = REDRAWN_SHARE * (
@@ -147,8 +147,7 @@ class Distribution:
             return np.zeros(N)
         legal = item[:, :, None, None] & variant[:, None, :, None] & hour[:, None, None, :]
         values = np.where(legal, values, 0.0)
-        pair = self.pair.reshape(N, K, V)
-        base = self.send * np.einsum("nkvh,nkv,nh->n", values, pair, self.hour, optimize=True)
+        base = self._base_expectation(values)
         items, variants, hours = self._counts
         rows, (k, v, h) = np.arange(N), self.masked.best
         explore = REDRAWN_SHARE * (
@@ -171,9 +170,8 @@ class Distribution:
         if not K or not V:
             return np.zeros(N, np.int64)
         exploring = u[:, 0] < self.floor
-        pair = _pick(self.pair, u[:, 2])
-        k, v, h = pair // V, pair % V, _pick(self.hour, u[:, 3])
-        sends = u[:, 1] < self.send
+        sends, pair, h = self._base_drawn(u)
+        k, v = pair // V, pair % V
         # The second number, past the half that holds, says which factor is redrawn.
         branch = np.floor((u[:, 1] - HOLD_SHARE) / REDRAWN_SHARE).astype(np.int64)
         for slot, (part, drawn, best) in enumerate(
@@ -184,6 +182,20 @@ class Distribution:
             drawn[:] = np.where(exploring, np.where(afresh, redrawn, best), drawn)
         sends = np.where(exploring, u[:, 1] >= HOLD_SHARE, sends) & self.masked.sendable
         return encode(np.where(sends, k, -1), v, h, V)
+
+    def _base(self, pair: np.ndarray, hour: np.ndarray) -> np.ndarray:
+        """Base's probability (N,) of sends of pairs (N,) at hours (N,)."""
+        rows = np.arange(len(pair))
+        return self.send * self.pair[rows, pair] * self.hour[rows, hour]
+
+    def _base_expectation(self, values: np.ndarray) -> np.ndarray:
+        """Mean (N,) under the base of a number for every send (N, K, V, 24)."""
+        pair = self.pair.reshape(values.shape[:3])
+        return self.send * np.einsum("nkvh,nkv,nh->n", values, pair, self.hour, optimize=True)
+
+    def _base_drawn(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Whether the base sends, and its pairs and hours, (N,) each; a hold's are any."""
+        return u[:, 1] < self.send, _pick(self.pair, u[:, 2]), _pick(self.hour, u[:, 3])
 
 
 def _pick(weights: np.ndarray, u: np.ndarray) -> np.ndarray:

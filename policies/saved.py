@@ -32,15 +32,20 @@ from mdp.observation import SCHEMA
 from mdp.response import ResponseModel
 from mdp.reward import Reward
 from mdp.state import TRAITS
+from policies.bandits import LinearThompson, LinearUCB
 from policies.base import Policy
 from policies.baselines import Greedy, Hold, Popular, Random, StaticRule, Table
 from policies.network import NetworkPolicy
 from policies.planner import Planner
+from policies.recovering import RecoveringSoftmax
 
 FORMAT = 1
 TYPES: dict[str, type[Policy]] = {
     cls.__name__: cls
-    for cls in (Greedy, Hold, Popular, Random, StaticRule, Table, NetworkPolicy, Planner)
+    for cls in (
+        *(Greedy, Hold, Popular, Random, StaticRule, Table, NetworkPolicy, Planner),
+        *(LinearUCB, LinearThompson, RecoveringSoftmax),
+    )
 }
 """Policy classes by the name that a manifest gives."""
 

@@ -5,6 +5,7 @@ floor. On a truth, policies see what their own fitted model predicts, and the va
 
 Example:
     pushwise compare shop/truth runs/ppo runs/dqn --out runs/comparison
+    pushwise compare shop/truth runs/ppo --logs shop
     pushwise compare runs/sim runs/ppo --users 500 --days 28 --json
 """
 
@@ -24,6 +25,8 @@ class Args:
     """a fitted simulator, or the truth of a demo (DIR/truth)"""
     policies: Positional[tuple[Path, ...]] = ()
     """directories of saved policies"""
+    logs: Path | None = None
+    """log directory from which bandits learn, to be compared too"""
     seeds: int = 5
     """how often each user's life is simulated"""
     users: int = 1000
@@ -47,6 +50,7 @@ def run(args: Args) -> int:
 
     from agents.comparing import as_mapping, compare, entries, run_entry, sample
     from agents.table import picture, table
+    from ingestion.read import load_checked
     from mdp.errors import BadInput
     from policies.saved import load_policy
     from simulator.saved import load_simulator
@@ -57,12 +61,13 @@ def run(args: Args) -> int:
     simulator = load_simulator(args.simulator)
     bundles = {_name(path, args.policies): load_policy(path) for path in args.policies}
     known_truth = simulator.world != "fitted"
+    log = None if args.logs is None else load_checked(args.logs)
     rows = sample(simulator, args.users, args.seed)
     seeds = [args.seed + 1 + number for number in range(args.seeds)]
     errors, lives = Console(stderr=True), {}
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("comparing", total=None)
-        chosen = entries(simulator, bundles, known_truth, args.seed)
+        chosen = entries(simulator, bundles, known_truth, args.seed, log)
         progress.update(task, total=len(chosen))
         for name, entry in chosen.items():
             progress.update(task, description=f"comparing: {name}", advance=1)

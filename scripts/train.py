@@ -1,19 +1,29 @@
-"""Train an agent in a simulator and save the policy: all that serving it needs, in one directory.
+"""Train a policy and save it: all that serving it needs, in one directory.
 
-It starts as fitted greedy with the best constant threshold, or as the planner where that is worth
-more; the best checkpoint on episodes that training never meets is what is saved. While training
-goes on, OUT already holds the best so far: an interrupted run leaves that.
+In the simulator, from fitted greedy with the best constant threshold or from the planner; the best
+checkpoint on episodes that training never meets is what is saved:
+    ppo         proximal policy optimisation
+    dqn         deep Q-network
+    greedy      no learning: the response model with its best constant threshold
+
+From a log's decisions of before the instant that the simulator was fitted to (--logs):
+    linucb      linear bandit with upper confidence bounds
+    thompson    linear bandit that decides by one of 256 draws from its posterior
+    recovering  copy by Duolingo's recovering difference softmax, rhythm by the best static rule
 
 Example:
     pushwise train runs/sim --algo ppo --out runs/ppo
     pushwise train runs/sim --algo dqn --out runs/dqn --seed 1 --guardrails rules.toml
+    pushwise train runs/sim --algo ppo --out runs/ppo --run runs/ppo.run --resume
+    pushwise train runs/sim --algo ppo --out runs/few --send-budget 1.5 --unsubscribe-budget 5
+    pushwise train runs/sim --algo linucb --logs shop --out runs/linucb
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from tyro.conf import Positional
 
@@ -25,62 +35,108 @@ class Args:
     simulator: Positional[Path]
     """a fitted simulator, or the truth of a demo (DIR/truth)"""
     out: Path
-    """directory to write the policy to; a policy there is replaced"""
-    algo: Literal["ppo", "dqn", "greedy"] = "ppo"
-    """algorithm; greedy: no learning, the response model with its best constant threshold"""
+    """directory to write the policy to; a policy there is replaced, and while an agent is trained
+    in the simulator it holds the best so far"""
+    algo: str = "ppo"
+    """algorithm, one of those above"""
+    logs: Path | None = None
+    """log directory, for algorithms that learn from logs"""
     seed: int = 0
     """seed of all that is drawn"""
     steps: int | None = None
-    """user-days to train for; default: about a minute's worth"""
+    """user-days to train for, or gradient steps on a log; default: about a minute's worth"""
+    settings: Path | None = None
+    """TOML file of hyper-parameters, such as `pushwise tune` writes"""
     guardrails: Path | None = None
     """TOML file whose keys replace the simulator's guardrails"""
-    tensorboard: Path | None = None
-    """directory for TensorBoard's curves"""
+    run: Path | None = None
+    """folder for this run of ppo or dqn: command, settings and versions, TensorBoard's curves, and
+    the state from which --resume goes on"""
+    resume: bool = False
+    """go on from the state in --run, where there is one; the policy is the same to the bit"""
+    send_budget: float | None = None
+    """sends per user and week that ppo or dqn may use"""
+    unsubscribe_budget: float | None = None
+    """unsubscribes per 1,000 users and week that ppo or dqn may cause"""
 
 
 def run(args: Args) -> int:
-    """Trains, saves, and says what the policy is worth in the simulator."""
+    """Trains, saves, and says what the policy is."""
     import sys
     from dataclasses import replace
 
-    import torch
-
-    from agents.greedy import greedy_bundle
-    from agents.training import train, with_steps
+    from agents.algorithms import algorithm_of
+    from agents.learning import learn
+    from ingestion.read import load_checked
     from mdp.errors import BadSetting
     from policies.rules_file import read_guardrails
     from policies.saved import for_a_policy, save_policy
     from simulator.saved import load_simulator
 
+    algorithm_of(args.algo)
     if args.steps is not None and args.steps < 1:
         raise BadSetting(f"--steps is {args.steps}; training needs at least 1 user-day")
     for_a_policy(args.out)
     simulator = load_simulator(args.simulator)
+    settings = _settings(args, simulator.world)
     if args.guardrails is not None:
         rules = read_guardrails(args.guardrails, simulator.guardrails)
         simulator = replace(simulator, guardrails=rules)
-    command = ["pushwise", *sys.argv[1:]]
-    if args.algo == "greedy":
-        bundle = greedy_bundle(simulator, args.seed, command)
-        save_policy(args.out, bundle)
-        threshold = bundle.manifest["baselines"]["threshold"]
-        print(f"{args.out}: greedy, sends what is predicted to earn more than {threshold:.3f}")
-        return 0
-    torch.set_num_threads(1)  # more only get in one another's way with networks this small
-    bundle = train(
+    bundle = learn(
         simulator,
         args.algo,
+        None if args.logs is None else load_checked(args.logs),
         args.seed,
-        with_steps(args.algo, args.steps),
-        command=command,
-        tensorboard=None if args.tensorboard is None else str(args.tensorboard),
-        checkpoint=lambda best: save_policy(args.out, best),
+        settings,
+        ["pushwise", *sys.argv[1:]],
+        lambda best: save_policy(args.out, best),
+        args.run,
+        args.resume,
     )
     save_policy(args.out, bundle)
-    metrics = bundle.manifest["metrics"]
-    print(
-        f"{args.out}: {args.algo}, value per user over {metrics['days']} simulated days "
-        f"{metrics['value']:.3f}; it started at {metrics['value_at_start']:.3f}, made after "
-        f"fitted {bundle.manifest['start']}"
-    )
+    print(f"{args.out}: {args.algo}, {_said(bundle.manifest)}")
     return 0
+
+
+def _settings(args: Args, world: str) -> Any:
+    """The algorithm's settings as the arguments say."""
+    from dataclasses import replace
+
+    from agents.algorithms import algorithm_of
+    from agents.settings_file import read_settings
+    from mdp.errors import BadSetting
+
+    if args.settings is None:
+        settings = algorithm_of(args.algo).default_settings()
+    else:
+        settings = read_settings(args.settings, world, args.algo)
+    for name in ("steps", "send_budget", "unsubscribe_budget"):
+        value = getattr(args, name)
+        if value is None:
+            continue
+        if not hasattr(settings, name):
+            raise BadSetting(f"{args.algo} takes no --{name.replace('_', '-')}")
+        settings = replace(settings, **{name: value})
+    return settings
+
+
+def _said(manifest: Any) -> str:
+    """What a manifest says of its policy, in a line."""
+    if "learned_from" in manifest:
+        found = manifest["learned_from"]
+        return f"learned from {found['decisions']:,} decisions, {found['sends']:,} of them pushes"
+    if "metrics" not in manifest:
+        threshold = manifest["baselines"]["threshold"]
+        return f"sends what is predicted to earn more than {threshold:.3f}"
+    metrics = manifest["metrics"]
+    lines = [
+        f"value per user over {metrics['days']} simulated days {metrics['value']:.3f}; it started "
+        f"at {metrics['value_at_start']:.3f}, made after fitted {manifest['start']}"
+    ]
+    units = {"send": "sends per user and week", "unsubscribe": "unsubscribes per 1,000 and week"}
+    lines += [
+        f"  {units[name]}: {limit['used']:.2f} of {limit['budget']:g}, at a price of "
+        f"{limit['price']:.3f} for one more {name}"
+        for name, limit in manifest.get("budgets", {}).items()
+    ]
+    return "\n".join(lines)

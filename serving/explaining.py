@@ -10,6 +10,7 @@ from mdp.catalog import Catalog
 from mdp.guardrails import Reason
 from mdp.observation import Requests, View
 from mdp.prediction import PARTS
+from serving.budget import SPENT
 
 BEST = 3
 """Sends that are named as the model's best."""
@@ -23,7 +24,8 @@ def explanation(catalog: Catalog, requests: Requests, view: View, n: int, k: int
 
     `masked`: how many listed items, variants and hours each guardrail ruled out. `expected`: what
     the response model predicts of the send at its best hour; `best`: its best sends, with the
-    one-step reward that it predicts. Both are left out where there is no model.
+    one-step reward that it predicts, and how much more that is than of what was chosen (a hold's
+    is 0). Both are left out where there is no model.
     """
     factors = {"items": view.mask.item, "variants": view.mask.variant, "hours": view.mask.hour}
     why: dict[str, object] = {
@@ -37,11 +39,13 @@ def explanation(catalog: Catalog, requests: Requests, view: View, n: int, k: int
         allowed = (view.mask.item[n] == 0)[:, None] & (view.mask.variant[n] == 0)
         value = np.where(allowed, pairs[..., 0], -np.inf)
         order = np.argsort(-value, axis=None, kind="stable")[: min(BEST, int(allowed.sum()))]
+        chosen = float(pairs[k, v, 0]) if k >= 0 else 0.0
         why["best"] = [
             {
                 "item_id": catalog.items.ids[requests.items[n, item]],
                 "variant_id": catalog.variants.ids[requests.variants[n, variant]],
                 "value": round(float(value[item, variant]), DIGITS),
+                "more_than_chosen": round(float(value[item, variant]) - chosen, DIGITS),
             }
             for item, variant in zip(*np.unravel_index(order, value.shape), strict=True)
         ]
@@ -53,7 +57,12 @@ def _counts(codes: np.ndarray) -> dict[str, int]:
     """Number of slots (M,) by the reason that masks them."""
     reasons, counts = np.unique(codes, return_counts=True)
     return {
-        Reason(int(reason)).name.lower(): int(count)
+        reason_name(int(reason)): int(count)
         for reason, count in zip(reasons, counts, strict=True)
         if reason not in (Reason.ALLOWED, Reason.PADDING)
     }
+
+
+def reason_name(code: int) -> str:
+    """What answers call a reason code."""
+    return "budget" if code == SPENT else Reason(code).name.lower()

@@ -36,6 +36,13 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.sends = Counter(
+            "pushwise_sends",
+            "Sends of the outbox, by what became of them",
+            ("became", "reason"),
+            registry=self.registry,
+        )
+
     def count_answers(self, answers: Iterable[Answer]) -> None:
         """Count decisions."""
         for answer in answers:

@@ -1,13 +1,22 @@
 """Observations that look like the simulator's, without one."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from agents import search, start, training
+from agents import judging, search, start, training
+from agents.logged import Logged, logged
+from ingestion.log import Log
+from ingestion.read import load_checked
+from ingestion.splits import split_time
+from ingestion.write import write_log
 from mdp.observation import NAMES, Observation
+from simulator.demo import demo
 from simulator.description import Simulator
+from simulator.saved import save_simulator
 from simulator.worlds.logit import LogitShop
 
 
@@ -42,6 +51,29 @@ def shop() -> Simulator:
     return simulator.believing(simulator)
 
 
+@pytest.fixture(scope="session")
+def shop_dir(shop: Simulator, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A saved simulator that is its own truth, and 24 days of its log."""
+    path = tmp_path_factory.mktemp("shop")
+    made = demo(shop, 24, 5)
+    write_log(path / "logs", made.tables, made.meta)
+    until = {"trained_until": split_time(load_checked(path / "logs"))}
+    save_simulator(path / "sim", replace(made.truth, manifest=until))
+    return path / "sim", path / "logs"
+
+
+@pytest.fixture(scope="session")
+def log(shop_dir: tuple[Path, Path]) -> Log:
+    """The log."""
+    return load_checked(shop_dir[1])
+
+
+@pytest.fixture(scope="session")
+def data(shop: Simulator, log: Log) -> Logged:
+    """The log's decisions as the shop's own beliefs see them."""
+    return logged(log, shop)
+
+
 @pytest.fixture(scope="module")
 def quick() -> Iterator[None]:
     """Searches and judgements of training on fewer users and days."""
@@ -52,7 +84,7 @@ def quick() -> Iterator[None]:
         patch.setattr(start, "USERS", 30)
         patch.setattr(start, "DAYS", 10)
         patch.setattr(start, "EPOCHS", 3)
-        patch.setattr(training, "EVALUATION_USERS", 30)
-        patch.setattr(training, "EVALUATION_DAYS", 8)
-        patch.setattr(training, "EVALUATIONS", 2)
+        patch.setattr(judging, "USERS", 30)
+        patch.setattr(judging, "DAYS", 8)
+        patch.setattr(training, "PARTS", 3)
         yield

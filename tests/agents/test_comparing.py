@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from agents.comparing import ORACLE, REFERENCE, Entry, compare, entries, run_entry, sample
+from agents.comparing import BANDITS, ORACLE, REFERENCE, Entry, compare, entries, run_entry, sample
 from agents.rollouts import Outcome, rollout
 from agents.table import picture, table
+from mdp.errors import BadInput
 from policies.baselines import Greedy, Hold
 from policies.planner import planner
 from policies.saved import PolicyBundle
@@ -56,10 +57,25 @@ def test_floor_is_zero_for_all(shop, quick, bundle):
     assert ORACLE not in chosen
 
 
+def test_bandits_join_where_there_is_a_log(shop, quick, bundle, log):
+    truth = shop.believing(None)
+    chosen = entries(truth, {"mine": bundle}, known_truth=True, log=log)
+    assert {*BANDITS} <= set(chosen)
+    assert {entry.policy.floor for entry in chosen.values()} == {0.0}
+    with pytest.raises(BadInput, match="give a saved policy"):
+        entries(truth, {}, known_truth=True, log=log)
+
+
+def test_the_first_policy_that_searched_gives_the_baselines(shop, quick, bundle):
+    bare = PolicyBundle(Hold(), None, None)
+    chosen = entries(shop.believing(None), {"bare": bare, "mine": bundle}, known_truth=True)
+    assert chosen[REFERENCE].policy == Greedy(threshold=0.3)
+
+
 def test_interval_takes_a_user_as_one_draw():
     value = np.array([0.0, 2.0, 4.0])
     none = np.zeros(15)
-    life = Outcome(np.tile(value, 5), none, none, none, none, none, days=7)
+    life = Outcome(np.tile(value, 5), none, none, none, none, none, none, days=7)
     (row,) = compare({"hold": life}, 3, known_truth=False)
     assert row.value == 2
     assert row.high - row.value == pytest.approx(1.96 * 2 / np.sqrt(3))

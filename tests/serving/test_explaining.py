@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 from mdp.guardrails import Guardrails
 from mdp.observation import observe
@@ -32,7 +33,10 @@ def test_a_send_says_what_the_model_expects_and_what_was_ruled_out():
     assert 8 <= said["best_hour"] < 22
     held = json.loads(explanation(shop.catalog, requests, view, 3, -1, -1))
     assert "expected" not in held
-    assert held["best"] == said["best"]
+    for send, instead in zip(said["best"], held["best"], strict=True):
+        assert (send["item_id"], send["value"]) == (instead["item_id"], instead["value"])
+        assert send["more_than_chosen"] == pytest.approx(send["value"] - pairs[2, 1, 0], abs=1e-5)
+        assert instead["more_than_chosen"] == instead["value"]
 
 
 def test_a_decision_is_shown_with_its_explanation(shop):

@@ -1,0 +1,95 @@
+"""One way to learn a policy, whatever the algorithm: `learn`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from agents.algorithms import algorithm_of
+from ingestion.log import Log
+from mdp.errors import BadSetting
+from policies.base import Policy
+from policies.saved import PolicyBundle, SavedRecommender
+from simulator.description import Simulator
+
+
+def learn(
+    simulator: Simulator,
+    algo: str,
+    log: Log | None = None,
+    seed: int = 0,
+    settings: Any = None,
+    command: Sequence[str] = (),
+    checkpoint: Callable[[PolicyBundle], None] | None = None,
+    run: Path | None = None,
+    resume: bool = False,
+) -> PolicyBundle:
+    """Learn a policy by a registered algorithm; same arguments, same policy.
+
+    log: what those learn from that learn from logs, of before the simulator's `trained_until`;
+    they take from the simulator only what it believes of users, its guardrails and its recommender.
+    settings: the algorithm's own, default: `Algorithm.default_settings()`. checkpoint, run and
+    resume: see `agents.training.train`. Raises `BadSetting`, and `NotEnoughData` for a log
+    with too little in it.
+    """
+    algorithm = algorithm_of(algo)
+    chosen = algorithm.default_settings() if settings is None else settings
+    if algorithm.from_logs:
+        if log is None:
+            raise BadSetting(f"{algo} learns from logged decisions: give the log with --logs LOGS")
+        return _from_log(simulator, algo, log, seed, chosen, command)
+    if log is not None:
+        raise BadSetting(f"{algo} learns in the simulator: leave out --logs")
+    if algo == "greedy":
+        from agents.greedy import greedy_bundle
+
+        return greedy_bundle(simulator, seed, command)
+    import torch
+
+    from agents.training import train
+
+    torch.set_num_threads(1)  # more only get in one another's way with networks this small
+    return train(simulator, algo, seed, chosen, command, checkpoint, run, resume)
+
+
+def _from_log(
+    simulator: Simulator, algo: str, log: Log, seed: int, settings: Any, command: Sequence[str]
+) -> PolicyBundle:
+    from agents import bandits
+    from agents.logged import logged
+    from agents.search import best_static_rule
+
+    if simulator.model is None:
+        simulator = simulator.believing(simulator)
+    model = simulator.additive_model
+    data = logged(log, simulator, seed)
+    found: dict[str, Any] = {}
+    policy: Policy
+    if algo == "linucb":
+        policy = bandits.linucb(data, settings, seed)
+    elif algo == "thompson":
+        policy = bandits.thompson(data, settings, seed)
+    else:
+        rule = best_static_rule(simulator, seed)
+        found = {"rule": {"hour": rule.hour, "every_days": rule.every_days}}
+        policy = bandits.recovering(data, settings, rule)
+    manifest = {
+        "algorithm": algo,
+        "seed": seed,
+        "settings": asdict(settings),
+        "command": list(command),
+        "trained_until": data.until,
+        "learned_from": data.summary,
+        **found,
+    }
+    return PolicyBundle(
+        policy=replace(policy, floor=simulator.guardrails.floor),
+        model=model,
+        traits=simulator.beliefs,
+        reward=simulator.reward,
+        guardrails=simulator.guardrails,
+        recommender=SavedRecommender(simulator.recommender.kind, simulator.recommender.arrays()),
+        manifest=manifest,
+    )
