@@ -62,6 +62,10 @@ bench: $(INSTALLED) ## measure the speed of the hot paths
 bench-simulator: $(INSTALLED) ## measure environment steps a second beside CartPole's
 	$(BIN)/python -m benchmarks.simulator
 
+bench-evaluation: $(INSTALLED) ## measure time and memory of off-policy evaluation by number of rows
+	$(BIN)/python -m benchmarks.evaluation speed
+	$(BIN)/python -m benchmarks.evaluation memory
+
 bench-ope: $(INSTALLED) ## measure bias, error and coverage of every off-policy estimator
 	$(BIN)/python -m benchmarks.ope
 

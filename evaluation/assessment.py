@@ -73,6 +73,8 @@ class Assessment:
     """What else than the reward: opens, clicks, revenue (self-normalised)."""
     segments: dict[str, dict[str, Pair]] = field(default_factory=dict)
     """Rewards by segment and its value (self-normalised)."""
+    policy_hash: str | None = None
+    """The saved policy's; None for a table."""
     outlook: Outlook | None = None
     """What is certified and what would tell, where the verdict leaves it open."""
     tally: Tally | None = None

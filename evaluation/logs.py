@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def assess_policy(
     """
     rules = bundle.guardrails if guardrails is None else guardrails
     found = replay.attributed(bundle.reward)
-    rows, notes = _usable(replay, bundle, name)
+    rows, notes = usable(replay, bundle, name)
     user = np.unique(replay.decisions.owner[rows], return_inverse=True)[1].astype(np.int64)
     reward = found.reward[rows]
     if not replay.has_propensities:
@@ -90,12 +90,13 @@ def assess_policy(
         holdout_of(replay, rules),
     )
     notes += [*replay.caveats, *_rules_notes(replay, bundle, rules, rows)]
-    return assess(
+    assessment = assess(
         sample, name, estimators, coverage, notes, seed, comparisons=comparisons, method=method
     )
+    return replace(assessment, policy_hash=bundle.hash)
 
 
-def _usable(replay: Replayed, bundle: PolicyBundle, name: str) -> tuple[np.ndarray, list[str]]:
+def usable(replay: Replayed, bundle: PolicyBundle, name: str) -> tuple[np.ndarray, list[str]]:
     """Indices (n,) of closed decisions after training, and what was left out.
 
     Closed is a matter of when it was decided only: a hold's own window is shorter than a send's,

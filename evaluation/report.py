@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape as escaped
@@ -17,6 +17,9 @@ from evaluation.assessment import Assessment, Pair
 from evaluation.diagnostics import Diagnostics
 from evaluation.intervals import Interval
 from evaluation.outlook import Outlook, Trial
+
+if TYPE_CHECKING:
+    from evaluation.reconcile import Compared, Reconciled
 
 COLORS = {"better": "green", "worse": "red", "no_difference": "cyan", "cannot_tell": "yellow"}
 MEANINGS = {
@@ -54,6 +57,8 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
         "advice": advice(assessment),
         "notes": list(assessment.notes),
     }
+    if assessment.policy_hash is not None:
+        values["policy_hash"] = assessment.policy_hash
     return _finite(values)
 
 
@@ -174,6 +179,36 @@ def _rounded(count: float) -> str:
     """Two figures: no more is known of it."""
     digits = max(0, math.floor(math.log10(max(count, 1.0))) - 1)
     return f"{round(count, -digits):,.0f}"
+
+
+def reconciled_lines(found: Reconciled, so_far: tuple[int, int] | None) -> list[str]:
+    """What was predicted and what happened, in sentences."""
+    lines = [
+        f"{found.policy}: {found.rows:,} decisions of {found.users:,} users made live",
+        f"  {_compared('reward per decision', found.estimator, found.value)}",
+    ]
+    if found.difference is not None:
+        what = f"less what ran beside ({found.beside[0]:,} decisions of {found.beside[1]:,} users)"
+        lines.append(f"  {_compared(what, found.estimator, found.difference, '+')}")
+    else:
+        lines.append("  nothing else ran beside it: keep a holdout or a challenger to compare with")
+    if not found.value.held or (found.difference is not None and not found.difference.held):
+        lines.append(
+            "  a prediction is of decisions in the states that the logging policy led to: look at "
+            "drift of users and items, and at what the policy's own sends do to users"
+        )
+    if so_far is not None:
+        lines.append(f"  so far {so_far[1]} of {so_far[0]} predictions have held")
+    return lines
+
+
+def _compared(what: str, estimator: str, found: Compared, sign: str = "") -> str:
+    predicted, happened = found.predicted, found.happened
+    return (
+        f"{what}: {estimator} predicted {_number(predicted.value, sign)} "
+        f"{_span(predicted, sign)}, {_number(happened.value, sign)} {_span(happened, sign)} "
+        f"happened: {'held' if found.held else 'did not hold'}"
+    )
 
 
 def diagnostic_rows(found: Diagnostics) -> Rows:

@@ -9,9 +9,13 @@ from evaluation.advice import advice, needed
 from evaluation.arrays import evaluate
 from evaluation.assessment import assess, collect
 from evaluation.diagnostics import Coverage
+from evaluation.mixture import certified_share, save_certified
 from evaluation.outlook import SHARES, largest_certified, mixed, trials
 from evaluation.sample import Sample
 from evaluation.specification import parse
+from policies.baselines import Hold
+from policies.saved import PolicyBundle, load_policy
+from serving.schemas import ExperimentIn
 
 ACTIONS = 200
 
@@ -139,3 +143,22 @@ def test_advice_where_the_log_can_tell(frame):
     assert advice(worse) == ["Don't activate it."]
     same = evaluate(frame.assign(target_propensity=frame["propensity"]), estimators="snips")
     assert advice(same)[0].startswith("There is nothing to gain")
+
+
+def test_what_is_certified_is_saved_as_a_policy_that_can_be_served(tmp_path, sample):
+    bundle = PolicyBundle(Hold(), None, None, manifest={"trained_until": 7})
+    found = assess(drawn(0), "greedy", parse("snips"))
+    share = save_certified(tmp_path / "mix", bundle, found)
+    assert share == certified_share(found)
+    assert share is not None
+    loaded = load_policy(tmp_path / "mix")
+    assert loaded.manifest["certified"]["share"] == share
+    assert loaded.manifest["certified"]["difference"]["low"] > 0
+    assert loaded.trained_until == 7
+    body = ExperimentIn.model_validate_json((tmp_path / "mix" / "experiment.json").read_text())
+    assert body.challenger is not None
+    assert (body.challenger.policy, body.challenger.share) == ("mix", share)
+    assert save_certified(tmp_path / "all", bundle, assess(sample, "t")) == 1.0
+    equal = assess(drawn(0, worth=0.02), "equal", parse("snips"))
+    assert save_certified(tmp_path / "none", bundle, equal) is None
+    assert not (tmp_path / "none").exists()
