@@ -34,6 +34,7 @@ from evaluation.tally import Tally, tally
 from evaluation.verdict import GATES, Estimate, Gates, Verdict, judge, leading
 
 if TYPE_CHECKING:
+    from evaluation.days import Days
     from evaluation.outlook import Outlook
 
 ONE_DECISION = (
@@ -75,6 +76,8 @@ class Assessment:
     """Rewards by segment and its value (self-normalised)."""
     policy_hash: str | None = None
     """The saved policy's; None for a table."""
+    days: Days | None = None
+    """The policy over a user's days, where that was asked for."""
     outlook: Outlook | None = None
     """What is certified and what would tell, where the verdict leaves it open."""
     tally: Tally | None = None

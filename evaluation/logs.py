@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from evaluation.assessment import Assessment, Method, assess, without_propensities
+from evaluation.days import over_days
 from evaluation.diagnostics import Coverage
 from evaluation.logged import (
     days_of,
@@ -52,11 +53,13 @@ def assess_policy(
     comparisons: int = 1,
     method: Method = "bootstrap",
     segment: str | None = None,
+    days: bool = False,
 ) -> Assessment:
     """What a log says of a saved policy, on closed decisions after its training.
 
     guardrails: those of the policy unless given; their exploration floor is the target's, as it is
-    when serving. segment: a column of the users table to report by. Raises `NotEnoughData` where
+    when serving. segment: a column of the users table to report by. days: also over
+    a user's days. Raises `NotEnoughData` where
     no decision is left.
     """
     rules = bundle.guardrails if guardrails is None else guardrails
@@ -93,7 +96,11 @@ def assess_policy(
     assessment = assess(
         sample, name, estimators, coverage, notes, seed, comparisons=comparisons, method=method
     )
-    return replace(assessment, policy_hash=bundle.hash)
+    whole = None
+    if days:
+        logged, target = (np.hstack([faced.user, x]) for x in (faced.logged, faced.target))
+        whole = over_days(replay, rows, sample, logged, target, seed)
+    return replace(assessment, policy_hash=bundle.hash, days=whole)
 
 
 def usable(replay: Replayed, bundle: PolicyBundle, name: str) -> tuple[np.ndarray, list[str]]:
@@ -154,6 +161,8 @@ class _Faced:
     """Their means under the policy (n, F)."""
     untried: np.ndarray
     """Probability of a send that the log never tried (n,)."""
+    user: np.ndarray
+    """What the policy sees of the user (n, U)."""
 
 
 def _face(
@@ -205,6 +214,7 @@ def _face_some(
         np.column_stack(logged),
         np.column_stack(target),
         chosen.expectation(_untried(replay, requests)),
+        view.observation["user"].astype(np.float64),
     )
 
 

@@ -17,6 +17,8 @@ from evaluation.assessment import Assessment
 from evaluation.report import (
     MEANINGS,
     Rows,
+    days_note,
+    days_rows,
     diagnostic_rows,
     dumps,
     estimate_rows,
@@ -60,6 +62,12 @@ _WORDS = (
     ("switch_dr:N", "as dr, but without the correction where the weight is above N"),
     ("dros:N, sg_dr:N, dr:clip=N", "as dr, with weights that are bent down or clipped"),
     ("…:slope", "N is chosen from the log: as much bending as its intervals allow"),
+    ("first", "per user: what the first decision earns, before the policy's own sends change "
+     "anything"),
+    ("pdis, sn_pdis", "per user over the days: each day's reward times the product of all weights "
+     "so far (sn_: divided by that product's mean)"),
+    ("sdr, fqe, mis", "per user over the days: dr step by step; a model of all rewards to come; "
+     "how often each state (sends of the last week) would be met"),
     ("effective sample size", "the weighted log says as much as this many rows of equal weight; "
      "small where the policy does what the log seldom did"),
     ("mixture", "a policy that takes the new one's decision some of the time, by chance, and the "
@@ -130,6 +138,9 @@ def _sections(assessment: Assessment) -> Iterator[_Section]:
         yield "What a live trial would take", trial_rows(assessment.outlook)
     if assessment.estimates:
         yield "Reward per decision", estimate_rows(assessment)
+    if assessment.days is not None:
+        yield "Reward per user over the days", days_rows(assessment.days)
+        yield "How far the log can follow the policy", [days_note(assessment.days)]
     if assessment.measures:
         yield "What else would change (as certain as the answer above)", measure_rows(assessment)
     if assessment.segments:

@@ -19,6 +19,7 @@ from evaluation.intervals import Interval
 from evaluation.outlook import Outlook, Trial
 
 if TYPE_CHECKING:
+    from evaluation.days import Days
     from evaluation.reconcile import Compared, Reconciled
 
 COLORS = {"better": "green", "worse": "red", "no_difference": "cyan", "cannot_tell": "yellow"}
@@ -53,6 +54,7 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
             segment: {level: asdict(pair) for level, pair in levels.items()}
             for segment, levels in assessment.segments.items()
         },
+        "days": assessment.days and asdict(assessment.days),
         "outlook": assessment.outlook and asdict(assessment.outlook),
         "advice": advice(assessment),
         "notes": list(assessment.notes),
@@ -86,6 +88,9 @@ def show(assessment: Assessment, console: Console) -> None:
         console.print(f"  - {reason}", highlight=False, markup=False, soft_wrap=True)
     if assessment.estimates:
         console.print(_table("reward per decision", estimate_rows(assessment)))
+    if assessment.days is not None:
+        console.print(_table("reward per user over the days", days_rows(assessment.days)))
+        console.print(days_note(assessment.days), highlight=False, soft_wrap=True)
     if assessment.measures:
         console.print(
             _table("what else would change (as certain as the verdict)", measure_rows(assessment))
@@ -126,6 +131,26 @@ def estimate_rows(assessment: Assessment) -> Rows:
             )
         )
     return rows
+
+
+def days_rows(found: Days) -> Rows:
+    """Header, the logging policy and each estimator of whole trajectories, as texts."""
+    rows: Rows = [("over a user's days", "value", "95 % interval")]
+    pairs = {"logged": found.logged, **found.estimates}
+    rows += [(name, _number(each.value), _span(each)) for name, each in pairs.items()]
+    return rows
+
+
+def days_note(found: Days) -> str:
+    """How far the log can follow the policy."""
+    said = f"{found.users:,} users with up to {found.steps} decisions each"
+    if found.believed == found.steps:
+        return said
+    return (
+        f"{said}; after the first {found.believed} decisions fewer than 50 users' days still look "
+        f"like the policy's ({found.effective_users[-1]:.1f} at the last): don't believe pdis, "
+        "sn_pdis and sdr beyond"
+    )
 
 
 def measure_rows(assessment: Assessment) -> Rows:

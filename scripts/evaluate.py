@@ -44,6 +44,8 @@ class Args:
     """resampling users, or in closed form"""
     segment: str | None = None
     """column of the log's users table to report by, such as locale"""
+    days: bool = False
+    """also what the policy is worth over a user's days, and on the first of them"""
     guardrails: Path | None = None
     """TOML file whose keys replace the policies' guardrails"""
     out: Path | None = None
@@ -169,6 +171,7 @@ def _of_policies(args: Args, chosen: tuple[Estimator, ...]) -> list[Assessment]:
                 assess_policy(
                     log, bundle, str(path), rules, chosen, args.seed, step,
                     comparisons=len(bundles), method=args.intervals, segment=args.segment,
+                    days=args.days,
                 )
             )  # fmt: skip
     return found
