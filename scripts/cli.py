@@ -63,6 +63,9 @@ OTHER_COMMANDS = (
         "scripts.candidates_evaluate",
         "a leaderboard of recommenders on a month that they have not seen",
     ),
+    Command(
+        "candidates explain", "scripts.candidates_explain", "what a user likes, since when and why"
+    ),
 )
 COMMANDS = MAIN_PATH + OTHER_COMMANDS
 
