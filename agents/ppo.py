@@ -42,7 +42,7 @@ class PPOSettings:
     """user-days in a gradient step"""
     epochs: int = 4
     """passes over what was collected"""
-    gamma: float = 0.98
+    gamma: float = 0.99
     """discount a day"""
     gae_lambda: float = 0.95
     """of generalised advantage estimation"""
