@@ -58,14 +58,15 @@ def recency_of(
         bought=np.zeros((N, K), np.float32),
         views=np.zeros((N, K), np.float32),
     )
-    _recency(
+    recency_all(
         states,
         at,
         items,
         variants,
         item_hash,
         bucket,
-        half_lives.astype(np.float64) * DAY,
+        rates_of(half_lives),
+        recency_scratch(K),
         out.fatigue,
         out.repetition,
         out.wear,
@@ -73,6 +74,11 @@ def recency_of(
         out.views,
     )
     return out
+
+
+def rates_of(half_lives: np.ndarray) -> np.ndarray:
+    """Rates (4,) float32, negative, a microsecond, at which half-lives (4,) in days decay."""
+    return (-math.log(2.0) / (half_lives.astype(np.float64) * DAY)).astype(np.float32)
 
 
 def recency_at(recency: Recency, rows: np.ndarray, k: np.ndarray, v: np.ndarray) -> Recency:
@@ -87,28 +93,41 @@ def recency_at(recency: Recency, rows: np.ndarray, k: np.ndarray, v: np.ndarray)
 
 
 @njit(cache=True)
-def _recency(
+def recency_scratch(K: Any) -> Any:
+    """Arrays that `recency_all` works in."""
+    sends = np.empty(RING, np.uint64), np.empty(RING, np.int8)
+    fading = np.empty(RING, np.float32), np.empty(RING, np.float32), np.empty(RING, np.float32)
+    return (
+        sends,
+        np.zeros(RING, np.float32),
+        fading,
+        np.empty(K, np.uint64),
+        np.empty(STYLE_BUCKETS, np.float32),
+    )
+
+
+@njit(cache=True)
+def recency_all(
     states: Any,
     at: Any,
     items: Any,
     variants: Any,
     item_hash: Any,
     bucket: Any,
-    half_lives: Any,
+    rates: Any,
+    scratch: Any,
     fatigue: Any,
     repetition: Any,
     wear: Any,
     bought: Any,
     views: Any,
 ) -> None:
+    """Fills the arrays of a `Recency`; rates: (4,) from `rates_of`."""
     K = items.shape[1]
-    rates = (-math.log(2.0) / half_lives).astype(np.float32)
-    ages, styles = np.zeros(RING, np.float32), np.empty(RING, np.int8)
-    sent, hashes = np.empty(RING, np.uint64), np.empty(K, np.uint64)
-    tiring, wearing = np.empty(RING, np.float32), np.empty(RING, np.float32)
-    by_style = np.empty(STYLE_BUCKETS, np.float32)
+    (sent, styles), ages, (tiring, wearing, repeating), hashes, by_style = scratch
     for n in range(states.size):
         state = states[n]
+        fatigue[n], repetition[n], wear[n], bought[n], views[n] = 0.0, 0.0, 0.0, 0.0, 0.0
         # Most of what is remembered is of no candidate, as one bit of its hash already says.
         wanted = np.uint64(0)
         for k in range(K):
@@ -127,6 +146,8 @@ def _recency(
                 tiring[i] = exp32(ages[i] * rates[0])
             for i in range(RING):
                 wearing[i] = exp32(ages[i] * rates[1])
+            for i in range(RING):
+                repeating[i] = exp32(ages[i] * rates[2])
             by_style[:] = 0.0
             for i in range(count):
                 fatigue[n] += tiring[i]
@@ -137,10 +158,9 @@ def _recency(
                     wear[n, v] = by_style[bucket[variants[n, v]]]
             for i in range(count):
                 if wanted & _bit(sent[i]):
-                    weight = exp32(ages[i] * rates[2])
                     for k in range(K):
                         if hashes[k] == sent[i]:
-                            repetition[n, k] += weight
+                            repetition[n, k] += repeating[i]
         for slot in range(KNOWN):
             item = state.known[slot].item
             if item == _NONE or not wanted & _bit(item):

@@ -49,6 +49,11 @@ class Terms:
 class Response(Protocol):
     """What answers "how would these users respond": a fitted model or a world's truth."""
 
+    @property
+    def half_lives(self) -> np.ndarray:
+        """See `Truth.half_lives`."""
+        ...
+
     def terms(
         self,
         states: np.ndarray,
@@ -270,6 +275,11 @@ class BoundModel:
     """(W, H)"""
     bucket: np.ndarray
     """Style buckets (W,) int8."""
+
+    @property
+    def half_lives(self) -> np.ndarray:
+        """See `Truth.half_lives`."""
+        return self.model.half_lives
 
     def terms(
         self,

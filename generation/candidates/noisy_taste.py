@@ -40,6 +40,7 @@ class NoisyTaste:
     size: int = 10
     """K"""
     kind: ClassVar[str] = "noisy_taste"
+    reads_states: ClassVar[bool] = False
     _row: np.ndarray = field(init=False)
     """Catalogue rows of the guesses, best first (U, M)."""
     _weight: np.ndarray = field(init=False)
