@@ -142,10 +142,10 @@ def send_times_all(zones: Any, near: Any, zone: Any, at: Any, out: Any) -> None:
         hour_now = (here // HOUR) % 24
         midnight = (here // HOUR - hour_now) * HOUR
         if steady(bounds, starts, zone[i], at[i], now):
-            first = midnight - offset
-            for hour in range(24):
-                out[i, hour] = first + hour * HOUR + (DAY if hour < hour_now else 0)
-            out[i, hour_now] = at[i]
+            first, times = midnight - offset, out[i]
+            for hour in range(times.size):
+                times[hour] = first + hour * HOUR + (DAY if hour < hour_now else 0)
+            times[hour_now] = at[i]
             continue
         for hour in range(24):
             if hour == hour_now:

@@ -15,14 +15,12 @@ from numba import njit
 from mdp.clock import DAY, NEVER, local_times_all, send_times_all
 from mdp.exponential import log32
 from mdp.guardrails import mask_all, mask_scratch
-from mdp.prediction import TOGETHER as PREDICTED
 from mdp.prediction import predict_some
 from mdp.reasons import allowed_first, item_reasons_all
 from mdp.recency import recency_all, recency_scratch
+from mdp.response import TOGETHER, terms_all, terms_scratch
 from mdp.state import COUNTS, HALF_LIVES, RING, STYLE_COUNTS, advance_all
 
-TOGETHER = 16
-"""Users who are worked on together."""
 _NONE = np.uint64(0)
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _LANES = 32
@@ -138,6 +136,79 @@ def _look_up(items: Any, item_hash: Any, available_until: Any, hashes: Any, unti
 
 
 @njit(cache=True)
+def see_all(
+    who: Any,
+    candidates: Any,
+    copy: Any,
+    table: Any,
+    zones: Any,
+    near: Any,
+    rules: Any,
+    rates: Any,
+    block: Any,
+    decided: Any,
+    recency: Any,
+    shown: Any,
+    traits: Any,
+    parameters: Any,
+    terms: Any,
+    worth: Any,
+    weights: Any,
+    scratch: Any,
+    predicted: Any,
+    pairs: Any,
+    limit: Any,
+) -> None:
+    """`face_all`, then `terms_all` of an additive model, then `believe_all`, some users at a time
+    so that each finds in the cache what the one before it made."""
+    (histories, at, zone), (items, reasons, given) = who, candidates
+    base, item, variant, hour, cloglog = terms
+    day, of_terms = np.empty(TOGETHER, np.int64), terms_scratch(items.shape[1])
+    for start in range(0, at.size, TOGETHER):
+        end = min(start + TOGETHER, at.size)
+        rows, item_reason = decided[0][start:end], decided[1][start:end]
+        hour_reason, send_at = decided[2][start:end], decided[3][start:end]
+        variants, variant_reason = copy[0][start:end], copy[1][start:end]
+        fatigue, repetition = recency[0][start:end], recency[1][start:end]
+        wear, bought = recency[2][start:end], recency[3][start:end]
+        some = (fatigue, repetition, wear, bought, recency[4][start:end])
+        user, of_items = shown[0][start:end], shown[1][start:end]
+        styles, hours = shown[2][start:end], shown[3][start:end]
+        face_all(
+            (histories[start:end], at[start:end], zone[start:end]),
+            (items[start:end], reasons[start:end], given),
+            (variants, variant_reason),
+            table,
+            zones,
+            near,
+            rules,
+            rates,
+            block,
+            (rows, item_reason, hour_reason, send_at),
+            some,
+            (user, of_items, styles, hours, shown[4][start:end]),
+        )
+        local_times_all(zones, near, zone[start:end], at[start:end], day)
+        for n in range(end - start):
+            day[n] //= DAY
+        adding = (base[start:end], item[start:end], variant[start:end], hour[start:end])
+        terms_all(parameters, traits[start:end], (rows, variants), day, some, of_terms, adding)
+        believe_all(
+            traits[start:end],
+            (rows, variants),
+            (*adding, cloglog),
+            (item_reason, variant_reason, hour_reason, send_at),
+            worth,
+            weights,
+            scratch,
+            (fatigue, wear),
+            (predicted[0][start:end], predicted[1][start:end]),
+            (user, of_items, styles, hours, pairs[start:end]),
+            limit,
+        )
+
+
+@njit(cache=True)
 def _week() -> Any:
     """Sine and cosine of the days of the week (2, 7), Monday first."""
     angle = 2 * math.pi * np.arange(7) / 7
@@ -210,15 +281,15 @@ def _styles(states: Any, rows: Any, bucket: Any, logs: Any, out: Any) -> None:
 @njit(cache=True, error_model="numpy")
 def _hours(states: Any, at: Any, send_at: Any, out: Any) -> None:
     for n in range(at.size):
-        state = states[n]
+        activity, times, shown = states[n].activity, send_at[n], out[n]
         total = _ONE
         for hour in range(24):
-            total += state.activity[hour]
-        for hour in range(24):
-            exists = send_at[n, hour] != NEVER
-            out[n, hour, 0] = state.activity[hour] / total if exists else 0.0
-            out[n, hour, 1] = (send_at[n, hour] - at[n]) / DAY if exists else 0.0
-            out[n, hour, 2], out[n, hour, 3] = 0.0, 0.0
+            total += activity[hour]
+        for hour in range(times.size):
+            exists = times[hour] != NEVER
+            shown[hour, 0] = activity[hour] / total if exists else 0.0
+            shown[hour, 1] = (times[hour] - at[n]) / DAY if exists else 0.0
+            shown[hour, 2], shown[hour, 3] = 0.0, 0.0
 
 
 @njit(cache=True)
@@ -259,9 +330,9 @@ def believe_all(
     item_reason, variant_reason, hour_reason, send_at = reasons
     N, K = items.shape
     pairs = shown[4].reshape((N, K * variants.shape[1], shown[4].shape[3]))
-    own = np.empty((PREDICTED, K), np.float32)
-    for start in range(0, N, PREDICTED):
-        end = min(start + PREDICTED, N)
+    own = np.empty((TOGETHER, K), np.float32)
+    for start in range(0, N, TOGETHER):
+        end = min(start + TOGETHER, N)
         rows, best, values = items[start:end], predicted[0][start:end], predicted[1][start:end]
         for n in range(end - start):
             for k in range(K):

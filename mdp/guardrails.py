@@ -221,7 +221,7 @@ class Mask:
 @njit(cache=True)
 def _reserved(send: Any) -> Any:
     """Whether a ring slot counts for caps: sent, or scheduled and not released."""
-    return send.status != FREE and send.status != RELEASED
+    return (send.status != FREE) & (send.status != RELEASED)
 
 
 @njit(cache=True)
@@ -289,15 +289,15 @@ def mask_all(
         count, newest = 0, NEVER
         for slot in range(RING):
             send = state.ring[slot]
+            sends[count], sent[count] = send.send_at, send.item
             # Nothing older than the longest window bears on an hour from the decision on.
-            if send.send_at > began - reach and _reserved(send):
-                sends[count], days[count], sent[count] = send.send_at, -1, send.item
-                newest = max(newest, send.send_at)
-                if send.send_at > began - 3 * DAY:  # a local day is never that far off
-                    if not even:
-                        offset = offsets[segment(bounds, starts, zone[n], send.send_at, place)]
-                    days[count] = (send.send_at + offset) // DAY
-                count += 1
+            count += np.int64(send.send_at > began - reach) & np.int64(_reserved(send))
+        for i in range(count):
+            newest, days[i] = max(newest, sends[i]), -1
+            if sends[i] > began - 3 * DAY:  # a local day is never that far off
+                if not even:
+                    offset = offsets[segment(bounds, starts, zone[n], sends[i], place)]
+                days[i] = (sends[i] + offset) // DAY
         when = at[n]
         _count_beside(sends, days, count, when, this_day, now, gap, beside)
         for hour in range(24):

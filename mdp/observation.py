@@ -17,12 +17,18 @@ import numpy as np
 
 from mdp.catalog import Catalog
 from mdp.clock import zone_tables
-from mdp.facing import TOGETHER, believe_all, face_all
+from mdp.facing import believe_all, face_all, see_all
 from mdp.guardrails import Guardrails, Mask, Reason, limits
 from mdp.hashing import content_hash
-from mdp.prediction import PARTS, Prediction, heads_first, prediction_scratch, weights_of
+from mdp.prediction import (
+    PARTS,
+    Prediction,
+    heads_first,
+    prediction_scratch,
+    weights_of,
+)
 from mdp.recency import Recency, rates_of
-from mdp.response import HEADS, Response, Terms
+from mdp.response import HEADS, TOGETHER, BoundModel, Response, Terms
 from mdp.reward import Reward
 from mdp.state import COUNTS, HALF_LIVES, HISTORY, STYLE_COUNTS, TRAITS
 
@@ -120,6 +126,11 @@ class Sheet:
     recency: Recency
     best_hour: np.ndarray
     hour_value: np.ndarray
+    base_terms: np.ndarray
+    """(N, H); the other terms (N, H, M)."""
+    item_terms: np.ndarray
+    variant_terms: np.ndarray
+    hour_terms: np.ndarray
     observation: Observation
 
     @classmethod
@@ -148,6 +159,7 @@ def _layout(
     N: int, K: int, V: int
 ) -> tuple[int, list[tuple[str, tuple[int, ...], np.dtype[Any], int]]]:
     """Bytes that a sheet takes, and each array's name, shape, type and place."""
+    H = len(HEADS)
     lists = {"user": (), "candidates": (K,), "variants": (V,), "hours": (24,), "pairs": (K, V)}
     observed = {name: ((*shape, len(NAMES[name])), "f4") for name, shape in lists.items()}
     shapes: dict[str, tuple[tuple[int, ...], str]] = {
@@ -158,6 +170,10 @@ def _layout(
         **dict.fromkeys(("repetition", "bought", "views"), ((K,), "f4")),
         "wear": ((V,), "f4"),
         "hour_value": ((24,), "f4"),
+        "base_terms": ((H,), "f4"),
+        "item_terms": ((H, K), "f4"),
+        "variant_terms": ((H, V), "f4"),
+        "hour_terms": ((H, 24), "f4"),
         **observed,
         "action_mask": ((K + V + 24,), "i1"),
         "item_reason": ((K,), "u1"),
@@ -203,11 +219,12 @@ def seen(
     give them, and in the sheet candidates that are allowed come first and the others are left
     out."""
     at, table, zones = requests.decided_at, catalog.items, zone_tables()
-    recency, shown = sheet.recency, sheet.observation
-    face_all(
+    recency, shown, copy = sheet.recency, sheet.observation, requests.variants
+    allowed = Mask(sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at)
+    facing = (
         (requests.histories, at, requests.zone),
         (requests.items, requests.item_reason, given),
-        (requests.variants, requests.variant_reason),
+        (copy, requests.variant_reason),
         (table.hashes, table.available_until, table.stock, table.shown, catalog.variants.buckets),
         zones,
         zones[0].copy(),
@@ -218,26 +235,49 @@ def seen(
         (recency.fatigue, recency.repetition, recency.wear, recency.bought, recency.views),
         tuple(shown[name] for name in ("user", "candidates", "variants", "hours", "action_mask")),
     )
-    allowed = Mask(sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at)
     if model is None:
+        face_all(*facing)
         shown["pairs"][:] = 0.0
         return View(shown, allowed, None, None)
     believed = np.zeros(len(at), TRAITS) if traits is None else traits
-    terms = model.terms(
-        requests.histories, believed, sheet.items, requests.variants, at, requests.zone, recency
-    )
-    believe_all(
-        believed,
-        (sheet.items, requests.variants),
-        heads_first(terms),
-        (sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at),
-        (table.margin * table.price).astype(np.float32),
-        weights_of(reward),
-        prediction_scratch(sheet.items.shape[1], requests.variants.shape[1]),
-        (recency.fatigue, recency.wear),
-        (sheet.best_hour, sheet.hour_value),
-        tuple(shown[name] for name in ("user", "candidates", "variants", "hours", "pairs")),
-        LIMIT,
-    )
+    worth, weights = (table.margin * table.price).astype(np.float32), weights_of(reward)
+    scratch = prediction_scratch(sheet.items.shape[1], copy.shape[1])
+    predicted = sheet.best_hour, sheet.hour_value
+    if isinstance(model, BoundModel):
+        item, variant, hour = (
+            getattr(sheet, f"{name}_terms").transpose(0, 2, 1)
+            for name in ("item", "variant", "hour")
+        )
+        terms = Terms(sheet.base_terms, item, variant, hour, recency)
+        see_all(
+            *facing,
+            believed,
+            model.parameters,
+            heads_first(terms),
+            worth,
+            weights,
+            scratch,
+            predicted,
+            shown["pairs"],
+            LIMIT,
+        )
+    else:
+        face_all(*facing)
+        terms = model.terms(
+            requests.histories, believed, sheet.items, copy, at, requests.zone, recency
+        )
+        believe_all(
+            believed,
+            (sheet.items, copy),
+            heads_first(terms),
+            (sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at),
+            worth,
+            weights,
+            scratch,
+            (recency.fatigue, recency.wear),
+            predicted,
+            tuple(shown[name] for name in NAMES),
+            LIMIT,
+        )
     prediction = Prediction(sheet.best_hour, shown["pairs"], sheet.hour_value)
     return View(shown, allowed, terms, prediction)

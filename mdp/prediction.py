@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from mdp.exponential import exp32
-from mdp.response import HEADS, Terms
+from mdp.response import HEADS, TOGETHER, Terms
 from mdp.reward import Reward
 
 PARTS = ("value", "open", "click", "purchase", "dismiss", "unsubscribe")
@@ -126,10 +126,6 @@ def chain(logits: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) 
         out[1 + h] = odds[h, 0, 0]
 
 
-TOGETHER = 32
-"""Decisions that are predicted together, side by side: a vector instruction takes them all."""
-
-
 @njit(cache=True)
 def prediction_scratch(K: Any, V: Any) -> Any:
     """Arrays that `predict_some` works in; decisions are the last axis but that of hours."""
@@ -168,7 +164,8 @@ def _predict_all(
 def predict_some(
     terms: Any, reasons: Any, worth: Any, weights: Any, scratch: Any, out: Any
 ) -> None:
-    """Fills the arrays of a `Prediction`, pairs as (N, K·V, 6), of `TOGETHER` decisions at most.
+    """Fills the arrays of a `Prediction`, pairs as (N, K·V, 6), of `TOGETHER` decisions at most:
+    they lie side by side, so that a vector instruction takes several.
 
     terms: from `heads_first`. reasons: of items, variants and hours. worth: margin × price of each
     candidate (N, K) float32.
