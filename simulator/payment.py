@@ -10,7 +10,7 @@ from mdp.actions import decode
 from mdp.catalog import Catalog, Items
 from mdp.clock import DAY, NEVER
 from mdp.events import Kind
-from mdp.observation import Requests, View
+from mdp.guardrails import Mask
 from mdp.reward import Reward
 from simulator.outcomes import INSTANTS, Outcomes
 
@@ -30,18 +30,21 @@ class Chosen:
     v: np.ndarray
 
 
-def chosen_of(actions: np.ndarray, view: View, requests: Requests) -> Chosen:
-    """What flat actions (N,) mean; a masked one becomes a hold."""
-    K, V = requests.items.shape[1], requests.variants.shape[1]
+def chosen_of(
+    actions: np.ndarray, allowed: Mask, items: np.ndarray, variants: np.ndarray
+) -> Chosen:
+    """What flat actions (N,) mean; a masked one becomes a hold. items: (N, K) and variants: (N, V)
+    catalogue rows."""
+    K, V = items.shape[1], variants.shape[1]
     k, v, h = decode(actions, K, V)
     rows, asked = np.arange(len(actions)), actions > 0
     legal = asked.copy()
     if K and V:
-        legal &= view.mask.item[rows, k] == 0
-        legal &= view.mask.variant[rows, v] == 0
-        legal &= view.mask.hour[rows, h] == 0
-        item = np.where(legal, requests.items[rows, k], -1)
-        variant = np.where(legal, requests.variants[rows, v], -1)
+        legal &= allowed.item[rows, k] == 0
+        legal &= allowed.variant[rows, v] == 0
+        legal &= allowed.hour[rows, h] == 0
+        item = np.where(legal, items[rows, k], -1)
+        variant = np.where(legal, variants[rows, v], -1)
     else:
         item = variant = np.full(len(actions), -1, np.int32)
     return Chosen(
