@@ -66,7 +66,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         self._seeded = False
         self._begun = False
         self._ended = np.zeros(num_envs, bool)
-        self._ids = np.array(self.simulator.users.ids, object)
+        self._ids = np.array(self.simulator.users.ids)
         rows = np.resize(self._episodes.eligible, num_envs)
         self.kernel = Kernel(self.simulator, rows, 0, days)
         """What steps the users."""

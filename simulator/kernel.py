@@ -31,6 +31,7 @@ from simulator.posterior import drawn_traits
 from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, words
 from simulator.recording import Decided, Recording
 
+_TRAITS = np.dtype((np.void, TRAITS.itemsize))
 _UNKNOWN = np.zeros((0, 0), np.uint8)
 CLICKS = 8
 """Clicks on pushes that are remembered of each user, to tell a push's purchases from others."""
@@ -107,29 +108,30 @@ class Kernel:
         which of the ensemble responds (M,), -1 and None to draw one.
         """
         simulator, rows = self.simulator, np.asarray(rows, np.int64)
-        self.rows[where] = rows
+        new = np.flatnonzero(where)
+        self.rows[new] = rows
         seeds = np.asarray(seed).astype(np.uint64)
-        self._seed[where] = seeds
-        self._user[where] = user = simulator.users.hashes[rows]
-        self.zone[where] = zone = simulator.users.codes[rows]
+        self._seed[new] = seeds
+        self._user[new] = user = simulator.users.hashes[rows]
+        self.zone[new] = zone = simulator.users.codes[rows]
         first = np.full(len(rows), simulator.start - 1) + np.asarray(start_day, np.int64) * DAY
-        self.at[where] = next_local_midnight(first, zone)
-        self.day[where] = 0
-        put(self.histories, where, taken(simulator.histories, rows))
-        episode = keys(self._seed[where], EPISODE, user, np.zeros(len(rows), np.int64))
-        self._traits[where] = drawn_traits(simulator.traits[rows], episode)
-        self._habits[where] = drawn_habits(simulator.organic, rows, episode)
+        self.at[new] = next_local_midnight(first, zone)
+        self.day[new] = 0
+        put(self.histories, new, taken(simulator.histories, rows))
+        episode = keys(self._seed[new], EPISODE, user, np.zeros(len(rows), np.int64))
+        self._traits[new] = drawn_traits(simulator.traits[rows], episode)
+        self._habits[new] = drawn_habits(simulator.organic, rows, episode)
         members = words(episode, 1000) % np.uint64(len(self._truth))
         drawn = members.astype(np.int64)
-        self._member[where] = drawn if member is None else np.where(member < 0, drawn, member)
+        self._member[new] = drawn if member is None else np.where(member < 0, drawn, member)
         if simulator.beliefs is not None:
-            self._believed[where] = simulator.beliefs.rows(user)[0]
-        self._clicked_at[where] = NEVER
+            self._believed[new] = simulator.beliefs.rows(user)[0]
+        self._clicked_at[new] = NEVER
         self._pending = self._pending.taken(~where[self._pending.owner])
-        if where.all():
+        if len(new) == self.N:
             self._seen = None
         elif self._seen is not None:
-            self._renew(np.flatnonzero(where))
+            self._renew(new)
 
     def release(self) -> None:
         """Forget the view of the coming decisions, so that a reset of some rows leaves the arrays
@@ -231,17 +233,14 @@ class Kernel:
         """
         (view, items), simulator = self._looking(), self.simulator
         chosen = chosen_of(np.asarray(actions, np.int64), view.mask, items, self._offered)
-        send_at = np.where(
-            chosen.item >= 0, view.mask.send_at[np.arange(self.N), chosen.hour], NEVER
-        )
         until = next_local_midnight(self.at, self.zone)
         probability = self._probability(chosen, view)
         day_key = keys(self._seed, RESPONSE, self._user, self.day)
-        outcomes = draw_outcomes(probability, send_at, day_key, simulator.delays)
+        outcomes = draw_outcomes(probability, chosen.send_at, day_key, simulator.delays)
         self._remember_clicks(chosen.item, outcomes.clicked)
-        happening = self._happening(chosen, send_at, outcomes, until)
+        happening = self._happening(chosen, outcomes, until)
         if self.recording is not None:
-            self._record(chosen, send_at, items, view, propensity, policy)
+            self._record(chosen, items, view, propensity, policy)
         applied, self._pending = happening.due(until)
         apply(self.histories, applied.owner, applied.events)
         if self.recording is not None:
@@ -266,8 +265,9 @@ class Kernel:
         out = np.zeros((self.N, len(INSTANTS)))
         sent = chosen.item >= 0
         for number in range(len(self._truth)):
-            mine = np.flatnonzero(sent & (self._member == number))
-            out[mine] = self._answered(number, mine, chosen, view)
+            mine = sent if len(self._truth) == 1 else sent & (self._member == number)
+            rows = np.flatnonzero(mine)
+            out[rows] = self._answered(number, rows, chosen, view)
         return out
 
     def _answered(self, member: int, mine: np.ndarray, chosen: Chosen, view: View) -> np.ndarray:
@@ -279,7 +279,7 @@ class Kernel:
             features(taken(self.histories, mine), self.at[mine])
             if recency is None
             else self.histories,
-            self._traits[mine],
+            self._traits.view(_TRAITS)[mine].view(TRAITS),
             chosen.item[mine, None],
             chosen.variant[mine, None],
             self.at[mine],
@@ -309,9 +309,7 @@ class Kernel:
         self._clicked[rows, slot] = self.simulator.catalog.items.hashes[item[rows]]
         self._clicked_at[rows, slot] = clicked[rows]
 
-    def _happening(
-        self, chosen: Chosen, send_at: np.ndarray, outcomes: Outcomes, until: np.ndarray
-    ) -> Happenings:
+    def _happening(self, chosen: Chosen, outcomes: Outcomes, until: np.ndarray) -> Happenings:
         """What is pending, and what begins on this day."""
         simulator = self.simulator
         drawn = draw_day(
@@ -332,8 +330,7 @@ class Kernel:
         new = begun(
             chosen,
             self.at,
-            send_at,
-            np.stack([getattr(outcomes, name) for name in INSTANTS], 1),
+            outcomes,
             drawn,
             words(identity, 0),
             words(identity, 1),
@@ -349,7 +346,6 @@ class Kernel:
     def _record(
         self,
         chosen: Chosen,
-        send_at: np.ndarray,
         items: np.ndarray,
         view: View,
         propensity: np.ndarray | None,
@@ -365,7 +361,7 @@ class Kernel:
                 decided_at=self.at[on],
                 item=chosen.item[on],
                 variant=chosen.variant[on],
-                send_at=send_at[on],
+                send_at=chosen.send_at[on],
                 propensity=np.full(len(on), np.nan) if propensity is None else propensity[on],
                 policy=policy,
                 candidates=np.where(view.mask.item == 0, items, -1)[on],
