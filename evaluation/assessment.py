@@ -41,6 +41,11 @@ ONE_DECISION = (
     "values are per decision, in the states that the logging policy led to: what a policy's own "
     "sends do to users over the days that follow (fatigue, unsubscribes, wear-out) is not in them"
 )
+ESTIMATED_HERE = "propensities were not logged and are estimated from the log, on other users"
+SAYS_ESTIMATED = (
+    "propensities are not logged but estimated (log.json says so), and errors in them bias what "
+    "follows"
+)
 _CHECK_LEVEL = 0.99
 """Of the intervals that tell whether weights and predictions are right: 1 % false alarms each."""
 Method = Literal["bootstrap", "analytic"]
@@ -68,6 +73,8 @@ class Assessment:
     estimates: tuple[Estimate, ...] = ()
     """Empty where nothing can be estimated."""
     diagnostics: Diagnostics | None = None
+    warning: str | None = None
+    """What a reader must know before anything else."""
     notes: tuple[str, ...] = ()
     """What a reader must know to use the numbers."""
     measures: dict[str, Pair] = field(default_factory=dict)
@@ -330,17 +337,17 @@ def _notes(found: Collected, diagnostics: Diagnostics) -> list[str]:
     return said
 
 
-def without_propensities(name: str, reward: np.ndarray, users: int) -> Assessment:
-    """The assessment of a log of rewards (n,) whose propensities are not known."""
+def with_estimated(found: Assessment, calibration: str) -> Assessment:
+    """The assessment of a log that kept no propensities: numbers by estimated ones, no verdict."""
     reason = (
-        "the log has no propensities (log.json says `propensities: none`), and without them no "
-        "estimate can be checked against its rewards: log the probability of each decision"
+        "the log has no propensities (log.json says `propensities: none`), and those that were "
+        "estimated are right only if its policy looked at nothing but what the estimate looks at, "
+        "which no check can show: log the probability of each decision"
     )
-    mean = float(np.mean(reward)) if len(reward) else float("nan")
-    return Assessment(
-        name=name,
-        verdict=Verdict("cannot_tell", (reason,)),
-        rows=len(reward),
-        users=users,
-        logged=Interval(mean, float("nan"), float("nan")),
+    reasons = found.verdict.reasons if found.verdict.answer == "cannot_tell" else ()
+    return replace(
+        found,
+        verdict=Verdict("cannot_tell", (reason, *reasons)),
+        warning=f"{ESTIMATED_HERE}: {calibration}",
+        outlook=None,
     )

@@ -156,6 +156,8 @@ def markdown(assessments: Sequence[Assessment], overlaps: Sequence[str | None] =
     parts.append("![Values against the logged one, and importance weights](report.png)")
     for place, assessment in enumerate(assessments):
         parts.append(f"## {assessment.name}: {HEADLINES[assessment.verdict.answer]}")
+        if assessment.warning is not None:
+            parts.append(f"**Warning: {assessment.warning}.**")
         parts.append(f"**`{assessment.verdict.answer}`. {in_short(assessment)}**")
         for heading, content in _sections(assessment):
             parts.append(f"### {heading}")
@@ -199,12 +201,14 @@ def page(
 def _answer(assessment: Assessment) -> str:
     """The box at the top: the answer, why, and what to do."""
     answer = assessment.verdict.answer
+    said = assessment.warning
+    warning = "" if said is None else f"<p><b>Warning: {escape(said)}.</b></p>"
     sections = dict(list(_sections(assessment))[:2])
     inner = "".join(
         f"<h3>{escape(heading)}</h3>{_html(content)}" for heading, content in sections.items()
     )
     return (
-        f'<section class="answer {answer}"><p class="name">{escape(assessment.name)}</p>'
+        f'<section class="answer {answer}">{warning}<p class="name">{escape(assessment.name)}</p>'
         f"<h2>{escape(HEADLINES[answer])} <code>{answer}</code></h2>"
         f"<p><b>{escape(in_short(assessment))}</b></p>{inner}</section>"
     )

@@ -43,6 +43,7 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
         "name": assessment.name,
         "verdict": assessment.verdict.answer,
         "reasons": list(assessment.verdict.reasons),
+        "warning": assessment.warning,
         "rows": assessment.rows,
         "users": assessment.users,
         "logged": assessment.logged and asdict(assessment.logged),
@@ -82,6 +83,9 @@ def _finite(value: Any) -> Any:
 def show(assessment: Assessment, console: Console) -> None:
     """Print verdict, estimates and diagnostics."""
     answer = assessment.verdict.answer
+    if assessment.warning is not None:
+        said = escaped(assessment.warning)
+        console.print(f"[bold]warning[/]: {said}", highlight=False, soft_wrap=True)
     console.print(f"[bold]{escaped(assessment.name)}[/]: [bold {COLORS[answer]}]{answer}[/]")
     console.print(f"  {MEANINGS[answer]}", highlight=False)
     for reason in assessment.verdict.reasons:

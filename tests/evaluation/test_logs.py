@@ -1,14 +1,19 @@
 """Saved policies on a known-truth shop's log: exact weights, honest rewards, unseen days only."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from evaluation.days import recent_sends, steps_of
+from evaluation.estimated import estimated_propensities
 from evaluation.logs import assess_policy
+from evaluation.page import markdown
 from evaluation.replayed import Replayed, replayed
+from evaluation.report import show
 from ingestion.log import Log, epoch_us
 from ingestion.parse import log_of
 from ingestion.splits import split_time
@@ -174,12 +179,39 @@ def test_a_target_that_does_what_the_log_never_did(replay, bundle):
 
 
 def test_no_propensities(replay, bundle):
+    """They are estimated, and the numbers agree with those by the true ones; no verdict."""
+    decisions = replay.log.tables["decisions"].assign(propensity=np.nan)
     meta = replace(replay.log.meta, propensities="none")
-    found = assess_policy(replayed(replace(replay.log, meta=meta)), bundle, "logging")
+    unknown = replayed(replace(replay.log.replace_tables(decisions=decisions), meta=meta))
+    chosen = replace(bundle, policy=Random(hold=0.6))
+    found = assess_policy(unknown, chosen, "random")
     assert found.verdict.answer == "cannot_tell"
     assert "the log has no propensities" in found.verdict.reasons[0]
-    assert found.estimates == ()
-    assert found.rows > 0
+    assert found.warning is not None
+    assert found.warning.startswith("propensities were not logged and are estimated")
+    assert found.diagnostics is not None
+    assert found.diagnostics.mean_weight.value == pytest.approx(1.0, abs=0.1)
+    known = assess_policy(replay, chosen, "random")
+    for guess, true in zip(found.estimates, known.estimates, strict=True):
+        spread = true.value.high - true.value.low
+        assert abs(guess.value.value - true.value.value) < 0.5 * spread, guess.estimator
+    out = io.StringIO()
+    show(found, Console(file=out, width=100))
+    assert out.getvalue().startswith("warning: propensities were not logged")
+    assert "Warning: propensities were not logged" in markdown([found])
+
+
+def test_estimated_propensities_are_near_the_true_ones(replay):
+    rows = np.arange(len(replay.decisions.rows))
+    asked = replay.requests(rows)
+    state = asked.histories["counts"].reshape(len(rows), -1).astype(float)
+    user = np.unique(replay.decisions.owner, return_inverse=True)[1]
+    found = estimated_propensities(replay, rows, state, user)
+    true = replay.decisions.propensity
+    assert np.corrcoef(np.log(found.propensity), np.log(true))[0, 1] > 0.97
+    assert np.abs(np.log(found.propensity / true)).mean() < 0.25
+    assert found.calibration.largest_gap < 0.08
+    assert found.calibration.gain > 0.1
 
 
 def test_what_the_log_leaves_out_is_said(replay, bundle):
