@@ -255,7 +255,7 @@ def diagnostic_rows(found: Diagnostics) -> Rows:
         ),
         ("effective users", f"{found.effective_users:,.0f}", "that the difference rests on"),
         ("heaviest 1 % of users", f"{found.heaviest_users:.1%}", "of all weight"),
-        ("propensities of 1", f"{found.certain:.1%}", "of the rows: nothing left to chance"),
+        ("propensities of 1", f"{found.certain:.1%}", "of the rows, unlike the policy's"),
         ("never by the policy", f"{found.zero_target:.1%}", "of the logged decisions"),
     ]
     if found.model_gap is not None:
