@@ -144,7 +144,7 @@ def _sections(assessment: Assessment) -> Iterator[_Section]:
     if assessment.measures:
         yield "What else would change (as certain as the answer above)", measure_rows(assessment)
     if assessment.segments:
-        yield "By segment: reward per decision", segment_rows(assessment)
+        yield "By segment", segment_rows(assessment)
     if assessment.diagnostics is not None:
         yield "Can the log tell?", diagnostic_rows(assessment.diagnostics)
     yield "To keep in mind", list(assessment.notes)

@@ -18,7 +18,7 @@ from ingestion.log import Log, epoch_us
 from ingestion.parse import log_of
 from ingestion.splits import split_time
 from mdp.clock import DAY
-from mdp.errors import NotEnoughData
+from mdp.errors import BadInput, NotEnoughData
 from mdp.guardrails import Guardrails
 from mdp.prediction import outcomes_of
 from mdp.response import ResponseModel
@@ -327,3 +327,46 @@ def test_steps_and_recent_sends(replay):
         assert step[row] == own.sum()
         week = own & (at >= at[row] - 7 * DAY)
         assert sends[row] == min(replay.decisions.sent[week].sum(), 7)
+
+
+def test_measures_segments_and_overlap_of_a_log(replay, bundle):
+    """Under the logging policy itself both sides are the same, and are what the log says."""
+    found = assess_policy(replay, bundle, "logging", segment="timezone")
+    sent = found.measures["sends per decision"]
+    assert sent.logged.value == pytest.approx(sent.target.value)
+    assert 0.2 < sent.logged.value < 0.8
+    assert found.measures["CTR (clicks per send)"].logged.value < 0.3
+    for pairs in found.segments["timezone"].values():
+        assert pairs["reward per decision"].logged.value == pytest.approx(
+            pairs["reward per decision"].target.value
+        )
+    assert found.diagnostics is not None
+    for feature in ("item", "variant", "hour"):
+        levels = found.diagnostics.overlap[feature]
+        assert sum(level.logged for level in levels) == pytest.approx(1.0)
+        hold = next(level for level in levels if level.name == "(hold)")
+        assert hold.logged == pytest.approx(1 - sent.logged.value)
+    with pytest.raises(BadInput, match="the users table has no column 'shoes'"):
+        assess_policy(replay, bundle, "logging", segment="shoes")
+
+
+def test_a_holdout_of_the_wrong_size(replay, bundle):
+    decisions = replay.log.tables["decisions"]
+    users = decisions["user_id"].drop_duplicates().to_numpy()
+    held = decisions["user_id"].isin(users[: len(users) // 10])
+    tenth = with_tables(replay, decisions=decisions.assign(arm=np.where(held, "holdout", "policy")))
+    for share, fits in ((0.1, True), (0.3, False)):
+        rules = replace(bundle.guardrails, holdout_share=share)
+        found = assess_policy(tenth, bundle, "logging", rules)
+        assert found.diagnostics is not None
+        assert found.diagnostics.coverage is not None
+        ratio = found.diagnostics.coverage.holdout
+        assert ratio is not None
+        assert ratio.share == pytest.approx(0.1, abs=0.01)
+        assert (ratio.p_value > 0.001) == fits
+        told = any("the holdout has 10" in reason for reason in found.verdict.reasons)
+        assert told == (not fits)
+    without = assess_policy(tenth, bundle, "logging").diagnostics
+    assert without is not None
+    assert without.coverage is not None
+    assert without.coverage.holdout is None
