@@ -67,7 +67,7 @@ def sample_of(frame: pd.DataFrame) -> Sample:
         found = ", ".join(str(name) for name in frame.columns) or "none"
         raise BadInput(
             f"the table lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
-            f"it has {found}"
+            f"it has {found}: rename the column that holds it, or log it"
         )
     if frame.empty:
         raise NotEnoughData("the table has no rows")
