@@ -7,6 +7,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents import runs
+from agents.learning import learn
 from agents.training import train
 from mdp.errors import BadArtifact, BadInput
 from policies.network import NetworkPolicy
@@ -60,6 +61,13 @@ def test_curves_show_value_and_what_it_comes_from(trained, folders, algo):
     values = [event.value for event in events.Scalars("eval/value")]
     judged = [value for _, value in trained[algo].manifest["metrics"]["evaluations"]]
     np.testing.assert_allclose(values, judged, rtol=1e-6)
+
+
+def test_what_cannot_be_resumed_is_refused(shop, tmp_path):
+    with pytest.raises(BadInput, match="needs the folder"):
+        learn(shop, "ppo", resume=True)
+    with pytest.raises(BadInput, match="greedy is done at once"):
+        learn(shop, "greedy", run=tmp_path)
 
 
 def test_another_run_is_not_resumed(shop, tiny, trained, folders):
