@@ -23,6 +23,8 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from agents.budgets import Prices
+from agents.in_parts import InParts
 from agents.network import Advantages, FactorNetwork, best_send, tensors
 from agents.replay import Replay
 from mdp.actions import HOURS
@@ -64,6 +66,14 @@ class DQNSettings:
     """exploration after half of the training"""
     hidden: int = 64
     """width of the network's layers"""
+    patience: int = 0
+    """judgements in a row without a better one after which training stops; 0: never"""
+    pessimism: float = 0.0
+    """standard deviations over the ensemble by which what a push is expected to bring is lowered"""
+    send_budget: float | None = None
+    """sends per user and week that the policy may use"""
+    unsubscribe_budget: float | None = None
+    """unsubscribes per 1,000 users and week that the policy may cause"""
 
 
 def best_action(advantages: Advantages) -> Tensor:
@@ -115,7 +125,7 @@ class FactorQPolicy(BasePolicy):
         return best_action(self.q_net(observation)[0])
 
 
-class MaskedDQN(DQN):
+class MaskedDQN(InParts, DQN):
     """DQN that never leaves the mask."""
 
     policy: FactorQPolicy  # type: ignore[assignment]
@@ -123,9 +133,14 @@ class MaskedDQN(DQN):
     q_net: FactorNetwork  # type: ignore[assignment]
     q_net_target: FactorNetwork  # type: ignore[assignment]
 
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        self._draws = np.random.default_rng(self.seed)
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed all that is drawn from here on."""
+        super().set_random_seed(seed)
+        self._draws = np.random.default_rng(seed)
+
+    def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
+        super()._update_current_progress_remaining(num_timesteps, total_timesteps)
+        self.exploration_rate = self.exploration_schedule(self._current_progress_remaining)
 
     def predict(  # type: ignore[override]
         self, observation: Observation, *args: Any, deterministic: bool = True
@@ -156,6 +171,7 @@ class MaskedDQN(DQN):
         dones: np.ndarray,
         infos: list[dict[str, Any]],
     ) -> None:
+        risks = np.array([info["expected_unsubscribe"] for info in infos])
         truncated = np.zeros(len(dones), bool)
         for row in np.flatnonzero(dones):
             truncated[row] = infos[row].get("TimeLimit.truncated", False)
@@ -163,10 +179,18 @@ class MaskedDQN(DQN):
             self._last_obs,  # type: ignore[arg-type]
             buffer_action,
             reward,
+            risks,
             dones & ~truncated,
             truncated,
         )
         self._last_obs = new_obs
+
+    def end_part(self, old: Prices, new: Prices, unit: float) -> None:
+        """What is remembered does not lead to the next part, and costs what it will cost then;
+        unit: currency of one unit paid."""
+        self.replay_buffer.cut()
+        more = (new.send - old.send, new.unsubscribe - old.unsubscribe)
+        self.replay_buffer.charge(*(price / unit for price in more))
 
     def targets(self, following: dict[str, Tensor], reward: Tensor, discount: Tensor) -> Tensor:
         """reward + discount · Q_target(s', best allowed action of the online network) (B,)."""
@@ -193,9 +217,7 @@ class MaskedDQN(DQN):
         self.logger.record("train/loss", float(np.mean(losses)))
 
 
-def build_dqn(
-    env: VecEnv, network: FactorNetwork, settings: DQNSettings, seed: int, tensorboard: str | None
-) -> MaskedDQN:
+def build_dqn(env: VecEnv, network: FactorNetwork, settings: DQNSettings, seed: int) -> MaskedDQN:
     """DQN over a vector environment, starting from a network."""
     rate = settings.learning_rate
     return MaskedDQN(
@@ -216,7 +238,6 @@ def build_dqn(
         exploration_initial_eps=settings.explore,
         exploration_final_eps=settings.explore_end,
         policy_kwargs={"network": network, "critic_rate": settings.critic_rate},
-        tensorboard_log=tensorboard,
         seed=seed,
         device="cpu",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,16 @@ def learn(
     seed: int = 0,
     settings: Any = None,
     command: Sequence[str] = (),
-    tensorboard: str | None = None,
     checkpoint: Callable[[PolicyBundle], None] | None = None,
+    run: Path | None = None,
+    resume: bool = False,
 ) -> PolicyBundle:
     """Learn a policy by a registered algorithm; same arguments, same policy.
 
     log: what those learn from that learn from logs, of before the simulator's `trained_until`;
     they take from the simulator only what it believes of users, its guardrails and its recommender.
-    settings: the algorithm's own, default: `Algorithm.default_settings()`. tensorboard and
-    checkpoint: see `agents.training.train`. Raises `BadSetting`, and `NotEnoughData` for a log
+    settings: the algorithm's own, default: `Algorithm.default_settings()`. checkpoint, run and
+    resume: see `agents.training.train`. Raises `BadSetting`, and `NotEnoughData` for a log
     with too little in it.
     """
     algorithm = algorithm_of(algo)
@@ -55,7 +57,7 @@ def learn(
     from agents.training import train
 
     torch.set_num_threads(1)  # more only get in one another's way with networks this small
-    return train(simulator, algo, seed, chosen, command, tensorboard, checkpoint)
+    return train(simulator, algo, seed, chosen, command, checkpoint, run, resume)
 
 
 def _from_log(

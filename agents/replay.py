@@ -55,6 +55,7 @@ class Replay:
         }
         self.actions = np.zeros((self.days, n_envs), np.int64)
         self.rewards = np.zeros((self.days, n_envs), np.float32)
+        self.risks = np.zeros((self.days, n_envs), np.float32)
         self.terminated = np.zeros((self.days, n_envs), bool)
         self.truncated = np.zeros((self.days, n_envs), bool)
         self.added = 0
@@ -68,16 +69,27 @@ class Replay:
         observation: Observation,
         actions: np.ndarray,
         rewards: np.ndarray,
+        risks: np.ndarray,
         terminated: np.ndarray,
         truncated: np.ndarray,
     ) -> None:
-        """Store a day: what was seen, done (E,) int, and paid (E,), and which episodes ended."""
+        """Store a day: what was seen, done (E,) int, and paid (E,), how likely an unsubscribe was
+        (E,), and which episodes ended."""
         day = self.added % self.days
         for name, array in self.observations.items():
             array[day] = observation[name]
-        self.actions[day], self.rewards[day] = actions, rewards
+        self.actions[day], self.rewards[day], self.risks[day] = actions, rewards, risks
         self.terminated[day], self.truncated[day] = terminated, truncated
         self.added += 1
+
+    def cut(self) -> None:
+        """End all episodes after the last day stored: what comes next does not follow from it."""
+        if self.added:
+            self.truncated[(self.added - 1) % self.days] = True
+
+    def charge(self, send: float, unsubscribe: float) -> None:
+        """Take from all rewards stored what a send and an unsubscribe cost more than before."""
+        self.rewards -= send * (self.actions > 0) + unsubscribe * self.risks
 
     def sample(self, size: int, rng: np.random.Generator) -> Batch:
         """Transitions drawn alike from all that have a target; needs two days at least."""

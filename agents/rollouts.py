@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from envs.episodes import Episodes
+from mdp.observation import Observation
 from policies.base import Policy
 from simulator.description import Simulator
 from simulator.kernel import Kernel
+from simulator.payment import Step
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,8 @@ class Outcome:
     opens: np.ndarray
     clicks: np.ndarray
     unsubscribed: np.ndarray
+    risk: np.ndarray
+    """Probabilities of an unsubscribe, summed: the same mean as `unsubscribed`, less noise."""
     revenue: np.ndarray
     """Amount paid, organic purchases included."""
     days: int
@@ -44,24 +49,35 @@ def population(simulator: Simulator, size: int, seed: int) -> np.ndarray:
 
 
 def rollout(
-    simulator: Simulator, policy: Policy, rows: np.ndarray, seed: int, days: int
+    simulator: Simulator,
+    policy: Policy,
+    rows: np.ndarray,
+    seed: int,
+    days: int,
+    watch: Callable[[Observation, Step], None] | None = None,
 ) -> Outcome:
     """Let a policy decide for users `rows` (N,) over `days` days.
 
     Users draw from counters keyed by seed, user and day, so with equal seeds all policies meet
-    the same users on the same days; the policy's own draws come from a stream apart.
+    the same users on the same days; the policy's own draws come from a stream apart. watch: is
+    shown each day, as it was seen and what it brought.
     """
     kernel = Kernel(simulator, rows, seed, days)
     draws = np.random.default_rng([seed, 12])
-    total = {name: np.zeros(len(rows)) for name in ("value", "sends", "opens", "clicks", "revenue")}
+    names = ("value", "sends", "opens", "clicks", "risk", "revenue")
+    total = {name: np.zeros(len(rows)) for name in names}
     while not kernel.done:
-        actions, _ = policy.act(kernel.view().observation, draws)
+        observation = kernel.view().observation
+        actions, _ = policy.act(observation, draws)
         step = kernel.step(actions)
+        if watch is not None:
+            watch(observation, step)
         for name, part in (
             ("value", step.expected),
             ("sends", step.sent),
             ("opens", step.opened),
             ("clicks", step.clicked),
+            ("risk", step.risk),
             ("revenue", step.revenue),
         ):
             total[name] += part

@@ -8,7 +8,7 @@ start is worth.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from agents.network import FactorNetwork, fit_scaling, tensors
 from agents.rollouts import population, rollout
 from mdp.observation import Observation
+from mdp.prediction import PARTS
 from policies.base import Policy
 from policies.baselines import Greedy
-from policies.planner import planner
+from policies.composition import split_mask
+from policies.planner import Planner
 from simulator.description import Simulator
 from simulator.kernel import Kernel
 
@@ -37,17 +39,16 @@ class _Past:
 
 
 def starting_network(
-    simulator: Simulator, threshold: float, gamma: float, hidden: int, seed: int
+    simulator: Simulator, threshold: float, plan: Planner, hidden: int, seed: int
 ) -> tuple[FactorNetwork, str]:
     """The network that training improves on, and the name of the policy that it was made after;
-    deterministic for a seed."""
-    assert simulator.model is not None
+    deterministic for a seed. plan: with the discount that training has, and the prices of budgets,
+    which only the planner knows to pay."""
     rows = population(simulator, USERS, seed)
     greedy = Greedy(threshold=threshold, name="greedy + threshold")
-    plan = replace(planner(simulator.model, simulator.reward), gamma=gamma)
     worth = [rollout(simulator, each, rows, seed, DAYS).value.mean() for each in (greedy, plan)]
-    chosen = plan if worth[1] > worth[0] else greedy
-    past = _live(simulator, chosen, rows, gamma, seed)
+    chosen = plan if worth[1] > worth[0] or any(plan.prices) else greedy
+    past = _live(simulator, chosen, rows, plan, seed)
     torch.manual_seed(seed)
     spread = float(past.returns.std())
     network = FactorNetwork(
@@ -60,21 +61,25 @@ def starting_network(
     with torch.no_grad():
         context = network.context(tensors(joined))
     if chosen is plan:
-        _fit_price(network, context, plan.price(joined), seed)
+        _fit_price(network, context, _charged(network, plan, joined), seed)
     _fit_critic(network, context, past.returns, seed)
     return network, chosen.name
 
 
-def _live(simulator: Simulator, policy: Policy, rows: np.ndarray, gamma: float, seed: int) -> _Past:
+def _live(
+    simulator: Simulator, policy: Policy, rows: np.ndarray, plan: Planner, seed: int
+) -> _Past:
     kernel = Kernel(simulator, rows, seed + 1, DAYS)
     draws = np.random.default_rng([seed, 13])
-    kept, rewards, alive = [], [], []
+    kept, rewards, alive, gamma = [], [], [], plan.gamma
     while not kernel.done:
         observation = kernel.view().observation
         if kernel.day[0] % EVERY == 0:
             kept.append(observation)
         alive.append(~kernel.unsubscribed)
-        rewards.append(kernel.step(policy.act(observation, draws)[0]).expected)
+        step = kernel.step(policy.act(observation, draws)[0])
+        of_send, of_unsubscribe = plan.prices
+        rewards.append(step.expected - of_send * step.sent - of_unsubscribe * step.risk)
     worth = np.stack(rewards)
     # After the last day the mean goes on for those who are still subscribed.
     following = ~kernel.unsubscribed * worth[DAYS // 2 :].mean() / (1.0 - gamma)
@@ -91,6 +96,22 @@ def _live(simulator: Simulator, policy: Policy, rows: np.ndarray, gamma: float, 
             [row[who] for row, who in zip(returns[::EVERY], chosen, strict=True)]
         ).astype(np.float32),
     )
+
+
+def _charged(network: FactorNetwork, plan: Planner, observation: Observation) -> np.ndarray:
+    """The planner's price of a send (M,), currency, once the price of an unsubscribe is put on
+    each pair's own probability of one."""
+    column, price = PARTS.index("unsubscribe"), plan.prices[1]
+    center = float(network.pairs_center[column])  # type: ignore[index]
+    scale = float(network.pairs_scale[column])  # type: ignore[index]
+    with torch.no_grad():
+        network.weights.bias[column] = -price * scale / network.unit
+    best = observation["pairs"].reshape(len(observation["pairs"]), -1, len(PARTS))
+    allowed = split_mask(observation["action_mask"], observation["pairs"].shape[1])
+    pairs = (allowed[0][:, :, None] & allowed[1][:, None, :]).reshape(len(best), -1)
+    place = np.where(pairs, best[..., PARTS.index("value")], -np.inf).argmax(1)
+    risk = best[np.arange(len(best)), place, column]
+    return plan.price(observation) - price * (risk - center)
 
 
 def _fit_price(network: FactorNetwork, context: Tensor, price: np.ndarray, seed: int) -> None:

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import track
 
 from evaluation.assessment import assess
-from evaluation.estimators import WITH_MODEL, parse
 from evaluation.sample import Sample
+from evaluation.specification import WITH_MODEL, parse
 
 CONTEXTS = 4
 _TASTE = 0.5

@@ -1,48 +1,74 @@
-"""What a policy loses that knows a shop's truth except for one thing about its users.
+"""What a policy loses that knows a shop's truth except for one thing.
 
-    python -m benchmarks.limits --users 1000 --seed 0
+    python -m benchmarks.limits --users 3000 --seed 0
+    python -m benchmarks.limits --world hazard --brief
 
-Takes a demo shop after 42 days under its own policy, hides one trait of every user at a time from
-greedy and from the planner (the average user's takes its place), and prints the share of the oracle
-planner's true value that is left. It says what would be gained by knowing users better, whatever
-the fit.
+Takes a demo shop after 42 days under its own policy and the fit to its log. Three tables print the
+share of the oracle planner's true value that is left to greedy and to the planner who know the
+truth but for one thing: a trait of every user that is hidden (the average user's takes its place),
+the traits that are as the fit believes them, and a whole part of the response model, users' traits
+and all, that is the fit's. The first says what a trait is worth whatever the fit, the second how
+much of it a log of this size tells, the third what the shared effects cost beside. A world whose
+truth is not additive has of the third only the whole model, whose form costs something too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import tyro
 
 from agents.rollouts import population, rollout
 from agents.search import best_threshold
+from benchmarks.proof import pushwise
+from mdp.response import HEADS, ResponseModel, Truth
 from policies.base import Policy
 from policies.baselines import Greedy
 from policies.planner import planner
 from simulator.best_days import with_habits
 from simulator.description import Simulator, own_beliefs
-from simulator.worlds import known_world
-from simulator.worlds.base import lived
+from simulator.kernel import Kernel
+from simulator.saved import load_simulator
 
-HIDDEN: tuple[tuple[str, ...], ...] = (
-    (),
-    ("taste",),
-    ("hours",),
-    ("styles",),
-    ("openness",),
-    ("tolerance",),
-    ("price",),
-    ("styles", "openness", "tolerance", "price"),
-)
-"""Traits that are hidden together."""
+TRAITS = ("taste", "hours", "styles", "openness", "tolerance", "price")
+PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], slice]] = {
+    "user and fatigue": (
+        ("base", "weekday", "openness_weight", "tolerance_weight", "fatigue_weight"),
+        ("openness", "tolerance"),
+        slice(0, 1),
+    ),
+    "item": (
+        (
+            *("item_weight", "item_center", "item_scale", "item_hash", "item_taste"),
+            *("item_effect", "category_hash", "category_taste", "taste_weight", "price_weight"),
+            *("repetition_weight", "bought_weight", "views_weight"),
+        ),
+        ("taste", "price"),
+        slice(2, 4),
+    ),
+    "copy": (
+        ("variant_hash", "variant_effect", "style", "styles_weight", "wear_weight"),
+        ("styles",),
+        slice(1, 2),
+    ),
+    "hour": (("hour", "hours_weight"), ("hours",), slice(0, 0)),
+}
+"""Of each part of the additive model: its parameters, the traits that they multiply, and which of
+the half-lives are its own."""
 
 
 @dataclass(frozen=True)
 class Args:
     """Of which shop."""
 
-    users: int = 1000
+    out: Path = Path("runs/limits")
+    """where its logs and their fit go"""
+    world: str = "logit"
+    """name of its known-truth world"""
+    users: int = 3000
     """users of the shop"""
     seed: int = 0
     """seed of the shop"""
@@ -50,41 +76,130 @@ class Args:
     """lives of each of 500 users in a comparison"""
     days: int = 42
     """days of a life"""
+    brief: bool = False
+    """only what is true, all traits as fitted, and the whole model as fitted"""
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop whose truth is known, and how policies are judged in it."""
+
+    truth: Simulator
+    rows: np.ndarray
+    """Users (N,) int64 of a comparison."""
+    args: Args
+
+    def values(self, model: Truth, traits: np.ndarray) -> tuple[float, float]:
+        """True value per user of greedy with the best threshold, and of the planner, who see the
+        shop through a model and traits (U,) `TRAITS`, and search in what they imagine."""
+        imagined = replace(self.truth, traits=traits, response=model, model=model)
+        imagined = replace(imagined, beliefs=own_beliefs(imagined))
+        threshold = best_threshold(imagined, self.args.seed)
+        believed = with_habits(imagined, threshold, self.args.seed).beliefs
+        seen = replace(self.truth, model=model, beliefs=believed)
+        plan = planner(model, seen.reward)
+        return self._worth(seen, Greedy(threshold=threshold)), self._worth(seen, plan)
+
+    def _worth(self, seen: Simulator, policy: Policy) -> float:
+        bare = replace(policy, floor=0.0)
+        lives = range(1, self.args.lives + 1)
+        worth = [rollout(seen, bare, self.rows, n, self.args.days).value for n in lives]
+        return float(np.mean(worth))
 
 
 def main(args: Args) -> None:
     """Hide, live, print."""
-    shop, _ = lived(known_world("logit").simulator(args.users, args.seed), 42, args.seed)
-    rows = population(shop, 500, args.seed)
+    logs, sim = args.out / "logs", args.out / "sim"
+    size = ("--users", str(args.users), "--days", "42", "--seed", str(args.seed))
+    if not (sim / "card" / "card.json").exists():  # what is there already is taken
+        pushwise("demo", logs, "--world", args.world, *size)
+        pushwise("fit", logs, "--out", sim)
+    truth, fitted = load_simulator(logs / "truth"), load_simulator(sim)
+    shop = Shop(truth, population(truth, 500, args.seed), args)
+    model, traits = fitted.response, _in_the_order_of(truth, fitted)
+    assert isinstance(model, ResponseModel)
+    whole = shop.values(truth.response, truth.traits)
 
-    def worth(seen: Simulator, policy: Policy) -> float:
-        lives = range(1, args.lives + 1)
-        bare = replace(policy, floor=0.0)
-        return float(np.mean([rollout(seen, bare, rows, n, args.days).value for n in lives]))
+    def row(name: str, values: tuple[float, float]) -> None:
+        shares = " | ".join(f"{value / whole[1]:.0%}" for value in values)
+        print(f"| {name} | {shares} |", flush=True)
 
-    found = []
-    for traits in HIDDEN:
-        seen = believing_all_but(shop, traits)
-        threshold = best_threshold(seen, args.seed)
-        seen = with_habits(seen, threshold, args.seed)
-        seen = replace(shop, model=seen.model, beliefs=seen.beliefs)
-        plan = planner(shop.response, shop.reward)
-        found.append((worth(seen, Greedy(threshold=threshold)), worth(seen, plan)))
-    oracle = found[0][1]
-    print("| hidden of every user | greedy + threshold | planner |\n|---|---|---|")
-    for traits, values in zip(HIDDEN, found, strict=True):
-        shares = " | ".join(f"{value / oracle:.0%}" for value in values)
-        print(f"| {', '.join(traits) or 'nothing'} | {shares} |")
+    _head("hidden of every user")
+    row("nothing", whole)
+    for names in () if args.brief else (*((name,) for name in TRAITS), TRAITS[2:]):
+        hidden = truth.traits.copy()
+        for name in names:
+            hidden[name] = hidden[name].mean(0)
+        row(", ".join(names), shop.values(truth.response, hidden))
+
+    _head("of every user as fitted, in the truth's units")
+    for names in (*(() if args.brief else ((name,) for name in TRAITS[1:])), TRAITS[1:]):
+        believed = truth.traits.copy()
+        for name in names:
+            believed[name] = _in_units_of(truth.traits[name], traits[name])
+        row(", ".join(names), shop.values(truth.response, believed))
+
+    _head("of the model and its traits as fitted")
+    additive = isinstance(truth.response, ResponseModel)
+    for part in PARTS if additive and not args.brief else ():
+        mixed, own = _mixed(truth, model, traits, (part,))
+        row(part, shop.values(mixed, own))
+    row("all", shop.values(model, traits))
 
 
-def believing_all_but(shop: Simulator, hidden: tuple[str, ...]) -> Simulator:
-    """The shop as somebody imagines it who takes the average user's traits for those hidden:
-    policies are searched in what they imagine, and live in the truth."""
-    traits = shop.traits.copy()
-    for name in hidden:
-        traits[name] = traits[name].mean(0)
-    imagined = replace(shop, traits=traits)
-    return replace(imagined, model=shop.response, beliefs=own_beliefs(imagined))
+def _head(title: str) -> None:
+    print(f"\n| {title} | greedy + threshold | planner |\n|---|---|---|")
+
+
+def _in_the_order_of(truth: Simulator, fitted: Simulator) -> np.ndarray:
+    """The fit's traits (U,) in the order of the truth's users."""
+    row_of = {user: row for row, user in enumerate(fitted.users.ids)}
+    return fitted.traits[[row_of[user] for user in truth.users.ids]]
+
+
+def _in_units_of(true: np.ndarray, fitted: np.ndarray) -> np.ndarray:
+    """A trait as fitted, on the scale on which it comes nearest to the true one."""
+    apart, around = fitted - fitted.mean(0), true - true.mean(0)
+    slope = float((apart * around).sum() / max(float((apart**2).sum()), 1e-9))
+    return true.mean(0) + slope * apart
+
+
+def _mixed(
+    truth: Simulator, model: ResponseModel, traits: np.ndarray, parts: Sequence[str]
+) -> tuple[ResponseModel, np.ndarray]:
+    """The true model and traits with parts of a fit's in their places.
+
+    Only the sum over the parts has a level that can be known, so the base makes up for what the
+    fit's parts have on average more or less than the truth's.
+    """
+    assert isinstance(truth.response, ResponseModel)
+    out, own = truth.response, truth.traits.copy()
+    for part in parts:
+        names, users, lives = PARTS[part]
+        half_lives = out.half_lives.copy()
+        half_lives[lives] = model.half_lives[lives]
+        changed = {name: getattr(model, name) for name in names}
+        out = replace(out, half_lives=half_lives, **changed)
+        for name in users:
+            own[name] = traits[name]
+    kernel = Kernel(truth, np.arange(len(truth.users)), 0, 1)
+    levels = [
+        _level(one.bind(truth.catalog), believed, kernel)
+        for one, believed in ((truth.response, truth.traits), (out, own))
+    ]
+    return replace(out, base=(out.base + levels[0] - levels[1]).astype(np.float32)), own
+
+
+def _level(bound: object, traits: np.ndarray, kernel: Kernel) -> np.ndarray:
+    """Mean logits (5,) over users and what they might be sent on the coming day."""
+    asked = kernel.requests()
+    terms = bound.terms(  # type: ignore[attr-defined]
+        asked.histories, traits, asked.items, asked.variants, asked.decided_at, asked.zone
+    )
+    parts = (terms.item, terms.variant, terms.hour)
+    level = terms.base.mean(0) + sum(part.mean((0, 1)) for part in parts)
+    assert level.shape == (len(HEADS),)
+    return level
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def ppo_rate(adapter: type[SB3VecEnv], shop: Simulator) -> float:
     users = PushVectorEnv(shop, settings.users, settings.days)
     scaling = fit_scaling([users.kernel.view().observation])
     network = Soft(FactorNetwork(scaling, threshold=0.0, hidden=settings.hidden))
-    model = build_ppo(adapter(users), network, settings, 0, None)
+    model = build_ppo(adapter(users), network, settings, 0)
     steps = settings.users * settings.rollout
     began = time.process_time()
     model.learn(steps)

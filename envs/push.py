@@ -70,7 +70,8 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
 
     ## Information
     `action_mask` as in the observation; `expected_reward`, the expected reward of the push that
-    was made; `illegal`, whether the action was masked and a hold took its place; `user_id`;
+    was made; `expected_unsubscribe`, the probability of an unsubscribe after it; `illegal`,
+    whether the action was masked and a hold took its place; `user_id`;
     `reward_purchase`, `reward_click`, `reward_dismissal`, `reward_unsubscribe` and `reward_send`,
     which add up to the reward. `action_masks()` is the mask of the flat actions.
 
@@ -158,6 +159,7 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
         return {
             "action_mask": self.kernel.view().mask.allowed[0],
             "expected_reward": 0.0 if step is None else float(step.expected[0]),
+            "expected_unsubscribe": 0.0 if step is None else float(step.risk[0]),
             "illegal": step is not None and bool(step.illegal[0]),
             "user_id": self.simulator.users.ids[self.kernel.rows[0]],
         } | {

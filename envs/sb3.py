@@ -18,8 +18,8 @@ from mdp.observation import Observation
 class SB3VecEnv(VecEnv):
     """All rows of a vector environment, stepped at once.
 
-    An info holds `expected_reward`, and at an episode's end `terminal_observation` and
-    `TimeLimit.truncated`, from which SB3 bootstraps.
+    An info holds `expected_reward` and `expected_unsubscribe`, and at an episode's end
+    `terminal_observation` and `TimeLimit.truncated`, from which SB3 bootstraps.
     """
 
     def __init__(self, env: PushVectorEnv | CampaignBudget) -> None:
@@ -41,12 +41,13 @@ class SB3VecEnv(VecEnv):
     def step_wait(self) -> tuple[Observation, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Step all rows."""
         observation, reward, terminated, truncated, infos = self.env.step(self._actions)
-        expected = infos["expected_reward"].tolist()
-        rows: list[dict[str, Any]] = [{"expected_reward": value} for value in expected]
+        names = ("expected_reward", "expected_unsubscribe")
+        expected = zip(*(infos[name].tolist() for name in names), strict=True)
+        rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in expected]
         done = terminated | truncated
         for row in np.flatnonzero(done):
             rows[row] = {
-                "expected_reward": float(infos["final_info"]["expected_reward"][row]),
+                **{name: float(infos["final_info"][name][row]) for name in names},
                 "terminal_observation": infos["final_obs"][row],
                 "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
             }

@@ -155,6 +155,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         values = {
             "action_mask": self.kernel.view().observation["action_mask"],
             "expected_reward": np.where(fresh, 0.0, none if step is None else step.expected),
+            "expected_unsubscribe": np.where(fresh, 0.0, none if step is None else step.risk),
             "illegal": none.astype(bool) if step is None else step.illegal & ~np.asarray(fresh),
             "user_id": self._ids[self.kernel.rows],
         } | {f"reward_{name}": np.where(fresh, 0.0, part) for name, part in paid.items()}

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from evaluation.diagnostics import Coverage, Diagnostics, diagnose, pull_of
-from evaluation.estimators import Estimator, default_estimators, logged, model_gap
-from evaluation.intervals import REPLICATES, Interval, bootstrap
-from evaluation.sample import Sample
+from evaluation.diagnostics import (
+    Coverage,
+    Diagnostics,
+    effective_size,
+    heaviest_share,
+    histogram,
+    overlap,
+)
+from evaluation.estimators import Terms, dr, ips, logged, model_gap, snips
+from evaluation.intervals import (
+    LEVEL,
+    REPLICATES,
+    Analytic,
+    Bootstrap,
+    Interval,
+    Sums,
+    closed_form,
+    resampled,
+    sums_of,
+)
+from evaluation.sample import Measure, Sample
+from evaluation.specification import Estimator, default_estimators
+from evaluation.tally import Tally, tally
 from evaluation.verdict import GATES, Estimate, Gates, Verdict, judge, leading
+
+if TYPE_CHECKING:
+    from evaluation.days import Days
+    from evaluation.outlook import Outlook
 
 ONE_DECISION = (
     "values are per decision, in the states that the logging policy led to: what a policy's own "
@@ -19,6 +43,15 @@ ONE_DECISION = (
 )
 _CHECK_LEVEL = 0.99
 """Of the intervals that tell whether weights and predictions are right: 1 % false alarms each."""
+Method = Literal["bootstrap", "analytic"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the logging policy had of something, and what the target would have."""
+
+    logged: Interval
+    target: Interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +70,38 @@ class Assessment:
     diagnostics: Diagnostics | None = None
     notes: tuple[str, ...] = ()
     """What a reader must know to use the numbers."""
+    measures: dict[str, Pair] = field(default_factory=dict)
+    """What else than the reward: opens, clicks, revenue (self-normalised)."""
+    segments: dict[str, dict[str, Pair]] = field(default_factory=dict)
+    """Rewards by segment and its value (self-normalised)."""
+    policy_hash: str | None = None
+    """The saved policy's; None for a table."""
+    days: Days | None = None
+    """The policy over a user's days, where that was asked for."""
+    outlook: Outlook | None = None
+    """What is certified and what would tell, where the verdict leaves it open."""
+    tally: Tally | None = None
+    """Counts of weights and propensities, for the picture."""
     weights: np.ndarray | None = None
-    """Importance weights (n,) float64, for the picture."""
+    """Importance weights (n,) float64; None where the rows were read in batches."""
+
+
+@dataclass(frozen=True, eq=False)
+class Collected:
+    """Sums over users of all that an assessment needs; those of batches add up."""
+
+    estimators: tuple[Estimator, ...]
+    places: dict[str, int]
+    """Where each named estimate is among the sums."""
+    sums: Sums
+    tally: Tally
+    users: int
+    per_day: float | None = None
+    """Decisions a day, where times are known."""
+
+    def __add__(self, other: Collected) -> Collected:
+        columns = self.sums.columns + other.sums.columns
+        return replace(self, sums=Sums(columns, self.sums.layout), tally=self.tally + other.tally)
 
 
 def assess(
@@ -50,38 +113,221 @@ def assess(
     seed: int = 0,
     replicates: int = REPLICATES,
     gates: Gates = GATES,
+    comparisons: int = 1,
+    method: Method = "bootstrap",
 ) -> Assessment:
-    """Estimate, diagnose and judge. No estimators: all that the sample has the columns for.
+    """Estimate, diagnose and judge. No estimators: those that most readers need.
 
-    Raises `BadSetting` for an estimator that needs columns which the sample lacks.
+    comparisons: how many policies are compared with the logging one; the verdict's interval is
+    widened (Bonferroni) so that all verdicts together are wrong in 5 % at most. Raises `BadSetting`
+    for an estimator that needs columns which the sample lacks.
     """
-    chosen = tuple(estimators) or tuple(default_estimators(sample))
-    ones = np.ones(len(sample.reward))
-    terms = [logged(sample), (sample.weights, ones), *(each.terms(sample) for each in chosen)]
-    if sample.has_model:
-        terms.append(model_gap(sample))
-    drawn = bootstrap(terms, sample.user, seed, replicates)
-    estimates = tuple(
-        Estimate(each.label, drawn.interval(i), drawn.interval(i, less=0))
-        for i, each in enumerate(chosen, 2)
+    chosen = choose(sample, estimators)
+    collected = collect(sample, chosen, sample.user, sample.users)
+    found = conclude(collected, name, coverage, notes, seed, replicates, gates, comparisons, method)
+    assert found.diagnostics is not None
+    return replace(
+        with_outlook(found, collected, coverage, seed, gates),
+        diagnostics=replace(found.diagnostics, overlap=overlap(sample)),
+        weights=sample.weights,
     )
-    base = drawn.interval(0)
-    lead = leading(estimates)
-    pull = pull_of(sample, *terms[2 if lead is None else 2 + estimates.index(lead)])
-    weight = drawn.interval(1, level=_CHECK_LEVEL)
-    gap = drawn.interval(len(terms) - 1, level=_CHECK_LEVEL) if sample.has_model else None
-    diagnostics = diagnose(sample, weight, pull, gap, coverage)
+
+
+def with_outlook(
+    found: Assessment,
+    collected: Collected,
+    coverage: Coverage | None = None,
+    seed: int = 0,
+    gates: Gates = GATES,
+) -> Assessment:
+    """The assessment with what a log that can't tell still allows."""
+    from evaluation.outlook import outlook
+
+    if found.verdict.answer != "cannot_tell":
+        return found
+    return replace(found, outlook=outlook(collected, coverage, seed, gates))
+
+
+def choose(sample: Sample, estimators: Sequence[Estimator]) -> tuple[Estimator, ...]:
+    """The estimators, with the numbers that SLOPE chooses on this sample."""
+    chosen = tuple(estimators) or default_estimators(sample)
+    return tuple(estimator.resolved(sample) for estimator in chosen)
+
+
+def collect(
+    sample: Sample, estimators: tuple[Estimator, ...], cluster: np.ndarray, clusters: int
+) -> Collected:
+    """Sum up a sample; cluster: (n,) int64 in 0 … clusters - 1, the same for a user's rows."""
+    n = len(sample.reward)
+    late = (np.arange(n) >= n / 2) if sample.late is None else sample.late
+    second, first = late.astype(np.float64), (~late).astype(np.float64)
+    named: dict[str, Terms] = {
+        "logged": logged(sample),
+        "weight": Terms(sample.weights),
+        "ips": ips(sample),
+        "reward first": Terms(sample.reward * first, first),
+        "reward second": Terms(sample.reward * second, second),
+        "weight first": Terms(sample.weights * first, first),
+        "weight second": Terms(sample.weights * second, second),
+    }
+    for each in estimators:
+        named[f"estimator {each.label}"] = each.terms(sample)
+    if sample.has_model:
+        named["dr"], named["gap"] = dr(sample), model_gap(sample)
+    for name, measure in sample.measures.items():
+        named[f"logged {name}"] = Terms(measure.top, measure.bottom)
+        named[f"target {name}"] = _weighted(measure, sample.weights)
+    for name, labels in sample.segments.items():
+        for code, level in enumerate(labels.names):
+            own = (labels.codes == code).astype(np.float64)
+            named[f"logged {name}={level}"] = Terms(sample.reward * own, own)
+            named[f"target {name}={level}"] = snips(sample, sample.weights * own)
+    sums = sums_of(list(named.values()), cluster, clusters)
+    places = {name: place for place, name in enumerate(named)}
+    return Collected(estimators, places, sums, tally(sample), clusters, sample.per_day)
+
+
+def _weighted(measure: Measure, weights: np.ndarray) -> Terms:
+    bottom = weights if measure.bottom is None else weights * measure.bottom
+    return Terms(weights * measure.top, bottom)
+
+
+def conclude(
+    found: Collected,
+    name: str,
+    coverage: Coverage | None = None,
+    notes: Sequence[str] = (),
+    seed: int = 0,
+    replicates: int = REPLICATES,
+    gates: Gates = GATES,
+    comparisons: int = 1,
+    method: Method = "bootstrap",
+) -> Assessment:
+    """Intervals, diagnostics and verdict of what was collected."""
+    drawn = _Drawn(
+        found.places,
+        closed_form(found.sums)
+        if method == "analytic"
+        else resampled(found.sums, seed, replicates),
+    )
+    estimates = tuple(_estimate(each, drawn, comparisons) for each in found.estimators)
+    base = drawn.interval("logged")
+    diagnostics = _diagnose(found, estimates, drawn, coverage)
+    measures, segments = _pairs(found, drawn)
     return Assessment(
         name=name,
-        verdict=judge(base.value, estimates, diagnostics, gates),
-        rows=len(sample.reward),
-        users=sample.users,
+        verdict=judge(base.value, estimates, diagnostics, gates, comparisons),
+        rows=found.tally.rows,
+        users=found.users,
         logged=base,
         estimates=estimates,
         diagnostics=diagnostics,
-        notes=(ONE_DECISION, *notes),
-        weights=sample.weights,
+        notes=(*_notes(found, diagnostics), ONE_DECISION, *notes),
+        measures=measures,
+        segments=segments,
+        tally=found.tally,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Intervals of what was collected, by name."""
+
+    places: dict[str, int]
+    drawn: Bootstrap | Analytic
+
+    def interval(self, which: str, less: str | None = None, level: float = LEVEL) -> Interval:
+        other = None if less is None else self.places[less]
+        return self.drawn.interval(self.places[which], other, level)
+
+
+def _estimate(each: Estimator, drawn: _Drawn, comparisons: int) -> Estimate:
+    """A biased estimator's intervals also hold those of the unbiased one that it is measured
+    against: what clipping or a wrong model moves it by is error too."""
+    tested = 1 - (1 - LEVEL) / comparisons
+
+    def three(which: str) -> tuple[Interval, Interval, Interval]:
+        difference, decisive = (drawn.interval(which, "logged", x) for x in (LEVEL, tested))
+        return drawn.interval(which), difference, decisive
+
+    found = three(f"estimator {each.label}")
+    if each.checked_by is not None:
+        beside = three(each.checked_by)
+        found = (
+            found[0].joined(beside[0]),
+            found[1].joined(beside[1]),
+            found[2].joined(beside[2]),
+        )
+    return Estimate(each.label, *found)
+
+
+def _diagnose(
+    found: Collected, estimates: Sequence[Estimate], drawn: _Drawn, coverage: Coverage | None
+) -> Diagnostics:
+    count, places, pulls = found.tally, found.places, found.sums.pulls()
+    lead = leading(estimates)
+    first = estimates[0] if lead is None else lead
+    pull = np.abs(pulls[:, places[f"estimator {first.estimator}"]] - pulls[:, places["logged"]])
+    size = count.effective_size
+    held = found.sums.columns[:, found.sums.layout[places["weight"]][0][0]]
+    same = count.least_reward == count.largest_reward
+    return Diagnostics(
+        rows=count.rows,
+        users=found.users,
+        mean_weight=drawn.interval("weight", level=_CHECK_LEVEL),
+        max_weight=count.max_weight,
+        effective_sample_size=size,
+        effective_share=size / count.rows,
+        effective_users=effective_size(pull) if pull.any() else float(found.users),
+        heaviest_users=heaviest_share(held),
+        zero_target=count.zeros / count.rows,
+        certain=count.certain / count.rows,
+        constant_reward=count.least_reward if same else None,
+        model_gap=drawn.interval("gap", level=_CHECK_LEVEL) if "gap" in places else None,
+        reward_drift=_drift(drawn, "reward"),
+        weight_drift=_drift(drawn, "weight"),
+        propensities=histogram(count),
+        coverage=coverage,
+    )
+
+
+def _drift(drawn: _Drawn, which: str) -> Interval | None:
+    if f"{which} first" not in drawn.places:
+        return None
+    return drawn.interval(f"{which} second", f"{which} first", _CHECK_LEVEL)
+
+
+def _pairs(found: Collected, drawn: _Drawn) -> tuple[dict[str, Pair], dict[str, dict[str, Pair]]]:
+    measures: dict[str, Pair] = {}
+    segments: dict[str, dict[str, Pair]] = {}
+    for key in found.places:
+        kind, _, name = key.partition(" ")
+        if kind != "target":
+            continue
+        pair = Pair(drawn.interval(f"logged {name}"), drawn.interval(key))
+        segment, equals, level = name.partition("=")
+        if equals:
+            segments.setdefault(segment, {})[level] = pair
+        else:
+            measures[name] = pair
+    return measures, segments
+
+
+def _notes(found: Collected, diagnostics: Diagnostics) -> list[str]:
+    said = [
+        f"{each.label} took {each.parameter:.4g}, chosen by SLOPE; its interval takes the choice "
+        "as given"
+        for each in found.estimators
+        if each.tuned and each.parameter is not None
+    ]
+    drift = diagnostics.reward_drift
+    if drift is not None and drift.excludes(0.0):
+        said.append(
+            f"the mean reward of the log's second half is {drift.value:+.4g} off the first's, 99 % "
+            f"interval {drift.low:+.4g} to {drift.high:+.4g}: what is true of this log may not be "
+            "true of the days to come"
+        )
+    return said
 
 
 def without_propensities(name: str, reward: np.ndarray, users: int) -> Assessment:

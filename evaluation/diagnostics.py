@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from evaluation.intervals import Interval
-from evaluation.sample import Sample
+from evaluation.sample import Labels, Sample
+from evaluation.tally import PROPENSITY_EDGES, Tally
 
 HEAVIEST = 0.01
 """Share of the users that counts as the heaviest."""
+LEVELS = 30
+"""Most names of a feature that are shown; the rest are put together."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,36 @@ class Coverage:
     unlisted: float = 0.0
     """Share of the drawn decisions that had to be left out: sends of an item or a variant that is
     not on their own list."""
+    holdout: HoldoutRatio | None = None
+    """Whether the holdout is as large as it should be; None without one."""
+
+
+@dataclass(frozen=True)
+class HoldoutRatio:
+    """The check of a holdout's size: its share of the users against the one that was set."""
+
+    users: int
+    """in the holdout"""
+    share: float
+    """of all users with decisions"""
+    expected: float
+    """as set in the guardrails"""
+    p_value: float
+    """how likely a share so far off is by chance; below 0.001 something decides who is held out"""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One item, variant or hour: how much of the log and of the target's choices it makes up."""
+
+    name: str
+    rows: int
+    logged: float
+    """Share of the rows."""
+    target: float
+    """Share of the weight: of what the target would do."""
+    effective_sample_size: float
+    """Of its rows alone."""
 
 
 @dataclass(frozen=True)
@@ -48,40 +82,23 @@ class Diagnostics:
     """Share of all weight that the heaviest 1 % of the users hold (at least one user)."""
     zero_target: float
     """Share of rows whose action the target never takes."""
+    certain: float = 0.0
+    """Share of rows with a propensity of 1: nothing was left to chance, or 1 was filled in."""
+    constant_reward: float | None = None
+    """The reward, where all rows have the same."""
     model_gap: Interval | None = None
     """Mean of v - w q, 0 where v is q's mean under the target and the weights are right: only then
     may v stand in for what w q says. 99 % interval; None without predictions."""
+    reward_drift: Interval | None = None
+    """Mean reward of the log's second half less the first's; 99 % interval."""
+    weight_drift: Interval | None = None
+    """Mean weight of the log's second half less the first's; 99 % interval."""
+    propensities: Mapping[str, int] = field(default_factory=dict)
+    """Rows by propensity: those up to each number, and above the one before."""
+    overlap: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
+    """By feature (item, variant, hour)."""
     coverage: Coverage | None = None
     """None for a plain table."""
-
-
-def diagnose(
-    sample: Sample,
-    mean_weight: Interval,
-    pull: np.ndarray,
-    model_gap: Interval | None = None,
-    coverage: Coverage | None = None,
-) -> Diagnostics:
-    """Diagnostics of a sample. pull: (n,) float64, each row's pull on the difference."""
-    weights = sample.weights
-    rows, users = len(weights), sample.users
-    size = effective_size(weights)
-    held = np.sort(np.bincount(sample.user, weights=weights))[::-1]
-    heaviest = max(1, round(HEAVIEST * users))
-    pulls = np.abs(np.bincount(sample.user, weights=pull))
-    return Diagnostics(
-        rows=rows,
-        users=users,
-        mean_weight=mean_weight,
-        max_weight=float(weights.max()),
-        effective_sample_size=size,
-        effective_share=size / rows,
-        effective_users=effective_size(pulls) if pulls.any() else float(users),
-        heaviest_users=float(held[:heaviest].sum() / held.sum()) if held.any() else 0.0,
-        zero_target=float((sample.target_propensity == 0).mean()),
-        model_gap=model_gap,
-        coverage=coverage,
-    )
 
 
 def effective_size(weights: np.ndarray) -> float:
@@ -93,11 +110,44 @@ def effective_size(weights: np.ndarray) -> float:
     return float(scaled.sum() ** 2 / (scaled**2).sum())
 
 
-def pull_of(sample: Sample, top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Each row's pull (n,) float64 on a ratio estimate less the logged mean: its influence
-    function, up to 1/n."""
-    total = bottom.sum()
-    if total == 0:
-        return np.zeros(len(top))
-    own = (top - top.sum() / total * bottom) * len(bottom) / total
-    return own - (sample.reward - sample.reward.mean())
+def heaviest_share(held: np.ndarray) -> float:
+    """Share of all weight that the heaviest 1 % of the users hold; held: (U,) float64."""
+    if not held.any():
+        return 0.0
+    heaviest = max(1, round(HEAVIEST * len(held)))
+    return float(np.partition(held, -heaviest)[-heaviest:].sum() / held.sum())
+
+
+def histogram(tally: Tally) -> dict[str, int]:
+    """Rows by the upper edge of their propensity's bin, without empty bins."""
+    return {
+        f"{edge:.2g}": int(count)
+        for edge, count in zip(PROPENSITY_EDGES[1:], tally.propensities, strict=True)
+        if count
+    }
+
+
+def overlap(sample: Sample) -> dict[str, tuple[Level, ...]]:
+    """Logged and target shares by item, variant and hour, as far as the sample has them."""
+    return {name: _levels(labels, sample.weights) for name, labels in sample.features.items()}
+
+
+def _levels(labels: Labels, weights: np.ndarray) -> tuple[Level, ...]:
+    codes, names = labels.codes, labels.names
+    if len(names) > LEVELS:
+        codes = np.minimum(codes, LEVELS - 1)
+        names = (*names[: LEVELS - 1], f"{len(names) - LEVELS + 1} others")
+    rows = np.bincount(codes, minlength=len(names))
+    sums = np.bincount(codes, weights, len(names))
+    squares = np.bincount(codes, weights * weights, len(names))
+    total = max(float(sums.sum()), 1e-300)
+    return tuple(
+        Level(
+            name,
+            int(rows[i]),
+            float(rows[i] / len(weights)),
+            float(sums[i] / total),
+            float(sums[i] ** 2 / squares[i]) if squares[i] > 0 else 0.0,
+        )
+        for i, name in enumerate(names)
+    )

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from mdp.errors import BadInput, NotEnoughData
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """A name for each row: an item, a variant, a segment."""
+
+    codes: np.ndarray
+    """Place of each row's name (n,) int64"""
+    names: tuple[str, ...]
+    """(L,), the most frequent first"""
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """Something else than the reward that a report shows: a count, or a rate of two counts."""
+
+    top: np.ndarray
+    """(n,) float64"""
+    bottom: np.ndarray | None = None
+    """(n,) float64; None: per decision"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +47,18 @@ class Sample:
     """A model's expected reward of the logged action (n,) float64."""
     v_target: np.ndarray | None = None
     """The same model's expected reward under the target policy (n,) float64: Σ π(a) q(a)."""
+    marginal_weight: np.ndarray | None = None
+    """Target over logging probability of the action's features (n,) float64, not negative."""
+    late: np.ndarray | None = None
+    """Whether a row is of the log's second half (n,) bool; None: the second half of the rows."""
+    per_day: float | None = None
+    """Decisions a day, where times are known."""
+    features: Mapping[str, Labels] = field(default_factory=dict)
+    """What the actions were by feature (item, variant, hour), to see where weights come from."""
+    segments: Mapping[str, Labels] = field(default_factory=dict)
+    """Parts of the users to report by."""
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    """What else to report: opens, clicks, revenue."""
 
     def __post_init__(self) -> None:
         if not len(self.reward):
@@ -46,12 +79,12 @@ class Sample:
                     f"is {said} (rows {where}, counted from 0)"
                 )
 
-    @property
+    @cached_property
     def weights(self) -> np.ndarray:
         """Importance weights (n,) float64: target propensity over logged propensity."""
         return self.target_propensity / self.propensity
 
-    @property
+    @cached_property
     def users(self) -> int:
         """Number of users U."""
         return int(self.user.max()) + 1
@@ -76,4 +109,5 @@ _RULES: dict[str, _Rule] = {
     "target_propensity": ("from 0 to 1", lambda p: (p >= 0) & (p <= 1 + _ROUNDING)),
     "q_logged": _FINITE,
     "v_target": _FINITE,
+    "marginal_weight": ("a finite number, not negative", lambda w: (w >= 0) & (w <= _HUGE)),
 }

@@ -1,24 +1,36 @@
-"""A plain table of logged decisions, from CSV or Parquet, as a sample."""
+"""A plain table of logged decisions, from CSV or Parquet or a DataFrame, as a sample."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from evaluation.sample import Sample
+from evaluation.marginal import cell_weights
+from evaluation.measures import COUNTS, measures
+from evaluation.sample import Labels, Sample
 from mdp.errors import BadInput, NotEnoughData
 
 REQUIRED = ("reward", "propensity", "target_propensity")
-MODEL = ("q_logged", "v_target")
+MODEL = ("q_logged", "v_target", "marginal_weight")
+FEATURES = ("item", "variant", "hour")
+"""Of the logged action: for overlap, and for `mips`."""
+SEGMENT = "segment"
+KNOWN = (*REQUIRED, *MODEL, "user_id", "decision_id", "decided_at", *FEATURES, SEGMENT, *COUNTS)
+"""Columns that mean something; others are left alone."""
+SEGMENTS = 20
+"""Most segments that are reported one by one."""
+_NUMBERS = (*REQUIRED, *MODEL, *COUNTS)
+_TEXTS = ("user_id", "decision_id", *FEATURES, SEGMENT)
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
 
 def read_table(file: Path | str) -> Sample:
     """The sample of a file with the columns reward, propensity, target_propensity and, where
-    there are, q_logged, v_target and user_id (without it each row is a user of its own).
+    there are, the others of `KNOWN` (without user_id each row is a user of its own).
 
     Raises `BadInput` or `NotEnoughData`, naming file and column.
     """
@@ -39,8 +51,9 @@ def _read(file: Path) -> pd.DataFrame:
         if kind == "parquet":
             return pd.read_parquet(file)
         # Ids are read as they are: only in columns of numbers is NA a missing value.
-        missing = dict.fromkeys((*REQUIRED, *MODEL), _MISSING)
-        return pd.read_csv(file, dtype={"user_id": str}, na_values=missing, keep_default_na=False)
+        missing = dict.fromkeys(_NUMBERS, _MISSING)
+        texts = dict.fromkeys(_TEXTS, str)
+        return pd.read_csv(file, dtype=texts, na_values=missing, keep_default_na=False)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except (ValueError, pa.ArrowException) as error:
@@ -60,7 +73,75 @@ def sample_of(frame: pd.DataFrame) -> Sample:
         raise NotEnoughData("the table has no rows")
     columns = {name: _numbers(frame[name]) for name in REQUIRED}
     columns |= {name: _numbers(frame[name]) for name in MODEL if name in frame.columns}
-    return Sample(user=_users(frame), **columns)
+    _once(frame)
+    features = {name: labels(frame[name]) for name in FEATURES if name in frame.columns}
+    if features and "marginal_weight" not in columns:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            weights = columns["target_propensity"] / columns["propensity"]
+        if np.isfinite(weights).all():  # else `Sample` says what is wrong
+            columns["marginal_weight"] = cell_weights(weights, joint(features.values()))
+    at = _times(frame)
+    counts = {name: _finite(frame[name]) for name in COUNTS if name in frame.columns}
+    segments = {SEGMENT: labels(frame[SEGMENT], SEGMENTS)} if SEGMENT in frame.columns else {}
+    return Sample(
+        user=_users(frame),
+        late=None if at is None else (at >= at.median()).to_numpy(bool),
+        per_day=None if at is None else len(frame) / _days(at),
+        features=features,
+        segments=segments,
+        measures=measures(counts),
+        **columns,
+    )
+
+
+def joint(features: Iterable[Labels]) -> np.ndarray:
+    """One code (n,) int64 for all features of a row together."""
+    code = np.zeros(1, np.int64)
+    for each in features:
+        code = code * len(each.names) + each.codes
+    return np.unique(code, return_inverse=True)[1].astype(np.int64)
+
+
+def labels(column: pd.Series, most: int | None = None) -> Labels:
+    """Names of a column's rows, the most frequent first; beyond `most` the rest is one."""
+    codes, names = pd.factorize(column.astype(object).where(column.notna(), "").astype(str))
+    order = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    sorted_names = tuple(str(names[i]) or "(none)" for i in order)
+    codes = place[codes]
+    if most is not None and len(sorted_names) > most:
+        codes = np.minimum(codes, most - 1)
+        sorted_names = (*sorted_names[: most - 1], "all others")
+    return Labels(codes, sorted_names)
+
+
+def _once(frame: pd.DataFrame) -> None:
+    """Rows that are alike are not the same decision; rows with the same id are."""
+    if "decision_id" not in frame.columns:
+        return
+    twice = frame["decision_id"].duplicated()
+    if twice.any():
+        first = frame["decision_id"][twice].iloc[0]
+        raise BadInput(
+            f"{int(twice.sum())} of {len(frame)} rows repeat a decision_id, the first is "
+            f"{str(first)!r}: a decision with several outcomes (or one logged twice) is one row, "
+            "with the reward of all of them"
+        )
+
+
+def _times(frame: pd.DataFrame) -> pd.Series | None:
+    if "decided_at" not in frame.columns:
+        return None
+    try:
+        return pd.to_datetime(frame["decided_at"], utc=True, format="ISO8601")
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"decided_at must be a time: {error}") from error
+
+
+def _days(at: pd.Series) -> float:
+    """Days that times span, at least 1."""
+    return max(1.0, (at.max() - at.min()) / pd.Timedelta(days=1))
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
@@ -74,6 +155,14 @@ def _numbers(column: pd.Series) -> np.ndarray:
             f"{str(column.iloc[wrong[0]])!r}"
         )
     return numbers.to_numpy(np.float64, na_value=np.nan)
+
+
+def _finite(column: pd.Series) -> np.ndarray:
+    numbers = _numbers(column)
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if len(wrong):
+        raise BadInput(f"{column.name} is missing in {len(wrong)} rows, the first is {wrong[0]}")
+    return numbers
 
 
 def _users(frame: pd.DataFrame) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from evaluation.diagnostics import Coverage, Diagnostics
 from evaluation.intervals import Interval
+from evaluation.specification import UNBIASED
 
 Answer = Literal["better", "worse", "no_difference", "cannot_tell"]
 
@@ -30,9 +31,15 @@ class Gates:
     """most drawn decisions that may be missing because their sends are not on their own lists"""
     mean_weight: float = 0.01
     """most that the mean weight may be off 1 where its interval leaves 1 out: rounding does that"""
+    mean_weight_at_all: float = 0.1
+    """most that the mean weight may be off 1 whatever its interval"""
+    certain: float = 0.5
+    """most rows that may have a propensity of 1, where the policy would not have been as sure"""
     model_gap: float = 0.01
     """most that a model's two predictions may be apart, as a share of the logged mean, where the
     interval of their gap leaves 0 out: rounding does that"""
+    holdout: float = 0.001
+    """least p-value of the holdout's size"""
     margin: float = 0.05
     """differences within this share of the logged mean count as none"""
 
@@ -50,6 +57,14 @@ class Estimate:
     """Reward per decision."""
     difference: Interval
     """Value less the logging policy's mean reward, paired."""
+    decisive: Interval | None = None
+    """The difference with an interval widened for the number of policies compared: what the
+    verdict looks at; None: as `difference`."""
+
+    @property
+    def tested(self) -> Interval:
+        """The difference that the verdict looks at."""
+        return self.difference if self.decisive is None else self.decisive
 
 
 @dataclass(frozen=True)
@@ -63,14 +78,12 @@ class Verdict:
 
 _ROUNDING = 1e-6
 """Differences within this share of the logged mean are those of rounded propensities."""
-_UNBIASED = ("dr", "snips", "ips")
-"""With right weights, in the order of preference."""
 
 
 def leading(estimates: Sequence[Estimate]) -> Estimate | None:
-    """The estimate that decides: dr, else snips, ips; never dm, which nothing checks, or clipped,
-    which would call the logging policy itself worse wherever it clips."""
-    ranks = {name: rank for rank, name in enumerate(_UNBIASED)}
+    """The estimate that decides: dr, else sndr, snips, ips; never dm, which nothing checks, or one
+    with changed weights, which would call the logging policy itself worse wherever it clips."""
+    ranks = {name: rank for rank, name in enumerate(UNBIASED)}
     found = [estimate for estimate in estimates if _name(estimate) in ranks]
     return min(found, key=lambda estimate: ranks[_name(estimate)], default=None)
 
@@ -80,31 +93,34 @@ def judge(
     estimates: Sequence[Estimate],
     diagnostics: Diagnostics,
     gates: Gates = GATES,
+    comparisons: int = 1,
 ) -> Verdict:
-    """The verdict on a target policy. logged: the logging policy's mean reward."""
+    """The verdict on a target policy, one of `comparisons` that are compared with the logging one.
+    logged: the logging policy's mean reward."""
     lead = leading(estimates)
     doubts = _doubts(diagnostics, gates)
+    doubts += _sameness(diagnostics, gates)
     if _same_policy(diagnostics) and not doubts:
         same = "the policy gives every logged decision the probability that it was drawn with"
         return Verdict("no_difference", (f"{same}, so it is worth what was earned: {logged:.4g}",))
     doubts += _contradictions(estimates)
     if lead is None:
         doubts.append(
-            "none of these estimators may decide, for clipping has a bias and nothing checks dm "
-            "against the logged rewards: add dr, snips or ips"
+            "none of these estimators may decide, for changed weights have a bias and nothing "
+            "checks dm against the logged rewards: add dr, snips or ips"
         )
-    elif _name(lead) == "dr":
+    elif _name(lead) in ("dr", "sndr"):
         doubts += _misfits(logged, diagnostics, gates)
     if doubts or lead is None:
         return Verdict("cannot_tell", tuple(doubts))
-    return _compared(logged, lead, estimates, gates.margin)
+    return _compared(logged, lead, estimates, gates.margin, comparisons)
 
 
 def _compared(
-    logged: float, lead: Estimate, estimates: Sequence[Estimate], share: float
+    logged: float, lead: Estimate, estimates: Sequence[Estimate], share: float, comparisons: int
 ) -> Verdict:
     """The verdict where nothing speaks against the numbers."""
-    difference, said = lead.difference, _said(logged, lead)
+    difference, said = lead.tested, _said(logged, lead, comparisons)
     nothing, margin = _ROUNDING * abs(logged), share * abs(logged)
     if difference.low > nothing:
         return Verdict("better", (f"{said}, all above 0",))
@@ -115,19 +131,23 @@ def _compared(
         return Verdict("cannot_tell", (f"{seen}: more rows are needed",))
     band = f"±{margin:.4g}, {share:.0%} of the logged mean"
     # A policy close to the logging one has weights near 1: then dr is the noisier of the two.
-    for each in (lead, *(each for each in estimates if _name(each) in _UNBIASED)):
-        if -margin <= each.difference.low and each.difference.high <= margin:
-            return Verdict("no_difference", (f"{_said(logged, each)}, all within {band}",))
+    for each in (lead, *(each for each in estimates if _name(each) in UNBIASED)):
+        if -margin <= each.tested.low and each.tested.high <= margin:
+            near = f"{_said(logged, each, comparisons)}, all within {band}"
+            return Verdict("no_difference", (near,))
     return Verdict(
         "cannot_tell", (f"{said}, which holds 0 and is not within {band}: more rows are needed",)
     )
 
 
-def _said(logged: float, estimate: Estimate) -> str:
-    value, difference = round(estimate.value.value, 12), estimate.difference
+def _said(logged: float, estimate: Estimate, comparisons: int) -> str:
+    value, difference = round(estimate.value.value, 12), estimate.tested
+    level = f"{100 - 5 / comparisons:.4g} % interval"
+    if comparisons > 1:
+        level += f" (95 % for all {comparisons} policies together)"
     return (
         f"{estimate.estimator} puts the policy at {value:.4g} per decision and the logging policy "
-        f"earned {logged:.4g}: a difference of {difference.value:+.4g}, 95 % interval "
+        f"earned {logged:.4g}: a difference of {difference.value:+.4g}, {level} "
         f"{difference.low:+.4g} to {difference.high:+.4g}"
     )
 
@@ -152,11 +172,14 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
             "policy would do"
         )
     mean = found.mean_weight
-    if mean.excludes(1.0) and abs(mean.value - 1.0) > gates.mean_weight:
+    off, said = abs(mean.value - 1.0), f"the mean weight is {mean.value:.3f}, 99 % interval "
+    said += f"{mean.low:.3f} to {mean.high:.3f}, which leaves 1 out"
+    if mean.excludes(1.0) and off > gates.mean_weight:
+        doubts.append(f"{said}: {_why_mean(mean.value)}")
+    elif off > gates.mean_weight_at_all:
         doubts.append(
-            f"the mean weight is {mean.value:.3f}, 99 % interval {mean.low:.3f} to "
-            f"{mean.high:.3f}, which leaves 1 out: propensities are wrong, or the policy does "
-            "what the log seldom or never did"
+            f"the mean weight is {mean.value:.3f}, and with right propensities and enough rows it "
+            f"is 1 (0.9 to 1.1 is allowed): {_why_mean(mean.value)}"
         )
     if found.heaviest_users > gates.heaviest_users:
         doubts.append(
@@ -171,6 +194,35 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
     return doubts + ([] if found.coverage is None else _gaps(found.coverage, gates))
 
 
+def _why_mean(mean: float) -> str:
+    if mean > 1:
+        return (
+            "propensities are wrong. Those logged before guardrails are too small, for what "
+            "guardrails take from some actions goes to the others"
+        )
+    return (
+        "propensities are wrong (were missing ones filled with 1?), or the policy does what the "
+        "log seldom or never did"
+    )
+
+
+def _sameness(found: Diagnostics, gates: Gates) -> list[str]:
+    """Why a log without any variety tells nothing of another policy."""
+    doubts = []
+    if found.certain > gates.certain and not _same_policy(found):
+        doubts.append(
+            f"the propensity is 1 in {found.certain:.0%} of the rows: either the log left nothing "
+            "to chance there, and says nothing of any other policy, or 1 was filled in for the "
+            "probabilities that were not logged"
+        )
+    if found.constant_reward is not None and found.constant_reward != 0 and found.rows > 1:
+        doubts.append(
+            f"every row has the reward {found.constant_reward:g}: were decisions without an "
+            "outcome left out? They belong into the table, with the reward that no outcome earns"
+        )
+    return doubts
+
+
 def _gaps(found: Coverage, gates: Gates) -> list[str]:
     """What the log lacks of itself, and of the policy."""
     gaps = []
@@ -179,6 +231,12 @@ def _gaps(found: Coverage, gates: Gates) -> list[str]:
             f"{found.unlisted:.1%} of the drawn decisions, more than {gates.unlisted:.0%}, are "
             "left out as sends of an item or a variant that is not on their own list, and holds "
             "are over-represented in what is left"
+        )
+    ratio = found.holdout
+    if ratio is not None and ratio.p_value < gates.holdout:
+        gaps.append(
+            f"the holdout has {ratio.share:.2%} of the users and should have {ratio.expected:.2%} "
+            f"(p = {ratio.p_value:.1g}): something other than chance decides who is held out"
         )
     if found.untried > gates.untried:
         gaps.append(
@@ -202,7 +260,7 @@ def _misfits(logged: float, found: Diagnostics, gates: Gates) -> list[str]:
 
 def _contradictions(estimates: Sequence[Estimate]) -> list[str]:
     """Estimators whose intervals lie on opposite sides of 0."""
-    sides = [estimate for estimate in estimates if _name(estimate) in _UNBIASED]
+    sides = [estimate for estimate in estimates if _name(estimate) in UNBIASED]
     above = [estimate for estimate in sides if estimate.difference.low > 0]
     below = [estimate for estimate in sides if estimate.difference.high < 0]
     if not above or not below:
@@ -216,4 +274,5 @@ def _contradictions(estimates: Sequence[Estimate]) -> list[str]:
 
 
 def _name(estimate: Estimate) -> str:
-    return estimate.estimator.lower().partition(":")[0]
+    """Of estimators with a number the whole label, which is none of `UNBIASED`."""
+    return estimate.estimator.lower()

@@ -54,6 +54,8 @@ class Planner(Policy):
     """Reward of purchase, click, dismissal, unsubscribe and send (5,)."""
     gamma: float = 0.99
     """Discount a day."""
+    prices: tuple[float, float] = (0.0, 0.0)
+    """What a send and an unsubscribe cost on top of the reward, where budgets limit them."""
     iterations: int = 120
     """Sweeps of value iteration."""
     name: str = "planner"
@@ -66,14 +68,20 @@ class Planner(Policy):
         pair, hour = predicted(observation)
         held, sent = self._followed(observation, pair)
         unsubscribed = observation["pairs"][..., _PART["unsubscribe"]].astype(np.float64)
-        return Factors(held, pair + (1.0 - unsubscribed) * sent[:, None, None], hour)
+        followed = (1.0 - unsubscribed) * sent[:, None, None] - self._paid(unsubscribed)
+        return Factors(held, pair + followed, hour)
 
     def price(self, observation: Observation) -> np.ndarray:
         """What today's best send costs later (N,) float64: the one-step reward it must exceed."""
         pair, _ = predicted(observation)
         held, sent = self._followed(observation, pair)
         unsubscribed = self._best_parts(observation, pair)[:, _PART["unsubscribe"]]
-        return held - (1.0 - unsubscribed) * sent
+        return held - (1.0 - unsubscribed) * sent + self._paid(unsubscribed)
+
+    def _paid(self, unsubscribed: np.ndarray) -> np.ndarray:
+        """The prices of a send that is followed by an unsubscribe with some probability."""
+        of_send, of_unsubscribe = self.prices
+        return of_send + of_unsubscribe * unsubscribed
 
     def _followed(
         self, observation: Observation, pair: np.ndarray
@@ -116,6 +124,7 @@ class Planner(Policy):
         tired = _interpolation(grid * decay + weight, grid).T
         gain, cost, unsubscribe = self._response(observation, pair, user, grid)
         quality = self._qualities(user, gain, cost)
+        cost = cost - self._paid(unsubscribe)
         reward = gain[:, None, :] * quality[:, :, None] + cost[:, None, :]
         stays = self.gamma * (1.0 - unsubscribe)
         values = np.zeros_like(gain)

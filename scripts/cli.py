@@ -28,7 +28,7 @@ class Command:
     """One row of `pushwise --help`."""
 
     name: str
-    """what is typed after `pushwise`"""
+    """what is typed after `pushwise`: one word, or two for one of a group"""
     module: str
     """the module with `Args` and `run`"""
     summary: str
@@ -58,6 +58,16 @@ OTHER_COMMANDS = (
     Command("load", "scripts.load", "load a log and a policy into a server's store"),
     Command("simulate", "scripts.simulate", "let a policy live with a simulator's users: a log"),
     Command("decide", "scripts.decide", "decide for many users at once, into a file"),
+    Command(
+        "candidates evaluate",
+        "scripts.candidates_evaluate",
+        "a leaderboard of recommenders on a month that they have not seen",
+    ),
+    Command("keys", "scripts.keys", "make, revoke and list a server's API keys"),
+    Command("replay", "scripts.replay", "make a stored decision again: does it come out the same?"),
+    Command(
+        "candidates explain", "scripts.candidates_explain", "what a user likes, since when and why"
+    ),
 )
 COMMANDS = MAIN_PATH + OTHER_COMMANDS
 
@@ -66,9 +76,18 @@ EXTRA_OF = {
     "gymnasium": "train",
     "stable_baselines3": "train",
     "onnx": "train",
+    "lightgbm": "train",
+    "implicit": "train",
+    "sklearn": "train",
+    "scipy": "train",
+    "threadpoolctl": "train",
     "fastapi": "serve",
     "uvicorn": "serve",
     "sqlalchemy": "serve",
+    "alembic": "serve",
+    "psycopg": "serve",
+    "httpx2": "serve",
+    "jwt": "serve",
     "pydantic_settings": "serve",
     "ray": "ray",
 }
@@ -115,9 +134,10 @@ def _dispatch(argv: list[str]) -> int:
         print(f"pushwise {version('pushwise')}")
         return 0
     for command in COMMANDS:
-        if command.name == argv[0]:
-            return _run(command, argv[1:])
-    return _complain(_unknown(argv[0]), EXIT_USAGE)
+        words = command.name.split()
+        if argv[: len(words)] == words:
+            return _run(command, argv[len(words) :])
+    return _complain(_unknown(argv), EXIT_USAGE)
 
 
 def _run(command: Command, argv: list[str]) -> int:
@@ -140,7 +160,9 @@ def _run(command: Command, argv: list[str]) -> int:
 
 def _help() -> str:
     def rows(commands: tuple[Command, ...]) -> list[str]:
-        return [f"  {command.name:<9} {command.summary}" for command in commands]
+        return [f"  {command.name:<{width}}  {command.summary}" for command in commands]
+
+    width = max(len(command.name) for command in COMMANDS)
 
     return "\n".join(
         [
@@ -160,9 +182,13 @@ def _help() -> str:
     )
 
 
-def _unknown(name: str) -> str:
+def _unknown(argv: list[str]) -> str:
     from difflib import get_close_matches
 
+    name = argv[0]
+    group = [command.name for command in COMMANDS if command.name.startswith(f"{name} ")]
+    if group:
+        return f"`pushwise {name}` is followed by one of: {', '.join(g.split()[1] for g in group)}"
     near = get_close_matches(name, [command.name for command in COMMANDS], n=1)
     hint = f"did you mean {near[0]}?" if near else "`pushwise --help` lists the commands"
     return f"there is no command {name!r}: {hint}"

@@ -1,6 +1,6 @@
 """Serve a policy over HTTP; interactive documentation at /docs.
 
-Without an API key (PUSHWISE_API_KEYS) the server binds to loopback only. Example:
+Without an API key (`pushwise keys`, PUSHWISE_API_KEYS) the server binds to loopback only. Example:
 
     pushwise serve runs/quickstart/ppo
     pushwise serve runs/quickstart/ppo --store sqlite:///pushwise.sqlite --port 8080 --workers 2
@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+GRACE = 30
+"""Seconds that requests in flight have when the server is asked to stop."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -35,12 +37,14 @@ class Args:
 def run(args: Args) -> None:
     """Serves until it is stopped."""
     import sys
+    import tempfile
 
     import uvicorn
 
     from mdp.errors import BadSetting
     from serving.decide import wall_clock
-    from serving.service import prepare
+    from serving.metrics import share_metrics
+    from serving.service import has_keys, prepare
     from serving.settings import hand_on, read_settings
 
     if not 0 <= args.port <= 65535:
@@ -48,20 +52,25 @@ def run(args: Args) -> None:
     if args.workers < 1:
         raise BadSetting(f"--workers is {args.workers}; use at least 1")
     settings = read_settings(store=args.store)
-    if args.host not in LOOPBACK and not settings.keys:
+    if args.host not in LOOPBACK and not settings.keys and not has_keys(settings.store):
         raise BadSetting(
-            f"host {args.host} is reachable by others and no API key is set: set PUSHWISE_API_KEYS"
+            f"host {args.host} is reachable by others and there is no API key: make one with "
+            "`pushwise keys --create NAME`, or set PUSHWISE_API_KEYS"
         )
     looser = prepare(settings, args.policy, args.guardrails, wall_clock())
     for name in looser:
         print(f"warning: {name} is looser than the policy was trained with", file=sys.stderr)
     hand_on(settings)
-    uvicorn.run(
-        "serving.app:create_app",
-        factory=True,
-        host=args.host,
-        port=args.port,
-        workers=args.workers,
-        log_level=settings.log_level,
-        access_log=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="pushwise-metrics-") as directory:
+        if args.workers > 1:
+            share_metrics(directory)
+        uvicorn.run(
+            "serving.app:create_app",
+            factory=True,
+            host=args.host,
+            port=args.port,
+            workers=args.workers,
+            log_level=settings.log_level,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE,
+        )

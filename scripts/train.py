@@ -18,6 +18,8 @@ From a log's decisions of before the instant that the simulator was fitted to (-
 Example:
     pushwise train runs/sim --algo ppo --out runs/ppo
     pushwise train runs/sim --algo dqn --out runs/dqn --seed 1 --guardrails rules.toml
+    pushwise train runs/sim --algo ppo --out runs/ppo --run runs/ppo.run --resume
+    pushwise train runs/sim --algo ppo --out runs/few --send-budget 1.5 --unsubscribe-budget 5
     pushwise train runs/sim --algo price --logs shop --out runs/price
 """
 
@@ -51,8 +53,15 @@ class Args:
     """TOML file of hyper-parameters, such as `pushwise tune` writes"""
     guardrails: Path | None = None
     """TOML file whose keys replace the simulator's guardrails"""
-    tensorboard: Path | None = None
-    """directory for TensorBoard's curves"""
+    run: Path | None = None
+    """folder for this run of ppo or dqn: command, settings and versions, TensorBoard's curves, and
+    the state from which --resume goes on"""
+    resume: bool = False
+    """go on from the state in --run, where there is one; the policy is the same to the bit"""
+    send_budget: float | None = None
+    """sends per user and week that ppo or dqn may use"""
+    unsubscribe_budget: float | None = None
+    """unsubscribes per 1,000 users and week that ppo or dqn may cause"""
 
 
 def run(args: Args) -> int:
@@ -84,8 +93,9 @@ def run(args: Args) -> int:
         args.seed,
         settings,
         ["pushwise", *sys.argv[1:]],
-        None if args.tensorboard is None else str(args.tensorboard),
         lambda best: save_policy(args.out, best),
+        args.run,
+        args.resume,
     )
     save_policy(args.out, bundle)
     print(f"{args.out}: {args.algo}, {_said(bundle.manifest)}")
@@ -104,11 +114,14 @@ def _settings(args: Args, world: str) -> Any:
         settings = algorithm_of(args.algo).default_settings()
     else:
         settings = read_settings(args.settings, world, args.algo)
-    if args.steps is None:
-        return settings
-    if not hasattr(settings, "steps"):
-        raise BadSetting(f"{args.algo} takes no --steps: it finds its answer at once")
-    return replace(settings, steps=args.steps)
+    for name in ("steps", "send_budget", "unsubscribe_budget"):
+        value = getattr(args, name)
+        if value is None:
+            continue
+        if not hasattr(settings, name):
+            raise BadSetting(f"{args.algo} takes no --{name.replace('_', '-')}")
+        settings = replace(settings, **{name: value})
+    return settings
 
 
 def _said(manifest: Any) -> str:
@@ -120,7 +133,14 @@ def _said(manifest: Any) -> str:
         threshold = manifest["baselines"]["threshold"]
         return f"sends what is predicted to earn more than {threshold:.3f}"
     metrics = manifest["metrics"]
-    return (
+    lines = [
         f"value per user over {metrics['days']} simulated days {metrics['value']:.3f}; it started "
         f"at {metrics['value_at_start']:.3f}, made after fitted {manifest['start']}"
-    )
+    ]
+    units = {"send": "sends per user and week", "unsubscribe": "unsubscribes per 1,000 and week"}
+    lines += [
+        f"  {units[name]}: {limit['used']:.2f} of {limit['budget']:g}, at a price of "
+        f"{limit['price']:.3f} for one more {name}"
+        for name, limit in manifest.get("budgets", {}).items()
+    ]
+    return "\n".join(lines)

@@ -7,16 +7,34 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
+from mdp.hashing import hash_id
+from mdp.observation import USER
+from serving.access import audit
+from serving.budget import release
 from serving.catalog import changed
 from serving.commit import answer
+from serving.explaining import explanation
 from serving.history import advanced, consent_event, outcome_event, rebuilt
+from serving.outbox import withdraw
 from serving.problems import Problem
+from serving.replay import snapshot_data
 from serving.schemas import UserIn, iso
 from serving.settings import Settings
-from serving.store import reading, writing
-from serving.tables import CHANGES, DECISIONS, EVENTS, IDEMPOTENCY, OUTCOMES, USERS
+from serving.snapshot import Snapshot, unpack
+from serving.store import count, reading, writing
+from serving.tables import (
+    CHANGES,
+    DECISIONS,
+    EVENTS,
+    IDEMPOTENCY,
+    OUTBOX,
+    OUTCOMES,
+    SHADOWS,
+    SNAPSHOTS,
+    USERS,
+)
 from serving.users import User, new_user, read_users, write_users
 
 SHOWN = ("timezone", "consent", "locale", "preferences", "signed_up_at", "attributes")
@@ -27,7 +45,7 @@ def put_user(
 ) -> dict[str, Any]:
     """Make a user, or change what is given; a change of consent counts from now on."""
     given = {name: value for name, value in body.model_dump().items() if value is not None}
-    with writing(engine) as connection:
+    with writing(engine, [user_id]) as connection:
         old = read_users(connection, [user_id]).get(user_id)
         if old is None:
             zone = given.pop("timezone", settings.default_timezone)
@@ -87,20 +105,51 @@ def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
     return shown(user)
 
 
-def erase_user(engine: Engine, user_id: str) -> None:
+def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
+    """A user with all rows that are about them; raises `Problem` for an unknown one."""
+    with reading(engine) as connection:
+        user = read_users(connection, [user_id]).get(user_id)
+        if user is None:
+            raise Problem(404, "user_id", f"there is no user {user_id!r}")
+        own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for table, of in (
+            (EVENTS, EVENTS.c.user_id == user_id),
+            (DECISIONS, DECISIONS.c.user_id == user_id),
+            (OUTCOMES, OUTCOMES.c.decision_id.in_(own)),
+            (OUTBOX, OUTBOX.c.user_id == user_id),
+            (CHANGES, (CHANGES.c.table == "users") & (CHANGES.c.id == user_id)),
+        ):
+            found = connection.execute(select(table).where(of).order_by(*table.primary_key.columns))
+            rows[f"{table.name}"] = [_plain(row) for row in found.mappings()]
+    return {"user": shown(user), **rows}
+
+
+def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row for a reader, its times as texts."""
+    times = ("at", "decided_at", "send_at", "due_at", "next_at")
+    return {
+        f"{name}": iso(value) if name in times and value is not None else value
+        for name, value in row.items()
+    }
+
+
+def erase_user(engine: Engine, user_id: str, now: int, who: str) -> None:
     """Delete a user with all events, decisions, outcomes, changes and stored answers."""
-    with writing(engine) as connection:
+    with writing(engine, [user_id]) as connection:
         if user_id not in read_users(connection, [user_id]):
             raise Problem(404, "user_id", f"there is no user {user_id!r}")
         own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
-        connection.execute(delete(OUTCOMES).where(OUTCOMES.c.decision_id.in_(own)))
-        of_answer = func.json_extract(IDEMPOTENCY.c.response, "$.user_id")
-        connection.execute(delete(IDEMPOTENCY).where(of_answer == user_id))
-        for table in (EVENTS, DECISIONS, USERS):
+        gone = connection.execute(delete(OUTCOMES).where(OUTCOMES.c.decision_id.in_(own))).rowcount
+        count(connection, "received", -gone)
+        for table in (SNAPSHOTS, SHADOWS):
+            connection.execute(delete(table).where(table.c.decision_id.in_(own)))
+        for table in (IDEMPOTENCY, OUTBOX, EVENTS, DECISIONS, USERS):
             connection.execute(delete(table).where(table.c.user_id == user_id))
         connection.execute(
             delete(CHANGES).where(CHANGES.c.table == "users", CHANGES.c.id == user_id)
         )
+        audit(connection, now, who, "erase user", {"user_hash": f"{hash_id(user_id):016x}"})
 
 
 def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
@@ -108,6 +157,7 @@ def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
     with reading(engine) as connection:
         row, outcomes = _decision(connection, decision_id)
         user = read_users(connection, [row["user_id"]])[row["user_id"]]
+        data = snapshot_data(connection, decision_id)
     lists = {
         name: row[name].split("|") if row[name] else []
         for name in ("candidates", "variants", "hours")
@@ -117,10 +167,37 @@ def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
         **lists,
         "hours": [int(hour) for hour in lists["hours"]],
         **{name: row[name] for name in ("turn", "schema", "policy_hash", "rules_hash")},
-        "why": json.loads(row["why"]) if row["why"] else None,
+        **_explained(row, lists, data),
         "outcomes": [
             {"outcome": o["outcome"], "at": iso(o["at"]), "value": o["value"]} for o in outcomes
         ],
+    }
+
+
+def _explained(
+    row: Mapping[Any, Any], lists: Mapping[str, list[str]], data: bytes | None
+) -> dict[str, Any]:
+    """Why, and the snapshot that says so; a decision of before snapshots has its own why."""
+    if data is None:
+        return {"why": json.loads(row["why"]) if row["why"] else None, "snapshot": None}
+    snapshot = unpack(data)
+    chosen = None if row["item_id"] is None else (row["item_id"], row["variant_id"])
+    why = explanation(snapshot, lists["candidates"], lists["variants"], chosen)
+    return {"why": why, "snapshot": seen(snapshot)}
+
+
+def seen(snapshot: Snapshot) -> dict[str, Any]:
+    """What a reader of a decision wants of its snapshot."""
+    return {
+        "user": dict(zip(USER, (round(float(x), 5) for x in snapshot.user), strict=True)),
+        "scores": {
+            "hold": float(snapshot.hold),
+            "pairs": snapshot.pair.tolist(),
+            "hours": snapshot.hour.tolist(),
+        },
+        "draw": snapshot.draw.tolist(),
+        "floor": snapshot.floor,
+        "temperature": snapshot.temperature,
     }
 
 
@@ -137,7 +214,9 @@ def _decision(
 
 def cancel(engine: Engine, decision_id: str, now: int) -> dict[str, Any]:
     """Cancel a send that is not due yet, which frees its caps; again is no error."""
-    with writing(engine) as connection:
+    with reading(engine) as connection:
+        user_id = _decision(connection, decision_id)[0]["user_id"]
+    with writing(engine, [user_id]) as connection:
         row, outcomes = _decision(connection, decision_id)
         if not any(outcome["outcome"] == "cancelled" for outcome in outcomes):
             if row["send_at"] is None:
@@ -148,6 +227,9 @@ def cancel(engine: Engine, decision_id: str, now: int) -> dict[str, Any]:
             at = max(now, row["decided_at"])
             outcome = {"decision_id": decision_id, "outcome": "cancelled", "at": at, "value": None}
             connection.execute(insert(OUTCOMES), [{**outcome, "joined": 1}])
+            count(connection, "received", 1)
+            release(connection, row["send_at"])
+            withdraw(connection, decision_id, "cancelled")
             users = read_users(connection, [row["user_id"]])
             new = {row["user_id"]: [outcome_event(outcome)]}
             write_users(connection, advanced(connection, users.values(), new))

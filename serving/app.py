@@ -9,16 +9,28 @@ import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from mdp.errors import BadArtifact, BadInput, PushwiseError
+from serving.access import Access
 from serving.decide import Clock, wall_clock
 from serving.middleware import Gate, TooLarge
 from serving.problems import Problem, problem_of
-from serving.routes import catalog, control, decisions, feeds, logs, users
+from serving.routes import (
+    catalog,
+    control,
+    decisions,
+    feeds,
+    health,
+    logs,
+    outbox,
+    policies,
+    users,
+)
 from serving.service import open_service
 from serving.settings import Settings, read_settings
+from serving.upkeep import Every, prune
 
 
 def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> FastAPI:
@@ -29,7 +41,14 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        threads = [Every("upkeep", 60, lambda: prune(service.engine, settings, clock()))]
+        if service.dispatcher is not None:
+            threads.append(Every("outbox", 1, service.dispatcher.run))
+        for thread in threads:
+            thread.start()
         yield
+        for thread in threads:
+            thread.close()
         service.close()
 
     app = FastAPI(
@@ -39,11 +58,11 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         redoc_url=None,
     )
     app.state.service = service
-    for module in (decisions, feeds, users, catalog, control, logs):
+    for module in (decisions, feeds, users, catalog, control, policies, outbox, logs, health):
         app.include_router(module.router)
     app.add_middleware(
         Gate,
-        keys=settings.keys,
+        access=Access(service.engine, settings.keys, settings.rate_per_second),
         max_body_bytes=settings.max_body_bytes,
         metrics=service.metrics,
     )
@@ -73,10 +92,10 @@ def add_problem_handlers(app: FastAPI) -> None:
         status = status if isinstance(error, BadArtifact | BadInput) else 500
         return problem_response(Problem(status, None, str(error)))
 
-    @app.exception_handler(OperationalError)
-    async def busy(request: Request, error: OperationalError) -> Response:
+    @app.exception_handler(DBAPIError)
+    async def busy(request: Request, error: DBAPIError) -> Response:
         structlog.get_logger().error("store", error=str(error.orig))
-        return problem_response(Problem(503, None, "the store is busy: try again"))
+        return problem_response(Problem(503, None, "the store is busy or gone: try again"))
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
@@ -89,6 +108,7 @@ def problem_response(problem: Problem) -> Response:
     return Response(
         orjson.dumps(problem.to_mapping()),
         problem.status,
+        problem.headers,
         media_type="application/problem+json",
     )
 
@@ -97,6 +117,7 @@ def configure_logging(level: str) -> None:
     """One JSON line an event, to stderr."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import Engine, Row, insert
+from sqlalchemy import Connection, Engine, Row, insert
 
 from mdp.clock import local_day, local_hour
 from mdp.events import Kind, events_array
 from mdp.hashing import content_hash, hash_id
 from mdp.observation import SCHEMA
 from mdp.state import HISTORY, apply
+from serving.access import audit
+from serving.budget import reserve
 from serving.catalog import changed
+from serving.outbox import enqueue
 from serving.problems import Problem
 from serving.registry import World
 from serving.rendering import render
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, names_of
-from serving.store import all_settings, rows_by_key, writing
-from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY
+from serving.settings import Settings
+from serving.snapshot import pack
+from serving.store import all_settings, inserting, rows_by_key, writing
+from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SHADOWS, SNAPSHOTS
 from serving.users import User, read_stamps, version_of, with_history, write_users
 
-Answer = dict[str, Any] | Problem
+Answer = Mapping[str, Any] | Problem
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,29 @@ class Keyed:
 
     ask: Ask
     key: str | None = None
+    batch: str = ""
+    """Hash of the batch that the request is one of."""
 
     @property
     def hash(self) -> str:
         """Tells whether a key comes again with another request."""
-        return content_hash(self.ask.model_dump(mode="json"))
+        return content_hash(self.ask.model_dump(mode="json"), self.batch)
+
+
+@dataclass(frozen=True)
+class Replayed(Mapping[str, Any]):
+    """An answer that was given before for the same key."""
+
+    answer: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.answer[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.answer)
+
+    def __len__(self) -> int:
+        return len(self.answer)
 
 
 @dataclass(frozen=True)
@@ -49,23 +72,31 @@ class Draft:
     user: User
     at: int
     drawn: Drawn
+    world: World
+    """Of the policy that decided."""
     arm: str = "policy"
+    shadow: tuple[World, Drawn] | None = None
+    who: str | None = None
+    """The API key of an operator who asked for this very send, for the audit log."""
+    told: Mapping[str, Any] | None = None
+    """What the operator said."""
 
 
 def commit(
-    engine: Engine, world: World, drafts: Mapping[int, Draft], now: int
+    engine: Engine, world: World, drafts: Mapping[int, Draft], now: int, settings: Settings
 ) -> dict[int, dict[str, Any]]:
     """Commit the drafts whose user is as it was read; returns their answers by number.
 
     The others were overtaken by another decision or an event: they must be drawn again. None
     commits where the policy, the guardrails, the catalogue or the kill switch has changed.
     """
-    rows = {n: decision_row(world, draft) for n, draft in drafts.items()}
-    with writing(engine) as connection:
+    rows = {n: decision_row(draft) for n, draft in drafts.items()}
+    names = {draft.user.user_id for draft in drafts.values()}
+    keys = {key for draft in drafts.values() if (key := draft.keyed.key)}
+    with writing(engine, names | {f"key:{key}" for key in keys}) as connection:
         if all_settings(connection) != world.values:
             return {}
-        stored = read_stamps(connection, {draft.user.user_id for draft in drafts.values()})
-        keys = {key for draft in drafts.values() if (key := draft.keyed.key)}
+        stored = read_stamps(connection, names)
         taken = rows_by_key(connection, IDEMPOTENCY, keys) if keys else {}
         kept = {
             n: draft
@@ -73,22 +104,83 @@ def commit(
             if version_of(stored.get(draft.user.user_id)) == draft.user.version
             and draft.keyed.key not in taken
         }
+        if draws := [n for n, draft in kept.items() if draft.arm != "critical"]:
+            within = reserve(connection, world.values, [rows[n]["send_at"] for n in draws])
+            for n in [n for n, ok in zip(draws, within, strict=True) if not ok]:
+                del kept[n]
         if not kept:
             return {}
         answers = {n: answer(drafts[n].user, rows[n]) for n in kept}
-        write_users(connection, _moved_on(world, [(kept[n], rows[n]) for n in kept]))
+        write_users(connection, _moved_on([(kept[n], rows[n]) for n in kept]))
         moved = [row for draft in kept.values() for row in _zone_changes(stored, draft)]
         if moved:
             connection.execute(insert(CHANGES), moved)
         connection.execute(insert(DECISIONS), [rows[n] for n in kept])
-        keyed = [
-            {"key": d.keyed.key, "request": d.keyed.hash, "response": answers[n], "at": now}
-            for n, d in kept.items()
-            if d.keyed.key
-        ]
-        if keyed:
-            connection.execute(insert(IDEMPOTENCY), keyed)
+        for n, draft in kept.items():
+            if draft.who is not None:
+                detail = {"decision_id": rows[n]["decision_id"], **(draft.told or {})}
+                audit(connection, now, draft.who, draft.arm, detail)
+        _keep_shadows(connection, [(kept[n], rows[n]) for n in kept])
+        if settings.sender is not None:
+            enqueue(connection, [rows[n] for n in kept])
+        if settings.snapshot_days > 0:
+            _keep_snapshots(connection, [(kept[n], rows[n]) for n in kept])
+        keep_answers(connection, [(kept[n].keyed, answers[n]) for n in kept], now)
     return answers
+
+
+def keep_answers(
+    connection: Connection, given: Iterable[tuple[Keyed, Mapping[str, Any]]], now: int
+) -> None:
+    """Store the answers of requests that bring a key."""
+    rows = [
+        {
+            "key": keyed.key,
+            "request": keyed.hash,
+            "response": dict(response),
+            "at": now,
+            "user_id": keyed.ask.user_id,
+        }
+        for keyed, response in given
+        if keyed.key
+    ]
+    if rows:
+        # Another worker may have answered the same repeated hold meanwhile, with the same words.
+        connection.execute(inserting(connection, IDEMPOTENCY).on_conflict_do_nothing(), rows)
+
+
+def _keep_snapshots(
+    connection: Connection, decided: Sequence[tuple[Draft, Mapping[str, Any]]]
+) -> None:
+    rows = [
+        {"decision_id": row["decision_id"], "at": draft.at, "data": pack(draft.drawn.snapshot)}
+        for draft, row in decided
+        if draft.drawn.snapshot is not None
+    ]
+    if rows:
+        connection.execute(insert(SNAPSHOTS), rows)
+
+
+def _keep_shadows(
+    connection: Connection, decided: Sequence[tuple[Draft, Mapping[str, Any]]]
+) -> None:
+    rows = []
+    for draft, row in decided:
+        if draft.shadow is not None:
+            world, drawn = draft.shadow
+            send = drawn.item >= 0
+            rows.append(
+                {
+                    "decision_id": row["decision_id"],
+                    "policy": world.name,
+                    "item_id": world.catalog.items.ids[drawn.item] if send else None,
+                    "variant_id": world.catalog.variants.ids[drawn.variant] if send else None,
+                    "send_at": drawn.send_at,
+                    "propensity": drawn.propensity,
+                }
+            )
+    if rows:
+        connection.execute(insert(SHADOWS), rows)
 
 
 def _zone_changes(stored: Mapping[str, Row[Any]], draft: Draft) -> list[dict[str, Any]]:
@@ -100,9 +192,10 @@ def _zone_changes(stored: Mapping[str, Row[Any]], draft: Draft) -> list[dict[str
     return changed("users", user.user_id, before, {"timezone": user.timezone}, draft.at)
 
 
-def decision_row(world: World, draft: Draft) -> dict[str, Any]:
+def decision_row(draft: Draft) -> dict[str, Any]:
     """The row of the `decisions` table, with an id of its own."""
-    drawn, catalog = draft.drawn, world.catalog
+    drawn, world = draft.drawn, draft.world
+    catalog = world.catalog
     candidates, variants, hours = names_of(catalog, drawn)
     sent = drawn.item >= 0
     items, copy = catalog.items, catalog.variants
@@ -121,10 +214,9 @@ def decision_row(world: World, draft: Draft) -> dict[str, Any]:
         "turn": _turn(draft.user, draft.at),
         "arm": draft.arm,
         "reason": drawn.reason,
-        "why": drawn.why,
         "schema": SCHEMA,
         "policy_hash": world.bundle.hash,
-        "rules_hash": world.guardrails.hash,
+        "rules_hash": world.rules_hash,
         "title": render(copy.titles[drawn.variant], items, drawn.item) if sent else None,
         "body": render(copy.bodies[drawn.variant], items, drawn.item) if sent else None,
     }
@@ -143,9 +235,9 @@ def same_day(user: User, first: int, second: int) -> bool:
     return bool(days[0] == days[1])
 
 
-def _moved_on(world: World, decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
+def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
     """The users with their decisions applied to their histories."""
-    histories = np.array([draft.user.state for draft, _ in decided], HISTORY)
+    histories = np.frombuffer(b"".join(d.user.history for d, _ in decided), HISTORY).copy()
     events = events_array(len(decided))
     for event, (draft, row) in zip(events, decided, strict=True):
         event["at"] = draft.at
@@ -153,9 +245,10 @@ def _moved_on(world: World, decided: list[tuple[Draft, dict[str, Any]]]) -> list
         event["kind"] = Kind.HOLD
         if draft.drawn.item >= 0:
             event["kind"] = Kind.SEND
-            event["item"] = world.catalog.items.hashes[draft.drawn.item]
+            catalog = draft.world.catalog
+            event["item"] = catalog.items.hashes[draft.drawn.item]
             event["send_at"] = row["send_at"]
-            event["style"] = world.catalog.variants.buckets[draft.drawn.variant]
+            event["style"] = catalog.variants.buckets[draft.drawn.variant]
     zones = np.array([draft.user.zone for draft, _ in decided], np.int16)
     events["hour"] = local_hour(events["at"], zones)
     apply(histories, np.arange(len(decided)), events)

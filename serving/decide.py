@@ -8,7 +8,8 @@ the committed draw is ever logged. So caps hold however many threads and process
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,31 @@ from sqlalchemy import Connection, Engine, Row
 
 from mdp.errors import BadInput
 from mdp.events import Kind
-from mdp.hashing import hash_id
-from serving.commit import Answer, Draft, Keyed, answer, commit, decision_row, same_day
+from serving.arms import Assigned, assigned
+from serving.budget import Budget, read_budget
+from serving.commit import (
+    Answer,
+    Draft,
+    Keyed,
+    Replayed,
+    answer,
+    commit,
+    decision_row,
+    keep_answers,
+    same_day,
+)
 from serving.history import assumed
 from serving.problems import Problem
 from serving.registry import Registry, World
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, Question, draw
 from serving.settings import Settings
-from serving.store import reading, rows_by_key
+from serving.store import reading, rows_by_key, writing
 from serving.tables import DECISIONS, IDEMPOTENCY
 from serving.users import User, new_user, read_users
 
 Clock = Callable[[], int]
-LIFTED = ("killed", "consent_unknown", "timezone_unknown")
+LIFTED = ("killed", "policy_killed", "consent_unknown", "timezone_unknown", "budget")
 """Holds that bind only while their reason lasts; every other hold binds for the local date."""
 
 
@@ -48,10 +60,13 @@ class Decider:
         settings: Settings,
         rng: np.random.Generator | None = None,
         clock: Clock = wall_clock,
+        watch: Callable[[np.ndarray], None] | None = None,
     ) -> None:
+        """watch: is shown the features (N, U) of the users whose decisions were drawn."""
         self._engine, self._registry, self._settings = engine, registry, settings
         self._rng = np.random.default_rng() if rng is None else rng
-        self._clock = clock
+        self._shadow_rng = np.random.default_rng()  # so that a shadow changes nothing of the draws
+        self._clock, self._watch = clock, watch
 
     def decide(self, requests: Sequence[Keyed]) -> list[Answer]:
         """Answers in the order of the requests: a decision each, or a `Problem`.
@@ -83,18 +98,60 @@ class Decider:
                 world = self._registry.world(connection)
             except BadInput as error:
                 raise Problem(409, None, str(error)) from error
+            budget = read_budget(connection, world.values, self._clock())
             asked = self._sort(connection, world, requests, turn, answers, drafts)
-        drawn = draw(world, [asked[n] for n in asked], self._rng)
-        for (n, question), result in zip(asked.items(), drawn, strict=True):
-            drafts[n] = Draft(requests[n], question.user, question.at, result)
+        self._draw(world, requests, asked, drafts, budget)
         for n in [n for n in drafts if requests[n].ask.dry_run]:
             draft = drafts.pop(n)
-            row = {**decision_row(world, draft), "decision_id": None}
+            row = {**decision_row(draft), "decision_id": None}
             answers[n] = {**answer(draft.user, row), "dry_run": True}
-        done = commit(self._engine, world, drafts, self._clock()) if drafts else {}
+        self._keep_repeats(requests, turn, answers)
+        done = {}
+        shown = [d.drawn.snapshot.user for d in drafts.values() if d.drawn.snapshot is not None]
+        if self._watch is not None and shown:
+            self._watch(np.array(shown))
+        if drafts:
+            done = commit(self._engine, world, drafts, self._clock(), self._settings)
         for n, given in done.items():
             answers[n] = given
         return [n for n in drafts if n not in done]
+
+    def _draw(
+        self,
+        world: World,
+        requests: Sequence[Keyed],
+        asked: Mapping[int, tuple[Question, Assigned]],
+        drafts: dict[int, Draft],
+        budget: Budget | None,
+    ) -> None:
+        """Draft what the policies draw, each for its own arm, and the shadow beside them."""
+        for arm in sorted({who.arm for _, who in asked.values()}):
+            mine = {n: question for n, (question, who) in asked.items() if who.arm == arm}
+            deciding = next(who.world for _, who in asked.values() if who.arm == arm)
+            drawn = draw(deciding, list(mine.values()), self._rng, budget)
+            for (n, question), result in zip(mine.items(), drawn, strict=True):
+                drafts[n] = Draft(requests[n], question.user, question.at, result, deciding, arm)
+        if world.shadow is not None and asked:
+            beside = draw(world.shadow, [q for q, _ in asked.values()], self._shadow_rng, budget)
+            for n, result in zip(asked, beside, strict=True):
+                drafts[n] = replace(drafts[n], shadow=(world.shadow, result))
+
+    def _keep_repeats(
+        self, requests: Sequence[Keyed], turn: list[int], answers: Sequence[Answer | None]
+    ) -> None:
+        """A hold that is given again writes no row, but a key that comes with it is answered the
+        same for ever."""
+        given = [
+            (requests[n], answer)
+            for n in turn
+            if requests[n].key
+            and not requests[n].ask.dry_run
+            and isinstance(answer := answers[n], dict)
+            and answer["repeated"]
+        ]
+        if given:
+            with writing(self._engine, {f"key:{keyed.key}" for keyed, _ in given}) as connection:
+                keep_answers(connection, given, self._clock())
 
     def _sort(
         self,
@@ -104,13 +161,13 @@ class Decider:
         turn: list[int],
         answers: list[Answer | None],
         drafts: dict[int, Draft],
-    ) -> dict[int, Question]:
+    ) -> dict[int, tuple[Question, Assigned]]:
         """Answer repeats and bad requests, draft forced holds; returns what must be drawn."""
         users = read_users(connection, {requests[n].ask.user_id for n in turn})
         held = _last_holds(connection, users.values())
         keys = {key for n in turn if (key := requests[n].key)}
         stored = rows_by_key(connection, IDEMPOTENCY, keys) if keys else {}
-        asked: dict[int, Question] = {}
+        asked: dict[int, tuple[Question, Assigned]] = {}
         for n in turn:
             keyed = requests[n]
             try:
@@ -119,15 +176,17 @@ class Decider:
                     continue
                 user = users.get(keyed.ask.user_id)
                 question = self._question(connection, world, keyed.ask, user)
-                arm, reason = forced(world, question.user)
+                who = assigned(world, question.user)
                 last = held.get(question.user.user_id)
-                if last is not None and _binds(question, last, reason):
+                if last is not None and _binds(question, last, who.reason):
                     answers[n] = answer(question.user, last._mapping, repeated=True)
-                elif reason is None:
-                    asked[n] = question
+                elif who.reason is None:
+                    asked[n] = question, who
                 else:
-                    nothing = Drawn((), (), (), -1, -1, None, 1.0, reason)
-                    drafts[n] = Draft(keyed, question.user, question.at, nothing, arm)
+                    nothing = Drawn((), (), (), -1, -1, None, 1.0, who.reason)
+                    drafts[n] = Draft(
+                        keyed, question.user, question.at, nothing, who.world, who.arm
+                    )
             except Problem as problem:
                 answers[n] = problem
         return asked
@@ -179,20 +238,6 @@ def _rows(
     return tuple(row[name] for name in ids)
 
 
-def forced(world: World, user: User) -> tuple[str, str | None]:
-    """Arm, and why the user gets a hold whatever the policy says; None: the policy decides."""
-    rules = world.guardrails
-    if world.killed:
-        return "killed", "killed"
-    if hash_id(f"{rules.holdout_salt}|{user.user_id}") < rules.holdout_share * 2.0**64:
-        return "holdout", "holdout"
-    if user.consent is None:
-        return "policy", "consent_unknown"
-    if user.zone < 0:
-        return "policy", "timezone_unknown"
-    return "policy", None
-
-
 def _last_holds(connection: Connection, users: Iterable[User]) -> dict[str, Row[Any]]:
     """Last decision by user, of those whose last decision is a hold."""
     ids = [user.last_decision for user in users if user.last_decision and user.state["held"]]
@@ -210,4 +255,4 @@ def _binds(question: Question, last: Row[Any], reason: str | None) -> bool:
 def _again(keyed: Keyed, row: Row[Any]) -> Answer:
     if row.request != keyed.hash:
         raise Problem(422, "Idempotency-Key", "this key was used with another request")
-    return dict(row.response)
+    return Replayed(row.response)

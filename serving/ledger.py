@@ -6,14 +6,16 @@ from typing import Any
 
 from sqlalchemy import Connection, case, exists, func, select
 
-from serving.tables import COUNTERS, DECISIONS, OUTCOMES
+from serving.tables import COUNTERS, DECISIONS, OUTBOX, OUTCOMES
 
 
-def ledger(connection: Connection, now: int) -> dict[str, dict[str, int]]:
+def ledger(connection: Connection, now: int) -> dict[str, Any]:
     """Counts of decisions by what became of them, and of outcomes by how they were taken.
 
     decisions = sent + held + cancelled + failed + pending;
-    outcomes received = orphan + duplicate + late + joined.
+    outcomes received = orphan + duplicate + late + joined, where received ones are counted for
+    themselves as they come in. `unbalanced` is by how much the two sums are off, which is never.
+    `moved` are sends that left at another time than decided; they stand among `sent` too.
     """
 
     def became(outcome: str) -> Any:
@@ -21,23 +23,38 @@ def ledger(connection: Connection, now: int) -> dict[str, dict[str, int]]:
             OUTCOMES.c.decision_id == DECISIONS.c.decision_id, OUTCOMES.c.outcome == outcome
         )
 
+    waiting = exists().where(
+        OUTBOX.c.decision_id == DECISIONS.c.decision_id, OUTBOX.c.state == "waiting"
+    )
     state = case(
         (DECISIONS.c.send_at.is_(None), "held"),
         (became("cancelled"), "cancelled"),
         (became("failed"), "failed"),
         (DECISIONS.c.send_at > now, "pending"),
+        (waiting, "pending"),
         else_="sent",
     )
     by_state = select(state, func.count()).select_from(DECISIONS).group_by(state)
     decisions = dict.fromkeys(("sent", "held", "cancelled", "failed", "pending"), 0)
     decisions |= {row[0]: row[1] for row in connection.execute(by_state)}
-    outcomes = dict.fromkeys(("orphan", "duplicate"), 0)
-    outcomes |= {row.name: row.count for row in connection.execute(select(COUNTERS))}
+    counters = {row.name: row.count for row in connection.execute(select(COUNTERS))}
     joined = select(OUTCOMES.c.joined, func.count()).group_by(OUTCOMES.c.joined)
     stored = {row[0]: row[1] for row in connection.execute(joined)}
-    outcomes |= {"late": stored.get(0, 0), "joined": stored.get(1, 0)}
-    total = select(func.count()).select_from(DECISIONS)
+    outcomes = {
+        "orphan": counters.get("orphan", 0),
+        "duplicate": counters.get("duplicate", 0),
+        "late": stored.get(0, 0),
+        "joined": stored.get(1, 0),
+    }
+    received = counters.get("received", 0)
+    total = connection.scalar(select(func.count()).select_from(DECISIONS)) or 0
+    moved = select(func.count(OUTCOMES.c.decision_id.distinct())).where(
+        OUTCOMES.c.outcome == "moved"
+    )
+    off = abs(total - sum(decisions.values())) + abs(received - sum(outcomes.values()))
     return {
-        "decisions": {"total": connection.scalar(total) or 0, **decisions},
-        "outcomes": {"received": sum(outcomes.values()), **outcomes},
+        "decisions": {"total": total, **decisions},
+        "outcomes": {"received": received, **outcomes},
+        "moved": connection.scalar(moved) or 0,
+        "unbalanced": off,
     }

@@ -1,18 +1,22 @@
-"""What every request passes through: API key, size of the body, timing."""
+"""What every request passes through: request id, API key, size of the body, timing."""
 
 from __future__ import annotations
 
+import random
+import re
 import time
-from hmac import compare_digest
 
 import orjson
 import structlog
+from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.access import Access
 from serving.metrics import Metrics
 from serving.problems import Problem
 
+REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
 OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
 """Paths that need no key."""
 
@@ -25,12 +29,10 @@ class TooLarge(Problem):
 
 
 class Gate:
-    """Refuses requests without a key where keys are configured, and bodies that are too large."""
+    """Refuses callers who lack a key or its scope, and bodies that are too large."""
 
-    def __init__(
-        self, app: ASGIApp, keys: frozenset[str], max_body_bytes: int, metrics: Metrics
-    ) -> None:
-        self._app, self._keys, self._limit, self._metrics = app, keys, max_body_bytes, metrics
+    def __init__(self, app: ASGIApp, access: Access, max_body_bytes: int, metrics: Metrics) -> None:
+        self._app, self._access, self._limit, self._metrics = app, access, max_body_bytes, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -38,18 +40,29 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        structlog.contextvars.bind_contextvars(request_id=request_id)
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                ]
             await send(message)
 
         try:
-            self._check(scope)
+            self._check(scope, headers)
             await self._app(scope, self._counted(receive), noting)
         except Problem as problem:
             await refuse(problem, noting)
+        except DBAPIError as error:  # while reading the keys: the routes answer their own
+            structlog.get_logger().error("store", error=str(error.orig))
+            await refuse(Problem(503, None, "the store is busy or gone: try again"), noting)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "other")
@@ -60,16 +73,18 @@ class Gate:
                 route=route,
                 status=status,
                 ms=round(1000 * seconds, 2),
+                who=scope.get("state", {}).get("who"),
             )
+            structlog.contextvars.unbind_contextvars("request_id")
 
-    def _check(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
-        if self._keys and scope["path"] not in OPEN:
-            scheme, _, key = headers.get("authorization", "").partition(" ")
-            given = key.strip().encode()
-            known = any(compare_digest(given, accepted.encode()) for accepted in self._keys)
-            if scheme.lower() != "bearer" or not known:
-                raise Problem(401, "Authorization", "send Authorization: Bearer with an API key")
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        if "\x00" in scope["path"]:
+            raise Problem(404, "path", "no path holds the character NUL")
+        if scope["path"] not in OPEN:
+            caller = self._access.check(
+                scope["method"], scope["path"], headers.get("authorization", "")
+            )
+            scope.setdefault("state", {})["who"] = caller.name
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self._limit:
             raise TooLarge(self._limit)
@@ -95,7 +110,6 @@ async def refuse(problem: Problem, send: Send) -> None:
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(body)).encode()),
     ]
-    if problem.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+    headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -12,9 +12,19 @@ from mdp.errors import BadInput
 class Problem(BadInput):
     """A request that is refused."""
 
-    def __init__(self, status: int, field: str | None, detail: str) -> None:
+    def __init__(
+        self, status: int, field: str | None, detail: str, in_flight: bool = False
+    ) -> None:
+        """in_flight: the same request is being answered, so that trying again soon will do."""
         super().__init__(f"{field}: {detail}" if field else detail)
-        self.status, self.field, self.detail = status, field, detail
+        self.status, self.field, self.detail, self.in_flight = status, field, detail, in_flight
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers of the response: when to try again, how to log in."""
+        if self.status == 401:
+            return {"WWW-Authenticate": "Bearer"}
+        return {"Retry-After": "1"} if self.status in (429, 503) or self.in_flight else {}
 
     def under(self, prefix: str) -> Problem:
         """The same problem, its field inside another one."""

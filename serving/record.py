@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from serving.history import Fields, advanced, organic_event, outcome_event
 from serving.problems import Problem, problem_of
 from serving.schemas import EventIn, OutcomeIn, iso
 from serving.settings import Settings
-from serving.store import count, rows_by_key, writing
+from serving.store import count, found_by_key, reading, rows_by_key, writing
 from serving.tables import DECISIONS, EVENTS, ITEMS, OUTCOMES
 from serving.users import User, new_user, read_users, write_users
 
@@ -30,6 +30,8 @@ class Receipt:
     accepted: int = 0
     duplicates: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Accepted outcomes by kind."""
 
     def reject(self, index: int, problem: Problem) -> None:
         """Note that an entry is refused."""
@@ -63,7 +65,8 @@ def record_events(engine: Engine, settings: Settings, entries: Sequence[Any], no
     """Store what users did on their own. A user never seen is made."""
     receipt = Receipt()
     good = parsed(EventIn, entries, receipt)
-    with writing(engine) as connection:
+    names = {name for event in good.values() for name in (event.user_id, event.event_id) if name}
+    with writing(engine, names) as connection:
         items = rows_by_key(connection, ITEMS, {event.item_id for event in good.values()})
         rows: dict[str, dict[str, Any]] = {}
         for index, event in good.items():
@@ -97,38 +100,58 @@ def record_outcomes(
     """Store what became of decisions."""
     receipt = Receipt()
     good = parsed(OutcomeIn, entries, receipt)
-    with writing(engine) as connection:
-        wanted = {outcome.decision_id for outcome in good.values()}
-        decisions = rows_by_key(connection, DECISIONS, wanted)
-        rows: dict[tuple[str, str, int], dict[str, Any]] = {}
-        for index, outcome in good.items():
-            decision = decisions.get(outcome.decision_id)
-            try:
-                check_outcome(outcome, decision)
-                check_time(outcome.at, now, settings)
-            except Problem as problem:
-                receipt.reject(index, problem)
-                if problem.field == "decision_id":
-                    count(connection, "orphan", 1)
-                continue
-            key = (outcome.decision_id, outcome.outcome, outcome.at)
-            receipt.duplicates += key in rows
-            rows.setdefault(key, outcome.model_dump())
-        known = _known_outcomes(connection, list(rows))
-        receipt.duplicates += len(known)
-        fresh = [row for key, row in rows.items() if key not in known]
-        receipt.accepted = len(fresh)
-        count(connection, "duplicate", receipt.duplicates)
-        new: dict[str, list[Fields]] = defaultdict(list)
-        for row in fresh:
-            decision = decisions[row["decision_id"]]
-            claim = row["outcome"] == "purchased"
-            row["joined"] = int(on_time(decision.send_at, row["at"], claim))
-            new[decision.user_id].append(outcome_event(row))
-        if fresh:
-            connection.execute(insert(OUTCOMES), fresh)
-            _advance(connection, settings, new, now)
+    owners = _owners(engine, {outcome.decision_id for outcome in good.values()})
+    with writing(engine, owners) as connection:
+        take_outcomes(connection, settings, good, receipt, now)
     return receipt
+
+
+def take_outcomes(
+    connection: Connection,
+    settings: Settings,
+    good: Mapping[int, OutcomeIn],
+    receipt: Receipt,
+    now: int,
+) -> None:
+    """Store outcomes, by their place in the request, in a transaction that has their users."""
+    decisions = rows_by_key(connection, DECISIONS, {o.decision_id for o in good.values()})
+    rows: dict[tuple[str, str, int], dict[str, Any]] = {}
+    orphans = 0
+    for index, outcome in good.items():
+        decision = decisions.get(outcome.decision_id)
+        try:
+            check_outcome(outcome, decision)
+            check_time(outcome.at, now, settings)
+        except Problem as problem:
+            receipt.reject(index, problem)
+            orphans += problem.field == "decision_id"
+            continue
+        key = (outcome.decision_id, outcome.outcome, outcome.at)
+        receipt.duplicates += key in rows
+        rows.setdefault(key, outcome.model_dump())
+    known = _known_outcomes(connection, list(rows))
+    receipt.duplicates += len(known)
+    fresh = [row for key, row in rows.items() if key not in known]
+    receipt.accepted = len(fresh)
+    new: dict[str, list[Fields]] = defaultdict(list)
+    receipt.kinds.update(row["outcome"] for row in fresh)
+    for row in fresh:
+        decision = decisions[row["decision_id"]]
+        claim = row["outcome"] == "purchased"
+        row["joined"] = int(on_time(decision.send_at, row["at"], claim))
+        new[decision.user_id].append(outcome_event(row))
+    if fresh:
+        connection.execute(insert(OUTCOMES), fresh)
+        _advance(connection, settings, new, now)
+    count(connection, "orphan", orphans)
+    count(connection, "duplicate", receipt.duplicates)
+    count(connection, "received", orphans + receipt.duplicates + receipt.accepted)
+
+
+def _owners(engine: Engine, decision_ids: Iterable[str]) -> set[str]:
+    """Users whom decisions are about: a decision's user never changes."""
+    with reading(engine) as connection:
+        return set(found_by_key(connection, DECISIONS, decision_ids, "user_id").scalars())
 
 
 def check_outcome(outcome: OutcomeIn, decision: Any) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +41,53 @@ class World:
     """The bundle's policy with the exploration floor in force."""
     guardrails: Guardrails
     """The policy's own with the store's put over them."""
+    rules_hash: str
     catalog: Catalog
     model: BoundModel | None
     recommender: Recommender | None
     approved: np.ndarray
     """Rows of the variants that may be used at all (W,) int32."""
+    stopped: Stopped
+    challenger: Challenger | None = None
+    shadow: World | None = None
+    """Decides beside the others; nothing of it is sent."""
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A policy that decides for a share of the users."""
+
+    world: World
+    share: float
+    salt: str
 
     @property
-    def killed(self) -> bool:
-        """Whether every decision is a hold."""
-        return bool(self.values.get("kill", False))
+    def arm(self) -> str:
+        """What the log calls it."""
+        return f"challenger:{self.world.name}"
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What the kill switches have stopped."""
+
+    everything: bool
+    policies: frozenset[str]
+    items: np.ndarray
+    """Whether each item of the catalogue is stopped (I,) bool."""
+    variants: np.ndarray
+    """Whether each variant is (W,) bool."""
+
+
+def stopped(values: Mapping[str, Any], catalog: Catalog) -> Stopped:
+    """The kill switches of a store's settings."""
+    kills = values.get("kills", {})
+    return Stopped(
+        bool(values.get("kill", False)),
+        frozenset(kills.get("policies", ())),
+        np.isin(np.array(catalog.items.ids, object), kills.get("items", ())),
+        np.isin(np.array(catalog.variants.ids, object), kills.get("variants", ())),
+    )
 
 
 class Registry:
@@ -73,7 +110,28 @@ class Registry:
             return self._world
 
     def _make(self, connection: Connection, values: dict[str, Any]) -> World:
-        name, bundle = self._fixed or self._active(connection, values)
+        if self._fixed is not None:
+            return self._of(connection, values, *self._fixed)
+        world = self._of(connection, values, *self._active(connection, values))
+        tried = values.get("experiment") or {}
+        challenger, shadow = None, None
+        if given := tried.get("challenger"):
+            beside = self.trial(connection, given["policy"], values)
+            challenger = Challenger(beside, given["share"], given["salt"])
+        if tried.get("shadow"):
+            shadow = self.trial(connection, tried["shadow"], values)
+        return replace(world, challenger=challenger, shadow=shadow)
+
+    def trial(
+        self, connection: Connection, name: str, values: dict[str, Any] | None = None
+    ) -> World:
+        """The world with another policy of the store; raises as `bundle` does."""
+        values = all_settings(connection) if values is None else values
+        return self._of(connection, values, name, self.bundle(connection, name))
+
+    def _of(
+        self, connection: Connection, values: dict[str, Any], name: str, bundle: PolicyBundle
+    ) -> World:
         version = values.get("catalog")
         if self._catalog is None or self._catalog[0] != version:
             self._catalog = version, read_catalog(connection)
@@ -86,6 +144,7 @@ class Registry:
             bundle=bundle,
             policy=with_floor(bundle, guardrails.floor),
             guardrails=guardrails,
+            rules_hash=guardrails.hash,
             catalog=catalog,
             model=None if bundle.model is None else bundle.model.bind(catalog),
             recommender=None
@@ -94,6 +153,7 @@ class Registry:
             approved=np.flatnonzero([s == "approved" for s in catalog.variants.statuses]).astype(
                 np.int32
             ),
+            stopped=stopped(values, catalog),
         )
 
     def _active(
@@ -125,8 +185,16 @@ def add_policy(connection: Connection, path: Path, now: int, activate: bool = Tr
     row = {"name": path.name, "path": str(path), "hash": bundle.hash, "added_at": now}
     upsert(connection, POLICIES, [row])
     if activate:
-        put_setting(connection, "policy", path.name)
+        make_active(connection, path.name)
     # The same name may now mean another policy, or the same arrays under other guardrails:
     # processes compare settings, so tell them.
     put_setting(connection, f"policy:{path.name}", content_hash(bundle.manifest))
     return path.name
+
+
+def make_active(connection: Connection, name: str) -> None:
+    """Decide by this policy from now on, and remember the one before for a rollback."""
+    before = setting(connection, "policy")
+    if before != name:
+        put_setting(connection, "policy_before", before)
+        put_setting(connection, "policy", name)

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     StrictBool,
     WithJsonSchema,
+    model_validator,
 )
 
 from ingestion.schema import TABLES
@@ -217,9 +218,69 @@ class VariantsIn(Body):
 
 
 class KillIn(Body):
-    """Whether every decision is a hold."""
+    """Whether something is stopped: everything, or the one thing that is named."""
 
     on: StrictBool
+    policy: Id | None = None
+    item_id: Id | None = None
+    variant_id: Id | None = None
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> KillIn:
+        if sum(name is not None for name in (self.policy, self.item_id, self.variant_id)) > 1:
+            raise ValueError("name a policy, an item or a variant, not several")
+        return self
+
+    @property
+    def what(self) -> tuple[str | None, str | None]:
+        """Kind and name of what is stopped; None: everything."""
+        for kind, name in (
+            ("policies", self.policy),
+            ("items", self.item_id),
+            ("variants", self.variant_id),
+        ):
+            if name is not None:
+                return kind, name
+        return None, None
+
+    @property
+    def field(self) -> str:
+        """The field that names it."""
+        named = ("policy", "item_id", "variant_id")
+        return next((name for name in named if getattr(self, name) is not None), "on")
+
+
+class PolicyIn(Body):
+    """A saved policy to add."""
+
+    path: Text
+    """Its directory on the server's machine."""
+
+
+class ChallengerIn(Body):
+    """A policy that decides for a share of the users."""
+
+    policy: Id
+    share: Annotated[float, Field(strict=True, ge=0, le=1)]
+    salt: Annotated[str, Field(min_length=1, max_length=200)]
+    """Another salt draws other users."""
+
+
+class ExperimentIn(Body):
+    """Who decides beside the active policy."""
+
+    challenger: ChallengerIn | None = None
+    shadow: Id | None = None
+
+
+class CriticalIn(Body):
+    """A message that must be sent now."""
+
+    user_id: Id
+    item_id: Id
+    variant_id: Id
+    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+    """Why, for the audit log."""
 
 
 class DecisionOut(BaseModel):

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mdp.actions import decode
 from mdp.catalog import Catalog
-from mdp.guardrails import Mask, Reason
+from mdp.guardrails import Mask, Reason, mask
 from mdp.hashing import hash_ids
-from mdp.observation import Requests, observe
+from mdp.observation import Requests, View, observe, seen
 from mdp.reasons import catalog_reasons
-from mdp.state import features
-from serving.explaining import explanation
+from mdp.state import HISTORY, features
+from policies.composition import UNIFORMS, distribution
+from serving.budget import SPENT, Budget
+from serving.explaining import reason_name
 from serving.registry import World
+from serving.snapshot import Snapshot, taken
 from serving.users import User
 
 CHUNK = 1024
@@ -56,63 +59,100 @@ class Drawn:
     send_at: int | None
     propensity: float
     reason: str
-    why: str | None = None
-    """JSON, as `explaining.explanation` gives it."""
+    snapshot: Snapshot | None = field(default=None, compare=False)
 
 
-def draw(world: World, questions: Sequence[Question], rng: np.random.Generator) -> list[Drawn]:
+def draw(
+    world: World,
+    questions: Sequence[Question],
+    rng: np.random.Generator,
+    budget: Budget | None = None,
+) -> list[Drawn]:
     """Draw an action for each question, in order."""
     out: list[Drawn] = []
     for start in range(0, len(questions), CHUNK):
-        out += _draw(world, questions[start : start + CHUNK], rng)
+        out += _draw(world, questions[start : start + CHUNK], rng, budget)
     return out
 
 
-def _draw(world: World, questions: Sequence[Question], rng: np.random.Generator) -> list[Drawn]:
+def _draw(
+    world: World, questions: Sequence[Question], rng: np.random.Generator, budget: Budget | None
+) -> list[Drawn]:
     requests = requests_of(world, questions)
     most = max(1, PAIRS // (requests.items.shape[1] * requests.variants.shape[1]))
     if len(questions) > most:
         parts = [questions[start : start + most] for start in range(0, len(questions), most)]
-        return [drawn for part in parts for drawn in _draw(world, part, rng)]
+        return [drawn for part in parts for drawn in _draw(world, part, rng, budget)]
     traits = None
     if world.bundle.traits is not None:
         users = hash_ids(question.user.user_id for question in questions)
         traits = world.bundle.traits.rows(users)[0]
-    view = observe(
-        requests, world.catalog, world.guardrails, world.bundle.reward, world.model, traits
+    view = _view(world, requests, traits, budget)
+    scores = world.policy.scores(view.observation)
+    draws = rng.random((len(questions), UNIFORMS))
+    chances = distribution(
+        scores, view.observation["action_mask"], world.policy.temperature, world.policy.floor
     )
-    actions, propensity = world.policy.act(view.observation, rng)
+    actions = chances.drawn(draws)
+    propensity = chances.probability(actions)
     k, v, h = decode(actions, requests.items.shape[1], requests.variants.shape[1])
     out = []
     for n in range(len(questions)):
         send = k[n] >= 0
+        items = tuple(requests.items[n][requests.items[n] >= 0].tolist())
+        variants = tuple(requests.variants[n][requests.variants[n] >= 0].tolist())
+        size = len(items), len(variants)
         out.append(
             Drawn(
-                items=tuple(requests.items[n][requests.items[n] >= 0].tolist()),
-                variants=tuple(requests.variants[n][requests.variants[n] >= 0].tolist()),
+                items=items,
+                variants=variants,
                 hours=tuple(np.flatnonzero(view.mask.hour[n] == 0).tolist()),
                 item=int(requests.items[n, k[n]]) if send else -1,
                 variant=int(requests.variants[n, v[n]]) if send else -1,
                 send_at=int(view.mask.send_at[n, h[n]]) if send else None,
                 propensity=float(propensity[n]),
                 reason="policy" if send else why_held(view.mask, n),
-                why=explanation(world.catalog, requests, view, n, int(k[n]), int(v[n])),
+                snapshot=taken(view, scores, draws, world.policy, n, size),
             )
         )
     return out
 
 
+def _view(
+    world: World, requests: Requests, traits: np.ndarray | None, budget: Budget | None
+) -> View:
+    """`observe`, with the hours ruled out whose budget is spent."""
+    catalog, reward, model = world.catalog, world.bundle.reward, world.model
+    if budget is None:
+        return observe(requests, catalog, world.guardrails, reward, model, traits)
+    states = features(requests.histories, requests.decided_at)
+    allowed = mask(
+        world.guardrails,
+        states,
+        requests.decided_at,
+        requests.zone,
+        np.append(catalog.items.hashes, np.uint64(0))[requests.items],
+        np.append(catalog.items.available_until, 0)[requests.items],
+        requests.item_reason,
+        requests.variant_reason,
+    )
+    allowed.hour[(allowed.hour == 0) & budget.spent(allowed.send_at)] = SPENT
+    return seen(requests, states, allowed, catalog, reward, model, traits)
+
+
 def requests_of(world: World, questions: Sequence[Question]) -> Requests:
     """The decisions to make. What the catalogue forbids (no stock, copy for another locale, …) is
     left out of the lists, so the lists that the log keeps are those the policy chose among."""
-    histories = np.array([question.user.state for question in questions])
+    histories = np.frombuffer(b"".join(q.user.history for q in questions), HISTORY)
     at = np.array([question.at for question in questions], np.int64)
     items = _items(world, questions, histories, at)
     variants = _padded([_variants(world, question) for question in questions])
-    about = _about([question.user for question in questions])
-    item_reason, _ = catalog_reasons(world.catalog, items, variants, at, *about)
+    traits = about([question.user for question in questions])
+    item_reason, _ = catalog_reasons(world.catalog, items, variants, at, *traits)
+    item_reason[np.append(world.stopped.items, False)[items]] = Reason.NOT_AVAILABLE
     items, item_reason = _allowed(items, item_reason)
-    _, variant_reason = catalog_reasons(world.catalog, items, variants, at, *about)
+    _, variant_reason = catalog_reasons(world.catalog, items, variants, at, *traits)
+    variant_reason[np.append(world.stopped.variants, False)[variants]] = Reason.NOT_APPROVED
     variants, variant_reason = _allowed(variants, variant_reason)
     zone = np.array([question.user.zone for question in questions], np.int16)
     return Requests(histories, at, zone, items, variants, item_reason, variant_reason)
@@ -156,7 +196,7 @@ def _allowed(rows: np.ndarray, reason: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return kept, padding
 
 
-def _about(users: Sequence[User]) -> tuple[list[str], list[str], list[frozenset[str]]]:
+def about(users: Sequence[User]) -> tuple[list[str], list[str], list[frozenset[str]]]:
     """Locales, segments and blocked categories, one a user."""
     return (
         [user.locale or "" for user in users],
@@ -171,19 +211,19 @@ def blocked_categories(preferences: str | None) -> frozenset[str]:
     return frozenset(word[1:] for word in words if word.startswith("-"))
 
 
-def why_held(mask: Mask, n: int) -> str:
+def why_held(masked: Mask, n: int) -> str:
     """Why decision `n` is a hold: the guardrail that left no send, or `policy`."""
-    if (mask.item[n] != 0).all():
+    if (masked.item[n] != 0).all():
         for reason in WHOLE_USER:
-            if (mask.item[n] == reason).any():
+            if (masked.item[n] == reason).any():
                 return reason.name.lower()
         return "no_candidates"
-    if (mask.variant[n] != 0).all():
+    if (masked.variant[n] != 0).all():
         return "no_variants"
-    if (mask.hour[n] != 0).all():
-        codes = mask.hour[n][mask.hour[n] != Reason.QUIET_HOURS]
+    if (masked.hour[n] != 0).all():
+        codes = masked.hour[n][masked.hour[n] != Reason.QUIET_HOURS]
         most = np.bincount(codes).argmax() if len(codes) else Reason.QUIET_HOURS
-        return Reason(int(most)).name.lower()
+        return reason_name(int(most))
     return "policy"
 
 

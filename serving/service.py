@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,18 +11,23 @@ from typing import Annotated, Any
 import numpy as np
 import orjson
 from fastapi import Depends, Request, Response
-from sqlalchemy import Engine, insert
+from sqlalchemy import Connection, Engine, insert, select
 
-from mdp.errors import BadInput, PushwiseError
+from mdp.errors import BadArtifact, BadInput, PushwiseError
+from mdp.guardrails import Guardrails
 from policies.rules_file import read_guardrails
 from serving.batcher import Batcher
+from serving.budget import checked
 from serving.decide import Clock, Decider, wall_clock
+from serving.in_flight import InFlight
 from serving.metrics import Metrics
-from serving.registry import Registry, add_policy
+from serving.registry import Registry, World, add_policy
 from serving.scoring import Question, draw
+from serving.senders import open_sender
+from serving.sending import Dispatcher
 from serving.settings import Settings
-from serving.store import all_settings, open_store, reading, writing
-from serving.tables import GUARDRAILS
+from serving.store import all_settings, open_store, put_setting, reading, setting, writing
+from serving.tables import API_KEYS, GUARDRAILS
 from serving.users import new_user
 
 
@@ -36,18 +41,27 @@ class Service:
     batcher: Batcher
     metrics: Metrics
     clock: Clock
+    in_flight: InFlight
+    dispatcher: Dispatcher | None
 
     def close(self) -> None:
         """Finish what waits and close the store."""
         self.batcher.close()
+        if self.dispatcher is not None:
+            self.dispatcher.close()
         self.engine.dispose()
 
 
 def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
+    sender, metrics = open_sender(settings), Metrics()
     engine, registry = open_store(settings.store), Registry()
-    decider = Decider(engine, registry, settings, clock=clock)
-    service = Service(settings, engine, registry, Batcher(decider.decide), Metrics(), clock)
+    decider = Decider(engine, registry, settings, clock=clock, watch=metrics.watch)
+    dispatcher = None
+    if sender is not None:
+        dispatcher = Dispatcher(engine, registry, settings, sender, clock, metrics)
+    batcher = Batcher(decider.decide)
+    service = Service(settings, engine, registry, batcher, metrics, clock, InFlight(), dispatcher)
     try:
         warm_up(service)
     except PushwiseError:
@@ -62,8 +76,15 @@ def warm_up(service: Service) -> None:
         if all_settings(connection).get("policy") is None:
             return
         world = service.registry.world(connection)
-    nobody = new_user("", service.clock(), True, "UTC")
-    draw(world, [Question(nobody, service.clock(), None, None)], np.random.default_rng(0))
+    smoke(world, service.clock())
+
+
+def smoke(world: World, now: int) -> None:
+    """Decide once for nobody; raises `BadArtifact` where that gives no probability."""
+    nobody = new_user("", now, True, "UTC")
+    (drawn,) = draw(world, [Question(nobody, now, None, None)], np.random.default_rng(0))
+    if not 0 < drawn.propensity <= 1:
+        raise BadArtifact(f"policy {world.name} gives a propensity of {drawn.propensity}")
 
 
 def prepare(
@@ -86,28 +107,61 @@ def prepare(
                 raise BadInput("the store has no active policy: name one to serve")
             bundle = registry.bundle(connection, name)
             if guardrails is not None:
-                read_guardrails(guardrails, bundle.guardrails)
-                put_rules(connection, tomllib.loads(guardrails.read_text()), now)
+                put_rules(connection, rules_in(guardrails, bundle.guardrails), now)
             world = registry.world(connection)
             return world.guardrails.looser_than(bundle.guardrails)
     finally:
         engine.dispose()
 
 
-def put_rules(connection: Any, rules: Mapping[str, Any], now: int) -> None:
-    """Put guardrails, key by key, over those in force."""
+def has_keys(store: str) -> bool:
+    """Whether a store holds an API key in force."""
+    engine = open_store(store)
+    try:
+        with reading(engine) as connection:
+            in_force = select(API_KEYS.c.name).where(API_KEYS.c.revoked_at.is_(None))
+            return connection.execute(in_force).first() is not None
+    finally:
+        engine.dispose()
+
+
+def rules_in(path: Path, own: Guardrails) -> dict[str, Any]:
+    """The tables of a guardrail file; raises `BadSetting`."""
+    read_guardrails(path, own)
+    tables = tomllib.loads(path.read_text())
+    checked(tables.get("budget", {}))
+    return tables
+
+
+def put_rules(
+    connection: Connection, rules: Mapping[str, Any], now: int, who: str = "serve"
+) -> None:
+    """Put guardrails, the budget among them, key by key over those in force; with history."""
+    rules = dict(rules)
+    if "budget" in rules:
+        before = setting(connection, "budget", {})
+        put_setting(connection, "budget", before | checked(rules.pop("budget")))
     merged = {table: dict(keys) for table, keys in all_settings(connection)["guardrails"].items()}
     for table, keys in rules.items():
         merged[table] = {**merged.get(table, {}), **keys}
-    connection.execute(insert(GUARDRAILS), [{"at": now, "rules": merged}])
+    connection.execute(insert(GUARDRAILS), [{"at": now, "rules": merged, "who": who}])
 
 
-async def service_of(request: Request) -> AsyncIterator[Service]:
+async def service_of(request: Request) -> Service:
     """The service of the app that a request came to."""
-    yield request.app.state.service
+    service: Service = request.app.state.service
+    return service
 
 
 Here = Annotated[Service, Depends(service_of)]
+
+
+async def caller_of(request: Request) -> str:
+    """The name of the API key that a request came with."""
+    return str(request.state.who)
+
+
+Who = Annotated[str, Depends(caller_of)]
 
 
 def reply(content: Any, status: int = 200) -> Response:

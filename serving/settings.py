@@ -30,7 +30,10 @@ class Settings(BaseSettings):
     store: str = "sqlite:///pushwise.sqlite"
     """URL of the store: one SQLite file."""
     api_keys: str = ""
-    """Accepted API keys, separated by commas; without any the server binds to loopback only."""
+    """API keys with every scope, separated by commas, beside those that `pushwise keys` makes;
+    without any the server binds to loopback only."""
+    rate_per_second: float = Field(0.0, ge=0)
+    """Requests a second of one API key in one worker; 0: any number."""
     trust_request_time: bool = False
     """Accept `at` in requests and times far from the clock: for replay and simulation only."""
     unknown_consent: bool | None = None
@@ -45,6 +48,33 @@ class Settings(BaseSettings):
     """Most decisions, events, outcomes or rows in one request."""
     clock_tolerance_seconds: float = Field(300.0, ge=0)
     """How far in the future the time of an event or outcome may lie."""
+    snapshot_days: float = Field(30.0, ge=0)
+    """How long a decision's snapshot is kept, for `pushwise replay`; 0: none is."""
+    idempotency_days: float = Field(7.0, ge=1)
+    """How long the answer to an idempotency key is kept."""
+    sender: Literal["console", "webhook", "fcm", "apns"] | None = None
+    """Through which the server itself sends, at each send's hour; unset: the shop does, by the
+    answers."""
+    send_within_hours: float = Field(2.0, gt=0)
+    """How late the server may still send; later it cancels."""
+    webhook_url: str | None = None
+    """Where the sender `webhook` posts to."""
+    webhook_secret: str | None = None
+    """What it signs with."""
+    fcm_credentials: str | None = None
+    """File with a service account's key, for the sender `fcm`."""
+    fcm_url: str = "https://fcm.googleapis.com"
+    """Firebase Cloud Messaging."""
+    apns_key: str | None = None
+    """File with the signing key (.p8), for the sender `apns`."""
+    apns_key_id: str | None = None
+    """Its id."""
+    apns_team_id: str | None = None
+    """The team's id."""
+    apns_topic: str | None = None
+    """The app's bundle id."""
+    apns_url: str = "https://api.push.apple.com"
+    """Apple's push service."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
     )

@@ -1,47 +1,122 @@
-"""The store: one SQLite file in write-ahead mode, shared by threads and processes.
+"""The store: a SQLite file in write-ahead mode, or a PostgreSQL database, shared by processes.
 
-`reading` is a snapshot; `writing` takes the write lock at once (`BEGIN IMMEDIATE`), so what is
-read inside it can't change before it commits. A commit is on disk when it returns.
+`reading` is a snapshot. What is read inside `writing` can't change before it commits: SQLite has
+one writer at a time (`BEGIN IMMEDIATE`); in PostgreSQL writers of different users go on side by
+side under advisory locks. A commit is on disk when it returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, Row, Select, Table, create_engine, event, func, select
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Engine,
+    Row,
+    Select,
+    String,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    inspect,
+    literal,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from mdp.errors import BadSetting
-from serving.tables import COUNTERS, GUARDRAILS, METADATA, SETTINGS
+from mdp.hashing import hash_id
+from serving.tables import COUNTERS, GUARDRAILS, METADATA, REVISION, SETTINGS
 
 BUSY_MILLISECONDS = 30_000
 """How long a writer waits for another process's transaction."""
+WHOLE = 7_487_000
+"""PostgreSQL's advisory lock of the whole store; those of users follow."""
+BUCKETS = 128
+"""Advisory locks of users: few enough that the largest batch can hold all of them."""
 
 
 def open_store(url: str, make: bool = True) -> Engine:
-    """The store at a URL such as `sqlite:///pushwise.sqlite`.
+    """The store at `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
 
-    make: make it if it is not there. Raises `BadSetting` for one that can't be opened.
+    make: make its tables if they are not there. One that an earlier pushwise made is migrated.
+    Raises `BadSetting` for one that can't be opened.
     """
-    if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
-        raise BadSetting(f"the store is {url!r}; use a file such as sqlite:///pushwise.sqlite")
-    if not make and not Path(url.removeprefix("sqlite:///")).exists():
-        raise BadSetting(f"there is no store {url!r}: make one with `pushwise load`")
+    engine = None
     try:
-        engine = create_engine(url)
-        event.listen(engine, "connect", _connected)
-        event.listen(engine, "begin", _begin)
+        engine = _engine(url)
+        if not make and not _made(engine):
+            raise BadSetting(f"there is no store {_shown(url)!r}: make one with `pushwise load`")
         with writing(engine) as connection:
-            METADATA.create_all(connection)
-    except (ArgumentError, DatabaseError) as error:
-        reason = error.orig if isinstance(error, DatabaseError) else error
-        raise BadSetting(f"the store {url!r} can't be opened: {reason}") from error
+            _bring_up_to_date(connection)
+        return engine
+    except (ArgumentError, DBAPIError, BadSetting) as error:
+        if engine is not None:
+            engine.dispose()
+        if isinstance(error, BadSetting):
+            raise
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        raise BadSetting(f"the store {_shown(url)!r} can't be opened: {reason}") from error
+
+
+def _engine(url: str) -> Engine:
+    if url.startswith(("postgresql://", "postgres://")):
+        plain = make_url(url).set(drivername="postgresql+psycopg")
+        return create_engine(plain, pool_pre_ping=True, pool_size=10, max_overflow=30)
+    if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
+        raise BadSetting(
+            f"the store is {_shown(url)!r}; use a file such as sqlite:///pushwise.sqlite, or "
+            "postgresql://USER:PASSWORD@HOST/DATABASE"
+        )
+    engine = create_engine(url)
+    event.listen(engine, "connect", _connected)
+    event.listen(engine, "begin", _begin)
     return engine
+
+
+def _shown(url: str) -> str:
+    """The URL without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url
+
+
+def _made(engine: Engine) -> bool:
+    if engine.dialect.name == "sqlite" and not Path(engine.url.database or "").exists():
+        return False
+    return inspect(engine).has_table("users")
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    """Make the tables of an empty store, or migrate those of an older pushwise."""
+    inspector = inspect(connection)
+    if not inspector.has_table("users"):
+        METADATA.create_all(connection)
+        connection.execute(
+            text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+        )
+        connection.execute(text("INSERT INTO alembic_version VALUES (:v)"), {"v": REVISION})
+        return
+    known = inspector.has_table("alembic_version")
+    found = connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
+    if found != REVISION:
+        from serving.migrations import migrate
+
+        migrate(connection, found)
 
 
 def _connected(connection: Any, record: Any) -> None:
@@ -63,36 +138,94 @@ def _begin(connection: Connection) -> None:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that sees one state of the store."""
-    with engine.connect() as connection, connection.begin():
-        yield connection
-
-
-@contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """A connection that holds the write lock; commits at the end, or rolls all back."""
     with engine.connect() as plain:
-        connection = plain.execution_options(immediate=True)
+        one_state = {"isolation_level": "REPEATABLE READ"} if _is_postgresql(plain) else {}
+        connection = plain.execution_options(**one_state)
         with connection.begin():
             yield connection
 
 
-def by_key(table: Table, keys: Iterable[str], column: str | None = None) -> Select[Any]:
-    """Rows of a table whose primary key (or another column) is among any number of values."""
-    chosen = table.c[column] if column else next(iter(table.primary_key.columns))
-    values = func.json_each(orjson.dumps(list(keys)).decode()).table_valued("value")
-    return select(table).where(chosen.in_(select(values.c.value)))
+@contextmanager
+def writing(engine: Engine, users: Iterable[str] | None = None) -> Iterator[Connection]:
+    """A connection that nobody else writes beside; commits at the end, or rolls all back.
+
+    users: what is written is about these users alone (or keyed by these other names), so that
+    those who write about others need not wait. Settings can't change meanwhile either.
+    """
+    with engine.connect() as plain:
+        connection = plain.execution_options(immediate=True)
+        with connection.begin():
+            if _is_postgresql(connection):
+                _lock(connection, users)
+            yield connection
+
+
+def _is_postgresql(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
+
+
+def _lock(connection: Connection, users: Iterable[str] | None) -> None:
+    if users is None:
+        connection.execute(select(func.pg_advisory_xact_lock(WHOLE)))
+        return
+    # The shared lock comes first and buckets in ascending order: so no two writers wait in a ring.
+    connection.execute(select(func.pg_advisory_xact_lock_shared(WHOLE)))
+    buckets = sorted({WHOLE + 1 + hash_id(name) % BUCKETS for name in users})
+    connection.execute(
+        text("SELECT pg_advisory_xact_lock(b) FROM unnest(CAST(:b AS bigint[])) AS b"),
+        {"b": buckets},
+    )
+
+
+class EachText(FunctionElement[str]):
+    """The texts of a JSON list as rows of one column, `value`."""
+
+    inherit_cache = True
+
+
+@compiles(EachText, "sqlite")
+def _each_in_sqlite(element: EachText, compiler: Any, **rest: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **rest)})"
+
+
+@compiles(EachText, "postgresql")
+def _each_in_postgresql(element: EachText, compiler: Any, **rest: Any) -> str:
+    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **rest)} AS json))"
+
+
+@cache
+def _by_key(table: Table, columns: tuple[str, ...]) -> Select[Any]:
+    """Rows of a table whose primary key is among the bound JSON list `keys`; made once, as making
+    a statement takes longer than running it."""
+    values = EachText(bindparam("keys", type_=String)).table_valued("value")
+    chosen = [table.c[name] for name in columns] or list(table.columns)
+    key = next(iter(table.primary_key.columns))
+    return select(*chosen).where(key.in_(select(values.c.value)))
+
+
+def found_by_key(
+    connection: Connection, table: Table, keys: Iterable[str], *columns: str
+) -> CursorResult[Any]:
+    """Rows (or some columns) of a table whose primary key is among any number of values."""
+    given = {"keys": orjson.dumps(list(keys)).decode()}
+    return connection.execute(_by_key(table, columns), given)
 
 
 def rows_by_key(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str, Row[Any]]:
     """Rows by primary key, of those keys that exist."""
-    return {row[0]: row for row in connection.execute(by_key(table, keys))}
+    return {row[0]: row for row in found_by_key(connection, table, keys)}
+
+
+def inserting(connection: Connection, table: Table) -> Any:
+    """An insert that can say what happens on a conflict."""
+    return (postgresql if _is_postgresql(connection) else sqlite).insert(table)
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows, or replace all their columns where the primary key exists."""
     if not rows:
         return
-    statement = insert(table)
+    statement = inserting(connection, table)
     keys = [column.name for column in table.primary_key.columns]
     changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
@@ -114,18 +247,22 @@ def touch_catalog(connection: Connection) -> None:
     put_setting(connection, "catalog", setting(connection, "catalog", 0) + 1)
 
 
+_NEWEST = select(func.max(GUARDRAILS.c.number)).scalar_subquery()
+_ALL = select(SETTINGS.c.name, SETTINGS.c.value).union_all(
+    select(literal("guardrails"), GUARDRAILS.c.rules).where(GUARDRAILS.c.number == _NEWEST)
+)
+
+
 def all_settings(connection: Connection) -> dict[str, Any]:
     """Everything that is the same for all decisions: policy, kill, catalog version, guardrails."""
-    values = {row.name: row.value for row in connection.execute(select(SETTINGS))}
-    newest = select(GUARDRAILS.c.rules).order_by(GUARDRAILS.c.number.desc()).limit(1)
-    row = connection.execute(newest).first()
-    return {**values, "guardrails": {} if row is None else row[0]}
+    values: dict[str, Any] = {row[0]: row[1] for row in connection.execute(_ALL)}
+    return {**values, "guardrails": values.get("guardrails", {})}
 
 
 def count(connection: Connection, name: str, by: int) -> None:
     """Raise a counter."""
     if by:
-        statement = insert(COUNTERS).values(name=name, count=by)
+        statement = inserting(connection, COUNTERS).values(name=name, count=by)
         connection.execute(
             statement.on_conflict_do_update(
                 index_elements=["name"], set_={"count": COUNTERS.c.count + by}

@@ -1,17 +1,21 @@
 """Bodies as strict JSON: what the store can't keep or JSON does not know is refused at the door.
 
 Python's own reader lets NaN, Infinity and half surrogate pairs in; a guardrail of Infinity would
-be stored as null and stop every decision.
+be stored as null and stop every decision. NUL characters no PostgreSQL text can hold.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
+from json import JSONDecodeError
 from typing import Any
 
 import orjson
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class StrictRequest(Request):
@@ -19,7 +23,10 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         """The body; raises `json.JSONDecodeError`."""
-        return orjson.loads(await self.body())
+        body = await self.body()
+        if b"\\u0000" in body and (nul := NUL.search(body)):
+            raise JSONDecodeError("a text holds the character NUL", "", nul.start())
+        return orjson.loads(body)
 
 
 class StrictRoute(APIRoute):

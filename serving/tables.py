@@ -20,6 +20,10 @@ from sqlalchemy import (
 )
 
 METADATA = MetaData()
+REVISION = "0002"
+"""The migration that leads to these tables (`serving/migrations/versions`)."""
+Key = String().with_variant(String(collation="C"), "postgresql")
+"""Text that sorts by its bytes in every database."""
 
 
 class Json(TypeDecorator[Any]):
@@ -40,7 +44,7 @@ class Json(TypeDecorator[Any]):
 USERS = Table(
     "users",
     METADATA,
-    Column("user_id", String, primary_key=True),
+    Column("user_id", Key, primary_key=True),
     Column("timezone", String),
     Column("signed_up_at", BigInteger, nullable=False),
     Column("consent", Integer),  # 1, 0, or null where unknown
@@ -49,28 +53,28 @@ USERS = Table(
     Column("preferences", String),
     Column("attributes", Json, nullable=False),
     Column("history", LargeBinary, nullable=False),  # one HISTORY record
-    Column("version", Integer, nullable=False),  # rises with every write to the row
+    Column("version", BigInteger, nullable=False),  # rises with every write to the row
     Column("last_decision", String),
     Column("turn", Integer, nullable=False),  # of the last decision
 )
 ITEMS = Table(
     "items",
     METADATA,
-    Column("item_id", String, primary_key=True),
+    Column("item_id", Key, primary_key=True),
     Column("body", Json, nullable=False),  # every other column of the log's table
 )
 VARIANTS = Table(
     "variants",
     METADATA,
-    Column("variant_id", String, primary_key=True),
+    Column("variant_id", Key, primary_key=True),
     Column("body", Json, nullable=False),
 )
 EVENTS = Table(
     "events",
     METADATA,
-    Column("event_id", String, primary_key=True),
-    Column("user_id", String, nullable=False),
-    Column("item_id", String),
+    Column("event_id", Key, primary_key=True),
+    Column("user_id", Key, nullable=False),
+    Column("item_id", Key),
     Column("event", String, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("value", Float),
@@ -79,11 +83,11 @@ EVENTS = Table(
 DECISIONS = Table(
     "decisions",
     METADATA,
-    Column("decision_id", String, primary_key=True),
-    Column("user_id", String, nullable=False),
+    Column("decision_id", Key, primary_key=True),
+    Column("user_id", Key, nullable=False),
     Column("decided_at", BigInteger, nullable=False),
-    Column("item_id", String),
-    Column("variant_id", String),
+    Column("item_id", Key),
+    Column("variant_id", Key),
     Column("send_at", BigInteger),
     Column("propensity", Float, nullable=False),
     Column("policy", String, nullable=False),
@@ -104,8 +108,8 @@ DECISIONS = Table(
 OUTCOMES = Table(
     "outcomes",
     METADATA,
-    Column("decision_id", String, primary_key=True),
-    Column("outcome", String, primary_key=True),
+    Column("decision_id", Key, primary_key=True),
+    Column("outcome", Key, primary_key=True),
     Column("at", BigInteger, primary_key=True),
     Column("value", Float),
     Column("joined", Integer, nullable=False),  # 0 where it came after the decision's window
@@ -125,7 +129,7 @@ CHANGES = Table(
 POLICIES = Table(
     "policies",
     METADATA,
-    Column("name", String, primary_key=True),
+    Column("name", Key, primary_key=True),
     Column("path", String, nullable=False),
     Column("hash", String, nullable=False),
     Column("added_at", BigInteger, nullable=False),
@@ -136,24 +140,85 @@ GUARDRAILS = Table(
     Column("number", Integer, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("rules", Json, nullable=False),  # keys put over the policy's own; the last row rules
+    Column("who", String),  # the API key's name
 )
 IDEMPOTENCY = Table(
     "idempotency_keys",
     METADATA,
-    Column("key", String, primary_key=True),
+    Column("key", Key, primary_key=True),
     Column("request", String, nullable=False),  # hash of the request
     Column("response", Json, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("user_id", Key),  # whom the answer is about
+    Index("idempotency_keys_at", "at"),
+    Index("idempotency_keys_user", "user_id"),
 )
 SETTINGS = Table(
     "settings",
     METADATA,
-    Column("name", String, primary_key=True),  # policy, kill, catalog
+    Column("name", Key, primary_key=True),  # policy, kill, catalog, …
     Column("value", Json),
 )
 COUNTERS = Table(
     "counters",
     METADATA,
-    Column("name", String, primary_key=True),  # outcomes that left no row: orphan, duplicate
-    Column("count", Integer, nullable=False),
+    Column("name", Key, primary_key=True),  # outcomes: received, orphan, duplicate
+    Column("count", BigInteger, nullable=False),
+)
+SNAPSHOTS = Table(
+    "snapshots",
+    METADATA,
+    Column("decision_id", Key, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),  # as `serving.snapshot` packs it
+    Index("snapshots_at", "at"),
+)
+SHADOWS = Table(  # what another policy would have done
+    "shadows",
+    METADATA,
+    Column("decision_id", Key, primary_key=True),
+    Column("policy", String, nullable=False),
+    Column("item_id", Key),
+    Column("variant_id", Key),
+    Column("send_at", BigInteger),
+    Column("propensity", Float, nullable=False),
+)
+BUDGET = Table(  # sends reserved in each hour and each day of UTC
+    "budget",
+    METADATA,
+    Column("period", String, primary_key=True),  # hour or day
+    Column("start", BigInteger, primary_key=True),
+    Column("taken", BigInteger, nullable=False),
+)
+OUTBOX = Table(
+    "outbox",
+    METADATA,
+    Column("decision_id", Key, primary_key=True),  # also the key by which a receiver deduplicates
+    Column("user_id", Key, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("state", String, nullable=False),  # waiting, sent, dead or cancelled
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", BigInteger, nullable=False),  # of the next attempt; a lease while one runs
+    Column("reason", String),  # why it is dead or cancelled, or the last failure
+    Index("outbox_next", "state", "next_at"),
+    Index("outbox_user", "user_id"),
+)
+API_KEYS = Table(
+    "api_keys",
+    METADATA,
+    Column("name", Key, primary_key=True),
+    Column("hash", String, nullable=False),  # SHA-256 of the key, which is random
+    Column("scopes", Json, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("who", String, nullable=False),  # the API key's name
+    Column("action", String, nullable=False),
+    Column("detail", Json),
+    Index("audit_at", "at"),
 )

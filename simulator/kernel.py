@@ -26,7 +26,7 @@ from simulator.description import Simulator, offered
 from simulator.happenings import Happenings, begun, joined
 from simulator.organic import HABITS, draw_day, drawn_habits
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
-from simulator.payment import Chosen, Step, chosen_of, paid
+from simulator.payment import Chosen, Step, chosen_of, expected, paid
 from simulator.posterior import drawn_traits
 from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, words
 from simulator.recording import Decided, Recording
@@ -272,22 +272,42 @@ class Kernel:
         """Conditional probabilities (N, 5) of what follows the chosen sends."""
         out = np.zeros((self.N, len(INSTANTS)))
         sent = chosen.item >= 0
-        for number, model in enumerate(self._truth):
+        for number in range(len(self._truth)):
             mine = np.flatnonzero(sent & (self._member == number))
-            recency = None
-            if view.terms is not None and self._seen_alike[number]:
-                recency = recency_at(view.terms.recency, mine, chosen.k[mine], chosen.v[mine])
-            terms = model.terms(
-                taken(requests.histories, mine) if recency is None else requests.histories,
-                self._traits[mine],
-                chosen.item[mine, None],
-                chosen.variant[mine, None],
-                self.at[mine],
-                self.zone[mine],
-                recency,
-            )
-            first = np.zeros(len(mine), np.int64)
-            out[mine] = outcomes_of(terms, first, first, chosen.hour[mine])
+            out[mine] = self._answered(number, mine, chosen, view, requests)
+        return out
+
+    def _answered(
+        self, member: int, mine: np.ndarray, chosen: Chosen, view: View, requests: Requests
+    ) -> np.ndarray:
+        """What a member says of the sends in the rows `mine` (M,): (M, 5)."""
+        recency = None
+        if view.terms is not None and self._seen_alike[member]:
+            recency = recency_at(view.terms.recency, mine, chosen.k[mine], chosen.v[mine])
+        terms = self._truth[member].terms(
+            taken(requests.histories, mine) if recency is None else requests.histories,
+            self._traits[mine],
+            chosen.item[mine, None],
+            chosen.variant[mine, None],
+            self.at[mine],
+            self.zone[mine],
+            recency,
+        )
+        first = np.zeros(len(mine), np.int64)
+        return outcomes_of(terms, first, first, chosen.hour[mine])
+
+    def expected_by_member(self, actions: np.ndarray) -> np.ndarray:
+        """Expected rewards (members, N) float64 of flat actions (N,) under each member of the
+        ensemble, before they are taken."""
+        view, requests = self.view(), self.requests()
+        chosen = chosen_of(np.asarray(actions, np.int64), view, requests)
+        sent = np.flatnonzero(chosen.item >= 0)
+        out = np.zeros((len(self._truth), self.N))
+        catalog, reward = self.simulator.catalog, self.simulator.reward
+        for number in range(len(self._truth)):
+            probability = np.zeros((self.N, len(INSTANTS)))
+            probability[sent] = self._answered(number, sent, chosen, view, requests)
+            out[number] = expected(chosen, probability, catalog, reward)
         return out
 
     def _remember_clicks(self, item: np.ndarray, clicked: np.ndarray) -> None:

@@ -63,6 +63,8 @@ class Step:
     """Of the decision's whole window, float64."""
     expected: np.ndarray
     """Expected reward of the push under the simulator's own response model, float64."""
+    risk: np.ndarray
+    """Probability of an unsubscribe after the push, likewise, float64; 0 for a hold."""
     executed: np.ndarray
     """Flat actions int64: those asked for, a hold where it was masked."""
     illegal: np.ndarray
@@ -105,18 +107,8 @@ def paid(
     """
     items = catalog.items
     sent, size = chosen.item >= 0, len(decided_at)
-    price = items.margin[chosen.item].astype(np.float64) * items.price[chosen.item]
-    worth = np.where(sent, price, 0.0)
     flags = {name: getattr(outcomes, name) != NEVER for name in INSTANTS}
-    bought = worth * flags["purchased"]
-    opened, clicked = probability[:, 0], probability[:, 0] * probability[:, 1]
-    expected = reward.of(
-        sent,
-        clicked,
-        clicked * probability[:, 2] * worth,
-        (1.0 - opened) * probability[:, 3],
-        probability[:, 4],
-    )
+    bought = _worth(chosen, items) * flags["purchased"]
     purchase = np.flatnonzero(applied["kind"] == Kind.PURCHASE)
     buyer, amount = owner[purchase], applied["value"][purchase].astype(np.float64)
     earned = amount * _margins(items, applied["item"][purchase])
@@ -129,7 +121,8 @@ def paid(
     )
     return Step(
         reward=sum(parts.values(), np.zeros(size)),
-        expected=expected,
+        expected=expected(chosen, probability, catalog, reward),
+        risk=probability[:, 4],
         executed=chosen.executed,
         illegal=chosen.illegal,
         opened=flags["opened"],
@@ -141,6 +134,26 @@ def paid(
         revenue=np.bincount(buyer, amount, size),
         margin=np.bincount(buyer, earned, size),
     )
+
+
+def expected(
+    chosen: Chosen, probability: np.ndarray, catalog: Catalog, reward: Reward
+) -> np.ndarray:
+    """Expected rewards (N,) float64 of pushes, from the heads' conditional probabilities (N, 5)."""
+    opened, clicked = probability[:, 0], probability[:, 0] * probability[:, 1]
+    return reward.of(
+        chosen.item >= 0,
+        clicked,
+        clicked * probability[:, 2] * _worth(chosen, catalog.items),
+        (1.0 - opened) * probability[:, 3],
+        probability[:, 4],
+    )
+
+
+def _worth(chosen: Chosen, items: Items) -> np.ndarray:
+    """Margin × price (N,) float64 of what is pushed; 0 for a hold."""
+    price = items.margin[chosen.item].astype(np.float64) * items.price[chosen.item]
+    return np.where(chosen.item >= 0, price, 0.0)
 
 
 def _margins(items: Items, item_hash: np.ndarray) -> np.ndarray:

@@ -10,10 +10,11 @@ from generation.candidates.base import Recommender
 from generation.candidates.logged import Logged
 from generation.candidates.noisy_taste import NoisyTaste
 from generation.candidates.own_popular import OwnPopular
+from generation.candidates.ranked import Ranked
 from mdp.catalog import Catalog
 from mdp.errors import BadArtifact
 
-KINDS = {cls.kind: cls for cls in (OwnPopular, Logged, NoisyTaste)}
+KINDS = {cls.kind: cls for cls in (OwnPopular, Logged, NoisyTaste, Ranked)}
 """Recommender classes by kind; each has `from_arrays(arrays, catalog)`."""
 
 

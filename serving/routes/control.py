@@ -1,80 +1,63 @@
-"""Running the server: policies, guardrails, the kill switch, the ledger, health and metrics."""
+"""Operating the server: guardrails, the budget, kill switches, the audit log, the ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from sqlalchemy import select
 
-from mdp.errors import BadArtifact, BadInput, BadSetting, PushwiseError
+from mdp.errors import BadSetting
 from mdp.guardrails import Guardrails
+from serving.access import audit
+from serving.budget import checked, limits_of
 from serving.ledger import ledger
 from serving.problems import Problem
-from serving.schemas import KillIn
-from serving.service import Here, put_rules, reply
-from serving.store import put_setting, reading, setting, writing
+from serving.registry import World
+from serving.schemas import KillIn, iso
+from serving.service import Here, Who, put_rules, reply
+from serving.store import put_setting, reading, rows_by_key, setting, writing
 from serving.strict_json import StrictRoute
-from serving.tables import POLICIES
+from serving.tables import AUDIT, GUARDRAILS, ITEMS, POLICIES, VARIANTS
 
 router = APIRouter(tags=["control"], route_class=StrictRoute)
-
-
-@router.get("/v1/policies")
-def policies(service: Here) -> Response:
-    """The policies that the store knows."""
-    with reading(service.engine) as connection:
-        active = setting(connection, "policy")
-        rows = connection.execute(select(POLICIES).order_by(POLICIES.c.name)).all()
-    return reply(
-        {
-            "policies": [
-                {"name": r.name, "path": r.path, "hash": r.hash, "active": r.name == active}
-                for r in rows
-            ]
-        }
-    )
-
-
-@router.post("/v1/policies/{name}:activate")
-def activate(service: Here, name: str) -> Response:
-    """Decide by this policy from now on; it is loaded before it takes over."""
-    try:
-        with reading(service.engine) as connection:
-            service.registry.bundle(connection, name)
-    except BadArtifact as error:
-        raise Problem(409, "name", str(error)) from error
-    except BadInput as error:
-        raise Problem(404, "name", str(error)) from error
-    with writing(service.engine) as connection:
-        put_setting(connection, "policy", name)
-    return reply({"name": name, "active": True})
+KINDS = {"policies": POLICIES, "items": ITEMS, "variants": VARIANTS}
+"""What can be stopped by itself."""
 
 
 @router.get("/v1/guardrails")
 def show_guardrails(service: Here) -> Response:
     """The guardrails in force, as the tables of the TOML file."""
     with reading(service.engine) as connection:
-        world = service.registry.world(connection)
-    return reply(world.guardrails.to_mapping())
+        return reply(rules_of(service.registry.world(connection)))
+
+
+def rules_of(world: World) -> dict[str, Any]:
+    """Guardrails and budget as the tables of the TOML file."""
+    limits = limits_of(world.values)
+    budget = {f"per_{period}": limits.get(period, "none") for period in ("hour", "day")}
+    return {**world.guardrails.to_mapping(), "budget": budget}
 
 
 @router.put("/v1/guardrails")
-def put_guardrails(service: Here, body: dict[str, Any]) -> Response:
+def put_guardrails(service: Here, who: Who, body: dict[str, Any]) -> Response:
     """Replace guardrails, key by key; says which are looser than the policy was trained under."""
     with writing(service.engine) as connection:
         world = service.registry.world(connection)
         try:
-            rules = world.guardrails.updated(body)
+            checked(body.get("budget", {}))
+            rules = world.guardrails.updated({k: v for k, v in body.items() if k != "budget"})
         except BadSetting as error:
             raise Problem(422, wrong_key(world.guardrails, body), str(error)) from error
-        put_rules(connection, body, service.clock())
+        put_rules(connection, body, service.clock(), who)
+        audit(connection, service.clock(), who, "guardrails", body)
+        world = service.registry.world(connection)
     looser = rules.looser_than(world.bundle.guardrails)
     if looser:
         structlog.get_logger().warning("guardrails looser than trained", names=looser)
-    return reply({**rules.to_mapping(), "looser_than_trained": looser})
+    return reply({**rules_of(world), "looser_than_trained": looser})
 
 
 def wrong_key(rules: Guardrails, body: Mapping[str, Any]) -> str:
@@ -82,7 +65,10 @@ def wrong_key(rules: Guardrails, body: Mapping[str, Any]) -> str:
     for table, keys in body.items():
         for key, value in keys.items() if isinstance(keys, Mapping) else ():
             try:
-                rules.updated({table: {key: value}})
+                if table == "budget":
+                    checked({key: value})
+                else:
+                    rules.updated({table: {key: value}})
             except BadSetting:
                 return f"{table}.{key}"
         if not isinstance(keys, Mapping):
@@ -90,13 +76,59 @@ def wrong_key(rules: Guardrails, body: Mapping[str, Any]) -> str:
     return "body"
 
 
+@router.get("/v1/guardrails/history")
+def guardrail_history(service: Here) -> Response:
+    """Every change of the guardrails, the newest first: when, by which key, and the keys that were
+    in force from then on over the policy's own."""
+    with reading(service.engine) as connection:
+        rows = connection.execute(select(GUARDRAILS).order_by(GUARDRAILS.c.number.desc())).all()
+    history = [{"at": iso(row.at), "who": row.who, "rules": row.rules} for row in rows]
+    return reply({"history": history})
+
+
+@router.get("/v1/kill")
+def show_kill(service: Here) -> Response:
+    """What is stopped."""
+    with reading(service.engine) as connection:
+        on, kills = setting(connection, "kill", False), setting(connection, "kills", {})
+    return reply({"on": on, **{kind: kills.get(kind, []) for kind in KINDS}})
+
+
 @router.put("/v1/kill")
-def kill(service: Here, body: KillIn) -> Response:
-    """Hold every decision, or stop holding."""
+def kill(service: Here, who: Who, body: KillIn) -> Response:
+    """Stop everything, or a policy, an item or a variant; or let it go on.
+
+    In force with the next decision of every worker. What is stopped is not sent either: sends that
+    wait in the outbox are cancelled at their hour.
+    """
+    kind, name = body.what
     with writing(service.engine) as connection:
-        put_setting(connection, "kill", body.on)
-    structlog.get_logger().warning("kill switch", on=body.on)
-    return reply({"on": body.on})
+        if kind is None or name is None:
+            put_setting(connection, "kill", body.on)
+        else:
+            if name not in rows_by_key(connection, KINDS[kind], [name]):
+                raise Problem(404, body.field, f"there is no such entry {name!r}")
+            kills = setting(connection, "kills", {})
+            names = set(kills.get(kind, [])) - {name} | ({name} if body.on else set())
+            put_setting(connection, "kills", {**kills, kind: sorted(names)})
+        audit(connection, service.clock(), who, "kill", body.model_dump(exclude_none=True))
+    structlog.get_logger().warning("kill switch", **body.model_dump(exclude_none=True), who=who)
+    return show_kill(service)
+
+
+@router.get("/v1/audit")
+def show_audit(service: Here, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
+    """What operators did, the newest first."""
+    with reading(service.engine) as connection:
+        rows = connection.execute(select(AUDIT).order_by(AUDIT.c.number.desc()).limit(limit)).all()
+    return reply(
+        {
+            "entries": [
+                {"at": iso(r.at), "who": r.who, "action": r.action, "detail": r.detail}
+                for r in rows
+            ]
+        }
+    )
 
 
 @router.get("/v1/ledger")
@@ -104,33 +136,3 @@ def show_ledger(service: Here) -> Response:
     """Where every decision and outcome went."""
     with reading(service.engine) as connection:
         return reply(ledger(connection, service.clock()))
-
-
-@router.get("/healthz")
-async def healthz() -> Response:
-    """The process answers."""
-    return reply({"status": "ok"})
-
-
-@router.get("/readyz")
-def readyz(service: Here) -> Response:
-    """The store answers and its policy is loaded; 503 where it can't be."""
-    with reading(service.engine) as connection:
-        try:
-            world = service.registry.world(connection)
-        except PushwiseError as error:
-            raise Problem(503, None, str(error)) from error
-    return reply(
-        {
-            "status": "ready",
-            "policy": world.name,
-            "items": len(world.catalog.items),
-            "killed": world.killed,
-        }
-    )
-
-
-@router.get("/metrics")
-def metrics(service: Here) -> Response:
-    """Prometheus metrics of this process."""
-    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from pydantic import ValidationError
 
+from mdp.hashing import content_hash
 from serving import accounts
-from serving.commit import Keyed
+from serving.commit import Keyed, Replayed
 from serving.problems import Problem, problem_of
 from serving.schemas import Ask, Asks, DecisionOut, DecisionsOut
 from serving.service import Here, reply
@@ -22,30 +23,38 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 @router.post("/v1/decisions", response_model=DecisionOut)
 async def decide(service: Here, ask: Ask, idempotency_key: Key = None) -> Response:
     """Decide for one user: a send, or a hold that binds for the user's local date."""
-    future = service.batcher.submit([Keyed(ask, idempotency_key)])
-    (answer,) = await asyncio.wrap_future(future)
+    with service.in_flight.only(idempotency_key):
+        (answer,) = await asyncio.wrap_future(service.batcher.submit([Keyed(ask, idempotency_key)]))
     service.metrics.count_answers([answer])
     if isinstance(answer, Problem):
         raise answer
-    return reply(answer)
+    return answered(dict(answer), isinstance(answer, Replayed))
 
 
 @router.post("/v1/decisions:batch", response_model=DecisionsOut)
 async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -> Response:
-    """Decide for many users, in order; a bad request gets an error object in its place."""
+    """Decide for many users, in order; a bad request gets an error object in its place.
+
+    With an Idempotency-Key, a batch that was cut off goes on where it stopped.
+    """
     limit = service.settings.max_batch
     if len(body.requests) > limit:
         raise Problem(422, "requests", f"there are {len(body.requests)}, the limit is {limit}")
     bad: dict[int, Problem] = {}
     good: dict[int, Keyed] = {}
+    batch = content_hash(body.requests) if idempotency_key else ""
     for n, request in enumerate(body.requests):
         key = idempotency_key and f"{idempotency_key}/{n}"
         try:
-            good[n] = Keyed(Ask.model_validate(request), key)
+            good[n] = Keyed(Ask.model_validate(request), key, batch)
         except ValidationError as error:
             bad[n] = problem_of(error.errors())
-    decided = await asyncio.wrap_future(service.batcher.submit(list(good.values())))
+    with service.in_flight.only(idempotency_key):
+        decided = await asyncio.wrap_future(service.batcher.submit(list(good.values())))
     answers = dict(zip(good, decided, strict=True)) | bad
+    for answer in decided:
+        if isinstance(answer, Problem) and answer.field == "Idempotency-Key":
+            raise answer
     service.metrics.count_answers(answers.values())
     out = []
     for n in range(len(body.requests)):
@@ -53,8 +62,17 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
         if isinstance(answer, Problem):
             out.append({"error": answer.under(f"requests[{n}]").to_mapping()})
         else:
-            out.append(answer)
-    return reply({"decisions": out})
+            out.append(dict(answer))
+    replayed = bool(decided) and all(isinstance(answer, Replayed) for answer in decided)
+    return answered({"decisions": out}, replayed)
+
+
+def answered(content: dict[str, Any], replayed: bool) -> Response:
+    """The response, marked where it was given before."""
+    response = reply(content)
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
 
 
 @router.get("/v1/decisions/{decision_id:path}")

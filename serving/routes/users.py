@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from serving import accounts
 from serving.problems import Problem, problem_of
 from serving.schemas import Id, UserIn
-from serving.service import Here, reply
+from serving.service import Here, Who, reply
 from serving.strict_json import StrictRoute
 
 router = APIRouter(tags=["users"], route_class=StrictRoute)
@@ -27,6 +27,12 @@ def put(service: Here, user_id: str, body: UserIn) -> Response:
     )
 
 
+@router.get("/v1/users/{user_id:path}:export")
+def export(service: Here, user_id: str) -> Response:
+    """Everything that the store holds about a user, for the user."""
+    return reply(accounts.export_user(service.engine, user_id))
+
+
 @router.get("/v1/users/{user_id:path}")
 def show(service: Here, user_id: str) -> Response:
     """What the store knows of a user."""
@@ -34,7 +40,8 @@ def show(service: Here, user_id: str) -> Response:
 
 
 @router.delete("/v1/users/{user_id:path}", status_code=204)
-def erase(service: Here, user_id: str) -> Response:
-    """Delete a user with all events, decisions and outcomes."""
-    accounts.erase_user(service.engine, user_id)
+def erase(service: Here, who: Who, user_id: str) -> Response:
+    """Delete a user with all events, decisions, outcomes, snapshots, stored answers and sends that
+    wait; the audit log keeps that somebody was erased, by the hash of the id alone."""
+    accounts.erase_user(service.engine, user_id, service.clock(), who)
     return Response(status_code=204)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agents import search, start, training
+from agents import judging, search, start, training
 from agents.logged import Logged, logged
 from ingestion.log import Log
 from ingestion.read import load_checked
@@ -84,7 +84,7 @@ def quick() -> Iterator[None]:
         patch.setattr(start, "USERS", 30)
         patch.setattr(start, "DAYS", 10)
         patch.setattr(start, "EPOCHS", 3)
-        patch.setattr(training, "EVALUATION_USERS", 30)
-        patch.setattr(training, "EVALUATION_DAYS", 8)
-        patch.setattr(training, "EVALUATIONS", 2)
+        patch.setattr(judging, "USERS", 30)
+        patch.setattr(judging, "DAYS", 8)
+        patch.setattr(training, "PARTS", 3)
         yield

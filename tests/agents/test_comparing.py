@@ -75,7 +75,7 @@ def test_the_first_policy_that_searched_gives_the_baselines(shop, quick, bundle)
 def test_interval_takes_a_user_as_one_draw():
     value = np.array([0.0, 2.0, 4.0])
     none = np.zeros(15)
-    life = Outcome(np.tile(value, 5), none, none, none, none, none, days=7)
+    life = Outcome(np.tile(value, 5), none, none, none, none, none, none, days=7)
     (row,) = compare({"hold": life}, 3, known_truth=False)
     assert row.value == 2
     assert row.high - row.value == pytest.approx(1.96 * 2 / np.sqrt(3))

@@ -89,7 +89,7 @@ def test_exploration_redraws_one_factor_within_the_mask(network, shop, make_obse
 
 def _dqn(shop, network):
     env = ExpectedRewards(PushVectorEnv(shop, 2, 5), 1.0)
-    return build_dqn(env, network, DQNSettings(users=2, replay=64), 0, None)
+    return build_dqn(env, network, DQNSettings(users=2, replay=64), 0)
 
 
 def _replay(days, terminated=(), truncated=(), n_days=3, gamma=0.5, size=100):
@@ -97,7 +97,8 @@ def _replay(days, terminated=(), truncated=(), n_days=3, gamma=0.5, size=100):
     replay = Replay(size, space, spaces.Discrete(2), gamma=gamma, n_days=n_days)
     for day in range(days):
         end, cut = np.array([day in terminated]), np.array([day in truncated])
-        replay.add({"x": np.array([[day]], np.float32)}, np.array([1]), np.array([day]), end, cut)
+        seen = {"x": np.array([[day]], np.float32)}
+        replay.add(seen, np.array([1]), np.array([day]), np.array([0.25]), end, cut)
     return replay
 
 

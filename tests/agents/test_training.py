@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from agents import training
+from agents import judging
 from agents.dqn import DQNSettings
+from agents.judging import TorchPolicy
 from agents.network import FactorNetwork, Soft, fit_scaling
+from agents.paying import ExpectedRewards
 from agents.ppo import PPOSettings, build_ppo
 from agents.rollouts import population, rollout
-from agents.training import ExpectedRewards, TorchPolicy, train
+from agents.training import train
 from envs.vector import PushVectorEnv
 from policies.baselines import Greedy
 from policies.network import NetworkPolicy
@@ -43,7 +45,7 @@ def test_same_seed_same_policy(shop, quick, trained, algo):
 
 
 def test_an_interrupted_run_leaves_its_best_policy_so_far(shop, quick, trained, monkeypatch):
-    monkeypatch.setattr(training, "BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(judging, "BETWEEN_CHECKPOINTS", 0.0)
     kept: list[PolicyBundle] = []
     again = train(shop, "dqn", 3, TINY["dqn"], checkpoint=kept.append)
     assert again.policy == trained["dqn"].policy  # keeping checkpoints changes nothing
@@ -93,7 +95,7 @@ def test_training_never_leaves_the_mask(shop):
 
     env = ExpectedRewards(Watched(shop, 16, 6), 1.0)
     network = Soft(FactorNetwork(fit_scaling([env.reset()]), 0.1, hidden=8), choice=0.1)
-    build_ppo(env, network, TINY["ppo"], 0, None).learn(256)
+    build_ppo(env, network, TINY["ppo"], 0).learn(256)
     assert len(illegal) >= 16
     assert not any(illegal)
 
@@ -120,7 +122,7 @@ def test_ppo_learns_what_a_send_costs_later(shop):
     network = Soft(FactorNetwork(fit_scaling([env.reset()]), 0.0, hidden=16))
     rows = population(sim, 200, 9)
     start = rollout(sim, Greedy(), rows, 9, 28)
-    build_ppo(env, network, settings, 0, None).learn(settings.steps)
+    build_ppo(env, network, settings, 0).learn(settings.steps)
     end = rollout(sim, TorchPolicy(network=network.network), rows, 9, 28)
     assert end.sends.mean() < start.sends.mean()
     assert end.value.mean() > 1.05 * start.value.mean()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.estimators import PARAMETRIC, PLAIN
+from evaluation.specification import PARAMETRIC, PLAIN
 from scripts.cli import main
 
 DOC = (Path(__file__).parents[2] / "docs" / "analyst.md").read_text()

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from evaluation.assessment import assess
-from evaluation.diagnostics import effective_size, pull_of
-from evaluation.estimators import ips, snips
+from evaluation.diagnostics import effective_size
+from evaluation.estimators import ips, logged, sndr, snips
+from evaluation.intervals import sums_of
 from evaluation.sample import Sample
 
 
@@ -36,23 +37,27 @@ def test_by_hand():
     assert found.coverage is None
 
 
-@pytest.mark.parametrize("estimator", [ips, snips])
+@pytest.mark.parametrize("estimator", [ips, snips, sndr])
 def test_pull_is_what_a_row_does_to_the_difference(sample, estimator):
     """The influence function against leaving one row out."""
 
     def difference(kept: np.ndarray) -> float:
-        top, bottom = (part[kept] for part in estimator(sample))
-        return top.sum() / bottom.sum() - sample.reward[kept].mean()
+        columns = {
+            name: getattr(sample, name)[kept]
+            for name in ("reward", "propensity", "target_propensity", "q_logged", "v_target")
+        }
+        some = Sample(user=sample.user[kept], **columns)
+        return estimator(some).value - some.reward.mean()
 
-    n = len(sample.reward)
-    pull = pull_of(sample, *estimator(sample))
+    pulls = sums_of([logged(sample), estimator(sample)], np.arange(len(sample.reward))).pulls()
+    pull = pulls[:, 1] - pulls[:, 0]
     assert abs(pull.sum()) < 1e-8
-    everything = np.ones(n, bool)
+    everything = np.ones(len(sample.reward), bool)
     for row in (0, 7, int(pull.argmax())):
         without = everything.copy()
         without[row] = False
         moved = difference(everything) - difference(without)
-        assert pull[row] / n == pytest.approx(moved, rel=0.02, abs=1e-6)
+        assert pull[row] == pytest.approx(moved, rel=0.02, abs=1e-8)
 
 
 def test_a_difference_that_rests_on_few_users_says_so(sample):

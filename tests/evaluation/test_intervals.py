@@ -1,12 +1,20 @@
 """The bootstrap: what it resamples, pairing, and coverage."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from benchmarks.coverage import NEAR, study
-from evaluation.estimators import logged
-from evaluation.intervals import bootstrap
+from evaluation.assessment import assess
+from evaluation.estimators import Terms, logged
+from evaluation.intervals import Bootstrap, closed_form, resampled, sums_of
 from evaluation.sample import Sample
+from evaluation.specification import parse
+
+
+def bootstrap(terms, user: np.ndarray, seed: int, replicates: int = 1000) -> Bootstrap:
+    return resampled(sums_of([Terms(*each) for each in terms], user), seed, replicates)
 
 
 def test_users_are_resampled_and_not_rows():
@@ -46,7 +54,7 @@ def test_the_seed_decides_and_chunks_do_not(monkeypatch):
     rng = np.random.default_rng(0)
     terms = [(rng.normal(size=50), np.ones(50))]
     whole = bootstrap(terms, np.arange(50), seed=3, replicates=100)
-    monkeypatch.setattr("evaluation.intervals._CELLS", 7 * 50)
+    monkeypatch.setattr("evaluation.intervals._CELLS", 8 * 50)
     chunked = bootstrap(terms, np.arange(50), seed=3, replicates=100)
     np.testing.assert_allclose(whole.replicates, chunked.replicates)
     other = bootstrap(terms, np.arange(50), seed=4, replicates=100)
@@ -60,13 +68,54 @@ def test_nothing_to_divide_by_is_unknown():
 
 
 def test_logged_is_the_mean_reward(sample: Sample):
-    top, bottom = logged(sample)
-    assert top.sum() / bottom.sum() == sample.reward.mean()
+    assert logged(sample).value == sample.reward.mean()
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
     found = study(NEAR, runs=80, seed=11)
-    for name in ("ips", "snips", "dr"):
-        assert 0.87 <= found.covered[name] <= 1.0
-    assert found.covered["dm"] < 0.8  # the model's own error is in no interval
+    for name, share in found.covered.items():
+        assert 0.87 <= share <= 1.0, name
     assert found.wrong == 0.0
+
+
+def test_a_model_that_is_wrong_widens_its_own_interval(sample: Sample):
+    """`dm` alone would be sure of a wrong value: its interval holds what `dr` says, too."""
+    assert sample.q_logged is not None
+    assert sample.v_target is not None
+    wrong = replace(sample, q_logged=sample.q_logged + 0.3, v_target=sample.v_target + 0.3)
+    dm, dr = (each.value for each in assess(wrong, "wrong", parse("dm,dr")).estimates)
+    assert dm.low <= dr.low
+    assert dr.high <= dm.high
+    assert dm.value > dr.high
+    alone = assess(sample, "right", parse("dm")).estimates[0].value
+    assert alone.high - alone.low < 0.6 * (dm.high - dm.low)
+
+
+def test_the_closed_form_agrees_with_the_bootstrap(sample: Sample):
+    for specification in ("ips", "snips", "dr", "sndr", "dros:2"):
+        terms = [logged(sample), parse(specification)[0].terms(sample)]
+        sums = sums_of(terms, sample.user)
+        exact, drawn = closed_form(sums), resampled(sums, seed=2, replicates=4000)
+        for less in (None, 0):
+            one, two = exact.interval(1, less), drawn.interval(1, less)
+            assert one.value == two.value
+            assert one.high - one.low == pytest.approx(two.high - two.low, rel=0.06)
+            assert one.low == pytest.approx(two.low, abs=0.15 * (one.high - one.low))
+
+
+def test_more_users_than_are_resampled_are_put_together_at_random(monkeypatch, sample: Sample):
+    sums = sums_of([logged(sample)], np.arange(len(sample.reward)))
+    exact = closed_form(sums).interval(0)
+    monkeypatch.setattr("evaluation.intervals.CLUSTERS", 300)
+    grouped = resampled(sums, seed=1, replicates=2000).interval(0)
+    assert grouped.value == exact.value
+    assert grouped.high - grouped.low == pytest.approx(exact.high - exact.low, rel=0.15)
+
+
+def test_intervals_widen_with_the_number_of_policies_compared(sample: Sample):
+    one, five = (assess(sample, "t", parse("snips"), comparisons=m).estimates[0] for m in (1, 5))
+    assert one.difference == five.difference
+    assert one.tested == one.difference
+    assert five.tested.low < one.tested.low < one.tested.high < five.tested.high
+    verdict = assess(sample, "t", parse("snips"), comparisons=5).verdict
+    assert "99 % interval (95 % for all 5 policies together)" in verdict.reasons[0]

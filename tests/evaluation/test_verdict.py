@@ -1,6 +1,7 @@
 """Verdicts: each gate alone turns an answer into cannot_tell, and says which and why."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from benchmarks.coverage import NEAR
 from evaluation.assessment import assess, without_propensities
 from evaluation.diagnostics import Coverage, Diagnostics
-from evaluation.estimators import parse
 from evaluation.intervals import Interval
+from evaluation.specification import parse
 from evaluation.verdict import Estimate, judge
 
 GOOD = Diagnostics(
@@ -89,20 +90,20 @@ def test_estimators_that_contradict_one_another():
 
 
 def test_dr_leads_and_biased_estimators_contradict_nobody():
-    others = [estimate(-0.3, -0.1, "clipped:2"), estimate(-0.3, -0.1, "dm")]
+    others = [estimate(-0.3, -0.1, "ips:clip=2"), estimate(-0.3, -0.1, "dm")]
     verdict = judge(LOGGED, [*others, estimate(0.0, 0.5, "snips"), estimate(0.1, 0.3, "dr")], GOOD)
     assert verdict.answer == "better"
     assert verdict.reasons[0].startswith("dr puts")
 
 
-@pytest.mark.parametrize("estimator", ["dm", "clipped:10"])
+@pytest.mark.parametrize("estimator", ["dm", "ips:clip=10"])
 def test_a_model_or_clipped_weights_alone_are_not_believed(estimator):
     verdict = judge(LOGGED, [estimate(0.1, 0.3, estimator)], GOOD)
     assert verdict.answer == "cannot_tell"
     assert "add dr, snips or ips" in verdict.reasons[0]
 
 
-@pytest.mark.parametrize("estimators", ["clipped:0.5", "dm", "dr", "ips", "ips,snips,dm,dr"])
+@pytest.mark.parametrize("estimators", ["ips:clip=0.5", "dm", "dr", "ips", "ips,snips,dm,dr"])
 def test_the_logging_policy_itself_is_no_different_whatever_is_asked(sample, estimators):
     same = replace(sample, target_propensity=sample.propensity)
     verdict = assess(same, "logging", parse(estimators)).verdict
@@ -113,9 +114,10 @@ def test_the_logging_policy_itself_is_no_different_whatever_is_asked(sample, est
 
 
 def test_clipping_decides_nothing(sample):
-    """Clipped at 0.5 the better policy would look worse than the logging one."""
-    found = assess(sample, "target", parse("clipped:0.5"))
-    assert found.estimates[0].difference.high < 0
+    """Clipped at 0.5 the better policy would look worse than the logging one; its interval holds
+    what clipping may have cost."""
+    found = assess(sample, "target", parse("ips:clip=0.5"))
+    assert found.estimates[0].difference.value < 0 < found.estimates[0].difference.high
     assert found.verdict.answer == "cannot_tell"
 
 
@@ -139,7 +141,7 @@ def test_a_policy_close_to_the_logging_one_is_not_lost_in_the_noise_of_dr():
     assert verdict.reasons[0].startswith("snips puts")
     decided = judge(LOGGED, [estimate(-0.01, 0.02), estimate(0.2, 0.3, "dr")], GOOD)
     assert decided.answer == "better"
-    clipped = judge(LOGGED, [estimate(-0.01, 0.02, "clipped:3"), estimate(-0.2, 0.3, "dr")], GOOD)
+    clipped = judge(LOGGED, [estimate(-0.01, 0.02, "ips:clip=3"), estimate(-0.2, 0.3, "dr")], GOOD)
     assert clipped.answer == "cannot_tell"
 
 
@@ -186,9 +188,8 @@ def test_propensities_that_mean_nothing_decide_nothing(column, nonsense, estimat
             "drawn": 1.0 - rng.random(n),
             "constant": np.full(n, 0.5),
         }[nonsense]
-        verdict = assess(
-            replace(logged, **{column: numbers}), "nonsense", parse(estimators)
-        ).verdict
+        changed: dict[str, Any] = {column: numbers}
+        verdict = assess(replace(logged, **changed), "nonsense", parse(estimators)).verdict
         assert verdict.answer == "cannot_tell"
 
 

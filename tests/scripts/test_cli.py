@@ -131,7 +131,8 @@ def test_version_is_that_of_the_installed_package(capsys):
 @pytest.mark.parametrize("line", [[], ["-h"], ["--help"]])
 def test_help_lists_every_command_the_main_path_first(capsys, line):
     assert cli.main(line) == 0
-    shown = [row.split()[0] for row in capsys.readouterr().out.splitlines() if row[:2] == "  "]
+    rows = [row[2:] for row in capsys.readouterr().out.splitlines() if row[:2] == "  "]
+    shown = [row.split("  ")[0] for row in rows]
     assert shown == [command.name for command in cli.COMMANDS]
     assert shown[:6] == ["demo", "fit", "train", "compare", "evaluate", "serve"]
 
@@ -139,7 +140,7 @@ def test_help_lists_every_command_the_main_path_first(capsys, line):
 @pytest.mark.parametrize("command", cli.COMMANDS, ids=lambda command: command.name)
 def test_help_of_every_command_has_an_example(capsys, command):
     with pytest.raises(SystemExit) as stop:
-        cli.main([command.name, "--help"])
+        cli.main([*command.name.split(), "--help"])
     assert stop.value.code == 0
     shown = capsys.readouterr().out
     usage, description = shown.split("\n\n", 1)

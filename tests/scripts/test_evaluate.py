@@ -74,7 +74,7 @@ def test_a_table_as_json(table, capsys):
     assert main(["evaluate", "--table", str(table), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["verdict"] == "better"
-    assert list(found["estimators"]) == ["ips", "snips", "clipped:10"]
+    assert list(found["estimators"]) == ["ips", "snips", "ips:clip=10"]
 
 
 def test_json_names_estimators_as_they_were_given(table, capsys):
@@ -130,7 +130,7 @@ def test_policies_on_a_log(shop, capsys):
     assert [each["name"] for each in found["policies"]] == policies
     for each in found["policies"]:
         assert each["verdict"] in VERDICTS
-        assert list(each["estimators"])[-2:] == ["dm", "dr"]
+        assert list(each["estimators"])[-3:] == ["dm", "dr", "sndr"]
         assert any("fatigue" in note for note in each["notes"])
     assert main(line) == 0
     assert f"{policies[0]}: " in capsys.readouterr().out
@@ -178,3 +178,20 @@ def test_it_imports_nothing_that_learns_or_serves(table):
     )
     line = ["evaluate", "--table", str(table), "--json"]
     subprocess.run([sys.executable, "-c", code, *line], check=True, capture_output=True)
+
+
+def test_the_gate_is_the_exit_status(table, capsys, tmp_path):
+    line = ["evaluate", "--gate", "--json", "--table"]
+    assert main([*line, str(table)]) == 0
+    frame = pd.read_csv(table)
+    answers = {
+        "worse": frame.assign(reward=1.0 - frame["reward"]),
+        "no_difference": frame.assign(target_propensity=frame["propensity"]),
+        "cannot_tell": frame.head(20),
+    }
+    found = {}
+    for answer, changed in answers.items():
+        changed.to_csv(tmp_path / "t.csv", index=False)
+        found[answer] = main([*line, str(tmp_path / "t.csv")])
+        assert f'"verdict": "{answer}"' in capsys.readouterr().out
+    assert found == {"worse": 5, "no_difference": 3, "cannot_tell": 4}

@@ -1,5 +1,6 @@
 """A small shop behind a server: a store in a file, a policy, a clock that the test sets."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from policies.saved import PolicyBundle, save_policy
 from serving.app import create_app
 from serving.service import prepare
 from serving.settings import Settings, read_settings
+from tests.serving.postgresql import Cluster, binaries, running
 
 NOON = 20_500 * DAY + 12 * HOUR
 ITEMS = [
@@ -50,6 +52,7 @@ class Shop:
     """Makes policies, stores and servers under one directory."""
 
     path: Path
+    store: str
     clock: Clock = field(default_factory=Clock)
 
     def policy(self, name: str, policy: Policy | None = None, **rules: Any) -> Path:
@@ -61,8 +64,7 @@ class Shop:
         return self.path / name
 
     def settings(self, **changes: object) -> Settings:
-        store = f"sqlite:///{self.path / 'store.sqlite'}"
-        given = {"store": store, "log_level": "error", "unknown_consent": True, **changes}
+        given = {"store": self.store, "log_level": "error", "unknown_consent": True, **changes}
         return read_settings(**given)
 
     def server(self, policy: Path, **changes: object) -> TestClient:
@@ -74,9 +76,27 @@ class Shop:
         return client
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL cluster, started for the tests that want one."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian's package: postgresql)")
+    with running() as cluster:
+        yield cluster
+
+
 @pytest.fixture
-def shop(tmp_path) -> Shop:
-    return Shop(tmp_path)
+def shop(tmp_path, request) -> Shop:
+    """In SQLite; with PUSHWISE_TEST_STORE=postgresql in PostgreSQL, as the whole suite can run."""
+    store = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    if os.environ.get("PUSHWISE_TEST_STORE") == "postgresql":
+        store = request.getfixturevalue("cluster").database()
+    return Shop(tmp_path, store)
+
+
+@pytest.fixture
+def postgresql_shop(tmp_path, cluster) -> Shop:
+    return Shop(tmp_path, cluster.database())
 
 
 @pytest.fixture

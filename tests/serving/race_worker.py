@@ -12,10 +12,10 @@ from serving.schemas import Ask
 from serving.service import open_service
 from serving.settings import read_settings
 
-USERS, ASKS, THREADS = 6, 8, 4
+USERS = 6
 
 
-def main(store: str, ready: str, go: str) -> None:
+def main(store: str, ready: str, go: str, threads: str, asks: str) -> None:
     """Say that this process is ready, wait for the word, then ask."""
     service = open_service(read_settings(store=store, unknown_consent=True, default_timezone="UTC"))
     Path(ready).touch()
@@ -27,10 +27,10 @@ def main(store: str, ready: str, go: str) -> None:
             [Keyed(Ask(user_id=user, candidates=[f"i{n}" for n in range(6)]))]
         ).result()
         assert not isinstance(answer, Problem), answer
-        return answer
+        return dict(answer)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        users = [f"u{n % USERS}" for n in range(USERS * ASKS)]
+    with ThreadPoolExecutor(int(threads)) as pool:
+        users = [f"u{n % USERS}" for n in range(USERS * int(asks))]
         sys.stdout.buffer.write(orjson.dumps(list(pool.map(one, users))))
     service.close()
 

@@ -37,9 +37,10 @@ def assert_replays(client) -> None:
     assert [finding.message for finding in findings(log)] == []
     users = to_events(log)
     with reading(client.app.state.service.engine) as connection:
-        stored = read_users(connection, all_user_ids(connection))
-    assert tuple(stored) == users.user_ids
-    for user, history in zip(stored.values(), replay(users), strict=True):
+        names = all_user_ids(connection)
+        stored = read_users(connection, names)
+    assert tuple(names) == users.user_ids
+    for user, history in zip((stored[name] for name in names), replay(users), strict=True):
         assert history.tobytes() == user.history, user.user_id
 
 

@@ -171,8 +171,12 @@ def test_the_ledger_of_decisions_balances(shop):
                         {"decision_id": row["decision_id"], "outcome": what, "at": at},
                     )
             shop.clock.now += 12 * HOUR
-        counts = client.get("/v1/ledger").json()["decisions"]
+        ledger = client.get("/v1/ledger").json()
+        counts, outcomes = ledger["decisions"], ledger["outcomes"]
         table = client.get("/v1/logs/decisions").text.splitlines()
+        client.delete("/v1/users/u3").raise_for_status()
+        assert client.get("/v1/ledger").json()["unbalanced"] == ledger["unbalanced"] == 0
+    assert outcomes.pop("received") == sum(outcomes.values()) > 0
     total = counts.pop("total")
     assert total == sum(counts.values()) == len(table) - 1
     assert min(counts["held"], counts["failed"], counts["cancelled"], counts["sent"]) > 0

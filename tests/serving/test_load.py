@@ -117,7 +117,7 @@ def test_deciding_on_a_log_and_on_a_store_gives_everyone_one_decision(logs, tmp_
             ["decide", "{policy}", "--logs", "{logs}", "--out", "x.csv", "--at", "2026-01-01"],
             "without an offset",
         ),
-        (["load", "{logs}", "--store", "postgres://x"], "the store is"),
+        (["load", "{logs}", "--store", "mysql://x"], "the store is"),
         (["load", "{logs}", "--store", "sqlite:///x.db", "--policy", "{logs}"], "no saved policy"),
         (["serve", "{logs}"], "no saved policy"),
         (["serve", "{policy}", "--host", "0.0.0.0"], "PUSHWISE_API_KEYS"),

@@ -21,6 +21,8 @@ DECIDE = ("POST", "/v1/decisions")
         (*DECIDE, b"{", 400, "body"),
         (*DECIDE, b"\xff\xfe", 400, "body"),
         (*DECIDE, b'{"user_id": "\\ud800"}', 400, "body"),
+        (*DECIDE, b'{"user_id": "a\\u0000"}', 400, "body"),
+        ("GET", "/v1/users/a%00", None, 404, "path"),
         ("PUT", "/v1/guardrails", b'{"gaps": {"min_hours": Infinity}}', 400, "body"),
         ("PUT", "/v1/users/u", b'{"attributes": {"n": NaN}}', 400, "body"),
         (*DECIDE, [], 422, "body"),

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import orjson
+import pytest
 from sqlalchemy import select
 
 from policies.baselines import Random
@@ -22,9 +23,24 @@ RULES = {"per_calendar_day": None, "per_7d": CAP, "min_hours": 0.0, "item_cooldo
 
 
 def test_caps_hold_among_threads_and_processes(shop, tmp_path):
+    race(shop, tmp_path, processes=2, threads=4, asks=8)
+
+
+def test_caps_hold_in_postgresql_too(postgresql_shop, tmp_path):
+    race(postgresql_shop, tmp_path, processes=2, threads=4, asks=8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["shop", "postgresql_shop"])
+def test_four_workers_and_64_clients_put_nobody_over(kind, request, tmp_path):
+    race(request.getfixturevalue(kind), tmp_path, processes=4, threads=16, asks=12)
+
+
+def race(shop, path: Path, processes: int, threads: int, asks: int) -> None:
+    """Every process's threads ask `asks` times for each of six users, all at once."""
     policy = shop.policy("p", Random(hold=1e-9), floor=0.0, **RULES)
     with shop.server(policy) as client:
-        answers = run_workers(tmp_path, processes=2)
+        answers = run_workers(shop.store, path, processes, threads, asks)
         engine = client.app.state.service.engine
         with reading(engine) as connection:
             rows = connection.execute(select(DECISIONS)).all()
@@ -38,11 +54,11 @@ def test_caps_hold_among_threads_and_processes(shop, tmp_path):
     assert sorted(fresh) == sorted(row.decision_id for row in rows)
 
 
-def run_workers(path: Path, processes: int) -> list[dict]:
+def run_workers(store: str, path: Path, processes: int, threads: int, asks: int) -> list[dict]:
     """The answers that all worker processes got, who start together."""
     running = []
     for n in range(processes):
-        files = [f"sqlite:///{path / 'store.sqlite'}", str(path / f"ready{n}"), str(path / "go")]
+        files = [store, str(path / f"ready{n}"), str(path / "go"), str(threads), str(asks)]
         running.append(
             subprocess.Popen([sys.executable, WORKER, *files], stdout=subprocess.PIPE, cwd=ROOT)
         )

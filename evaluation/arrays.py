@@ -1,0 +1,93 @@
+"""Off-policy evaluation from Python: arrays or a DataFrame in, an assessment out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evaluation.assessment import Assessment, Method, assess
+from evaluation.intervals import REPLICATES
+from evaluation.specification import parse
+from evaluation.table import KNOWN, sample_of
+from mdp.errors import BadInput
+
+
+def evaluate(
+    data: pd.DataFrame | None = None,
+    *,
+    estimators: str | None = None,
+    name: str = "data",
+    seed: int = 0,
+    replicates: int = REPLICATES,
+    method: Method = "bootstrap",
+    comparisons: int = 1,
+    **columns: Any,
+) -> Assessment:
+    """What a log of n decisions says of a target policy: estimates, intervals, verdict.
+
+    Either a DataFrame with the columns below, or each column as an array of shape (n,):
+
+    - reward: float, what followed the decision
+    - propensity: float in (0, 1], probability of the logged action under the logging policy
+    - target_propensity: float in [0, 1], its probability under the target policy
+    - q_logged, v_target: float, optional; a reward model's expected reward of the logged action
+      and under the target policy, Σ_a π(a|x) q(x, a)
+    - user_id: text or number, optional; whose decision it was (else each row is a user)
+    - marginal_weight: float, optional, for `mips`; or item, variant, hour: text or number
+    - segment: text, optional; reported one by one
+    - sent, opened, clicked, purchased, revenue, unsubscribed: float, optional; reported
+    - decision_id, decided_at: optional; ids that repeat are refused, times split the log in halves
+
+    estimators: as `--estimators`, such as "snips,dr,switch_dr:10"; method: "bootstrap" over users
+    or "analytic"; comparisons: number of policies compared with the logging one. The result's
+    `estimates`, `diagnostics` and `verdict` are described in their classes; `evaluation.report.
+    to_json` makes plain values of it. Raises `BadInput`, `BadSetting` or `NotEnoughData`.
+    """
+    frame = _frame(columns) if data is None else data
+    if data is not None and columns:
+        raise BadInput(f"give a DataFrame or arrays, not both: {', '.join(columns)}")
+    chosen = () if estimators is None else parse(estimators)
+    return assess(
+        sample_of(frame), name, chosen, seed=seed, replicates=replicates,
+        comparisons=comparisons, method=method,
+    )  # fmt: skip
+
+
+def _frame(columns: dict[str, Any]) -> pd.DataFrame:
+    if unknown := [name for name in columns if name not in KNOWN]:
+        raise BadInput(f"there is no column {unknown[0]!r}: use {', '.join(KNOWN)}")
+    given = {name: np.asarray(values) for name, values in columns.items() if values is not None}
+    shapes = {name: values.shape for name, values in given.items()}
+    if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
+        raise BadInput(f"every array must have the shape (n,) with one n: they have {shapes}")
+    return pd.DataFrame(given)
+
+
+def of_distributions(
+    action: np.ndarray, target: np.ndarray, q: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """The columns of `evaluate` that whole distributions give.
+
+    action: (n,) int64, the logged actions; target: (n, K) float64, the target policy's
+    probabilities; q: (n, K) float64, a reward model's expected rewards. Returns target_propensity
+    (n,) and, with q, q_logged and v_target (n,): `evaluate(reward=r, propensity=p,
+    **of_distributions(a, pi, q))`. Raises `BadInput` for shapes that don't fit or rows that don't
+    sum to 1.
+    """
+    n = len(action)
+    for name, values in (("target", target), ("q", q)):
+        if values is not None and (values.ndim != 2 or len(values) != n):
+            raise BadInput(f"{name} has shape {values.shape}: give (n, K) with n = {n}")
+    off = np.abs(target.sum(1) - 1.0)
+    if (off > 1e-6).any():
+        row = int(off.argmax())
+        raise BadInput(
+            f"target's probabilities must sum to 1: row {row}'s sum to {target[row].sum():g}"
+        )
+    rows = np.arange(n)
+    found = {"target_propensity": target[rows, action]}
+    if q is not None:
+        found |= {"q_logged": q[rows, action], "v_target": (target * q).sum(1)}
+    return found

@@ -1,0 +1,57 @@
+"""Content: items whose title, category and description are like those of what the user met."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from generation.candidates.interactions import Interactions
+from generation.candidates.ranker import Ranker
+
+_TOKEN = re.compile(r"([^\W_\u4e00-\u9fff]+)|(?=([\u4e00-\u9fff]{2}))")
+
+
+@dataclass
+class Content(Ranker):
+    """TF-IDF of the words, the only ranker that knows items which nobody met yet."""
+
+    name: ClassVar[str] = "content (TF-IDF)"
+    half_life: float = np.inf
+    """days in which a meeting counts half"""
+
+    def _fit(self) -> None:
+        self._words = words_of(self.log)
+        decayed = self.log.matrix(np.exp2(-self.log.age / self.half_life))
+        self._taste = csr_matrix(decayed.minimum(1) @ self._words)
+
+    def scores(self, users: np.ndarray) -> np.ndarray:
+        """Summed cosine similarities to what was met (N, I)."""
+        return (self._taste[users] @ self._words.T).toarray()
+
+
+def words_of(log: Interactions) -> csr_matrix:
+    """TF-IDF vectors of length 1 (I, words) of the items' texts, the title counted twice."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    items = log.items
+    texts = [
+        f"{title} {title} {category} {description}"
+        for title, category, description in zip(
+            items.titles, items.categories, log.descriptions, strict=True
+        )
+    ]
+    if not any(tokens_of(text) for text in texts):
+        return csr_matrix((len(texts), 1), dtype=np.float32)
+    vectorizer = TfidfVectorizer(
+        tokenizer=tokens_of, token_pattern=None, sublinear_tf=True, dtype=np.float32
+    )
+    return csr_matrix(vectorizer.fit_transform(texts))
+
+
+def tokens_of(text: str) -> list[str]:
+    """Words in small letters; of Chinese, which has no spaces, every two neighbouring signs."""
+    return [word or pair for word, pair in _TOKEN.findall(text.lower())]

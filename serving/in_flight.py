@@ -1,0 +1,34 @@
+"""Idempotency keys whose first request is being answered in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from serving.problems import Problem
+
+
+class InFlight:
+    """Refuses a key that is in flight, as the IETF's draft of `Idempotency-Key` has it (409).
+
+    Of two workers who get the same key at the same time one decides; the other finds its answer
+    in the store when it commits, and gives that. So no key is ever decided for twice.
+    """
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+
+    @contextmanager
+    def only(self, key: str | None) -> Iterator[None]:
+        """While a request with this key (None: without any) is answered; raises `Problem`."""
+        if key is None:
+            yield
+            return
+        if key in self._keys:
+            detail = "a request with this key is being answered: try again"
+            raise Problem(409, "Idempotency-Key", detail, in_flight=True)
+        self._keys.add(key)
+        try:
+            yield
+        finally:
+            self._keys.discard(key)

@@ -1,0 +1,60 @@
+"""The outbox: what waits, what went wrong, and sending a dead letter once more."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from sqlalchemy import func, select, update
+
+from serving.access import audit
+from serving.problems import Problem
+from serving.schemas import iso
+from serving.service import Here, Who, reply
+from serving.store import reading, writing
+from serving.strict_json import StrictRoute
+from serving.tables import OUTBOX
+
+router = APIRouter(tags=["sending"], route_class=StrictRoute)
+
+
+@router.get("/v1/outbox")
+def show(
+    service: Here,
+    state: Literal["waiting", "sent", "dead", "cancelled"] = "dead",
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+) -> Response:
+    """How many sends are in each state, and those of one state with why (default: dead ones)."""
+    with reading(service.engine) as connection:
+        counts = select(OUTBOX.c.state, func.count()).group_by(OUTBOX.c.state)
+        totals = {row[0]: row[1] for row in connection.execute(counts)}
+        some = select(OUTBOX).where(OUTBOX.c.state == state).order_by(OUTBOX.c.due_at).limit(limit)
+        rows = connection.execute(some).all()
+    return reply(
+        {
+            "totals": totals,
+            "sends": [
+                {
+                    "decision_id": row.decision_id,
+                    "user_id": row.user_id,
+                    "due_at": iso(row.due_at),
+                    "attempts": row.attempts,
+                    "reason": row.reason,
+                }
+                for row in rows
+            ],
+        }
+    )
+
+
+@router.post("/v1/outbox/{decision_id}:retry")
+def retry(service: Here, who: Who, decision_id: str) -> Response:
+    """Try a dead send again, while it is not too late for it."""
+    now = service.clock()
+    with writing(service.engine) as connection:
+        mine = (OUTBOX.c.decision_id == decision_id) & (OUTBOX.c.state == "dead")
+        change = update(OUTBOX).where(mine).values(state="waiting", attempts=0, next_at=now)
+        if not connection.execute(change).rowcount:
+            raise Problem(404, "decision_id", f"no dead send is of decision {decision_id!r}")
+        audit(connection, now, who, "retry send", {"decision_id": decision_id})
+    return reply({"decision_id": decision_id, "state": "waiting"})

@@ -1,0 +1,161 @@
+"""Policies: added, tried, made active, rolled back; the challenger, the shadow and their users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection, case, func, select
+
+from mdp.errors import BadArtifact, BadInput
+from serving.access import audit
+from serving.arms import sample_ratio
+from serving.critical import critical
+from serving.problems import Problem
+from serving.registry import World, add_policy, make_active
+from serving.schemas import CriticalIn, ExperimentIn, PolicyIn, iso
+from serving.service import Here, Service, Who, reply, smoke
+from serving.store import put_setting, reading, setting, writing
+from serving.strict_json import StrictRoute
+from serving.tables import DECISIONS, POLICIES, SHADOWS
+
+router = APIRouter(tags=["policies"], route_class=StrictRoute)
+
+
+@router.get("/v1/policies")
+def policies(service: Here) -> Response:
+    """The policies that the store knows."""
+    with reading(service.engine) as connection:
+        active = setting(connection, "policy")
+        rows = connection.execute(select(POLICIES).order_by(POLICIES.c.name)).all()
+    return reply(
+        {
+            "policies": [
+                {"name": r.name, "path": r.path, "hash": r.hash, "active": r.name == active}
+                for r in rows
+            ]
+        }
+    )
+
+
+@router.post("/v1/policies")
+def add(service: Here, who: Who, body: PolicyIn) -> Response:
+    """Make a saved policy, a directory on the server's machine, known by its name; it decides for
+    nobody yet. Nothing in it is executed."""
+    with writing(service.engine) as connection:
+        try:
+            name = add_policy(connection, Path(body.path), service.clock(), activate=False)
+        except BadArtifact as error:
+            raise Problem(422, "path", str(error)) from error
+        audit(connection, service.clock(), who, "add policy", {"name": name, "path": body.path})
+    return reply({"name": name, "active": False}, 201)
+
+
+@router.post("/v1/policies/{name}:activate")
+def activate(service: Here, who: Who, name: str) -> Response:
+    """Decide by this policy from now on. It is loaded and tried before it takes over; one that is
+    corrupt, tampered with or of another schema is refused, and the one before goes on."""
+    with reading(service.engine) as connection:
+        tried(service, connection, name, "name")
+    return _activated(service, who, name)
+
+
+@router.post("/v1/policies:rollback")
+def rollback(service: Here, who: Who) -> Response:
+    """Decide by the policy again that was active before the last change."""
+    with reading(service.engine) as connection:
+        before = setting(connection, "policy_before")
+        if before is None:
+            raise Problem(409, None, "no other policy was active before")
+        tried(service, connection, before, None)
+    return _activated(service, who, before)
+
+
+def _activated(service: Service, who: str, name: str) -> Response:
+    with writing(service.engine) as connection:
+        make_active(connection, name)
+        audit(connection, service.clock(), who, "activate policy", {"name": name})
+    return reply({"name": name, "active": True})
+
+
+def tried(service: Service, connection: Connection, name: str, field: str | None) -> World:
+    """The world with this policy, after a decision for nobody; raises `Problem`."""
+    try:
+        world = service.registry.trial(connection, name)
+        smoke(world, service.clock())
+    except BadArtifact as error:
+        raise Problem(409, field, str(error)) from error
+    except BadInput as error:
+        raise Problem(404, field, str(error)) from error
+    return world
+
+
+@router.put("/v1/experiment")
+def put_experiment(service: Here, who: Who, body: ExperimentIn) -> Response:
+    """Give a share of the users to a challenger, and let a shadow decide beside; null for none.
+
+    Who gets the challenger depends on the salt and the user's id alone.
+    """
+    with writing(service.engine) as connection:
+        if body.challenger is not None:
+            tried(service, connection, body.challenger.policy, "challenger.policy")
+        if body.shadow is not None:
+            tried(service, connection, body.shadow, "shadow")
+        given = {**body.model_dump(), "since": service.clock()}
+        put_setting(connection, "experiment", given)
+        audit(connection, service.clock(), who, "experiment", body.model_dump())
+    return show_experiment(service)
+
+
+@router.get("/v1/experiment")
+def show_experiment(service: Here) -> Response:
+    """Challenger and shadow: the users of each arm, with an alarm where they are not the share
+    that they should be, and how often the shadow decides as the policy in force does."""
+    with reading(service.engine) as connection:
+        return reply(experiment_of(connection, service.registry.world(connection)))
+
+
+def experiment_of(connection: Connection, world: World) -> dict[str, Any]:
+    """Challenger and shadow with what came of them."""
+    given = world.values.get("experiment") or {}
+    ratio = None
+    if world.challenger is not None:
+        ratio = sample_ratio(connection, world.challenger, given["since"])
+    return {
+        "challenger": given.get("challenger"),
+        "shadow": given.get("shadow"),
+        "since": iso(given["since"]) if given else None,
+        "sample_ratio": ratio,
+        "shadow_decisions": None
+        if world.shadow is None
+        else agreement(connection, world.shadow.name),
+    }
+
+
+def agreement(connection: Connection, policy: str) -> dict[str, int]:
+    """What a shadow would have done, against what was done."""
+    same = (
+        SHADOWS.c.item_id.is_not_distinct_from(DECISIONS.c.item_id)
+        & SHADOWS.c.variant_id.is_not_distinct_from(DECISIONS.c.variant_id)
+        & SHADOWS.c.send_at.is_not_distinct_from(DECISIONS.c.send_at)
+    )
+    query = (
+        select(
+            func.count(),
+            func.count(SHADOWS.c.item_id),
+            func.count(DECISIONS.c.item_id),
+            func.coalesce(func.sum(case((same, 1), else_=0)), 0),
+        )
+        .join(DECISIONS, DECISIONS.c.decision_id == SHADOWS.c.decision_id)
+        .where(SHADOWS.c.policy == policy)
+    )
+    total, sends, sent, alike = connection.execute(query).one()
+    return {"total": total, "shadow_sends": sends, "sends": sent, "the_same": int(alike)}
+
+
+@router.post("/v1/critical")
+def send_critical(service: Here, who: Who, body: CriticalIn) -> Response:
+    """Send one message now that no cap, gap, quiet hour, budget or holdout may stop, and note who
+    asked for it and why. Consent and the kill switch for everything stop it still."""
+    return reply(critical(service, who, body))

@@ -1,0 +1,200 @@
+"""A decision's snapshot: what the policy saw, its scores and the draw, to make it again from.
+
+Arrays are kept without the padding that the decision had among others, which is put back before
+the choice is computed: sums over rows of another length could differ in their last bit.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from mdp.actions import HOURS
+from mdp.errors import BadArtifact
+from mdp.observation import NAMES, Observation, View
+from policies.base import Policy
+from policies.composition import UNIFORMS, Factors, distribution
+
+FORMAT = 1
+CODEC = "lz4"
+NO_MODEL = -2
+_HEAD = struct.Struct("<BHHHHdd?b")
+USER, CANDIDATE, VARIANT, HOUR, PART = (len(names) for names in NAMES.values())
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One decision as the policy met it. K and V are the decision's own, without padding."""
+
+    user: np.ndarray
+    """Features (U,) float32."""
+    candidates: np.ndarray
+    """(K, C) float32"""
+    variants: np.ndarray
+    """(V, W) float32"""
+    hours: np.ndarray
+    """(24, H) float32"""
+    pairs: np.ndarray
+    """(K, V, P) float32"""
+    reasons: np.ndarray
+    """`Reason` of each item, variant and hour (K + V + 24,) uint8; 0 where it is allowed."""
+    send_at: np.ndarray
+    """Instant that each hour means (24,) int64."""
+    hold: np.ndarray
+    """Score () float64."""
+    pair: np.ndarray
+    """Scores (K, V) float64."""
+    hour: np.ndarray
+    """Scores (24,) float64."""
+    draw: np.ndarray
+    """Uniform numbers (`UNIFORMS`,) float64."""
+    best_hour: int
+    """The response model's best allowed hour; -1 for none, `NO_MODEL` without a model."""
+    padded: tuple[int, int]
+    """K and V with padding."""
+    temperature: float | None
+    floor: float
+
+    def again(self) -> tuple[int, float]:
+        """Flat action (of the padded lists) and propensity, recomputed from scores and draw."""
+        K, V = self.padded
+        factors = Factors(
+            self.hold.reshape(1), _padded(self.pair, (K, V))[None], self.hour.reshape(1, HOURS)
+        )
+        parts = distribution(factors, self._mask(), self.temperature, self.floor)
+        action = parts.drawn(self.draw.reshape(1, UNIFORMS))
+        return int(action[0]), float(parts.probability(action)[0])
+
+    def rescored(self, policy: Policy) -> float:
+        """Largest difference of a policy's scores, of what is allowed, from those kept."""
+        scores = policy.scores(self.observation())
+        item, variant, hour = (part == 0 for part in self.factors())
+        pairs = item[:, None] & variant
+        k, v = self.pair.shape
+        differences = (
+            np.abs(scores.hold - self.hold),
+            np.abs(scores.pair[0, :k, :v] - self.pair)[pairs],
+            np.abs(scores.hour[0] - self.hour)[hour],
+        )
+        return max(float(part.max(initial=0.0)) for part in differences)
+
+    def observation(self) -> Observation:
+        """The observation, of one row, padded as it was."""
+        K, V = self.padded
+        return {
+            "user": self.user[None],
+            "candidates": _padded(self.candidates, (K, CANDIDATE))[None],
+            "variants": _padded(self.variants, (V, VARIANT))[None],
+            "hours": self.hours[None],
+            "pairs": _padded(self.pairs, (K, V, PART))[None],
+            "action_mask": self._mask(),
+        }
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Reasons of items (K,), variants (V,) and hours (24,) uint8."""
+        k, v = self.pair.shape
+        return self.reasons[:k], self.reasons[k : k + v], self.reasons[k + v :]
+
+    def _mask(self) -> np.ndarray:
+        (K, V), (item, variant, hour) = self.padded, (part == 0 for part in self.factors())
+        parts = (_padded(item, (K,)), _padded(variant, (V,)), hour)
+        return np.concatenate(parts).astype(np.int8)[None]
+
+
+def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The array with zeros behind it on every axis."""
+    out = np.zeros(shape, array.dtype)
+    out[tuple(slice(size) for size in array.shape)] = array
+    return out
+
+
+def taken(
+    view: View,
+    scores: Factors,
+    draws: np.ndarray,
+    policy: Policy,
+    n: int,
+    size: tuple[int, int],
+) -> Snapshot:
+    """The snapshot of decision `n`, of `size` candidates and variants.
+
+    draws: (N, `UNIFORMS`) float64.
+    """
+    k, v = size
+    observation, mask = view.observation, view.mask
+    return Snapshot(
+        user=observation["user"][n],
+        candidates=observation["candidates"][n, :k],
+        variants=observation["variants"][n, :v],
+        hours=observation["hours"][n],
+        pairs=observation["pairs"][n, :k, :v],
+        reasons=np.concatenate([mask.item[n, :k], mask.variant[n, :v], mask.hour[n]]),
+        send_at=mask.send_at[n],
+        hold=np.array(scores.hold[n], np.float64),
+        pair=scores.pair[n, :k, :v],
+        hour=scores.hour[n],
+        draw=draws[n],
+        best_hour=NO_MODEL if view.prediction is None else int(view.prediction.best_hour[n]),
+        padded=scores.pair.shape[1:],
+        temperature=policy.temperature,
+        floor=policy.floor,
+    )
+
+
+def _shapes(k: int, v: int) -> dict[str, tuple[tuple[int, ...], type]]:
+    return {
+        "user": ((USER,), np.float32),
+        "candidates": ((k, CANDIDATE), np.float32),
+        "variants": ((v, VARIANT), np.float32),
+        "hours": ((HOURS, HOUR), np.float32),
+        "pairs": ((k, v, PART), np.float32),
+        "reasons": ((k + v + HOURS,), np.uint8),
+        "send_at": ((HOURS,), np.int64),
+        "hold": ((), np.float64),
+        "pair": ((k, v), np.float64),
+        "hour": ((HOURS,), np.float64),
+        "draw": ((UNIFORMS,), np.float64),
+    }
+
+
+def pack(snapshot: Snapshot) -> bytes:
+    """The snapshot as bytes; `unpack` is the inverse."""
+    k, v = snapshot.pair.shape
+    temperature = 0.0 if snapshot.temperature is None else snapshot.temperature
+    head = _HEAD.pack(
+        FORMAT, k, v, *snapshot.padded, temperature, snapshot.floor,
+        snapshot.temperature is None, snapshot.best_hour,
+    )  # fmt: skip
+    arrays = (
+        np.ascontiguousarray(getattr(snapshot, name), dtype).tobytes()
+        for name, (_, dtype) in _shapes(k, v).items()
+    )
+    return head + bytes(pa.compress(b"".join(arrays), codec=CODEC, asbytes=True))
+
+
+def unpack(data: bytes) -> Snapshot:
+    """The snapshot that `pack` made bytes of; raises `BadArtifact` for other bytes."""
+    try:
+        form, k, v, K, V, temperature, floor, best, best_hour = _HEAD.unpack_from(data)
+        shapes = _shapes(k, v)
+        size = sum(int(np.prod(shape)) * np.dtype(of).itemsize for shape, of in shapes.values())
+        body = pa.decompress(data[_HEAD.size :], size, codec=CODEC, asbytes=True)
+    except (struct.error, OSError) as error:
+        raise BadArtifact(f"this is no snapshot of a decision: {error}") from error
+    if form != FORMAT or len(body) != size:
+        raise BadArtifact("the snapshot is of another version of pushwise, or was cut off")
+    arrays: dict[str, np.ndarray] = {}
+    start = 0
+    for name, (shape, of) in shapes.items():
+        arrays[name] = np.frombuffer(body, of, int(np.prod(shape)), start).reshape(shape)
+        start += arrays[name].nbytes
+    return Snapshot(
+        **arrays,
+        best_hour=best_hour,
+        padded=(K, V),
+        temperature=None if best else temperature,
+        floor=floor,
+    )

@@ -1,0 +1,60 @@
+"""What is kept for a time only: snapshots and answers to idempotency keys."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import Engine, delete, select
+
+from mdp.clock import DAY
+from serving.settings import Settings
+from serving.store import writing
+from serving.tables import IDEMPOTENCY, SNAPSHOTS
+
+AT_ONCE = 5000
+"""Rows deleted in one transaction, which others wait for."""
+
+
+def prune(engine: Engine, settings: Settings, now: int) -> int:
+    """Delete what has been kept for long enough; returns the number of rows."""
+    total = 0
+    for table, days in (
+        (SNAPSHOTS, settings.snapshot_days),
+        (IDEMPOTENCY, settings.idempotency_days),
+    ):
+        key = next(iter(table.primary_key.columns))
+        old = select(key).where(table.c.at < now - round(days * DAY)).limit(AT_ONCE)
+        deleted = AT_ONCE
+        while deleted == AT_ONCE:
+            with writing(engine, ()) as connection:
+                deleted = connection.execute(delete(table).where(key.in_(old))).rowcount
+            total += deleted
+    return total
+
+
+class Every:
+    """A thread that does something now and then; an error is logged, and it goes on."""
+
+    def __init__(self, name: str, seconds: float, do: Callable[[], object]) -> None:
+        self._seconds, self._do = seconds, do
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish what is being done, then stop."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            try:
+                self._do()
+            except Exception as error:
+                structlog.get_logger().error(self._thread.name, error=str(error))

@@ -1,0 +1,80 @@
+"""Tables read in batches say what they say in memory."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluation.assessment import assess
+from evaluation.batches import assess_large, is_large
+from evaluation.specification import parse
+from evaluation.table import read_table
+from mdp.errors import BadInput, BadSetting, NotEnoughData
+from scripts.cli import main
+
+EVERYTHING = parse("ips,snips,ips:clip=1.5,dm,dr,sndr,switch_dr:1.5,dros:2,sg_dr:0.1")
+
+
+@pytest.mark.parametrize("users", [True, False])
+def test_batches_and_memory_agree(frame, tmp_path, users):
+    frame.drop(columns=[] if users else ["user_id"]).to_parquet(tmp_path / "t.parquet")
+    whole = assess(read_table(tmp_path / "t.parquet"), "t", EVERYTHING, method="analytic")
+    parts = assess_large(tmp_path / "t.parquet", "t", EVERYTHING, method="analytic", batch=300)
+    assert (parts.rows, parts.users) == (whole.rows, whole.users)
+    assert parts.verdict.answer == whole.verdict.answer
+    for one, two in zip(whole.estimates, parts.estimates, strict=True):
+        assert two.value.value == pytest.approx(one.value.value, rel=1e-12)
+        assert two.difference.low == pytest.approx(one.difference.low, rel=0.1, abs=0.003)
+    assert whole.diagnostics is not None
+    assert parts.diagnostics is not None
+    for name in ("max_weight", "zero_target", "effective_sample_size", "certain"):
+        assert getattr(parts.diagnostics, name) == pytest.approx(getattr(whole.diagnostics, name))
+    assert parts.diagnostics.propensities == whole.diagnostics.propensities
+    assert parts.diagnostics.reward_drift is not None
+    assert whole.diagnostics.reward_drift is not None
+    assert parts.diagnostics.reward_drift.value == pytest.approx(
+        whole.diagnostics.reward_drift.value
+    )
+
+
+def test_what_is_wrong_is_said_with_its_place(frame, tmp_path):
+    file = tmp_path / "t.parquet"
+    frame.assign(propensity=np.where(np.arange(2000) == 1203, 0.0, 0.5)).to_parquet(file)
+    with pytest.raises(BadInput, match=r"t\.parquet, rows from 1,200 on: propensity must be above"):
+        assess_large(file, "t", batch=300)
+    frame.assign(user_id=[None, *frame["user_id"][1:]]).to_parquet(file)
+    with pytest.raises(BadInput, match="user_id is missing in 1 rows"):
+        assess_large(file, "t")
+    frame.drop(columns="q_logged").to_parquet(file)
+    with pytest.raises(BadSetting, match="estimator dr needs a reward model's predictions"):
+        assess_large(file, "t", parse("dr"))
+    frame[:0].to_parquet(file)
+    with pytest.raises(NotEnoughData, match="the table has no rows"):
+        assess_large(file, "t")
+
+
+def test_only_large_parquet_files_are_read_in_batches(frame, tmp_path, monkeypatch, capsys):
+    frame.to_parquet(tmp_path / "t.parquet")
+    frame.to_csv(tmp_path / "t.csv")
+    assert is_large(tmp_path / "t.parquet", rows=2000)
+    assert not is_large(tmp_path / "t.parquet", rows=2001)
+    assert not is_large(tmp_path / "t.csv", rows=1)
+    assert not is_large(tmp_path / "absent.parquet", rows=1)
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    assert not is_large(tmp_path / "broken.parquet", rows=1)
+    monkeypatch.setattr("evaluation.batches.is_large", lambda file: True)
+    assert main(["evaluate", "--table", str(tmp_path / "t.parquet")]) == 0
+    assert "the table was read in batches" in capsys.readouterr().out
+
+
+def test_slope_chooses_on_the_first_batch(frame, tmp_path):
+    frame.to_parquet(tmp_path / "t.parquet")
+    first = read_table(tmp_path / "t.parquet")
+    chosen = parse("dros:slope")[0].resolved(first).parameter
+    found = assess_large(tmp_path / "t.parquet", "t", parse("dros:slope"), batch=2000)
+    assert any(f"dros:slope took {chosen:.4g}" in note for note in found.notes)
+
+
+def test_users_are_counted_whatever_their_type(tmp_path, frame):
+    for ids in (np.arange(2000) % 321, pd.Series([f"x{n % 321}" for n in range(2000)])):
+        frame.assign(user_id=ids).to_parquet(tmp_path / "t.parquet")
+        assert assess_large(tmp_path / "t.parquet", "t", parse("ips")).users == 321

@@ -1,0 +1,122 @@
+"""API keys with scopes, rates, request ids, and what a user may take along or have erased."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from scripts.cli import main
+from serving import access
+from serving.app import create_app
+from serving.store import reading
+from serving.tables import API_KEYS
+from tests.serving.conftest import NOON
+from tests.serving.test_control import ASK, SENDS, decide
+
+
+@pytest.fixture
+def keyed(shop, capsys):
+    """A server, and a function that makes a key with scopes."""
+    with shop.server(shop.policy("p", SENDS)) as client:
+
+        def key(name, scopes):
+            words = ["keys", "--store", shop.store, "--create", name, "--scopes", scopes]
+            assert main(words) == 0
+            return {"Authorization": f"Bearer {capsys.readouterr().out.strip()}"}
+
+        yield client, key
+
+
+def forget(client):
+    """Have keys read again now, in place of within a second."""
+    gate = client.app.middleware_stack
+    while not hasattr(gate, "_access"):
+        gate = gate.app
+    gate._access._read_at = -access.KNOWN_FOR
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path", "body"),
+    [
+        ("decide", "POST", "/v1/decisions", ASK),
+        ("decide", "POST", "/v1/decisions/x:cancel", None),
+        ("ingest", "POST", "/v1/events", {"events": []}),
+        ("ingest", "PUT", "/v1/users/u", {}),
+        ("read", "GET", "/v1/ledger", None),
+        ("read", "GET", "/v1/users/u", None),
+        ("operate", "PUT", "/v1/kill", {"on": False}),
+        ("operate", "DELETE", "/v1/users/u", None),
+        ("operate", "GET", "/v1/audit", None),
+        ("operate", "POST", "/v1/policies:rollback", None),
+    ],
+)
+def test_a_key_does_what_its_scopes_say_and_no_more(keyed, scope, method, path, body):
+    client, key = keyed
+    mine, other = key("mine", scope), key("other", ",".join({*access.SCOPES} - {scope}))
+    forget(client)
+    assert client.request(method, path, json=body, headers=mine).status_code not in (401, 403)
+    refused = client.request(method, path, json=body, headers=other)
+    assert (refused.status_code, refused.json()["field"]) == (403, "Authorization")
+    assert client.request(method, path, json=body).status_code == 401
+
+
+def test_a_key_is_stored_hashed_and_revoking_the_last_opens_nothing(keyed, shop, capsys):
+    client, key = keyed
+    header = key("app", "read")
+    forget(client)
+    assert client.get("/v1/ledger", headers=header).status_code == 200
+    with reading(client.app.state.service.engine) as connection:
+        (row,) = connection.execute(API_KEYS.select()).all()
+    assert row.hash not in header["Authorization"]
+    assert main(["keys", "--store", shop.store, "--revoke", "app"]) == 0
+    forget(client)
+    assert client.get("/v1/ledger", headers=header).status_code == 401
+    assert main(["keys", "--store", shop.store, "--create", "app"]) == 1
+    assert "another name" in capsys.readouterr().err
+    assert main(["keys", "--store", shop.store, "--create", "x", "--scopes", "all"]) == 1
+
+
+def test_who_did_it_stands_in_the_audit_log(keyed):
+    client, key = keyed
+    header = key("boss", "operate")
+    forget(client)
+    client.put("/v1/kill", json={"on": True}, headers=header).raise_for_status()
+    entry = client.get("/v1/audit", headers=header).json()["entries"][0]
+    assert (entry["who"], entry["action"], entry["detail"]) == ("boss", "kill", {"on": True})
+
+
+def test_a_key_that_calls_too_often_is_told_when_to_come_back(shop):
+    settings = shop.settings(api_keys="secret", rate_per_second=3, default_timezone="UTC")
+    with shop.server(shop.policy("p")), TestClient(create_app(settings, shop.clock)) as client:
+        header = {"Authorization": "Bearer secret"}
+        codes = [client.get("/v1/guardrails", headers=header) for _ in range(8)]
+        assert codes[0].status_code == 200
+        assert codes[-1].status_code == 429
+        assert codes[-1].headers["retry-after"] == "1"
+        assert client.get("/healthz").status_code == 200
+
+
+def test_a_request_id_comes_back(always):
+    given = always.get("/healthz", headers={"X-Request-ID": "abc-1"})
+    assert given.headers["x-request-id"] == "abc-1"
+    assert (
+        len(always.get("/healthz", headers={"X-Request-ID": "a b"}).headers["x-request-id"]) == 32
+    )
+
+
+def test_a_user_can_take_everything_along_and_be_erased(always, shop):
+    sent = decide(always)
+    event = {"user_id": "u", "item_id": "i1", "event": "view", "at": "2026-01-01T00:00:00Z"}
+    always.post("/v1/events", json={"events": [event]})
+    outcome = {"decision_id": sent["decision_id"], "outcome": "opened", "at": sent["send_at"]}
+    shop.clock.now = NOON + 2 * 86_400_000_000
+    always.post("/v1/outcomes", json={"outcomes": [outcome]})
+    always.put("/v1/users/u", json={"locale": "de"})
+    taken = always.get("/v1/users/u:export").json()
+    assert taken["user"]["user_id"] == "u"
+    sizes = {name: len(rows) for name, rows in taken.items() if name != "user"}
+    assert sizes == {"events": 1, "decisions": 1, "outcomes": 1, "outbox": 0, "changes": 1}
+    assert always.delete("/v1/users/u").status_code == 204
+    assert always.get("/v1/users/u:export").status_code == 404
+    assert always.get(f"/v1/decisions/{sent['decision_id']}").status_code == 404
+    entry = always.get("/v1/audit").json()["entries"][0]
+    assert entry["action"] == "erase user"
+    assert "'u'" not in str(entry)

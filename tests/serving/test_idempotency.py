@@ -1,0 +1,86 @@
+"""Idempotency keys as Stripe and the IETF's draft have them."""
+
+import threading
+
+import pytest
+from starlette.testclient import TestClient
+
+from mdp.clock import HOUR
+from policies.baselines import Hold
+from serving.app import create_app
+from tests.serving.test_decisions import ASK, decisions_in_log
+
+KEY = {"Idempotency-Key": "k1"}
+REPLAYED = "idempotent-replayed"
+STORES = ["shop", "postgresql_shop"]
+
+
+def ask(client, body=ASK, path="/v1/decisions"):
+    return client.post(path, json=body, headers=KEY)
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_the_same_key_gets_the_same_answer_after_a_restart_too(kind, request):
+    shop = request.getfixturevalue(kind)
+    with shop.server(shop.policy("p")) as client:
+        first, again = ask(client), ask(client)
+        assert first.json() == again.json()
+        assert (REPLAYED in first.headers, again.headers[REPLAYED]) == (False, "true")
+        assert decisions_in_log(client) == 1
+    with TestClient(create_app(shop.settings(default_timezone="UTC"), shop.clock)) as client:
+        restarted = ask(client)
+        assert (restarted.json(), restarted.headers[REPLAYED]) == (first.json(), "true")
+
+
+def test_the_same_key_with_another_body_is_refused(always):
+    ask(always)
+    other = ask(always, {**ASK, "user_id": "w"})
+    assert (other.status_code, other.json()["field"]) == (422, "Idempotency-Key")
+    assert decisions_in_log(always) == 1
+
+
+def test_a_repeated_hold_is_kept_under_its_key(shop):
+    """Asked for the next day, the key still gets the hold of the day before."""
+    with shop.server(shop.policy("hold", Hold(), floor=0.0)) as client:
+        first = client.post("/v1/decisions", json=ASK).json()
+        held = ask(client).json()
+        assert (held["decision_id"], held["repeated"]) == (first["decision_id"], True)
+        shop.clock.now += 24 * HOUR
+        assert ask(client).json() == held
+        assert not client.post("/v1/decisions", json=ASK).json()["repeated"]
+
+
+def test_a_key_in_flight_is_refused_and_then_answered(always, monkeypatch):
+    """The decider is held up until the second request has been refused."""
+    batcher = always.app.state.service.batcher
+    entered, leave = threading.Event(), threading.Event()
+    decide = batcher._decide
+
+    def slowly(requests):
+        entered.set()
+        leave.wait(30)
+        return decide(requests)
+
+    monkeypatch.setattr(batcher, "_decide", slowly)
+    answers = []
+    first = threading.Thread(target=lambda: answers.append(ask(always)))
+    first.start()
+    assert entered.wait(30)
+    busy = ask(always)
+    leave.set()
+    first.join()
+    assert (busy.status_code, busy.json()["field"]) == (409, "Idempotency-Key")
+    assert busy.headers["retry-after"] == "1"
+    assert ask(always).json() == answers[0].json()
+
+
+def test_a_batch_is_answered_once_and_only_as_it_was(always):
+    batch = {"requests": [{**ASK, "user_id": f"u{n}"} for n in range(3)]}
+    path = "/v1/decisions:batch"
+    first, again = ask(always, batch, path), ask(always, batch, path)
+    assert first.json() == again.json()
+    assert again.headers[REPLAYED] == "true"
+    for other in (batch["requests"][:2], batch["requests"][::-1]):
+        refused = ask(always, {"requests": other}, path)
+        assert (refused.status_code, refused.json()["field"]) == (422, "Idempotency-Key")
+    assert decisions_in_log(always) == 3

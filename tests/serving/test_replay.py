@@ -1,0 +1,113 @@
+"""A stored decision is made again: to the bit from its snapshot, and by its policy."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mdp.clock import DAY
+from mdp.errors import BadArtifact
+from policies.baselines import Greedy, Random, Table
+from policies.saved import PolicyBundle, save_policy
+from scripts.cli import main
+from serving.replay import replay, stored
+from serving.snapshot import pack, unpack
+from serving.store import reading, writing
+from serving.tables import DECISIONS, IDEMPOTENCY, SNAPSHOTS
+from serving.upkeep import prune
+
+TIMED = (SNAPSHOTS, IDEMPOTENCY)
+SOFT = Table(
+    send=0.6,
+    items=np.array([3.0, 2.0, 1.0, 1.0, 1.0, 1.0]),
+    variants=np.array([2.0, 1.0, 1.0]),
+    hours=1.0 + np.arange(24) % 5,
+)
+
+
+def mixed_batch(client, users=60):
+    """Decisions with lists of many lengths, decided together and so padded."""
+    asks = [
+        {
+            "user_id": f"u{n}",
+            "candidates": [f"i{i}" for i in range(1 + n % 6)],
+            "variants": [f"v{i}" for i in range(1 + n % 3)],
+        }
+        for n in range(users)
+    ]
+    return client.post("/v1/decisions:batch", json={"requests": asks}).json()["decisions"]
+
+
+@pytest.mark.parametrize("policy", [SOFT, Random(hold=0.3)])
+def test_every_decision_of_a_mixed_batch_replays_to_the_bit(shop, policy):
+    with shop.server(
+        shop.policy("p", policy, quiet_start="22:00", quiet_end="08:00", floor=0.3)
+    ) as client:
+        made = mixed_batch(client)
+        assert {row["action"] for row in made} == {"send", "hold"}
+        with reading(client.app.state.service.engine) as connection:
+            for row in made:
+                again = replay(connection, row["decision_id"])
+                assert again["same"]
+                assert again["replayed"]["propensity"] == row["propensity"]
+                assert again["model"]["largest_difference"] == 0.0
+
+
+def test_a_snapshot_is_small_and_survives_its_bytes(shop):
+    with shop.server(shop.policy("p", SOFT)) as client:
+        (row, *_) = mixed_batch(client, 6)
+        with reading(client.app.state.service.engine) as connection:
+            _, snapshot = stored(connection, row["decision_id"])
+    data = pack(snapshot)
+    assert len(data) < 2000
+    assert pack(unpack(data)) == data
+    assert unpack(data).again() == snapshot.again()
+    with pytest.raises(BadArtifact):
+        unpack(data[:-3])
+
+
+def test_a_decision_says_what_was_seen_and_drawn(shop):
+    with shop.server(shop.policy("p", SOFT)) as client:
+        (row, *_) = mixed_batch(client, 1)
+        shown = client.get(f"/v1/decisions/{row['decision_id']}").json()["snapshot"]
+    assert len(shown["draw"]) == 5
+    assert shown["user"]["days_known"] == 0.0
+    assert np.array(shown["scores"]["pairs"]).shape == (1, 1)
+
+
+def test_the_command_tells_a_decision_that_was_tampered_with(shop, tmp_path, capsys):
+    with shop.server(shop.policy("p", SOFT)) as client:
+        made = mixed_batch(client)
+        engine = client.app.state.service.engine
+        sent = next(row for row in made if row["action"] == "send")["decision_id"]
+        command = ["replay", sent, "--store", shop.store, "--json"]
+        assert main(command) == 0
+        assert json.loads(capsys.readouterr().out)["same"]
+        save_policy(tmp_path / "other", PolicyBundle(Greedy(), None, None))
+        assert main([*command, "--policy", str(tmp_path / "other")]) == 1
+        with writing(engine) as connection:
+            connection.execute(DECISIONS.update().values(propensity=0.5))
+        assert main(command[:-1]) == 1
+        assert "NOT the same" in capsys.readouterr().out
+        with writing(engine) as connection:
+            connection.execute(SNAPSHOTS.delete())
+        assert main(command) == 1
+        assert "has no snapshot" in capsys.readouterr().err
+
+
+def test_snapshots_and_keys_are_kept_for_their_time(shop):
+    with shop.server(shop.policy("p", SOFT), snapshot_days=2, idempotency_days=5) as client:
+        client.post("/v1/decisions", json={"user_id": "u"}, headers={"Idempotency-Key": "k"})
+        service = client.app.state.service
+        kept = []
+        for days in (1, 3, 6):
+            prune(service.engine, service.settings, shop.clock.now + days * DAY)
+            with reading(service.engine) as connection:
+                kept.append([len(connection.execute(t.select()).all()) for t in TIMED])
+    assert kept == [[1, 1], [0, 1], [0, 0]]
+
+
+def test_no_snapshot_is_kept_where_none_is_wanted(shop):
+    with shop.server(shop.policy("p", SOFT), snapshot_days=0) as client:
+        (row, *_) = mixed_batch(client, 1)
+        assert client.get(f"/v1/decisions/{row['decision_id']}").json()["snapshot"] is None

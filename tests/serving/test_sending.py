@@ -1,0 +1,236 @@
+"""The outbox: sends leave at their hour, again after failures, and not where guardrails forbid."""
+
+import json
+import threading
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from mdp.clock import DAY, HOUR, MINUTE
+from policies.baselines import Table
+from serving.sending import ATTEMPTS, LEASE, Dispatcher
+from serving.store import reading
+from serving.tables import OUTBOX, OUTCOMES
+from tests.serving.receivers import listening
+from tests.serving.test_control import ASK, decide, put
+
+RULES = {"floor": 0.0, "min_hours": 0.0}
+
+
+def at_six() -> Table:
+    """A policy that sends at 18:00."""
+    hours = np.full(24, 1e-12)
+    hours[18] = 1.0
+    return Table(send=1 - 1e-12, items=np.ones(2), variants=np.ones(3), hours=hours)
+
+
+class Shop:
+    """A server that sends to a webhook; the test says when the dispatcher runs."""
+
+    def __init__(self, shop, receiver):
+        self.shop, self.receiver = shop, receiver
+        settings = {"sender": "webhook", "webhook_url": receiver.url, "webhook_secret": "s"}
+        self.client = shop.server(shop.policy("p", at_six(), **RULES), **settings)
+        self.variant = ""
+
+    def run(self, later: int = 0) -> None:
+        """What is due after so many microseconds."""
+        self.shop.clock.now += later
+        self.client.app.state.service.dispatcher.run()
+
+    def rows(self, table):
+        with reading(self.client.app.state.service.engine) as connection:
+            return connection.execute(table.select()).all()
+
+    def row(self):
+        (row,) = self.rows(OUTBOX)
+        return row
+
+    def outcomes(self):
+        return [row.outcome for row in self.rows(OUTCOMES)]
+
+    def ledger(self):
+        return self.client.get("/v1/ledger").json()
+
+
+@pytest.fixture
+def answers():
+    """Statuses that the receiver gives in turn; then 200."""
+    return []
+
+
+@pytest.fixture
+def receiver(answers):
+    with listening(lambda request: (answers.pop(0) if answers else 200, {}, {})) as receiver:
+        yield receiver
+
+
+@pytest.fixture(params=["shop", "postgresql_shop"])
+def sending(request, receiver):
+    shop = Shop(request.getfixturevalue(request.param), receiver)
+    yield shop
+    shop.client.app.state.service.close()
+
+
+def test_a_send_leaves_at_its_hour_and_not_before(sending, receiver):
+    sent = decide(sending.client)
+    sending.run(5 * HOUR)
+    assert receiver.requests == []
+    assert sending.ledger()["decisions"]["pending"] == 1
+    sending.run(HOUR)
+    (request,) = receiver.requests
+    assert json.loads(request.body)["decision_id"] == sent["decision_id"]
+    assert (sending.row().state, sending.outcomes()) == ("sent", ["delivered"])
+    assert sending.ledger()["decisions"]["sent"] == 1
+    sending.run(HOUR)
+    assert len(receiver.requests) == 1
+    assert sending.ledger()["unbalanced"] == 0
+
+
+def test_a_send_that_fails_is_tried_again_later_and_later(sending, receiver, answers):
+    answers += [503, 503]
+    decide(sending.client)
+    sending.run(6 * HOUR)
+    waits = []
+    for _ in range(2):
+        assert (sending.row().state, sending.row().reason) == ("waiting", "status 503")
+        wait = sending.row().next_at - sending.shop.clock.now
+        sending.run(wait - 1)
+        waits.append(wait)
+        sending.run(1)
+    assert 1.5e6 <= waits[0] <= 2.5e6 < waits[1] <= 5e6
+    assert (sending.row().state, sending.row().attempts) == ("sent", 3)
+    keys = {request.headers["idempotency-key"] for request in receiver.requests}
+    assert (len(receiver.requests), len(keys)) == (3, 1)
+
+
+def test_a_dead_letter_frees_the_cap_and_can_be_tried_again(sending, answers):
+    answers += [503] * ATTEMPTS
+    sent = decide(sending.client)
+    sending.run(6 * HOUR)
+    for _ in range(ATTEMPTS - 1):
+        sending.run(sending.row().next_at - sending.shop.clock.now)
+    assert (sending.row().state, sending.outcomes()) == ("dead", ["failed"])
+    assert sending.ledger()["decisions"]["failed"] == 1
+    box = sending.client.get("/v1/outbox").json()
+    assert box["totals"] == {"dead": 1}
+    assert box["sends"][0]["reason"] == "status 503"
+    where = f"/v1/outbox/{sent['decision_id']}:retry"
+    assert sending.client.post(where).json()["state"] == "waiting"
+    assert sending.client.post(where).status_code == 404
+    sending.run()
+    assert sending.row().state == "sent"
+
+
+def test_a_refusal_is_final(sending, answers):
+    answers += [400]
+    decide(sending.client)
+    sending.run(6 * HOUR)
+    assert (sending.row().state, sending.row().reason, sending.outcomes()) == (
+        "dead", "status 400", ["failed"],
+    )  # fmt: skip
+
+
+def quiet(shop):
+    put(shop.client, "/v1/guardrails", quiet_hours={"start": "17:00", "end": "19:00"})
+
+
+def sold_out(shop):
+    item = {"title": "t", "category": "c", "brand": "b", "price": 1.0, "stock": 0}
+    items = [{"item_id": name, **item} for name in ("i0", "i1")]
+    put(shop.client, "/v1/items", items=items)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda s: put(s.client, "/v1/users/u", consent=False), "consent"),
+        (lambda s: put(s.client, "/v1/users/u", timezone="Asia/Tokyo"), "quiet_hours"),
+        (quiet, "quiet_hours"),
+        (sold_out, "out_of_stock"),
+        (lambda s: put(s.client, "/v1/guardrails", caps={"per_7d": 0}), "cap_7d"),
+        (lambda s: put(s.client, "/v1/kill", on=True), "killed"),
+        (lambda s: put(s.client, "/v1/kill", on=True, variant_id=s.variant), "killed"),
+        (lambda s: setattr(s.shop.clock, "now", s.shop.clock.now + 3 * HOUR), "too_late"),
+    ],
+)
+def test_a_send_that_guardrails_forbid_by_then_is_cancelled_with_its_reason(
+    shop, receiver, change, reason
+):
+    sending = Shop(shop, receiver)
+    quiet_nights = {"start": "23:00", "end": "08:00"}  # 18:00 UTC is 03:00 in Tokyo
+    put(sending.client, "/v1/guardrails", quiet_hours=quiet_nights)
+    sending.variant = decide(sending.client)["variant_id"]
+    change(sending)
+    sending.run(6 * HOUR)
+    assert (sending.row().state, sending.row().reason) == ("cancelled", reason)
+    assert (receiver.requests, sending.outcomes()) == ([], ["cancelled"])
+    assert sending.ledger()["decisions"]["cancelled"] == 1
+    sending.client.app.state.service.close()
+
+
+def test_a_send_that_leaves_late_has_moved(sending, receiver):
+    decide(sending.client)
+    sending.run(6 * HOUR + 20 * MINUTE)
+    assert len(receiver.requests) == 1
+    assert sorted(sending.outcomes()) == ["delivered", "moved"]
+    assert sending.ledger()["moved"] == 1
+
+
+def test_what_is_cancelled_or_erased_does_not_leave(sending, receiver):
+    first = decide(sending.client, user_id="a")
+    decide(sending.client, user_id="b")
+    sending.client.post(f"/v1/decisions/{first['decision_id']}:cancel").raise_for_status()
+    sending.client.delete("/v1/users/b").raise_for_status()
+    sending.run(6 * HOUR)
+    assert receiver.requests == []
+    assert (sending.row().state, sending.row().reason) == ("cancelled", "cancelled")
+
+
+def test_a_worker_that_dies_while_sending_is_replaced(sending, receiver):
+    """Its rows are leased: nobody takes them before the lease ends, then another does."""
+    decide(sending.client)
+    service = sending.client.app.state.service
+    sending.shop.clock.now += 6 * HOUR
+    assert len(service.dispatcher._take(sending.shop.clock.now)) == 1  # and dies
+    sending.run()
+    assert receiver.requests == []
+    sending.run(LEASE)
+    assert len(receiver.requests) == 1
+
+
+def test_dispatchers_side_by_side_send_each_message_once(sending, receiver):
+    asks = [{**ASK, "user_id": f"u{n}"} for n in range(60)]
+    sending.client.post("/v1/decisions:batch", json={"requests": asks}).raise_for_status()
+    service = sending.client.app.state.service
+    others = [
+        Dispatcher(
+            service.engine, service.registry, service.settings, service.dispatcher._sender,
+            sending.shop.clock, service.metrics,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    sending.shop.clock.now += 6 * HOUR
+    threads = [threading.Thread(target=other.run) for other in others]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    keys = Counter(request.headers["idempotency-key"] for request in receiver.requests)
+    assert len(keys) == 60
+    assert set(keys.values()) == {1}
+    for other in others:
+        other._pool.shutdown()
+
+
+def test_a_critical_message_leaves_at_once_in_quiet_hours(shop, receiver):
+    sending = Shop(shop, receiver)
+    put(sending.client, "/v1/guardrails", quiet_hours={"start": "00:00", "end": "23:59"})
+    put(sending.client, "/v1/users/u", consent=True, timezone="UTC")
+    body = {"user_id": "u", "item_id": "i1", "variant_id": "v0", "reason": "recall"}
+    sending.client.post("/v1/critical", json=body).raise_for_status()
+    sending.run()
+    assert len(receiver.requests) == 1
+    sending.shop.clock.now += DAY
+    sending.client.app.state.service.close()

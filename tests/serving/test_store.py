@@ -1,0 +1,90 @@
+"""The store: migrations lead to the tables that the code knows, in both databases."""
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from mdp.errors import BadSetting
+from mdp.hashing import hash_id
+from serving.migrations import newest
+from serving.store import BUCKETS, WHOLE, _engine, open_store, reading, writing
+from serving.tables import METADATA, REVISION
+
+STORES = ["shop", "postgresql_shop"]
+ASK = {"user_id": "u", "candidates": ["i0", "i1"]}
+
+
+def of_first_revision(url: str) -> None:
+    """An empty store as it was before migrations were counted."""
+    import importlib
+
+    from alembic.operations import Operations
+
+    first = importlib.import_module("serving.migrations.versions.0001_first")
+    engine = _engine(url)
+    with writing(engine) as connection:
+        context = MigrationContext.configure(connection)
+        with Operations.context(context):
+            first.upgrade()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_migrating_the_first_store_gives_the_tables_of_a_new_one(kind, request):
+    url = request.getfixturevalue(kind).store
+    of_first_revision(url)
+    engine = open_store(url)
+    with reading(engine) as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+    engine.dispose()
+    assert newest() == REVISION
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_store_of_a_newer_pushwise_is_refused(kind, request):
+    url = request.getfixturevalue(kind).store
+    engine = open_store(url)
+    with writing(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(BadSetting, match="revision 9999"):
+        open_store(url)
+
+
+def test_a_store_that_is_gone_is_told_and_forgiven(cluster, postgresql_shop):
+    """PostgreSQL stops under the server: 503 with Retry-After; it starts again: all goes on."""
+    with postgresql_shop.server(postgresql_shop.policy("p")) as client:
+        assert client.post("/v1/decisions", json=ASK).status_code == 200
+        cluster.stop()
+        try:
+            gone = client.post("/v1/decisions", json={**ASK, "user_id": "w"})
+            assert (gone.status_code, gone.headers["retry-after"]) == (503, "1")
+            ready = client.get("/readyz")
+            assert (ready.status_code, ready.json()["detail"]) == (503, "the store does not answer")
+        finally:
+            cluster.start()
+        assert client.get("/readyz").status_code == 200
+        assert client.post("/v1/decisions", json={**ASK, "user_id": "w"}).status_code == 200
+
+
+def test_writers_of_different_users_go_on_side_by_side(postgresql_shop):
+    """And those of one user, or of the whole store, do not."""
+    engine = open_store(postgresql_shop.store)
+    attempt = text("SELECT pg_try_advisory_xact_lock(:n)")
+    with writing(engine, ["a"]), writing(engine, ["b"]), engine.begin() as other:
+        free = [other.scalar(attempt, {"n": n}) for n in (lock_of("a"), lock_of("c"), WHOLE)]
+    assert free == [False, True, False]
+    engine.dispose()
+
+
+def lock_of(user: str) -> int:
+    return WHOLE + 1 + hash_id(user) % BUCKETS
+
+
+def test_a_password_is_not_told():
+    with pytest.raises(BadSetting) as error:
+        open_store("postgresql://shop:secret@localhost:1/none")
+    assert "secret" not in str(error.value)
