@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 # Small networks and two busy cores: more than one thread made the tests eight times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install quickstart serve test test-all clean-env lint proof proof-crashes bench bench-agents bench-simulator bench-scale
+.PHONY: help install quickstart serve test test-all clean-env lint proof proof-crashes bench bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,16 @@ bench: $(INSTALLED) ## measure the speed of the hot paths
 
 bench-simulator: $(INSTALLED) ## measure environment steps a second beside CartPole's
 	$(BIN)/python -m benchmarks.simulator
+
+bench-serving: $(INSTALLED) ## measure the server beside a bare FastAPI endpoint
+	$(BIN)/python -m benchmarks.serving
+
+bench-evaluation: $(INSTALLED) ## measure time and memory of off-policy evaluation by number of rows
+	$(BIN)/python -m benchmarks.evaluation speed
+	$(BIN)/python -m benchmarks.evaluation memory
+
+bench-ope: $(INSTALLED) ## measure bias, error and coverage of every off-policy estimator
+	$(BIN)/python -m benchmarks.ope
 
 bench-scale: $(INSTALLED) ## measure time and memory of fit and simulate by number of users
 	$(BIN)/python -m benchmarks.scale

@@ -1,9 +1,9 @@
 """PPO: Stable-Baselines3's, over the factor network's masked distribution.
 
 Masks hold in training and in prediction because they are part of the observation: every
-distribution is built with the mask of the decision that it is for. The learning rate is low and
-updates stop at a small divergence, so that the policy does not fall below the greedy one that it
-starts as. J. Schulman et al., Proximal Policy Optimization Algorithms, 2017.
+distribution is built with the mask of the decision that it is for. A round is whole episodes of
+all users, and updates stop at a small divergence, so that the policy does not fall far below the
+one that it starts as. J. Schulman et al., Proximal Policy Optimization Algorithms, 2017.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from agents.network import Soft
 class PPOSettings:
     """Hyper-parameters of PPO; the defaults suit a minute on one core."""
 
-    steps: int = 250_000
+    steps: int = 1_000_000
     """user-days to train for"""
-    users: int = 512
+    users: int = 1280
     """users simulated at once"""
-    days: int = 60
+    days: int = 28
     """days of an episode; its end is a truncation, and the value is bootstrapped there"""
-    rollout: int = 32
+    rollout: int = 28
     """days collected between updates"""
-    learning_rate: float = 1e-4
+    learning_rate: float = 1e-3
     """of Adam; falls linearly to a tenth"""
-    batch_size: int = 4096
+    batch_size: int = 8960
     """user-days in a gradient step"""
     epochs: int = 4
     """passes over what was collected"""
     gamma: float = 0.99
     """discount a day"""
-    gae_lambda: float = 0.9
+    gae_lambda: float = 0.95
     """of generalised advantage estimation"""
-    clip: float = 0.15
+    clip: float = 0.2
     """clipping range of the probability ratio"""
-    target_kl: float = 0.02
+    target_kl: float = 0.05
     """an update stops at one and a half times this divergence"""
-    entropy: float = 0.0
+    entropy: float = 0.001
     """weight of the entropy bonus"""
     hidden: int = 64
     """width of the network's layers"""

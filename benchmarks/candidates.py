@@ -116,7 +116,7 @@ def holds_best(truth: Simulator, recommender: Recommender, rows: np.ndarray) -> 
     """Share of the users whose list holds the item that they truly like best."""
     at = np.full(len(rows), truth.start)
     lists = recommender.candidates(truth.users.hashes[rows], truth.histories[rows], at)
-    response = cast(Any, truth.response)
+    response = cast(Any, getattr(truth.response, "additive", truth.response))
     liking = truth.traits["taste"][rows] @ response.item_taste.T
     return float((lists == liking.argmax(1)[:, None]).any(1).mean())
 

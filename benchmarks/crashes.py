@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,9 @@ def served(store: str, port: int, workers: int) -> subprocess.Popen[bytes]:
         if server.poll() is not None:
             raise RuntimeError(f"the server ended with {server.returncode}")
         try:
-            if ask(http.client.HTTPConnection("127.0.0.1", port), "GET", "/readyz")[0] == 200:
-                return server
+            with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+                if ask(connection, "GET", "/readyz")[0] == 200:
+                    return server
         except OSError:
             time.sleep(0.1)
 
@@ -219,8 +221,8 @@ def crashed(path: Path, store: str, rounds: int, seed: int, workers: int = 2) ->
         server = served(store, port, workers)
         again, told.open = told.open, {}
         for key, body in again.items():
-            connection = http.client.HTTPConnection("127.0.0.1", port)
-            status, answer = ask(connection, "POST", "/v1/decisions", body, key)
+            with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
+                status, answer = ask(connection, "POST", "/v1/decisions", body, key)
             assert status == 200, answer
             told.decisions[key] = answer
             findings.asked_again += 1

@@ -1,13 +1,15 @@
 """What a policy loses that knows a shop's truth except for one thing.
 
     python -m benchmarks.limits --users 3000 --seed 0
+    python -m benchmarks.limits --world hazard --brief
 
 Takes a demo shop after 42 days under its own policy and the fit to its log. Three tables print the
 share of the oracle planner's true value that is left to greedy and to the planner who know the
 truth but for one thing: a trait of every user that is hidden (the average user's takes its place),
 the traits that are as the fit believes them, and a whole part of the response model, users' traits
 and all, that is the fit's. The first says what a trait is worth whatever the fit, the second how
-much of it a log of this size tells, the third what the shared effects cost beside.
+much of it a log of this size tells, the third what the shared effects cost beside. A world whose
+truth is not additive has of the third only the whole model, whose form costs something too.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import tyro
 from agents.rollouts import population, rollout
 from agents.search import best_threshold
 from benchmarks.proof import pushwise
-from mdp.response import HEADS, ResponseModel
+from mdp.response import HEADS, ResponseModel, Truth
 from policies.base import Policy
 from policies.baselines import Greedy
 from policies.planner import planner
@@ -64,6 +66,8 @@ class Args:
 
     out: Path = Path("runs/limits")
     """where its logs and their fit go"""
+    world: str = "logit"
+    """name of its known-truth world"""
     users: int = 3000
     """users of the shop"""
     seed: int = 0
@@ -72,6 +76,8 @@ class Args:
     """lives of each of 500 users in a comparison"""
     days: int = 42
     """days of a life"""
+    brief: bool = False
+    """only what is true, all traits as fitted, and the whole model as fitted"""
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class Shop:
     """Users (N,) int64 of a comparison."""
     args: Args
 
-    def values(self, model: ResponseModel, traits: np.ndarray) -> tuple[float, float]:
+    def values(self, model: Truth, traits: np.ndarray) -> tuple[float, float]:
         """True value per user of greedy with the best threshold, and of the planner, who see the
         shop through a model and traits (U,) `TRAITS`, and search in what they imagine."""
         imagined = replace(self.truth, traits=traits, response=model, model=model)
@@ -104,12 +110,13 @@ class Shop:
 def main(args: Args) -> None:
     """Hide, live, print."""
     logs, sim = args.out / "logs", args.out / "sim"
-    pushwise("demo", logs, "--users", str(args.users), "--days", "42", "--seed", str(args.seed))
-    pushwise("fit", logs, "--out", sim)
+    size = ("--users", str(args.users), "--days", "42", "--seed", str(args.seed))
+    if not (sim / "card" / "card.json").exists():  # what is there already is taken
+        pushwise("demo", logs, "--world", args.world, *size)
+        pushwise("fit", logs, "--out", sim)
     truth, fitted = load_simulator(logs / "truth"), load_simulator(sim)
     shop = Shop(truth, population(truth, 500, args.seed), args)
     model, traits = fitted.response, _in_the_order_of(truth, fitted)
-    assert isinstance(truth.response, ResponseModel)
     assert isinstance(model, ResponseModel)
     whole = shop.values(truth.response, truth.traits)
 
@@ -119,21 +126,22 @@ def main(args: Args) -> None:
 
     _head("hidden of every user")
     row("nothing", whole)
-    for names in (*((name,) for name in TRAITS), TRAITS[2:]):
+    for names in () if args.brief else (*((name,) for name in TRAITS), TRAITS[2:]):
         hidden = truth.traits.copy()
         for name in names:
             hidden[name] = hidden[name].mean(0)
         row(", ".join(names), shop.values(truth.response, hidden))
 
     _head("of every user as fitted, in the truth's units")
-    for names in (*((name,) for name in TRAITS[1:]), TRAITS[1:]):
+    for names in (*(() if args.brief else ((name,) for name in TRAITS[1:])), TRAITS[1:]):
         believed = truth.traits.copy()
         for name in names:
             believed[name] = _in_units_of(truth.traits[name], traits[name])
         row(", ".join(names), shop.values(truth.response, believed))
 
     _head("of the model and its traits as fitted")
-    for part in PARTS:
+    additive = isinstance(truth.response, ResponseModel)
+    for part in PARTS if additive and not args.brief else ():
         mixed, own = _mixed(truth, model, traits, (part,))
         row(part, shop.values(mixed, own))
     row("all", shop.values(model, traits))

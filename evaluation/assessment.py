@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -32,6 +32,10 @@ from evaluation.sample import Measure, Sample
 from evaluation.specification import Estimator, default_estimators
 from evaluation.tally import Tally, tally
 from evaluation.verdict import GATES, Estimate, Gates, Verdict, judge, leading
+
+if TYPE_CHECKING:
+    from evaluation.days import Days
+    from evaluation.outlook import Outlook
 
 ONE_DECISION = (
     "values are per decision, in the states that the logging policy led to: what a policy's own "
@@ -70,6 +74,12 @@ class Assessment:
     """What else than the reward: opens, clicks, revenue (self-normalised)."""
     segments: dict[str, dict[str, Pair]] = field(default_factory=dict)
     """Rewards by segment and its value (self-normalised)."""
+    policy_hash: str | None = None
+    """The saved policy's; None for a table."""
+    days: Days | None = None
+    """The policy over a user's days, where that was asked for."""
+    outlook: Outlook | None = None
+    """What is certified and what would tell, where the verdict leaves it open."""
     tally: Tally | None = None
     """Counts of weights and propensities, for the picture."""
     weights: np.ndarray | None = None
@@ -86,6 +96,8 @@ class Collected:
     sums: Sums
     tally: Tally
     users: int
+    per_day: float | None = None
+    """Decisions a day, where times are known."""
 
     def __add__(self, other: Collected) -> Collected:
         columns = self.sums.columns + other.sums.columns
@@ -115,10 +127,25 @@ def assess(
     found = conclude(collected, name, coverage, notes, seed, replicates, gates, comparisons, method)
     assert found.diagnostics is not None
     return replace(
-        found,
+        with_outlook(found, collected, coverage, seed, gates),
         diagnostics=replace(found.diagnostics, overlap=overlap(sample)),
         weights=sample.weights,
     )
+
+
+def with_outlook(
+    found: Assessment,
+    collected: Collected,
+    coverage: Coverage | None = None,
+    seed: int = 0,
+    gates: Gates = GATES,
+) -> Assessment:
+    """The assessment with what a log that can't tell still allows."""
+    from evaluation.outlook import outlook
+
+    if found.verdict.answer != "cannot_tell":
+        return found
+    return replace(found, outlook=outlook(collected, coverage, seed, gates))
 
 
 def choose(sample: Sample, estimators: Sequence[Estimator]) -> tuple[Estimator, ...]:
@@ -137,6 +164,7 @@ def collect(
     named: dict[str, Terms] = {
         "logged": logged(sample),
         "weight": Terms(sample.weights),
+        "ips": ips(sample),
         "reward first": Terms(sample.reward * first, first),
         "reward second": Terms(sample.reward * second, second),
         "weight first": Terms(sample.weights * first, first),
@@ -144,13 +172,8 @@ def collect(
     }
     for each in estimators:
         named[f"estimator {each.label}"] = each.terms(sample)
-    checks = {each.checked_by for each in estimators}
-    if "ips" in checks:
-        named["check ips"] = ips(sample)
-    if "dr" in checks:
-        named["check dr"] = dr(sample)
     if sample.has_model:
-        named["gap"] = model_gap(sample)
+        named["dr"], named["gap"] = dr(sample), model_gap(sample)
     for name, measure in sample.measures.items():
         named[f"logged {name}"] = Terms(measure.top, measure.bottom)
         named[f"target {name}"] = _weighted(measure, sample.weights)
@@ -161,7 +184,7 @@ def collect(
             named[f"target {name}={level}"] = snips(sample, sample.weights * own)
     sums = sums_of(list(named.values()), cluster, clusters)
     places = {name: place for place, name in enumerate(named)}
-    return Collected(estimators, places, sums, tally(sample), clusters)
+    return Collected(estimators, places, sums, tally(sample), clusters, sample.per_day)
 
 
 def _weighted(measure: Measure, weights: np.ndarray) -> Terms:
@@ -229,7 +252,7 @@ def _estimate(each: Estimator, drawn: _Drawn, comparisons: int) -> Estimate:
 
     found = three(f"estimator {each.label}")
     if each.checked_by is not None:
-        beside = three(f"check {each.checked_by}")
+        beside = three(each.checked_by)
         found = (
             found[0].joined(beside[0]),
             found[1].joined(beside[1]),
@@ -261,11 +284,17 @@ def _diagnose(
         certain=count.certain / count.rows,
         constant_reward=count.least_reward if same else None,
         model_gap=drawn.interval("gap", level=_CHECK_LEVEL) if "gap" in places else None,
-        reward_drift=drawn.interval("reward second", "reward first", _CHECK_LEVEL),
-        weight_drift=drawn.interval("weight second", "weight first", _CHECK_LEVEL),
+        reward_drift=_drift(drawn, "reward"),
+        weight_drift=_drift(drawn, "weight"),
         propensities=histogram(count),
         coverage=coverage,
     )
+
+
+def _drift(drawn: _Drawn, which: str) -> Interval | None:
+    if f"{which} first" not in drawn.places:
+        return None
+    return drawn.interval(f"{which} second", f"{which} first", _CHECK_LEVEL)
 
 
 def _pairs(found: Collected, drawn: _Drawn) -> tuple[dict[str, Pair], dict[str, dict[str, Pair]]]:

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evaluation.assessment import Assessment, Method, choose, collect, conclude
+from evaluation.assessment import Assessment, Method, choose, collect, conclude, with_outlook
 from evaluation.sample import Sample
 from evaluation.specification import Estimator
 from evaluation.table import MODEL, REQUIRED, sample_of
@@ -83,7 +83,8 @@ def assess_large(
     )
     filled = total.sums.columns[total.sums.columns[:, 0] > 0]
     total = replace(total, users=users.count, sums=replace(total.sums, columns=filled))
-    return conclude(total, name, notes=(note,), seed=seed, method=method)
+    found = conclude(total, name, notes=(note,), seed=seed, method=method)
+    return with_outlook(found, total, seed=seed)
 
 
 def _frames(file: Path, batch: int) -> Iterator[tuple[int, pd.DataFrame]]:

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from evaluation.assessment import Assessment, Method, assess, without_propensities
+from evaluation.days import over_days
 from evaluation.diagnostics import Coverage
+from evaluation.logged import (
+    days_of,
+    features_of,
+    holdout_of,
+    late_of,
+    marginal_of,
+    measures_of,
+    segments_of,
+)
 from evaluation.replayed import Replayed, some
 from evaluation.reward_model import cross_fitted, send_values
 from evaluation.sample import Sample
@@ -42,37 +52,58 @@ def assess_policy(
     step: Step | None = None,
     comparisons: int = 1,
     method: Method = "bootstrap",
+    segment: str | None = None,
+    days: bool = False,
 ) -> Assessment:
     """What a log says of a saved policy, on closed decisions after its training.
 
     guardrails: those of the policy unless given; their exploration floor is the target's, as it is
-    when serving. Raises `NotEnoughData` where no decision is left.
+    when serving. segment: a column of the users table to report by. days: also over
+    a user's days. Raises `NotEnoughData` where
+    no decision is left.
     """
     rules = bundle.guardrails if guardrails is None else guardrails
     found = replay.attributed(bundle.reward)
-    rows, notes = _usable(replay, bundle, name)
+    rows, notes = usable(replay, bundle, name)
     user = np.unique(replay.decisions.owner[rows], return_inverse=True)[1].astype(np.int64)
     reward = found.reward[rows]
     if not replay.has_propensities:
         return without_propensities(name, reward, int(user.max()) + 1)
     faced = _face(replay, bundle, rules, rows, step)
     q, v = cross_fitted(reward, faced.logged, faced.target, user)
+    propensity = replay.decisions.propensity[rows]
     sample = Sample(
         reward=reward,
-        propensity=replay.decisions.propensity[rows],
+        propensity=propensity,
         target_propensity=faced.propensity,
         user=user,
         q_logged=q,
         v_target=v,
+        marginal_weight=marginal_of(replay, rows, faced.propensity / propensity),
+        late=late_of(replay, rows),
+        per_day=len(rows) / days_of(replay, rows),
+        features=features_of(replay, rows),
+        segments={} if segment is None else segments_of(replay, rows, segment),
+        measures=measures_of(replay, rows, found),
     )
-    coverage = Coverage(float(faced.untried.mean()), replay.executed(rows), replay.unlisted)
+    coverage = Coverage(
+        float(faced.untried.mean()),
+        replay.executed(rows),
+        replay.unlisted,
+        holdout_of(replay, rules),
+    )
     notes += [*replay.caveats, *_rules_notes(replay, bundle, rules, rows)]
-    return assess(
+    assessment = assess(
         sample, name, estimators, coverage, notes, seed, comparisons=comparisons, method=method
     )
+    whole = None
+    if days:
+        logged, target = (np.hstack([faced.user, x]) for x in (faced.logged, faced.target))
+        whole = over_days(replay, rows, sample, logged, target, seed)
+    return replace(assessment, policy_hash=bundle.hash, days=whole)
 
 
-def _usable(replay: Replayed, bundle: PolicyBundle, name: str) -> tuple[np.ndarray, list[str]]:
+def usable(replay: Replayed, bundle: PolicyBundle, name: str) -> tuple[np.ndarray, list[str]]:
     """Indices (n,) of closed decisions after training, and what was left out.
 
     Closed is a matter of when it was decided only: a hold's own window is shorter than a send's,
@@ -130,6 +161,8 @@ class _Faced:
     """Their means under the policy (n, F)."""
     untried: np.ndarray
     """Probability of a send that the log never tried (n,)."""
+    user: np.ndarray
+    """What the policy sees of the user (n, U)."""
 
 
 def _face(
@@ -181,6 +214,7 @@ def _face_some(
         np.column_stack(logged),
         np.column_stack(target),
         chosen.expectation(_untried(replay, requests)),
+        view.observation["user"].astype(np.float64),
     )
 
 

@@ -1,23 +1,26 @@
-"""Reports of assessments: plain values for JSON, tables for the terminal, a page with a picture."""
+"""Reports of assessments: plain values for JSON, and tables for the terminal and for pages."""
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from html import escape
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape as escaped
 from rich.table import Table
 
-from evaluation.assessment import Assessment
+from evaluation.advice import advice
+from evaluation.assessment import Assessment, Pair
 from evaluation.diagnostics import Diagnostics
 from evaluation.intervals import Interval
+from evaluation.outlook import Outlook, Trial
+
+if TYPE_CHECKING:
+    from evaluation.days import Days
+    from evaluation.reconcile import Compared, Reconciled
 
 COLORS = {"better": "green", "worse": "red", "no_difference": "cyan", "cannot_tell": "yellow"}
 MEANINGS = {
@@ -26,6 +29,7 @@ MEANINGS = {
     "no_difference": "the policy would have earned about as much per decision as the log did",
     "cannot_tell": "this log can't say what the policy is worth: choose by none of these numbers",
 }
+_HALVES = "second half of the log less the first"
 _NOTHING = 1e-12
 """Shown as 0: what sums of rounded numbers leave over."""
 _WIDE = 100
@@ -50,8 +54,13 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
             segment: {level: asdict(pair) for level, pair in levels.items()}
             for segment, levels in assessment.segments.items()
         },
+        "days": assessment.days and asdict(assessment.days),
+        "outlook": assessment.outlook and asdict(assessment.outlook),
+        "advice": advice(assessment),
         "notes": list(assessment.notes),
     }
+    if assessment.policy_hash is not None:
+        values["policy_hash"] = assessment.policy_hash
     return _finite(values)
 
 
@@ -79,8 +88,19 @@ def show(assessment: Assessment, console: Console) -> None:
         console.print(f"  - {reason}", highlight=False, markup=False, soft_wrap=True)
     if assessment.estimates:
         console.print(_table("reward per decision", estimate_rows(assessment)))
+    if assessment.days is not None:
+        console.print(_table("reward per user over the days", days_rows(assessment.days)))
+        console.print(days_note(assessment.days), highlight=False, soft_wrap=True)
+    if assessment.measures:
+        console.print(
+            _table("what else would change (as certain as the verdict)", measure_rows(assessment))
+        )
+    if assessment.segments:
+        console.print(_table("reward per decision by segment", segment_rows(assessment)))
     if assessment.diagnostics is not None:
         console.print(_table("can the log tell?", diagnostic_rows(assessment.diagnostics)))
+    for line in advice(assessment):
+        console.print(f"do: {line}", highlight=False, markup=False, soft_wrap=True)
     for note in assessment.notes:
         console.print(f"note: {note}", style="dim", highlight=False, markup=False, soft_wrap=True)
 
@@ -113,6 +133,109 @@ def estimate_rows(assessment: Assessment) -> Rows:
     return rows
 
 
+def days_rows(found: Days) -> Rows:
+    """Header, the logging policy and each estimator of whole trajectories, as texts."""
+    rows: Rows = [("over a user's days", "value", "95 % interval")]
+    pairs = {"logged": found.logged, **found.estimates}
+    rows += [(name, _number(each.value), _span(each)) for name, each in pairs.items()]
+    return rows
+
+
+def days_note(found: Days) -> str:
+    """How far the log can follow the policy."""
+    said = f"{found.users:,} users with up to {found.steps} decisions each"
+    if found.believed == found.steps:
+        return said
+    return (
+        f"{said}; after the first {found.believed} decisions fewer than 50 users' days still look "
+        f"like the policy's ({found.effective_users[-1]:.1f} at the last): don't believe pdis, "
+        "sn_pdis and sdr beyond"
+    )
+
+
+def measure_rows(assessment: Assessment) -> Rows:
+    """Header and each measure under both policies."""
+    return [("per decision", *_BOTH), *_pair_rows(assessment.measures)]
+
+
+def segment_rows(assessment: Assessment) -> Rows:
+    """Header and each segment's reward under both policies."""
+    rows: Rows = [("segment", *_BOTH)]
+    for segment, levels in assessment.segments.items():
+        named = {f"{segment}: {level}": pair for level, pair in levels.items()}
+        rows += _pair_rows(named)
+    return rows
+
+
+_BOTH = ("logged", "95 % interval", "policy", "95 % interval")
+
+
+def _pair_rows(pairs: Mapping[str, Pair]) -> Rows:
+    return [
+        (
+            name,
+            _number(pair.logged.value),
+            _span(pair.logged),
+            _number(pair.target.value),
+            _span(pair.target),
+        )
+        for name, pair in pairs.items()
+    ]
+
+
+def trial_rows(found: Outlook) -> Rows:
+    """Header and what it takes to see each difference, by the share of the users, as texts."""
+    shares = dict.fromkeys(trial.share for trial in found.trials)
+    rows: Rows = [
+        ("to see a difference of", *(f"{share:.0%} on the new policy" for share in shares))
+    ]
+    for difference in dict.fromkeys(trial.difference for trial in found.trials):
+        own = [trial for trial in found.trials if trial.difference == difference]
+        rows.append((f"{difference:.0%} of what is earned", *(_effort(trial) for trial in own)))
+    return rows
+
+
+def _effort(trial: Trial) -> str:
+    days = "" if trial.days is None else f" ({max(trial.days, 1):,.0f} days)"
+    return f"{_rounded(trial.decisions)} decisions{days}"
+
+
+def _rounded(count: float) -> str:
+    """Two figures: no more is known of it."""
+    digits = max(0, math.floor(math.log10(max(count, 1.0))) - 1)
+    return f"{round(count, -digits):,.0f}"
+
+
+def reconciled_lines(found: Reconciled, so_far: tuple[int, int] | None) -> list[str]:
+    """What was predicted and what happened, in sentences."""
+    lines = [
+        f"{found.policy}: {found.rows:,} decisions of {found.users:,} users made live",
+        f"  {_compared('reward per decision', found.estimator, found.value)}",
+    ]
+    if found.difference is not None:
+        what = f"less what ran beside ({found.beside[0]:,} decisions of {found.beside[1]:,} users)"
+        lines.append(f"  {_compared(what, found.estimator, found.difference, '+')}")
+    else:
+        lines.append("  nothing else ran beside it: keep a holdout or a challenger to compare with")
+    if not found.value.held or (found.difference is not None and not found.difference.held):
+        lines.append(
+            "  a prediction is of decisions in the states that the logging policy led to: look at "
+            "drift of users and items, and at what the policy's own sends do to users"
+        )
+    if so_far is not None:
+        lines.append(f"  so far {so_far[1]} of {so_far[0]} predictions have held")
+    return lines
+
+
+def _compared(what: str, estimator: str, found: Compared, sign: str = "") -> str:
+    predicted, happened = found.predicted, found.happened
+    return (
+        f"{what}: {estimator} predicted {_number(predicted.value, sign)} "
+        f"{_span(predicted, sign)}, {_number(happened.value, sign)} {_span(happened, sign)} "
+        f"happened: {'held' if found.held else 'did not hold'}"
+    )
+
+
 def diagnostic_rows(found: Diagnostics) -> Rows:
     """Header and each diagnostic, as texts."""
     mean = found.mean_weight
@@ -128,6 +251,7 @@ def diagnostic_rows(found: Diagnostics) -> Rows:
         ),
         ("effective users", f"{found.effective_users:,.0f}", "that the difference rests on"),
         ("heaviest 1 % of users", f"{found.heaviest_users:.1%}", "of all weight"),
+        ("propensities of 1", f"{found.certain:.1%}", "of the rows: nothing left to chance"),
         ("never by the policy", f"{found.zero_target:.1%}", "of the logged decisions"),
     ]
     if found.model_gap is not None:
@@ -135,6 +259,10 @@ def diagnostic_rows(found: Diagnostics) -> Rows:
         rows.append(
             ("v less weighted q", f"{_number(gap.value)} {_span(gap)}", "0 if the model fits")
         )
+    for name, drift in (("reward", found.reward_drift), ("weight", found.weight_drift)):
+        if drift is not None:
+            moved = f"{_number(drift.value, '+')} {_span(drift, '+')}"
+            rows.append((f"drift of the {name}", moved, _HALVES))
     if found.coverage is not None:
         rows.append(
             ("never by the log", f"{found.coverage.untried:.1%}", "of the policy's choices")
@@ -160,109 +288,3 @@ def _number(value: float, sign: str = "") -> str:
 
 def _span(interval: Interval, sign: str = "") -> str:
     return f"[{_number(interval.low, sign)}, {_number(interval.high, sign)}]"
-
-
-def write_report(
-    directory: Path | str, assessments: Sequence[Assessment], values: dict[str, Any]
-) -> list[Path]:
-    """Write report.json (of `values`), report.png and report.html; returns their paths."""
-    from evaluation.picture import draw
-
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    picture = draw(assessments)
-    contents = {
-        "report.json": (dumps(values) + "\n").encode(),
-        "report.png": picture,
-        "report.html": page(assessments, picture).encode(),
-    }
-    for name, content in contents.items():
-        (directory / name).write_bytes(content)
-    return [directory / name for name in contents]
-
-
-def page(assessments: Sequence[Assessment], picture: bytes) -> str:
-    """One HTML file with the picture (PNG) inside; needs nothing else."""
-    image = base64.b64encode(picture).decode()
-    body = "\n".join(_section(assessment) for assessment in assessments)
-    reading = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in _WORDS)
-    return _PAGE.format(image=image, body=body, reading=reading)
-
-
-def _section(assessment: Assessment) -> str:
-    answer = assessment.verdict.answer
-    parts = [f'<h2>{escape(assessment.name)}: <span class="{answer}">{answer}</span></h2>']
-    parts.append(f"<p><b>{escape(MEANINGS[answer].capitalize())}.</b></p>")
-    parts.append(_list(assessment.verdict.reasons))
-    if assessment.estimates:
-        parts.append("<h3>Reward per decision</h3>")
-        parts.append(_html_table(estimate_rows(assessment)))
-    if assessment.diagnostics is not None:
-        parts.append("<h3>Can the log tell?</h3>")
-        parts.append(_html_table(diagnostic_rows(assessment.diagnostics)))
-    parts.append(_list(assessment.notes))
-    return "\n".join(parts)
-
-
-def _list(sentences: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in sentences) + "</ul>"
-
-
-def _html_table(rows: Rows) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[1:]
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
-
-
-_WORDS = (
-    ("reward", "what a decision earned; on a shop's log by the policy's own weights of purchases, "
-     "clicks, dismissals, unsubscribes and sends"),
-    ("weight", "how much a logged decision counts: its probability under the policy, divided by "
-     "the probability that the log drew it with; 0 for what the policy would never do"),
-    ("95 % interval", "of 100 logs drawn alike, about 95 would give an interval that holds the "
-     "true value; the wider, the less the log knows"),
-    ("less logged", "the difference to what the log earned: the verdict looks at this"),
-    ("logged", "the mean reward in the log, which is what its own policy is worth"),
-    ("ips", "the mean of all rewards, each times its weight"),
-    ("snips", "the same divided by the mean weight: steadier"),
-    ("ips:clip=N", "as ips, with no weight above N: steadier, but off to one side"),
-    ("sg_ips:N", "as ips, with weights that are bent down smoothly; N from 0 (not at all) to 1"),
-    ("mips", "as ips, with weights of what kind of action it was (item, variant, hour columns)"),
-    ("snmips", "the same divided by the mean weight"),
-    ("dm", "what a model of the rewards expects of the policy; no reward checks it"),
-    ("dr", "dm corrected by the weighted rewards where the model was wrong"),
-    ("sndr", "the same with the correction divided by the mean weight: steadier"),
-    ("switch_dr:N", "as dr, but without the correction where the weight is above N"),
-    ("dros:N, sg_dr:N, dr:clip=N", "as dr, with weights that are bent down or clipped"),
-    ("…:slope", "N is chosen from the log: as much bending as its intervals allow"),
-    ("effective sample size", "the weighted log says as much as this many rows of equal weight; "
-     "small where the policy does what the log seldom did"),
-)  # fmt: skip
-"""For readers who have never heard of off-policy evaluation."""
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Off-policy evaluation</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: auto; padding: 1rem }}
-table {{ border-collapse: collapse; margin: 1rem 0 }}
-th, td {{ padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: right }}
-th:first-child, td:first-child {{ text-align: left }}
-img {{ max-width: 100% }} dt {{ font-weight: bold }}
-.better {{ color: #1a7f37 }} .worse {{ color: #c62828 }}
-.no_difference {{ color: #0969da }} .cannot_tell {{ color: #9a6700 }}
-</style></head><body>
-<h1>Off-policy evaluation</h1>
-<p>What would a policy have earned, had it made the decisions in this log? The log's own policy drew
-each decision by chance, with a known probability. A decision that the policy on trial would take
-more often counts for more here, one that it would take less often for less, and so its earnings can
-be estimated without sending anything. Each estimate is compared with what the log earned (dashed).
-</p>
-<img alt="Values against the logged one, and importance weights"
- src="data:image/png;base64,{image}">
-{body}
-<h2>How to read this</h2>
-<dl>{reading}</dl>
-</body></html>
-"""

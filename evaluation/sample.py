@@ -51,6 +51,8 @@ class Sample:
     """Target over logging probability of the action's features (n,) float64, not negative."""
     late: np.ndarray | None = None
     """Whether a row is of the log's second half (n,) bool; None: the second half of the rows."""
+    per_day: float | None = None
+    """Decisions a day, where times are known."""
     features: Mapping[str, Labels] = field(default_factory=dict)
     """What the actions were by feature (item, variant, hour), to see where weights come from."""
     segments: Mapping[str, Labels] = field(default_factory=dict)

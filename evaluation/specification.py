@@ -113,9 +113,9 @@ class Estimator:
     @property
     def checked_by(self) -> str | None:
         """The unbiased estimator that its own bias can be measured against; None: needs none."""
-        if self.unbiased or self.name in ("mips", "snmips"):
+        if self.unbiased:
             return None
-        return "ips" if self.name in ("ips", "sg_ips") else "dr"
+        return "ips" if self.name in ("ips", "sg_ips", "mips", "snmips") else "dr"
 
 
 def candidates(name: str, weights: np.ndarray) -> list[float]:

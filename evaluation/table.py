@@ -80,11 +80,13 @@ def sample_of(frame: pd.DataFrame) -> Sample:
             weights = columns["target_propensity"] / columns["propensity"]
         if np.isfinite(weights).all():  # else `Sample` says what is wrong
             columns["marginal_weight"] = cell_weights(weights, joint(features.values()))
+    at = _times(frame)
     counts = {name: _finite(frame[name]) for name in COUNTS if name in frame.columns}
     segments = {SEGMENT: labels(frame[SEGMENT], SEGMENTS)} if SEGMENT in frame.columns else {}
     return Sample(
         user=_users(frame),
-        late=_late(frame),
+        late=None if at is None else (at >= at.median()).to_numpy(bool),
+        per_day=None if at is None else len(frame) / _days(at),
         features=features,
         segments=segments,
         measures=measures(counts),
@@ -128,14 +130,18 @@ def _once(frame: pd.DataFrame) -> None:
         )
 
 
-def _late(frame: pd.DataFrame) -> np.ndarray | None:
+def _times(frame: pd.DataFrame) -> pd.Series | None:
     if "decided_at" not in frame.columns:
         return None
     try:
-        at = pd.to_datetime(frame["decided_at"], utc=True, format="ISO8601")
+        return pd.to_datetime(frame["decided_at"], utc=True, format="ISO8601")
     except (ValueError, TypeError) as error:
         raise BadInput(f"decided_at must be a time: {error}") from error
-    return (at >= at.median()).to_numpy(bool)
+
+
+def _days(at: pd.Series) -> float:
+    """Days that times span, at least 1."""
+    return max(1.0, (at.max() - at.min()) / pd.Timedelta(days=1))
 
 
 def _numbers(column: pd.Series) -> np.ndarray:

@@ -9,8 +9,6 @@ import pandas as pd
 
 from ingestion.log import epoch_us
 
-OF = ["user_id", "item_id"]
-
 
 @dataclass(frozen=True)
 class Pairing:
@@ -35,14 +33,14 @@ def pair_returns(purchases: pd.DataFrame, returns: pd.DataFrame) -> Pairing:
     bought_at, back_at = epoch_us(purchases["at"]), epoch_us(returns["at"])
     units = returns["units"].to_numpy(np.float64)
     rest = units.copy()
-    groups = returns.groupby(OF).indices
-    mine = pd.MultiIndex.from_frame(purchases[OF]).isin(list(groups))
-    positions = np.flatnonzero(mine)
-    bought = purchases[OF].iloc[positions].groupby(OF).indices
-    for key, backs in groups.items():
-        own = positions[bought.get(key, np.zeros(0, np.int64))]
+    bought_of, back_of = _names(purchases), _names(returns)
+    positions = np.flatnonzero(bought_of.isin(back_of))
+    bought = bought_of.iloc[positions].groupby(bought_of.iloc[positions]).indices
+    for name, backs in back_of.groupby(back_of).indices.items():
+        own = positions[np.asarray(bought.get(name, []), np.int64)]
         own = own[np.argsort(bought_at[own], kind="stable")]
-        for back in backs[np.argsort(back_at[backs], kind="stable")]:
+        order = np.asarray(backs, np.int64)
+        for back in order[np.argsort(back_at[order], kind="stable")]:
             before = own[: np.searchsorted(bought_at[own], back_at[back], "right")]
             for purchase in before[::-1]:
                 taken = min(left[purchase], rest[back])
@@ -51,3 +49,8 @@ def pair_returns(purchases: pd.DataFrame, returns: pd.DataFrame) -> Pairing:
                 if rest[back] == 0:
                     break
     return Pairing(left, rest == 0, (rest > 0) & (rest < units))
+
+
+def _names(table: pd.DataFrame) -> pd.Series:
+    """User and item (n,) as one text."""
+    return (table["user_id"] + "\n" + table["item_id"]).reset_index(drop=True)

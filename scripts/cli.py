@@ -65,6 +65,9 @@ OTHER_COMMANDS = (
     ),
     Command("keys", "scripts.keys", "make, revoke and list a server's API keys"),
     Command("replay", "scripts.replay", "make a stored decision again: does it come out the same?"),
+    Command(
+        "candidates explain", "scripts.candidates_explain", "what a user likes, since when and why"
+    ),
 )
 COMMANDS = MAIN_PATH + OTHER_COMMANDS
 

@@ -8,10 +8,12 @@ Example:
     pushwise evaluate runs/ppo --logs shop --out runs/report
     pushwise evaluate --table decisions.csv --estimators ips,snips,switch_dr:10 --json
     pushwise evaluate runs/ppo --logs shop --gate && pushwise serve runs/ppo
+    pushwise evaluate runs/ppo --logs live --reconcile runs/report/report.json --ledger held.jsonl
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,10 +42,20 @@ class Args:
     """such as snips,dr,ips:clip=10,switch_dr:10,dros:slope; default: those most readers need"""
     intervals: Literal["bootstrap", "analytic"] = "bootstrap"
     """resampling users, or in closed form"""
+    segment: str | None = None
+    """column of the log's users table to report by, such as locale"""
+    days: bool = False
+    """also what the policy is worth over a user's days, and on the first of them"""
     guardrails: Path | None = None
     """TOML file whose keys replace the policies' guardrails"""
     out: Path | None = None
-    """directory for report.json, report.html and report.png"""
+    """directory for report.html, report.md, report.json and pictures"""
+    mixture: Path | None = None
+    """directory for the policy with the largest share of users that the log certifies it for"""
+    reconcile: Path | None = None
+    """report.json that predicted the policy, to set against --logs of its live days"""
+    ledger: Path | None = None
+    """file that keeps what was reconciled, to say how many predictions have held"""
     gate: bool = False
     """exit with 0 only where every policy is better than the logging one"""
     json: bool = False
@@ -59,12 +71,65 @@ def run(args: Args) -> int:
 
     chosen = parse(args.estimators) if args.estimators is not None else ()
     if args.table is not None:
-        if args.policies or args.logs is not None or args.guardrails is not None:
-            raise BadInput("--table stands alone: leave out policies, --logs and --guardrails")
+        others = (args.policies, args.logs, args.guardrails, args.segment, args.mixture)
+        if any(others) or args.reconcile is not None:
+            raise BadInput(
+                "--table stands alone: leave out policies, --logs, --guardrails, --mixture, "
+                "--reconcile and --segment (a column segment of the table is reported by)"
+            )
         return _report(args, [_of_table(args.table, chosen, args)])
     if not args.policies or args.logs is None:
         raise BadInput("give saved policies with --logs LOGS, or a plain table with --table FILE")
-    return _report(args, _of_policies(args, chosen))
+    single = args.mixture or args.reconcile
+    if single is not None and len(args.policies) > 1:
+        raise BadInput(
+            f"--mixture and --reconcile are of one policy, and {len(args.policies)} are given"
+        )
+    if args.reconcile is not None:
+        return _reconcile(args, args.logs)
+    found = _of_policies(args, chosen)
+    status = _report(args, found)
+    if args.mixture is not None:
+        _save_mixture(args, found[0])
+    return status
+
+
+def _reconcile(args: Args, logs: Path) -> int:
+    from dataclasses import asdict
+
+    from evaluation.reconcile import read_report, reconcile, record
+    from evaluation.replayed import replayed
+    from evaluation.report import dumps, reconciled_lines
+    from ingestion.read import load_checked
+    from policies.saved import load_policy
+
+    assert args.reconcile is not None
+    path = args.policies[0]
+    report, bundle = read_report(args.reconcile), load_policy(path)
+    found = reconcile(report, replayed(load_checked(logs)), bundle, str(path), args.seed)
+    so_far = None if args.ledger is None else record(args.ledger, found)
+    if args.json:
+        share = None if so_far is None else {"predictions": so_far[0], "held": so_far[1]}
+        print(dumps({**asdict(found), "so_far": share}))
+    else:
+        print("\n".join(reconciled_lines(found, so_far)))
+    return 0
+
+
+def _save_mixture(args: Args, found: Assessment) -> None:
+    """Save what is certified and say how to serve it, on stderr; or say that nothing is."""
+    from evaluation.mixture import save_certified
+    from policies.saved import load_policy
+
+    assert args.mixture is not None
+    share = save_certified(args.mixture, load_policy(args.policies[0]), found)
+    said = (
+        f"{args.mixture}: certified for {share:.0%} of the users; add it to the server's policies, "
+        f"then PUT {args.mixture}/experiment.json to /v1/experiment"
+        if share is not None
+        else "no mixture of this policy and the running one is certified by this log: nothing saved"
+    )
+    print(said, file=sys.stderr)
 
 
 def _of_table(file: Path, chosen: tuple[Estimator, ...], args: Args) -> Assessment:
@@ -105,14 +170,16 @@ def _of_policies(args: Args, chosen: tuple[Estimator, ...]) -> list[Assessment]:
             found.append(
                 assess_policy(
                     log, bundle, str(path), rules, chosen, args.seed, step,
-                    comparisons=len(bundles), method=args.intervals,
+                    comparisons=len(bundles), method=args.intervals, segment=args.segment,
+                    days=args.days,
                 )
             )  # fmt: skip
     return found
 
 
 def _report(args: Args, found: list[Assessment]) -> int:
-    from evaluation.report import dumps, show, terminal, to_json, write_report
+    from evaluation.page import write_report
+    from evaluation.report import dumps, show, terminal, to_json
 
     plain = [to_json(each) for each in found]
     values = plain[0] if args.table is not None else {"logs": str(args.logs), "policies": plain}

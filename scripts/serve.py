@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
+GRACE = 30
+"""Seconds that requests in flight have when the server is asked to stop."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -35,11 +37,13 @@ class Args:
 def run(args: Args) -> None:
     """Serves until it is stopped."""
     import sys
+    import tempfile
 
     import uvicorn
 
     from mdp.errors import BadSetting
     from serving.decide import wall_clock
+    from serving.metrics import share_metrics
     from serving.service import has_keys, prepare
     from serving.settings import hand_on, read_settings
 
@@ -57,12 +61,16 @@ def run(args: Args) -> None:
     for name in looser:
         print(f"warning: {name} is looser than the policy was trained with", file=sys.stderr)
     hand_on(settings)
-    uvicorn.run(
-        "serving.app:create_app",
-        factory=True,
-        host=args.host,
-        port=args.port,
-        workers=args.workers,
-        log_level=settings.log_level,
-        access_log=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="pushwise-metrics-") as directory:
+        if args.workers > 1:
+            share_metrics(directory)
+        uvicorn.run(
+            "serving.app:create_app",
+            factory=True,
+            host=args.host,
+            port=args.port,
+            workers=args.workers,
+            log_level=settings.log_level,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE,
+        )

@@ -15,6 +15,7 @@ from serving.access import audit
 from serving.budget import release
 from serving.catalog import changed
 from serving.commit import answer
+from serving.explaining import explanation
 from serving.history import advanced, consent_event, outcome_event, rebuilt
 from serving.outbox import withdraw
 from serving.problems import Problem
@@ -166,12 +167,23 @@ def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
         **lists,
         "hours": [int(hour) for hour in lists["hours"]],
         **{name: row[name] for name in ("turn", "schema", "policy_hash", "rules_hash")},
-        "why": json.loads(row["why"]) if row["why"] else None,
-        "snapshot": None if data is None else seen(unpack(data)),
+        **_explained(row, lists, data),
         "outcomes": [
             {"outcome": o["outcome"], "at": iso(o["at"]), "value": o["value"]} for o in outcomes
         ],
     }
+
+
+def _explained(
+    row: Mapping[Any, Any], lists: Mapping[str, list[str]], data: bytes | None
+) -> dict[str, Any]:
+    """Why, and the snapshot that says so; a decision of before snapshots has its own why."""
+    if data is None:
+        return {"why": json.loads(row["why"]) if row["why"] else None, "snapshot": None}
+    snapshot = unpack(data)
+    chosen = None if row["item_id"] is None else (row["item_id"], row["variant_id"])
+    why = explanation(snapshot, lists["candidates"], lists["variants"], chosen)
+    return {"why": why, "snapshot": seen(snapshot)}
 
 
 def seen(snapshot: Snapshot) -> dict[str, Any]:

@@ -214,10 +214,9 @@ def decision_row(draft: Draft) -> dict[str, Any]:
         "turn": _turn(draft.user, draft.at),
         "arm": draft.arm,
         "reason": drawn.reason,
-        "why": drawn.why,
         "schema": SCHEMA,
         "policy_hash": world.bundle.hash,
-        "rules_hash": world.guardrails.hash,
+        "rules_hash": world.rules_hash,
         "title": render(copy.titles[drawn.variant], items, drawn.item) if sent else None,
         "body": render(copy.bodies[drawn.variant], items, drawn.item) if sent else None,
     }
@@ -238,7 +237,7 @@ def same_day(user: User, first: int, second: int) -> bool:
 
 def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
     """The users with their decisions applied to their histories."""
-    histories = np.array([draft.user.state for draft, _ in decided], HISTORY)
+    histories = np.frombuffer(b"".join(d.user.history for d, _ in decided), HISTORY).copy()
     events = events_array(len(decided))
     for event, (draft, row) in zip(events, decided, strict=True):
         event["at"] = draft.at

@@ -60,11 +60,13 @@ class Decider:
         settings: Settings,
         rng: np.random.Generator | None = None,
         clock: Clock = wall_clock,
+        watch: Callable[[np.ndarray], None] | None = None,
     ) -> None:
+        """watch: is shown the features (N, U) of the users whose decisions were drawn."""
         self._engine, self._registry, self._settings = engine, registry, settings
         self._rng = np.random.default_rng() if rng is None else rng
         self._shadow_rng = np.random.default_rng()  # so that a shadow changes nothing of the draws
-        self._clock = clock
+        self._clock, self._watch = clock, watch
 
     def decide(self, requests: Sequence[Keyed]) -> list[Answer]:
         """Answers in the order of the requests: a decision each, or a `Problem`.
@@ -105,6 +107,9 @@ class Decider:
             answers[n] = {**answer(draft.user, row), "dry_run": True}
         self._keep_repeats(requests, turn, answers)
         done = {}
+        shown = [d.drawn.snapshot.user for d in drafts.values() if d.drawn.snapshot is not None]
+        if self._watch is not None and shown:
+            self._watch(np.array(shown))
         if drafts:
             done = commit(self._engine, world, drafts, self._clock(), self._settings)
         for n, given in done.items():

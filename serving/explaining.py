@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from mdp.catalog import Catalog
 from mdp.guardrails import Reason
-from mdp.observation import Requests, View
 from mdp.prediction import PARTS
 from serving.budget import SPENT
+from serving.snapshot import Snapshot
 
 BEST = 3
 """Sends that are named as the model's best."""
@@ -19,38 +19,44 @@ EXPECTED = tuple("purchase_margin" if part == "purchase" else part for part in P
 """Names of `PARTS` for a reader: `value` and `purchase_margin` are amounts, the others shares."""
 
 
-def explanation(catalog: Catalog, requests: Requests, view: View, n: int, k: int, v: int) -> str:
-    """JSON about decision `n`, which sends candidate `k` with variant `v` (-1 for a hold).
+def explanation(
+    snapshot: Snapshot,
+    items: Sequence[str],
+    variants: Sequence[str],
+    chosen: tuple[str, str] | None,
+) -> dict[str, Any]:
+    """About a decision among `items` and `variants`, which sends the chosen ones (None: a hold).
 
     `masked`: how many listed items, variants and hours each guardrail ruled out. `expected`: what
     the response model predicts of the send at its best hour; `best`: its best sends, with the
     one-step reward that it predicts, and how much more that is than of what was chosen (a hold's
-    is 0). Both are left out where there is no model.
+    is 0). All but `masked` is left out where there is no model.
     """
-    factors = {"items": view.mask.item, "variants": view.mask.variant, "hours": view.mask.hour}
-    why: dict[str, object] = {
-        "masked": {name: counts for name, codes in factors.items() if (counts := _counts(codes[n]))}
-    }
-    if view.prediction is not None and view.prediction.best_hour[n] >= 0:
-        pairs = view.prediction.pair[n]
-        if k >= 0:
-            parts = zip(EXPECTED, pairs[k, v].tolist(), strict=True)
-            why["expected"] = {name: round(value, DIGITS) for name, value in parts}
-        allowed = (view.mask.item[n] == 0)[:, None] & (view.mask.variant[n] == 0)
-        value = np.where(allowed, pairs[..., 0], -np.inf)
-        order = np.argsort(-value, axis=None, kind="stable")[: min(BEST, int(allowed.sum()))]
-        chosen = float(pairs[k, v, 0]) if k >= 0 else 0.0
-        why["best"] = [
-            {
-                "item_id": catalog.items.ids[requests.items[n, item]],
-                "variant_id": catalog.variants.ids[requests.variants[n, variant]],
-                "value": round(float(value[item, variant]), DIGITS),
-                "more_than_chosen": round(float(value[item, variant]) - chosen, DIGITS),
-            }
-            for item, variant in zip(*np.unravel_index(order, value.shape), strict=True)
-        ]
-        why["best_hour"] = int(view.prediction.best_hour[n])
-    return json.dumps(why)
+    names = ("items", "variants", "hours")
+    factors = snapshot.factors()
+    masked = {name: _counts(codes) for name, codes in zip(names, factors, strict=True)}
+    why: dict[str, Any] = {"masked": {name: counts for name, counts in masked.items() if counts}}
+    if snapshot.best_hour < 0:
+        return why
+    worth = 0.0
+    if chosen is not None:
+        parts = snapshot.pairs[items.index(chosen[0]), variants.index(chosen[1])].tolist()
+        why["expected"] = dict(zip(EXPECTED, (round(x, DIGITS) for x in parts), strict=True))
+        worth = parts[0]
+    allowed = (factors[0] == 0)[:, None] & (factors[1] == 0)
+    value = np.where(allowed, snapshot.pairs[..., 0], -np.inf)
+    order = np.argsort(-value, axis=None, kind="stable")[: min(BEST, int(allowed.sum()))]
+    why["best"] = [
+        {
+            "item_id": items[item],
+            "variant_id": variants[variant],
+            "value": round(float(value[item, variant]), DIGITS),
+            "more_than_chosen": round(float(value[item, variant]) - worth, DIGITS),
+        }
+        for item, variant in zip(*np.unravel_index(order, value.shape), strict=True)
+    ]
+    why["best_hour"] = snapshot.best_hour
+    return why
 
 
 def _counts(codes: np.ndarray) -> dict[str, int]:

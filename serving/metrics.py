@@ -1,14 +1,33 @@
-"""Prometheus metrics of one server process."""
+"""Prometheus metrics: of one process, or of all workers together where they share a directory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
+from mdp.observation import USER
 from serving.commit import Answer
 from serving.problems import Problem
 from serving.record import Receipt
+
+WATCHED = ("sends_7d", "opens_7d", "clicks_7d", "organic_views_7d", "days_since_send", "fatigue")
+"""Features of users whose mean is watched for drift; none is ever negative."""
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the workers of one server keep their figures, for whichever of them is asked."""
+FRESH_FOR = 15.0
+"""Seconds after which the ledger is counted again."""
+
+
+def share_metrics(directory: str) -> None:
+    """Have the workers that this process will start keep their figures in a directory."""
+    os.environ[DIRECTORY] = directory
 
 
 class Metrics:
@@ -16,6 +35,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._read_at, self._lock = -FRESH_FOR, threading.Lock()
         self.requests = Histogram(
             "pushwise_request_seconds",
             "Time to answer a request",
@@ -23,40 +43,93 @@ class Metrics:
             registry=self.registry,
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
         )
-        self.decisions = Counter(
-            "pushwise_decisions",
-            "Decisions answered, by action and reason",
-            ("action", "reason"),
+        self.decisions = self._counter(
+            "decisions", "Decisions answered, by action, reason, policy and arm",
+            "action", "reason", "policy", "arm",
+        )  # fmt: skip
+        self.propensities = Histogram(
+            "pushwise_propensity",
+            "Propensities of what was drawn",
             registry=self.registry,
+            buckets=(0.0001, 0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1),
         )
-        self.entries = Counter(
-            "pushwise_entries",
-            "Events and outcomes received, by what became of them",
-            ("table", "became"),
-            registry=self.registry,
+        self.entries = self._counter(
+            "entries", "Events and outcomes received, by what became of them", "table", "became"
         )
+        self.outcomes = self._counter("outcomes", "Outcomes accepted, by kind", "outcome")
+        self.sends = self._counter(
+            "sends", "Sends of the outbox, by what became of them", "became", "reason"
+        )
+        self.seen = self._counter("feature_seen", "Drawn decisions whose features were summed")
+        self.features = self._counter(
+            "feature_sum", "Sum over drawn decisions of a feature of the user", "feature"
+        )
+        self.ledger = self._gauge("ledger", "Decisions and outcomes by state", "of", "state")
+        self.unbalanced = self._gauge("ledger_unbalanced", "By how much the ledger is off")
+        self.overdue = self._gauge(
+            "outbox_overdue_seconds", "How long the oldest send has waited past its hour"
+        )
+        self.ratio = self._gauge(
+            "sample_ratio_p", "Chance of a split between the arms as far off as this; 1: no split"
+        )
+        self.stopped = self._gauge("killed", "1 while the kill switch for everything is on")
 
-        self.sends = Counter(
-            "pushwise_sends",
-            "Sends of the outbox, by what became of them",
-            ("became", "reason"),
-            registry=self.registry,
-        )
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(f"pushwise_{name}", what, labels, registry=self.registry)
+
+    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+        return Gauge(
+            f"pushwise_{name}", what, labels,
+            registry=self.registry, multiprocess_mode="mostrecent",
+        )  # fmt: skip
 
     def count_answers(self, answers: Iterable[Answer]) -> None:
         """Count decisions."""
         for answer in answers:
             if isinstance(answer, Problem):
-                self.decisions.labels("refused", str(answer.status)).inc()
-            else:
-                self.decisions.labels(answer["action"], answer["reason"]).inc()
+                self.decisions.labels("refused", str(answer.status), "", "").inc()
+                continue
+            self.decisions.labels(
+                answer["action"], answer["reason"], answer["policy"], answer["arm"]
+            ).inc()
+            if answer["reason"] == "policy" and not answer["repeated"]:
+                self.propensities.observe(answer["propensity"])
+
+    def watch(self, users: np.ndarray) -> None:
+        """Sum the watched features of users (N, U)."""
+        self.seen.inc(len(users))
+        sums = users[:, [USER.index(name) for name in WATCHED]].sum(0, dtype=np.float64)
+        for name, total in zip(WATCHED, sums.tolist(), strict=True):
+            self.features.labels(name).inc(max(total, 0.0))
 
     def count_receipt(self, table: str, receipt: Receipt) -> None:
         """Count the entries of a table."""
         self.entries.labels(table, "accepted").inc(receipt.accepted)
         self.entries.labels(table, "duplicate").inc(receipt.duplicates)
         self.entries.labels(table, "rejected").inc(len(receipt.rejected))
+        for outcome, count in receipt.kinds.items():
+            self.outcomes.labels(outcome).inc(count)
+
+    def refresh(self, read: Callable[[], Mapping[str, Any]]) -> None:
+        """Read what only the store knows, unless that was done a moment ago."""
+        with self._lock:
+            if time.monotonic() - self._read_at < FRESH_FOR:
+                return
+            self._read_at = time.monotonic()
+        state = read()
+        for of in ("decisions", "outcomes", "outbox"):
+            for name, count in state[of].items():
+                self.ledger.labels(of, name).set(count)
+        self.ledger.labels("decisions", "moved").set(state["moved"])
+        self.unbalanced.set(state["unbalanced"])
+        self.overdue.set(state["overdue"])
+        self.ratio.set(state["sample_ratio_p"])
+        self.stopped.set(state["killed"])
 
     def text(self) -> bytes:
-        """The exposition format."""
-        return generate_latest(self.registry)
+        """The exposition format, of all workers together where they share a directory."""
+        if DIRECTORY not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)
+        return generate_latest(together)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
-from uuid import uuid4
 
 import orjson
 import structlog
@@ -40,8 +40,9 @@ class Gate:
             await self._app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid4().hex
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
         structlog.contextvars.bind_contextvars(request_id=request_id)
 
         async def noting(message: Message) -> None:
@@ -55,7 +56,7 @@ class Gate:
             await send(message)
 
         try:
-            self._check(scope)
+            self._check(scope, headers)
             await self._app(scope, self._counted(receive), noting)
         except Problem as problem:
             await refuse(problem, noting)
@@ -76,8 +77,7 @@ class Gate:
             )
             structlog.contextvars.unbind_contextvars("request_id")
 
-    def _check(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
+    def _check(self, scope: Scope, headers: Headers) -> None:
         if "\x00" in scope["path"]:
             raise Problem(404, "path", "no path holds the character NUL")
         if scope["path"] not in OPEN:

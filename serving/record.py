@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from serving.history import Fields, advanced, organic_event, outcome_event
 from serving.problems import Problem, problem_of
 from serving.schemas import EventIn, OutcomeIn, iso
 from serving.settings import Settings
-from serving.store import by_key, count, reading, rows_by_key, writing
+from serving.store import count, found_by_key, reading, rows_by_key, writing
 from serving.tables import DECISIONS, EVENTS, ITEMS, OUTCOMES
 from serving.users import User, new_user, read_users, write_users
 
@@ -30,6 +30,8 @@ class Receipt:
     accepted: int = 0
     duplicates: int = 0
     rejected: list[dict[str, Any]] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Accepted outcomes by kind."""
 
     def reject(self, index: int, problem: Problem) -> None:
         """Note that an entry is refused."""
@@ -132,6 +134,7 @@ def take_outcomes(
     fresh = [row for key, row in rows.items() if key not in known]
     receipt.accepted = len(fresh)
     new: dict[str, list[Fields]] = defaultdict(list)
+    receipt.kinds.update(row["outcome"] for row in fresh)
     for row in fresh:
         decision = decisions[row["decision_id"]]
         claim = row["outcome"] == "purchased"
@@ -148,8 +151,7 @@ def take_outcomes(
 def _owners(engine: Engine, decision_ids: Iterable[str]) -> set[str]:
     """Users whom decisions are about: a decision's user never changes."""
     with reading(engine) as connection:
-        wanted = by_key(DECISIONS, decision_ids).with_only_columns(DECISIONS.c.user_id)
-        return set(connection.scalars(wanted))
+        return set(found_by_key(connection, DECISIONS, decision_ids, "user_id").scalars())
 
 
 def check_outcome(outcome: OutcomeIn, decision: Any) -> None:

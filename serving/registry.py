@@ -41,6 +41,7 @@ class World:
     """The bundle's policy with the exploration floor in force."""
     guardrails: Guardrails
     """The policy's own with the store's put over them."""
+    rules_hash: str
     catalog: Catalog
     model: BoundModel | None
     recommender: Recommender | None
@@ -143,6 +144,7 @@ class Registry:
             bundle=bundle,
             policy=with_floor(bundle, guardrails.floor),
             guardrails=guardrails,
+            rules_hash=guardrails.hash,
             catalog=catalog,
             model=None if bundle.model is None else bundle.model.bind(catalog),
             recommender=None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from mdp.guardrails import Mask, Reason, mask
 from mdp.hashing import hash_ids
 from mdp.observation import Requests, View, observe, seen
 from mdp.reasons import catalog_reasons
-from mdp.state import features
+from mdp.state import HISTORY, features
 from policies.composition import UNIFORMS, distribution
 from serving.budget import SPENT, Budget
-from serving.explaining import explanation, reason_name
+from serving.explaining import reason_name
 from serving.registry import World
 from serving.snapshot import Snapshot, taken
 from serving.users import User
@@ -59,9 +59,7 @@ class Drawn:
     send_at: int | None
     propensity: float
     reason: str
-    why: str | None = None
-    """JSON, as `explaining.explanation` gives it."""
-    snapshot: Snapshot | None = None
+    snapshot: Snapshot | None = field(default=None, compare=False)
 
 
 def draw(
@@ -114,7 +112,6 @@ def _draw(
                 send_at=int(view.mask.send_at[n, h[n]]) if send else None,
                 propensity=float(propensity[n]),
                 reason="policy" if send else why_held(view.mask, n),
-                why=explanation(world.catalog, requests, view, n, int(k[n]), int(v[n])),
                 snapshot=taken(view, scores, draws, world.policy, n, size),
             )
         )
@@ -146,7 +143,7 @@ def _view(
 def requests_of(world: World, questions: Sequence[Question]) -> Requests:
     """The decisions to make. What the catalogue forbids (no stock, copy for another locale, …) is
     left out of the lists, so the lists that the log keeps are those the policy chose among."""
-    histories = np.array([question.user.state for question in questions])
+    histories = np.frombuffer(b"".join(q.user.history for q in questions), HISTORY)
     at = np.array([question.at for question in questions], np.int64)
     items = _items(world, questions, histories, at)
     variants = _padded([_variants(world, question) for question in questions])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -56,7 +56,7 @@ def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
     sender, metrics = open_sender(settings), Metrics()
     engine, registry = open_store(settings.store), Registry()
-    decider = Decider(engine, registry, settings, clock=clock)
+    decider = Decider(engine, registry, settings, clock=clock, watch=metrics.watch)
     dispatcher = None
     if sender is not None:
         dispatcher = Dispatcher(engine, registry, settings, sender, clock, metrics)
@@ -147,15 +147,16 @@ def put_rules(
     connection.execute(insert(GUARDRAILS), [{"at": now, "rules": merged, "who": who}])
 
 
-async def service_of(request: Request) -> AsyncIterator[Service]:
+async def service_of(request: Request) -> Service:
     """The service of the app that a request came to."""
-    yield request.app.state.service
+    service: Service = request.app.state.service
+    return service
 
 
 Here = Annotated[Service, Depends(service_of)]
 
 
-def caller_of(request: Request) -> str:
+async def caller_of(request: Request) -> str:
     """The name of the API key that a request came with."""
     return str(request.state.who)
 

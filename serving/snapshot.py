@@ -7,10 +7,10 @@ the choice is computed: sums over rows of another length could differ in their l
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from mdp.actions import HOURS
 from mdp.errors import BadArtifact
@@ -19,7 +19,9 @@ from policies.base import Policy
 from policies.composition import UNIFORMS, Factors, distribution
 
 FORMAT = 1
-_HEAD = struct.Struct("<BHHHHdd?")
+CODEC = "lz4"
+NO_MODEL = -2
+_HEAD = struct.Struct("<BHHHHdd?b")
 USER, CANDIDATE, VARIANT, HOUR, PART = (len(names) for names in NAMES.values())
 
 
@@ -37,8 +39,8 @@ class Snapshot:
     """(24, H) float32"""
     pairs: np.ndarray
     """(K, V, P) float32"""
-    action_mask: np.ndarray
-    """(K + V + 24,) int8"""
+    reasons: np.ndarray
+    """`Reason` of each item, variant and hour (K + V + 24,) uint8; 0 where it is allowed."""
     send_at: np.ndarray
     """Instant that each hour means (24,) int64."""
     hold: np.ndarray
@@ -49,6 +51,8 @@ class Snapshot:
     """Scores (24,) float64."""
     draw: np.ndarray
     """Uniform numbers (`UNIFORMS`,) float64."""
+    best_hour: int
+    """The response model's best allowed hour; -1 for none, `NO_MODEL` without a model."""
     padded: tuple[int, int]
     """K and V with padding."""
     temperature: float | None
@@ -67,7 +71,7 @@ class Snapshot:
     def rescored(self, policy: Policy) -> float:
         """Largest difference of a policy's scores, of what is allowed, from those kept."""
         scores = policy.scores(self.observation())
-        item, variant, hour = self._allowed()
+        item, variant, hour = (part == 0 for part in self.factors())
         pairs = item[:, None] & variant
         k, v = self.pair.shape
         differences = (
@@ -89,13 +93,13 @@ class Snapshot:
             "action_mask": self._mask(),
         }
 
-    def _allowed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def factors(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Reasons of items (K,), variants (V,) and hours (24,) uint8."""
         k, v = self.pair.shape
-        mask = self.action_mask.astype(bool)
-        return mask[:k], mask[k : k + v], mask[k + v :]
+        return self.reasons[:k], self.reasons[k : k + v], self.reasons[k + v :]
 
     def _mask(self) -> np.ndarray:
-        (K, V), (item, variant, hour) = self.padded, self._allowed()
+        (K, V), (item, variant, hour) = self.padded, (part == 0 for part in self.factors())
         parts = (_padded(item, (K,)), _padded(variant, (V,)), hour)
         return np.concatenate(parts).astype(np.int8)[None]
 
@@ -119,23 +123,22 @@ def taken(
 
     draws: (N, `UNIFORMS`) float64.
     """
-    K, V = scores.pair.shape[1:]
     k, v = size
-    observation = view.observation
-    mask = observation["action_mask"][n]
+    observation, mask = view.observation, view.mask
     return Snapshot(
         user=observation["user"][n],
         candidates=observation["candidates"][n, :k],
         variants=observation["variants"][n, :v],
         hours=observation["hours"][n],
         pairs=observation["pairs"][n, :k, :v],
-        action_mask=np.concatenate([mask[:k], mask[K : K + v], mask[K + V :]]),
-        send_at=view.mask.send_at[n],
+        reasons=np.concatenate([mask.item[n, :k], mask.variant[n, :v], mask.hour[n]]),
+        send_at=mask.send_at[n],
         hold=np.array(scores.hold[n], np.float64),
         pair=scores.pair[n, :k, :v],
         hour=scores.hour[n],
         draw=draws[n],
-        padded=(K, V),
+        best_hour=NO_MODEL if view.prediction is None else int(view.prediction.best_hour[n]),
+        padded=scores.pair.shape[1:],
         temperature=policy.temperature,
         floor=policy.floor,
     )
@@ -148,7 +151,7 @@ def _shapes(k: int, v: int) -> dict[str, tuple[tuple[int, ...], type]]:
         "variants": ((v, VARIANT), np.float32),
         "hours": ((HOURS, HOUR), np.float32),
         "pairs": ((k, v, PART), np.float32),
-        "action_mask": ((k + v + HOURS,), np.int8),
+        "reasons": ((k + v + HOURS,), np.uint8),
         "send_at": ((HOURS,), np.int64),
         "hold": ((), np.float64),
         "pair": ((k, v), np.float64),
@@ -161,28 +164,37 @@ def pack(snapshot: Snapshot) -> bytes:
     """The snapshot as bytes; `unpack` is the inverse."""
     k, v = snapshot.pair.shape
     temperature = 0.0 if snapshot.temperature is None else snapshot.temperature
-    best = snapshot.temperature is None
-    head = _HEAD.pack(FORMAT, k, v, *snapshot.padded, temperature, snapshot.floor, best)
+    head = _HEAD.pack(
+        FORMAT, k, v, *snapshot.padded, temperature, snapshot.floor,
+        snapshot.temperature is None, snapshot.best_hour,
+    )  # fmt: skip
     arrays = (
         np.ascontiguousarray(getattr(snapshot, name), dtype).tobytes()
         for name, (_, dtype) in _shapes(k, v).items()
     )
-    return head + zlib.compress(b"".join(arrays), 1)
+    return head + bytes(pa.compress(b"".join(arrays), codec=CODEC, asbytes=True))
 
 
 def unpack(data: bytes) -> Snapshot:
     """The snapshot that `pack` made bytes of; raises `BadArtifact` for other bytes."""
     try:
-        form, k, v, K, V, temperature, floor, best = _HEAD.unpack_from(data)
-        body = zlib.decompress(data[_HEAD.size :])
-        arrays: dict[str, np.ndarray] = {}
-        start = 0
-        for name, (shape, dtype) in _shapes(k, v).items():
-            size = int(np.prod(shape, dtype=int))
-            arrays[name] = np.frombuffer(body, dtype, size, start).reshape(shape)
-            start += arrays[name].nbytes
-    except (struct.error, zlib.error, ValueError) as error:
+        form, k, v, K, V, temperature, floor, best, best_hour = _HEAD.unpack_from(data)
+        shapes = _shapes(k, v)
+        size = sum(int(np.prod(shape)) * np.dtype(of).itemsize for shape, of in shapes.values())
+        body = pa.decompress(data[_HEAD.size :], size, codec=CODEC, asbytes=True)
+    except (struct.error, OSError) as error:
         raise BadArtifact(f"this is no snapshot of a decision: {error}") from error
-    if form != FORMAT or start != len(body):
-        raise BadArtifact("the snapshot is of another version of pushwise")
-    return Snapshot(**arrays, padded=(K, V), temperature=None if best else temperature, floor=floor)
+    if form != FORMAT or len(body) != size:
+        raise BadArtifact("the snapshot is of another version of pushwise, or was cut off")
+    arrays: dict[str, np.ndarray] = {}
+    start = 0
+    for name, (shape, of) in shapes.items():
+        arrays[name] = np.frombuffer(body, of, int(np.prod(shape)), start).reshape(shape)
+        start += arrays[name].nbytes
+    return Snapshot(
+        **arrays,
+        best_hour=best_hour,
+        padded=(K, V),
+        temperature=None if best else temperature,
+        floor=floor,
+    )

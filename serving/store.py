@@ -9,20 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import (
     Connection,
+    CursorResult,
     Engine,
     Row,
     Select,
+    String,
     Table,
+    bindparam,
     create_engine,
     event,
     func,
     inspect,
+    literal,
     make_url,
     select,
     text,
@@ -188,16 +193,27 @@ def _each_in_postgresql(element: EachText, compiler: Any, **rest: Any) -> str:
     return f"json_array_elements_text(CAST({compiler.process(element.clauses, **rest)} AS json))"
 
 
-def by_key(table: Table, keys: Iterable[str], column: str | None = None) -> Select[Any]:
-    """Rows of a table whose primary key (or another column) is among any number of values."""
-    chosen = table.c[column] if column else next(iter(table.primary_key.columns))
-    values = EachText(orjson.dumps(list(keys)).decode()).table_valued("value")
-    return select(table).where(chosen.in_(select(values.c.value)))
+@cache
+def _by_key(table: Table, columns: tuple[str, ...]) -> Select[Any]:
+    """Rows of a table whose primary key is among the bound JSON list `keys`; made once, as making
+    a statement takes longer than running it."""
+    values = EachText(bindparam("keys", type_=String)).table_valued("value")
+    chosen = [table.c[name] for name in columns] or list(table.columns)
+    key = next(iter(table.primary_key.columns))
+    return select(*chosen).where(key.in_(select(values.c.value)))
+
+
+def found_by_key(
+    connection: Connection, table: Table, keys: Iterable[str], *columns: str
+) -> CursorResult[Any]:
+    """Rows (or some columns) of a table whose primary key is among any number of values."""
+    given = {"keys": orjson.dumps(list(keys)).decode()}
+    return connection.execute(_by_key(table, columns), given)
 
 
 def rows_by_key(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str, Row[Any]]:
     """Rows by primary key, of those keys that exist."""
-    return {row[0]: row for row in connection.execute(by_key(table, keys))}
+    return {row[0]: row for row in found_by_key(connection, table, keys)}
 
 
 def inserting(connection: Connection, table: Table) -> Any:
@@ -231,12 +247,16 @@ def touch_catalog(connection: Connection) -> None:
     put_setting(connection, "catalog", setting(connection, "catalog", 0) + 1)
 
 
+_NEWEST = select(func.max(GUARDRAILS.c.number)).scalar_subquery()
+_ALL = select(SETTINGS.c.name, SETTINGS.c.value).union_all(
+    select(literal("guardrails"), GUARDRAILS.c.rules).where(GUARDRAILS.c.number == _NEWEST)
+)
+
+
 def all_settings(connection: Connection) -> dict[str, Any]:
     """Everything that is the same for all decisions: policy, kill, catalog version, guardrails."""
-    values = {row.name: row.value for row in connection.execute(select(SETTINGS))}
-    newest = select(GUARDRAILS.c.rules).order_by(GUARDRAILS.c.number.desc()).limit(1)
-    row = connection.execute(newest).first()
-    return {**values, "guardrails": {} if row is None else row[0]}
+    values: dict[str, Any] = {row[0]: row[1] for row in connection.execute(_ALL)}
+    return {**values, "guardrails": values.get("guardrails", {})}
 
 
 def count(connection: Connection, name: str, by: int) -> None:

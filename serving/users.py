@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from mdp.clock import zone_code
 from mdp.state import HISTORY, new_histories
-from serving.store import by_key
+from serving.store import found_by_key
 from serving.tables import USERS
 
 
@@ -80,14 +80,13 @@ def _of(row: Row[Any]) -> User:
 
 def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, User]:
     """Users by id, of those that exist."""
-    return {row.user_id: _of(row) for row in connection.execute(by_key(USERS, user_ids))}
+    return {row.user_id: _of(row) for row in found_by_key(connection, USERS, user_ids)}
 
 
 def read_stamps(connection: Connection, user_ids: Iterable[str]) -> dict[str, Row[Any]]:
     """Version and time zone by id, of those users that exist."""
-    columns = (USERS.c.user_id, USERS.c.version, USERS.c.timezone)
-    wanted: Select[Any] = by_key(USERS, user_ids).with_only_columns(*columns)
-    return {row.user_id: row for row in connection.execute(wanted)}
+    rows = found_by_key(connection, USERS, user_ids, "user_id", "version", "timezone")
+    return {row.user_id: row for row in rows}
 
 
 def version_of(stamp: Row[Any] | None) -> int:

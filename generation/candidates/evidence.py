@@ -92,6 +92,15 @@ class Evidence:
         ease = self._recent[users].minimum(1) @ self._ease
         return (np.maximum(ease, 1e-6) * self._bent).astype(np.float32)
 
+    def reasons(self, user: int, item: int) -> tuple[int, float]:
+        """What the user met that speaks most for an item: its row, and EASE's weight of it; -1
+        and 0 where nothing does."""
+        recent = self._recent[user].minimum(1)
+        said = recent.data * self._ease[recent.indices, item]
+        if not len(said) or said.max() <= 0:
+            return -1, 0.0
+        return int(recent.indices[said.argmax()]), float(said.max())
+
     def pairs(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Candidates of users (N,): places in `users` (M,), items' rows (M,), features (M, F)."""
         met = self.log.met[users]

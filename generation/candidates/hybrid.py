@@ -31,6 +31,8 @@ class Hybrid(Ranker):
     """length of a window"""
     windows: int = 2
     """windows to learn from, each a window earlier"""
+    learners: int = 3000
+    """most users to learn from, of each window"""
     rounds: int = 200
     """trees"""
     leaves: int = 31
@@ -39,7 +41,7 @@ class Hybrid(Ranker):
     """of the rows and features that each tree sees"""
 
     def _fit(self) -> None:
-        self._evidence = Evidence(self.log)
+        self.evidence = Evidence(self.log)
         self._trees = None
         features, labels = self._past()
         if labels.sum() >= LEAST_POSITIVES and not labels.all():
@@ -58,6 +60,9 @@ class Hybrid(Ranker):
             evidence = Evidence(past)
             active = np.unique(met.user)
             active = active[np.diff(past.counts.indptr)[active] > 0]
+            if len(active) > self.learners:
+                rng = np.random.default_rng([self.seed, window])
+                active = np.sort(rng.choice(active, self.learners, replace=False))
             for part in np.array_split(active, len(active) // 500 + 1):
                 if len(part):
                     row, item, seen = evidence.pairs(part)
@@ -88,8 +93,8 @@ class Hybrid(Ranker):
 
     def scores(self, users: np.ndarray) -> np.ndarray:
         """Log-odds of meeting the item in the days to come (N, I)."""
-        scores = self._evidence.alike(users) + _BELOW
-        row, item, seen = self._evidence.pairs(users)
+        scores = self.evidence.alike(users) + _BELOW
+        row, item, seen = self.evidence.pairs(users)
         if self._trees is None:
             scores[row, item] = seen[:, FEATURES.index("alike")]
         else:

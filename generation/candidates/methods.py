@@ -22,6 +22,8 @@ METHODS = (
     "als",
     "ease",
     "content",
+    "gru",
+    "cnn",
     "hybrid",
 )
 """What `--methods` takes."""
@@ -56,4 +58,9 @@ def configurations(method: str, days: int, seed: int) -> Sequence[Ranker]:
             hybrid.Hybrid(days, windows, seed=seed, leaves=leaves)
             for windows, leaves in ((2, 15), (2, 31), (3, 31))
         ]
+    if method in ("gru", "cnn"):
+        from generation.learning.networks import CNN, GRU
+
+        network = GRU if method == "gru" else CNN
+        return [network(epochs=epochs, days=days, seed=seed) for epochs in (5, 15)]
     raise BadSetting(f"there is no method {method!r}; use {', '.join(METHODS)}")

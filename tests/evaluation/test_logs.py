@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluation.days import recent_sends, steps_of
 from evaluation.logs import assess_policy
 from evaluation.replayed import Replayed, replayed
 from ingestion.log import Log, epoch_us
@@ -264,3 +265,33 @@ def test_the_floor_holds_and_a_greedy_policy_cannot_be_told_from_few_rows(replay
 
 def test_the_split_of_fit_leaves_days_to_evaluate(log):
     assert split_time(log) < int(epoch_us(log.tables["decisions"]["decided_at"]).max())
+
+
+def test_over_a_users_days(replay, bundle):
+    """The logging policy over the days is worth what it earned; holding is worth nothing."""
+    found = assess_policy(replay, bundle, "logging", days=True).days
+    assert found is not None
+    assert found.steps > 3
+    assert found.believed == found.steps
+    earned = found.logged
+    for name in ("pdis", "sn_pdis", "mis"):
+        assert found.estimates[name].value == pytest.approx(earned.value)
+    for name in ("sdr", "fqe"):
+        assert earned.low < found.estimates[name].value < earned.high
+    hold = assess_policy(replay, replace(bundle, policy=Hold()), "hold", days=True).days
+    assert hold is not None
+    for name in ("first", "pdis", "mis"):
+        assert abs(hold.estimates[name].value) < 1e-9
+    assert hold.believed < hold.steps
+    assert hold.effective_users[0] > hold.effective_users[-1]
+
+
+def test_steps_and_recent_sends(replay):
+    rows = np.arange(len(replay.decisions.rows))
+    user, at = replay.decisions.owner, replay.decisions.decided_at
+    step, sends = steps_of(user, at), recent_sends(replay, rows)
+    for row in (0, 101, 2222):
+        own = (user == user[row]) & (at < at[row])
+        assert step[row] == own.sum()
+        week = own & (at >= at[row] - 7 * DAY)
+        assert sends[row] == min(replay.decisions.sent[week].sum(), 7)

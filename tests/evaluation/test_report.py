@@ -10,7 +10,8 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from evaluation.assessment import Assessment, assess, without_propensities
-from evaluation.report import dumps, page, show, to_json, write_report
+from evaluation.page import page, write_report
+from evaluation.report import dumps, show, to_json
 from evaluation.specification import PLAIN
 
 
@@ -53,17 +54,19 @@ def test_the_terminal_shows_verdict_numbers_and_caveat(known, unknown):
 
 def test_the_directory_holds_json_picture_and_page(known, unknown, tmp_path):
     written = write_report(tmp_path / "a" / "b", [known, unknown], {"policies": []})
-    assert [path.name for path in written] == ["report.json", "report.png", "report.html"]
+    assert [path.name for path in written] == [
+        "report.json", "report.png", "report.md", "report.html"
+    ]  # fmt: skip
     assert json.loads(written[0].read_text()) == {"policies": []}
     picture = imread(written[1])
     assert picture.shape[1] > 1000
     assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 20
-    text = written[2].read_text()
+    text = written[3].read_text()
     assert "target &amp; co" in text
     assert "&lt;b&gt;nothing&lt;/b&gt;" in text
     assert 'src="data:image/png;base64,iVBOR' in text
     assert "http" not in text
-    for meaning in ("The policy would have earned more", "This log can&#x27;t say"):
+    for meaning in ("It would have earned +", "This log can&#x27;t say"):
         assert meaning in text
     for name in [*PLAIN, "ips:clip=N"]:
         assert f"<dt>{name}</dt>" in text

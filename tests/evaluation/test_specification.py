@@ -32,6 +32,7 @@ def test_what_decides_and_what_checks_the_rest():
     checked = {each.label: each.checked_by for each in names if each.checked_by}
     assert checked == {
         "dm": "dr",
+        "mips": "ips",
         "ips:clip=2": "ips",
         "switch_dr:2": "dr",
         "dros:2": "dr",

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -100,6 +101,12 @@ def test_every_method_has_configurations_with_names_of_their_own(method):
 def shop(tmp_path_factory, log):
     """`made_up` as a log on disk."""
     path = tmp_path_factory.mktemp("shop")
+    write_shop(path, log)
+    return path
+
+
+def write_shop(path: Path, log: Interactions) -> None:
+    """Interactions as a log's tables."""
     ids, items = np.array(log.user_ids), log.items
     tables = {
         "users": pd.DataFrame(
@@ -125,7 +132,6 @@ def shop(tmp_path_factory, log):
         ),
     }
     write_log(path, tables, LogMeta(default_timezone="UTC"))
-    return path
 
 
 def test_interactions_of_a_log_are_its_events(shop, log):

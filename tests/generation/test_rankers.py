@@ -12,6 +12,7 @@ from generation.candidates.hybrid import Hybrid
 from generation.candidates.interactions import Interactions
 from generation.candidates.ranker import Ranker
 from generation.candidates.simple import OwnHistory, Popular
+from generation.learning.networks import CNN, GRU
 from mdp.catalog import simple_items
 from mdp.clock import DAY
 from mdp.errors import BadInput, NotEnoughData
@@ -174,3 +175,11 @@ class TestHybrid(PersonalTests):
         assert all(
             set(row) <= {*(TEAPOTS if n % 2 else LAMPS)} for n, row in enumerate(lists.tolist())
         )
+
+
+class TestGRU(PersonalTests):
+    make = staticmethod(lambda: GRU(width=8, epochs=8, length=16))
+
+
+class TestCNN(PersonalTests):
+    make = staticmethod(lambda: CNN(width=8, epochs=8, length=16))

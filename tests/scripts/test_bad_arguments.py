@@ -20,6 +20,7 @@ NEEDED = {
     "evaluate": ["x"],
     "decide": ["x", "--out", "y"],
     "simulate": ["x", "hold", "--out", "y"],
+    "candidates evaluate": ["x"],
 }
 
 
@@ -34,7 +35,7 @@ def test_the_commands_below_are_those_with_a_seed():
 
 @pytest.mark.parametrize("command", NEEDED)
 def test_a_negative_seed_is_refused(command, capsys):
-    assert cli.main([command, *NEEDED[command], "--seed", "-1"]) == 1
+    assert cli.main([*command.split(), *NEEDED[command], "--seed", "-1"]) == 1
     assert capsys.readouterr().err == "error: --seed is -1; it can't be negative\n"
 
 

@@ -1,13 +1,14 @@
 """What the server says of why it decided so."""
 
-import json
-
 import numpy as np
 import pytest
 
 from mdp.guardrails import Guardrails
 from mdp.observation import observe
+from policies.baselines import Greedy
+from policies.composition import UNIFORMS
 from serving.explaining import EXPECTED, explanation
+from serving.snapshot import taken
 from simulator.kernel import Kernel
 from simulator.worlds.logit import LogitShop
 
@@ -18,7 +19,13 @@ def test_a_send_says_what_the_model_expects_and_what_was_ruled_out():
     rules = Guardrails(quiet_start="22:00", quiet_end="08:00")
     model = shop.response.bind(shop.catalog)
     view = observe(requests, shop.catalog, rules, shop.reward, model, shop.traits)
-    said = json.loads(explanation(shop.catalog, requests, view, 3, 2, 1))
+    policy = Greedy()
+    scores = policy.scores(view.observation)
+    size = (requests.items.shape[1], requests.variants.shape[1])
+    snapshot = taken(view, scores, np.zeros((8, UNIFORMS)), policy, 3, size)
+    items = [shop.catalog.items.ids[row] for row in requests.items[3]]
+    variants = [shop.catalog.variants.ids[row] for row in requests.variants[3]]
+    said = explanation(snapshot, items, variants, (items[2], variants[1]))
     assert said["masked"] == {"hours": {"quiet_hours": 10}}
     assert view.prediction is not None
     pairs = view.prediction.pair[3]
@@ -28,10 +35,10 @@ def test_a_send_says_what_the_model_expects_and_what_was_ruled_out():
     top = np.sort(pairs[..., 0], axis=None)[:-4:-1]
     np.testing.assert_allclose([send["value"] for send in said["best"]], top, atol=1e-5)
     item, variant = np.unravel_index(pairs[..., 0].argmax(), pairs.shape[:2])
-    assert said["best"][0]["item_id"] == shop.catalog.items.ids[requests.items[3, item]]
-    assert said["best"][0]["variant_id"] == shop.catalog.variants.ids[requests.variants[3, variant]]
+    best = said["best"][0]
+    assert (best["item_id"], best["variant_id"]) == (items[item], variants[variant])
     assert 8 <= said["best_hour"] < 22
-    held = json.loads(explanation(shop.catalog, requests, view, 3, -1, -1))
+    held = explanation(snapshot, items, variants, None)
     assert "expected" not in held
     for send, instead in zip(said["best"], held["best"], strict=True):
         assert (send["item_id"], send["value"]) == (instead["item_id"], instead["value"])

@@ -1,0 +1,77 @@
+"""What is deployed beside the server names what is there: metrics, settings, headings."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serving.metrics import Metrics
+from serving.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yaml").read_text())["groups"][0]["rules"]
+PANELS = json.loads((DEPLOY / "grafana" / "dashboard.json").read_text())["panels"]
+
+
+def exported() -> set[str]:
+    """Names of the samples that a server may export."""
+    names = set()
+    for metric in Metrics().registry.collect():
+        ends = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "gauge": [""]}
+        names |= {metric.name + end for end in ends[metric.type]}
+    return names
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [rule["expr"] for rule in ALERTS]
+    + [target["expr"] for panel in PANELS for target in panel["targets"]],
+)
+def test_alerts_and_panels_use_metrics_that_there_are(expression):
+    assert set(re.findall(r"pushwise_\w+", expression)) <= exported()
+    assert expression.count("(") == expression.count(")")
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_an_alert_leads_to_a_heading_of_the_runbook(rule):
+    page, _, anchor = rule["annotations"]["runbook"].partition("#")
+    headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text(), re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_the_image_holds_every_package():
+    image = (DEPLOY / "Dockerfile").read_text()
+    project = (ROOT / "pyproject.toml").read_text()
+    packages = set(re.findall(r'^  "(\w+)", "\w+\.\*",$', project, re.MULTILINE))
+    assert len(packages) > 8
+    assert set(re.findall(r"^COPY (\w+) \w+$", image, re.MULTILINE)) == packages
+
+
+def test_compose_sets_what_there_is_to_set_and_mounts_what_there_is():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    for service in compose["services"].values():
+        for name in service.get("environment", {}):
+            if name.startswith("PUSHWISE_"):
+                assert name.removeprefix("PUSHWISE_").lower() in Settings.model_fields
+        for volume in service.get("volumes", ()):
+            if volume.startswith("./"):
+                assert (DEPLOY / volume.split(":")[0]).exists()
+
+
+def test_the_metrics_are_told(always):
+    sent = always.post("/v1/decisions", json={"user_id": "u", "candidates": ["i0"]}).json()
+    outcome = {"decision_id": sent["decision_id"], "outcome": "delivered", "at": sent["decided_at"]}
+    always.post("/v1/outcomes", json={"outcomes": [outcome]}).raise_for_status()
+    text = always.get("/metrics").text
+    for line in (
+        'pushwise_ledger{of="decisions",state="',
+        'pushwise_outcomes_total{outcome="delivered"} 1.0',
+        "pushwise_ledger_unbalanced 0.0",
+        "pushwise_feature_seen_total 1.0",
+        "pushwise_propensity_count 1.0",
+        "pushwise_sample_ratio_p 1.0",
+    ):
+        assert line in text, line
