@@ -33,5 +33,6 @@ def test_a_promoted_standby_goes_on_where_the_primary_stopped(tmp_path):
                     assert shown["propensity"] == row["propensity"]
                 ledger = client.get("/v1/ledger").json()
                 assert (ledger["decisions"]["total"], ledger["unbalanced"]) == (51, 0)
-                assert decide(client, user_id="u0")["reason"].startswith("cap")
+                third = decide(client, user_id="u0", candidates=["i2", "i3"])
+                assert third["reason"].startswith("cap_")
         primary.start()
