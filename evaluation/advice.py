@@ -81,8 +81,8 @@ def advice(assessment: Assessment, gates: Gates = GATES) -> list[str]:
         more = gates.effective_sample_size / found.effective_sample_size
         said.append(
             f"Of {found.rows:,} decisions {found.effective_sample_size:.1f} are like the policy's: "
-            f"about {rounded(found.rows * more)} decisions of this kind would be needed before the log "
-            "can say anything."
+            f"about {rounded(found.rows * more)} decisions of this kind would be needed before the "
+            "log can say anything."
         )
     elif (rows := needed(assessment, gates)) is not None:
         said.append(
@@ -98,7 +98,7 @@ def advice(assessment: Assessment, gates: Gates = GATES) -> list[str]:
         )
     if open_.trials:
         said.append(
-            "Or try it live on a share of the users, with a holdout: the table of a live trial says "
-            "how long that takes."
+            "Or try it live on a share of the users, with a holdout: the table of a live trial "
+            "says how long that takes."
         )
     return said
