@@ -45,15 +45,16 @@ def face_all(
 ) -> None:
     """Fills what is decided of N decisions without a model, their `Recency` and their observation.
 
-    who: histories (N,) `HISTORY` as stored, instants (N,) and zones (N,). candidates: rows (N, K),
-    reasons (N, K) and whether these are given; otherwise time and stock give them, and candidates
+    who: histories (N,) `HISTORY` as stored, instants (N,), zones (N,) and why else hours are ruled
+    out, reasons (N, 24) or (0, 24). candidates: rows (N, K), reasons (N, K) and whether these are
+    given; otherwise time and stock give them, and candidates
     that are allowed come first and the others are left out. copy: rows and reasons (N, V). table:
     of the catalogue, by row, hashes, `available_until`, stock, `shown` and variants' buckets.
     zones, near: for `segment`. rules: from `limits`. rates: from `rates_of`. block: (`TOGETHER`,)
     `HISTORY` to work in. decided: candidates, their and the hours' reasons, and the hours'
     instants. shown: an observation's arrays but pairs.
     """
-    histories, every_at, every_zone = who
+    histories, every_at, every_zone, closed = who
     asked, reasons, given = candidates
     item_hash, available_until, stock, own, bucket = table
     (N, K), V = asked.shape, copy[0].shape[1]
@@ -92,6 +93,8 @@ def face_all(
             hour_reason,
             reason,
         )
+        if closed.shape[0]:
+            _close(closed[start:end], hour_reason)
         rows, item_reason = decided[0][start:end], decided[1][start:end]
         if given:
             rows[:], item_reason[:] = items, reason
@@ -124,6 +127,15 @@ def face_all(
         _styles(states, variants, bucket, of_styles, shown[2][start:end])
         _hours(states, at, send_at, shown[3][start:end])
         _allowed(item_reason, copy[1][start:end], hour_reason, shown[4][start:end])
+
+
+@njit(cache=True)
+def _close(closed: Any, hour_reason: Any) -> None:
+    """Give the hours that guardrails allow the reasons (n, 24) of other rules."""
+    for n in range(closed.shape[0]):
+        for hour in range(closed.shape[1]):
+            if hour_reason[n, hour] == 0:
+                hour_reason[n, hour] = closed[n, hour]
 
 
 @njit(cache=True)
@@ -161,7 +173,7 @@ def see_all(
 ) -> None:
     """`face_all`, then `terms_all` of an additive model, then `believe_all`, some users at a time
     so that each finds in the cache what the one before it made."""
-    (histories, at, zone), (items, reasons, given) = who, candidates
+    (histories, at, zone, closed), (items, reasons, given) = who, candidates
     base, item, variant, hour, cloglog = terms
     day, of_terms = np.empty(TOGETHER, np.int64), terms_scratch(items.shape[1])
     for start in range(0, at.size, TOGETHER):
@@ -175,7 +187,7 @@ def see_all(
         user, of_items = shown[0][start:end], shown[1][start:end]
         styles, hours = shown[2][start:end], shown[3][start:end]
         face_all(
-            (histories[start:end], at[start:end], zone[start:end]),
+            (histories[start:end], at[start:end], zone[start:end], closed[start:end]),
             (items[start:end], reasons[start:end], given),
             (variants, variant_reason),
             table,

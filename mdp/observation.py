@@ -73,6 +73,8 @@ SCHEMA = content_hash(
 """Hash of all that an artifact must agree on with this code."""
 
 
+NOT_CLOSED = np.zeros((0, 24), np.uint8)
+"""No hour is ruled out but by the guardrails."""
 _ALIGNED = 64
 """Arrays of a sheet begin at multiples of as many bytes, a line of the processor's cache."""
 
@@ -194,15 +196,17 @@ def observe(
     reward: Reward,
     model: Response | None = None,
     traits: np.ndarray | None = None,
+    closed: np.ndarray = NOT_CLOSED,
 ) -> View:
     """The view of N decisions.
 
     model: a response model bound to the same catalogue, with the traits (N,) `TRAITS` that it
-    believes; without one the features that predict are 0.
+    believes; without one the features that predict are 0. closed: reasons (N, 24) uint8 why hours
+    are ruled out beside the guardrails, 0 where they are not.
     """
     (N, K), V = requests.items.shape, requests.variants.shape[1]
     sheet = Sheet.blank(N, K, V)
-    return seen(sheet, requests, True, catalog, guardrails, reward, model, traits)
+    return seen(sheet, requests, True, catalog, guardrails, reward, model, traits, closed)
 
 
 def seen(
@@ -214,6 +218,7 @@ def seen(
     reward: Reward,
     model: Response | None,
     traits: np.ndarray | None,
+    closed: np.ndarray = NOT_CLOSED,
 ) -> View:
     """`observe` into a sheet. given: whether the candidates' reasons are; otherwise time and stock
     give them, and in the sheet candidates that are allowed come first and the others are left
@@ -222,7 +227,7 @@ def seen(
     recency, shown, copy = sheet.recency, sheet.observation, requests.variants
     allowed = Mask(sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at)
     facing = (
-        (requests.histories, at, requests.zone),
+        (requests.histories, at, requests.zone, closed),
         (requests.items, requests.item_reason, given),
         (copy, requests.variant_reason),
         (table.hashes, table.available_until, table.stock, table.shown, catalog.variants.buckets),
