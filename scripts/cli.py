@@ -56,6 +56,7 @@ OTHER_COMMANDS = (
     Command("check", "scripts.check", "check a log and name what is wrong in it"),
     Command("clean", "scripts.clean", "repair what can be repaired in a log, and record it"),
     Command("load", "scripts.load", "load a log and a policy into a server's store"),
+    Command("explain", "scripts.explain", "pictures of what a policy has learned, on a log"),
     Command("simulate", "scripts.simulate", "let a policy live with a simulator's users: a log"),
     Command("decide", "scripts.decide", "decide for many users at once, into a file"),
     Command(

@@ -20,6 +20,7 @@ NEEDED = {
     "evaluate": ["x"],
     "decide": ["x", "--out", "y"],
     "simulate": ["x", "hold", "--out", "y"],
+    "explain": ["x", "--logs", "y"],
     "candidates evaluate": ["x"],
 }
 
