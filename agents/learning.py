@@ -42,6 +42,10 @@ def learn(
     """
     algorithm = algorithm_of(algo)
     chosen = algorithm.default_settings() if settings is None else settings
+    if resume and run is None:
+        raise BadSetting("--resume needs the folder of the run to go on: give it with --run DIR")
+    if run is not None and (algorithm.from_logs or algo == "greedy"):
+        raise BadSetting(f"{algo} is done at once and keeps no run: leave out --run")
     if algorithm.from_logs:
         if log is None:
             raise BadSetting(f"{algo} learns from logged decisions: give the log with --logs LOGS")

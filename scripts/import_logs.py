@@ -55,11 +55,14 @@ def run(args: Args) -> None:
         done = _open_bandit(args.files) if args.source == "open-bandit" else _retail(args.files)
     write_log(args.out, done.tables, done.meta)
     account = asdict(done) | {"kept": len(_kept(done))}
-    account = {name: account[name] for name in ("rows", "kept", "dropped", "repaired")}
+    account = {name: account[name] for name in ("rows", "found", "kept", "dropped", "repaired")}
     (args.out / "import.json").write_text(json.dumps(account, indent=1) + "\n")
     table = Table(title=f"{names}: {done.rows:,} rows", title_justify="left")
     table.add_column("rows", justify="right")
     table.add_column("what became of them")
+    for kind, count in done.found.items():
+        table.add_row(f"{count:,}", f"found: {kind}")
+    table.add_section()
     what = "kept as decisions" if args.source == "open-bandit" else "kept as purchases"
     table.add_row(f"{account['kept']:,}", what, style="bold", end_section=True)
     for reason, count in done.dropped.items():
