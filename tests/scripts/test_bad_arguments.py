@@ -21,6 +21,7 @@ NEEDED = {
     "decide": ["x", "--out", "y"],
     "simulate": ["x", "hold", "--out", "y"],
     "explain": ["x", "--logs", "y"],
+    "tune": ["x", "--out", "y"],
     "candidates evaluate": ["x"],
 }
 
