@@ -56,6 +56,8 @@ OTHER_COMMANDS = (
     Command("check", "scripts.check", "check a log and name what is wrong in it"),
     Command("clean", "scripts.clean", "repair what can be repaired in a log, and record it"),
     Command("load", "scripts.load", "load a log and a policy into a server's store"),
+    Command("explain", "scripts.explain", "pictures of what a policy has learned, on a log"),
+    Command("tune", "scripts.tune", "search an agent's hyper-parameters"),
     Command("simulate", "scripts.simulate", "let a policy live with a simulator's users: a log"),
     Command("decide", "scripts.decide", "decide for many users at once, into a file"),
     Command(
@@ -90,6 +92,7 @@ EXTRA_OF = {
     "jwt": "serve",
     "pydantic_settings": "serve",
     "ray": "ray",
+    "optuna": "ray",
 }
 """Optional library → the extra of pushwise that installs it."""
 
