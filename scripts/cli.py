@@ -52,7 +52,9 @@ MAIN_PATH = (
     Command("serve", "scripts.serve", "serve a policy over HTTP"),
 )
 OTHER_COMMANDS = (
-    Command("import", "scripts.import_logs", "turn a public or foreign log into the log format"),
+    Command(
+        "import", "scripts.import_logs", "turn a shop's or a public export into the log format"
+    ),
     Command("check", "scripts.check", "check a log and name what is wrong in it"),
     Command("clean", "scripts.clean", "repair what can be repaired in a log, and record it"),
     Command("load", "scripts.load", "load a log and a policy into a server's store"),
@@ -90,6 +92,7 @@ EXTRA_OF = {
     "jwt": "serve",
     "pydantic_settings": "serve",
     "ray": "ray",
+    "fastavro": "avro",
 }
 """Optional library → the extra of pushwise that installs it."""
 
