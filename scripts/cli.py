@@ -57,6 +57,8 @@ OTHER_COMMANDS = (
     ),
     Command("check", "scripts.check", "check a log and name what is wrong in it"),
     Command("clean", "scripts.clean", "repair what can be repaired in a log, and record it"),
+    Command("pseudonymise", "scripts.pseudonymise", "copy a log without what names a person"),
+    Command("erase", "scripts.erase", "remove people, or what is too old, from a log"),
     Command("load", "scripts.load", "load a log and a policy into a server's store"),
     Command("simulate", "scripts.simulate", "let a policy live with a simulator's users: a log"),
     Command("decide", "scripts.decide", "decide for many users at once, into a file"),
