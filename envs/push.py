@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 
 from envs.episodes import Episodes, Source, begin, settled
 from envs.rendering import Day, day_of, picture_of, text_of
-from envs.spaces import action_space, bounded, flat_masks, observation_space
+from envs.spaces import action_space, flat_masks, observation_space
 from mdp.errors import BadSetting
 from mdp.guardrails import Guardrails
 from mdp.observation import Observation
@@ -153,7 +153,7 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
         return None
 
     def _observed(self) -> Observation:
-        return {name: array[0] for name, array in bounded(self.kernel.view().observation).items()}
+        return {name: array[0] for name, array in self.kernel.view().observation.items()}
 
     def _info(self, step: Step | None) -> dict[str, Any]:
         return {

@@ -6,11 +6,8 @@ import numpy as np
 from gymnasium import spaces
 
 from mdp.actions import HOURS, action_count
-from mdp.observation import NAMES, Observation
+from mdp.observation import LIMIT, NAMES
 from simulator.description import Simulator
-
-LIMIT = 1e6
-"""Observations are cut here, so that the space is bounded; nothing usual comes near."""
 
 
 def action_space(simulator: Simulator) -> spaces.Discrete:
@@ -29,14 +26,6 @@ def observation_space(simulator: Simulator) -> spaces.Dict:
     }
     boxes["action_mask"] = spaces.Box(0, 1, (K + V + HOURS,), np.int8)
     return spaces.Dict(boxes)
-
-
-def bounded(observation: Observation) -> Observation:
-    """The observation cut to `LIMIT`, in place."""
-    for name, array in observation.items():
-        if name != "action_mask":
-            np.clip(array, -LIMIT, LIMIT, out=array)
-    return observation
 
 
 def flat_masks(allowed: np.ndarray, lists: tuple[int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from envs.episodes import Episodes, Source, begin, settled
-from envs.spaces import action_space, bounded, flat_masks, observation_space
+from envs.spaces import action_space, flat_masks, observation_space
 from mdp.actions import HOLD
 from mdp.errors import BadInput, BadSetting
 from mdp.guardrails import Guardrails
@@ -66,7 +66,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         self._seeded = False
         self._begun = False
         self._ended = np.zeros(num_envs, bool)
-        self._ids = np.array(self.simulator.users.ids, object)
+        self._ids = np.array(self.simulator.users.ids)
         rows = np.resize(self._episodes.eligible, num_envs)
         self.kernel = Kernel(self.simulator, rows, 0, days)
         """What steps the users."""
@@ -95,7 +95,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         self.kernel.release()
         begin(self.kernel, self._episodes, where, options)
         self._begun, self._ended = True, self._ended & ~where
-        return bounded(self.kernel.view().observation), self._infos(None, where)
+        return self.kernel.view().observation, self._infos(None, where)
 
     def _masked(self, mask: Any) -> np.ndarray:
         """The rows (N,) bool that a reset begins anew."""
@@ -139,7 +139,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         if fresh.any():
             begin(self.kernel, self._episodes, fresh)
         infos = self._infos(step, np.ones(self.num_envs, bool), fresh) | final
-        observation = bounded(self.kernel.view().observation)
+        observation = self.kernel.view().observation
         return observation, np.where(waiting, 0.0, step.reward), terminated, truncated, infos
 
     def action_masks(self) -> np.ndarray:
@@ -164,7 +164,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
     def _finals(self, step: Step, ended: np.ndarray) -> dict[str, Any]:
         """The last observation and info of the rows that ended, as Gymnasium stacks them."""
         observation = self.kernel.view().observation
-        last = bounded({name: array[ended] for name, array in observation.items()})
+        last = {name: array[ended] for name, array in observation.items()}
         final_obs = np.full(self.num_envs, None, object)
         for i, row in enumerate(np.flatnonzero(ended)):
             final_obs[row] = {name: array[i] for name, array in last.items()}

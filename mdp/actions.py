@@ -30,10 +30,15 @@ def decode(actions: np.ndarray, K: int, V: int) -> tuple[np.ndarray, np.ndarray,
     Raises `BadInput` for an action outside 0 … K·V·24.
     """
     actions = np.asarray(actions, np.int64)
-    if actions.size and (actions.min() < 0 or actions.max() >= action_count(K, V)):
-        wrong = actions[(actions < 0) | (actions >= action_count(K, V))][0]
-        raise BadInput(f"action {wrong} is not in 0 … {K * V * HOURS} (K={K}, V={V})")
+    checked(actions, K, V)
     pair, hour = np.divmod(actions - 1, HOURS)
     item, variant = np.divmod(pair, max(V, 1))
     send = actions != HOLD
     return np.where(send, item, -1), np.where(send, variant, -1), np.where(send, hour, -1)
+
+
+def checked(actions: np.ndarray, K: int, V: int) -> None:
+    """Raises `BadInput` for a flat action (n,) outside 0 … K·V·24."""
+    if actions.size and (actions.min() < 0 or actions.max() >= action_count(K, V)):
+        wrong = actions[(actions < 0) | (actions >= action_count(K, V))][0]
+        raise BadInput(f"action {wrong} is not in 0 … {K * V * HOURS} (K={K}, V={V})")

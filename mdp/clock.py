@@ -121,26 +121,20 @@ def steady(bounds: Any, starts: Any, zone: Any, at: Any, now: Any) -> Any:
 
 
 @njit(cache=True)
-def _offsets(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> Any:
-    near = bounds.copy()
+def local_times_all(zones: Any, near: Any, zone: Any, at: Any, out: Any) -> None:
+    """Fills what `local_time` returns; near: where `segment` begins, one a zone."""
+    bounds, starts, offsets = zones
     for i in range(at.size):
         now = segment(bounds, starts, zone[i], at[i], near[zone[i] + 1])
         near[zone[i] + 1] = now
-        out[i] = offsets[now]
+        out[i] = at[i] + offsets[now]
 
 
 @njit(cache=True)
-def _send_times(
-    bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any, local: Any
-) -> Any:
-    latest, near = np.full(bounds.size, -1), bounds.copy()
+def send_times_all(zones: Any, near: Any, zone: Any, at: Any, out: Any) -> None:
+    """Fills the instants that `send_times` returns; near: where `segment` begins, one a zone."""
+    bounds, starts, offsets = zones
     for i in range(at.size):
-        # Users of one zone who decide at one instant share their hours.
-        twin = latest[zone[i] + 1]
-        if twin >= 0 and at[twin] == at[i]:
-            out[i], local[i] = out[twin], local[twin]
-            continue
-        latest[zone[i] + 1] = i
         now = segment(bounds, starts, zone[i], at[i], near[zone[i] + 1])
         near[zone[i] + 1] = now
         offset = offsets[now]
@@ -148,14 +142,14 @@ def _send_times(
         hour_now = (here // HOUR) % 24
         midnight = (here // HOUR - hour_now) * HOUR
         if steady(bounds, starts, zone[i], at[i], now):
-            for hour in range(24):
-                wall = midnight + hour * HOUR + (DAY if hour < hour_now else 0)
-                out[i, hour], local[i, hour] = wall - offset, wall
-            out[i, hour_now], local[i, hour_now] = at[i], here
+            first, times = midnight - offset, out[i]
+            for hour in range(times.size):
+                times[hour] = first + hour * HOUR + (DAY if hour < hour_now else 0)
+            times[hour_now] = at[i]
             continue
         for hour in range(24):
             if hour == hour_now:
-                out[i, hour], local[i, hour] = at[i], here
+                out[i, hour] = at[i]
                 continue
             wall = midnight + hour * HOUR
             if hour < hour_now:
@@ -168,7 +162,6 @@ def _send_times(
                 if reads == wall and instant > at[i] and (found == NEVER or instant < found):
                     found = instant
             out[i, hour] = found
-            local[i, hour] = wall if found != NEVER else NEVER
 
 
 def zone_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -183,8 +176,8 @@ def local_time(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
     An unknown zone reads as UTC.
     """
     out = np.empty(len(at), np.int64)
-    _offsets(*_flat, zone, at, out)
-    return at + out
+    local_times_all(_flat, _flat[0].copy(), zone, at, out)
+    return out
 
 
 def local_hour(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
@@ -207,9 +200,9 @@ def send_times(decided_at: np.ndarray, zone: np.ndarray) -> tuple[np.ndarray, np
     same instants as wall-clock time (n, 24) int64.
     """
     out = np.empty((len(decided_at), 24), np.int64)
-    local = np.empty((len(decided_at), 24), np.int64)
-    _send_times(*_flat, zone, decided_at, out, local)
-    return out, local
+    send_times_all(_flat, _flat[0].copy(), zone, decided_at, out)
+    local = local_time(out.reshape(-1), np.repeat(zone, 24)).reshape(out.shape)
+    return out, np.where(out == NEVER, NEVER, local)
 
 
 def next_local_midnight(at: np.ndarray, zone: np.ndarray) -> np.ndarray:

@@ -221,7 +221,7 @@ class Mask:
 @njit(cache=True)
 def _reserved(send: Any) -> Any:
     """Whether a ring slot counts for caps: sent, or scheduled and not released."""
-    return send.status != FREE and send.status != RELEASED
+    return (send.status != FREE) & (send.status != RELEASED)
 
 
 @njit(cache=True)
@@ -243,85 +243,77 @@ def _full(sends: Any, count: Any, at: Any, window: Any, cap: Any) -> Any:
 
 
 @njit(cache=True)
-def _mask(
+def mask_scratch() -> Any:
+    """Arrays that `mask_all` works in."""
+    sends, days = np.empty(RING, np.int64), np.empty(RING, np.int64)
+    hours = np.empty(24, np.int64), np.empty(24, np.int64)
+    return (sends, days), np.empty(RING, np.uint64), hours
+
+
+@njit(cache=True)
+def mask_all(
     histories: Any,
     decided_at: Any,
     zone: Any,
     at: Any,
-    wall: Any,
     zones: Any,
-    quiet: Any,
-    caps: Any,
-    gap: Any,
-    cooldown: Any,
+    near: Any,
+    rules: Any,
     hashes: Any,
     available_until: Any,
+    scratch: Any,
     out: Any,
     out_item: Any,
 ) -> None:
     """Fills the hours' reasons (N, 24), and adds to the catalogue's reasons (N, K) those of the
-    user, of cool-downs and of time."""
+    user, of cool-downs and of time. at: (N, 24) from `send_times`; near: where `segment` begins,
+    one a zone; rules: from `limits`."""
     bounds, starts, offsets = zones
-    near = bounds.copy()
-    sends, days = np.empty(RING, np.int64), np.empty(RING, np.int64)
-    sent = np.empty(RING, np.uint64)
-    today, close = np.empty(24, np.int64), np.empty(24, np.int64)
-    day_before, week_before = np.empty(24, np.int64), np.empty(24, np.int64)
+    quiet, caps, gap, cooldown = rules
+    (sends, days), sent, (beside, reasons) = scratch
     reach = max(gap, cooldown, 7 * DAY)
+    # No cap: more than the ring can hold.
+    most_today, most_24h, most_7d = (
+        caps[0] if caps[0] >= 0 else RING + 1,
+        caps[1] if caps[1] >= 0 else RING + 1,
+        caps[2] if caps[2] >= 0 else RING + 1,
+    )
     for n in range(histories.size):
-        state = histories[n]
-        now = 0
-        while at[n, now] != decided_at[n]:
-            now += 1
-        minute, this_day = (wall[n, now] // MINUTE) % 1440, wall[n, now] // DAY
-        offset = wall[n, now] - decided_at[n]
-        place = segment(bounds, starts, zone[n], decided_at[n], near[zone[n] + 1])
+        state, began = histories[n], decided_at[n]
+        place = segment(bounds, starts, zone[n], began, near[zone[n] + 1])
         near[zone[n] + 1] = place
-        even = steady(bounds, starts, zone[n], decided_at[n], place)
-        count, newest = 0, NEVER
+        offset = offsets[place]
+        even = steady(bounds, starts, zone[n], began, place)
+        minute, this_day = ((began + offset) // MINUTE) % 1440, (began + offset) // DAY
+        now = minute // 60
+        count: Any = 0
+        newest = NEVER
         for slot in range(RING):
             send = state.ring[slot]
+            sends[count], sent[count] = send.send_at, send.item
             # Nothing older than the longest window bears on an hour from the decision on.
-            if _reserved(send) and send.send_at > decided_at[n] - reach:
-                sends[count], days[count], sent[count] = send.send_at, -1, send.item
-                newest = max(newest, send.send_at)
-                if send.send_at > decided_at[n] - 3 * DAY:  # a local day is never that far off
-                    if not even:
-                        offset = offsets[segment(bounds, starts, zone[n], send.send_at, place)]
-                    days[count] = (send.send_at + offset) // DAY
-                count += 1
-        # Hours innermost: loops over few sends would cost more to set up than to run.
-        today[:], close[:], day_before[:], week_before[:] = 1, 0, 1, 1
+            count += np.int64(send.send_at > began - reach) & np.int64(_reserved(send))
         for i in range(count):
-            for hour in range(24):
-                since = at[n, hour] - sends[i]
-                today[hour] += days[i] == this_day + (hour < now)
-                close[hour] += abs(since) < gap
-                day_before[hour] += (since >= 0) & (since < 24 * HOUR)
-                week_before[hour] += (since >= 0) & (since < 7 * DAY)
+            newest, days[i] = max(newest, sends[i]), -1
+            if sends[i] > began - 3 * DAY:  # a local day is never that far off
+                if not even:
+                    offset = offsets[segment(bounds, starts, zone[n], sends[i], place)]
+                days[i] = (sends[i] + offset) // DAY
+        when = at[n]
+        _count_beside(sends, days, count, when, this_day, now, gap, beside)
+        for hour in range(24):
+            reason = _MIN_GAP if (beside[hour] >> _CLOSE) & _EACH else 0
+            reason = _CAP_7D if (beside[hour] >> _WEEK) & _EACH > most_7d else reason
+            reason = _CAP_24H if (beside[hour] >> _24H) & _EACH > most_24h else reason
+            reasons[hour] = _CAP_CALENDAR_DAY if beside[hour] & _EACH > most_today else reason
+        if newest > began:
+            _cap_ahead(sends, count, newest, when, caps, reasons)
         last = NEVER
         for hour in range(24):
-            when = at[n, hour]
-            if when == NEVER:
-                out[n, hour] = _NO_SUCH_HOUR
-                continue
-            if quiet[minute if hour == now else 60 * hour]:
-                out[n, hour] = _QUIET_HOURS
-                continue
-            last = max(last, when)
-            ahead = newest > when
-            if 0 <= caps[0] < today[hour]:
-                out[n, hour] = _CAP_CALENDAR_DAY
-            elif 0 <= caps[1] < day_before[hour] or (
-                ahead and caps[1] >= 0 and _full(sends, count, when, 24 * HOUR, caps[1])
-            ):
-                out[n, hour] = _CAP_24H
-            elif 0 <= caps[2] < week_before[hour] or (
-                ahead and caps[2] >= 0 and _full(sends, count, when, 7 * DAY, caps[2])
-            ):
-                out[n, hour] = _CAP_7D
-            else:
-                out[n, hour] = _MIN_GAP if close[hour] else 0
+            silent = quiet[minute if hour == now else 60 * hour]
+            last = max(last, NEVER if silent else when[hour])
+            reason = _QUIET_HOURS if silent else reasons[hour]
+            out[n, hour] = _NO_SUCH_HOUR if when[hour] == NEVER else reason
         whole = 0
         if state.unsubscribed == 1:
             whole = _UNSUBSCRIBED
@@ -329,28 +321,78 @@ def _mask(
             whole = _CONSENT
         elif zone[n] < 0:
             whole = _TIMEZONE_UNKNOWN
+        recent = 0
+        for i in range(count):
+            if sends[i] + cooldown > began:
+                sent[recent] = sent[i]
+                recent += 1
         for k in range(out_item.shape[1]):
             if out_item[n, k] != 0:
                 continue
             until = available_until[n, k]
             if whole:
                 out_item[n, k] = whole
+                continue
             # The last hour outside quiet hours, whatever caps and gaps say of it: were it the
             # last allowed hour, raising a cap would mask items.
-            elif until != NEVER and until <= last:
+            if until != NEVER and until <= last:
                 out_item[n, k] = _NOT_AVAILABLE
-            for i in range(count):
-                recent = sends[i] + cooldown > decided_at[n]
-                if not whole and recent and sent[i] == hashes[n, k]:
+            for i in range(recent):
+                if sent[i] == hashes[n, k]:
                     out_item[n, k] = _ITEM_COOLDOWN
 
 
+_EACH, _CLOSE, _24H, _WEEK = 255, 8, 16, 24
+"""Four counts lie in one integer, each of a byte: of the day, too close, of 24 hours, of 7 days."""
+
+
+@njit(cache=True)
+def _count_beside(
+    sends: Any, days: Any, count: Any, when: Any, this_day: Any, now: Any, gap: Any, out: Any
+) -> None:
+    """Sends, one at each hour among them, that are too close to it and on its day, in the 24 hours
+    and in the 7 days up to it."""
+    out[:] = 1 | 1 << _24H | 1 << _WEEK
+    for i in range(count):
+        for hour in range(24):
+            since = when[hour] - sends[i]
+            on_day = days[i] == this_day + (hour < now)
+            before, close = since >= 0, abs(since) < gap
+            out[hour] += (
+                np.int64(on_day)
+                | np.int64(close) << _CLOSE
+                | np.int64(before & (since < 24 * HOUR)) << _24H
+                | np.int64(before & (since < 7 * DAY)) << _WEEK
+            )
+
+
+@njit(cache=True)
+def _cap_ahead(sends: Any, count: Any, newest: Any, when: Any, caps: Any, out: Any) -> None:
+    """Adds the caps that an hour breaks with sends scheduled after it."""
+    for hour in range(24):
+        at = when[hour]
+        if newest <= at or out[hour] == _CAP_CALENDAR_DAY or out[hour] == _CAP_24H:
+            continue
+        if caps[1] >= 0 and _full(sends, count, at, 24 * HOUR, caps[1]):
+            out[hour] = _CAP_24H
+        elif caps[2] >= 0 and _full(sends, count, at, 7 * DAY, caps[2]):
+            out[hour] = _CAP_7D
+
+
 @lru_cache(maxsize=64)
-def _quiet(guardrails: Guardrails) -> np.ndarray:
-    """Whether each minute of the local day is quiet (1440,) bool."""
+def limits(guardrails: Guardrails) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """What compiled code knows of guardrails: whether each minute of the local day is quiet
+    (1440,) bool, the caps of a calendar day, 24 hours and 7 days (3,) int64, -1 for none, and the
+    gap and the cool-down in microseconds."""
     quiet = np.zeros(1440, np.bool_)
     quiet[list(guardrails.quiet_minutes())] = True
-    return quiet
+    caps = (guardrails.per_calendar_day, guardrails.per_24h, guardrails.per_7d)
+    return (
+        quiet,
+        np.array([-1 if cap is None else cap for cap in caps], np.int64),
+        int(guardrails.min_hours * HOUR),
+        int(guardrails.item_cooldown_days * DAY),
+    )
 
 
 def mask(
@@ -369,31 +411,21 @@ def mask(
     (N, K) uint64 and available_until: (N, K) int64, of the candidates. item_reason: (N, K) and
     variant_reason: (N, V) uint8, from `catalog_reasons`.
     """
-    send_at, wall = send_times(decided_at, zone)
-    quiet = _quiet(guardrails)
-    caps = np.array(
-        [
-            -1 if cap is None else cap
-            for cap in (guardrails.per_calendar_day, guardrails.per_24h, guardrails.per_7d)
-        ],
-        np.int64,
-    )
+    send_at, _ = send_times(decided_at, zone)
     hours = np.zeros((len(histories), 24), np.uint8)
-    gap, cooldown = int(guardrails.min_hours * HOUR), int(guardrails.item_cooldown_days * DAY)
     items = item_reason.copy()
-    _mask(
+    zones = zone_tables()
+    mask_all(
         histories,
         decided_at,
         zone,
         send_at,
-        wall,
-        zone_tables(),
-        quiet,
-        caps,
-        gap,
-        cooldown,
+        zones,
+        zones[0].copy(),
+        limits(guardrails),
         item_hashes,
         available_until,
+        mask_scratch(),
         hours,
         items,
     )

@@ -8,35 +8,33 @@ is seen the same alone and in a batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.catalog import Catalog
-from mdp.clock import DAY, NEVER, local_day
-from mdp.exponential import log32
-from mdp.guardrails import Guardrails, Mask, Reason, mask
+from mdp.clock import zone_tables
+from mdp.facing import believe_all, face_all, see_all
+from mdp.guardrails import Guardrails, Mask, Reason, limits
 from mdp.hashing import content_hash
-from mdp.prediction import PARTS, Prediction, predict
-from mdp.recency import recency_of
-from mdp.response import HEADS, Response, Terms
-from mdp.reward import Reward
-from mdp.state import (
-    COUNTS,
-    HALF_LIVES,
-    HISTORY,
-    RING,
-    STYLE_COUNTS,
-    TRAITS,
-    features,
+from mdp.prediction import (
+    PARTS,
+    Prediction,
+    heads_first,
+    prediction_scratch,
+    weights_of,
 )
+from mdp.recency import Recency, rates_of
+from mdp.response import HEADS, TOGETHER, BoundModel, Response, Terms
+from mdp.reward import Reward
+from mdp.state import COUNTS, HALF_LIVES, HISTORY, STYLE_COUNTS, TRAITS
 
 Observation = dict[str, np.ndarray]
-_ONE = np.float32(1.0)
-_LANES = 32
-"""Compiled loops take as many numbers together; what is left over would be done one by one."""
+LIMIT = 1e6
+"""Observations are cut here, so that their space is bounded; nothing usual comes near."""
 
 USER = (
     *(f"{count}_{days:g}d" for count in COUNTS for days in HALF_LIVES),
@@ -75,6 +73,17 @@ SCHEMA = content_hash(
 """Hash of all that an artifact must agree on with this code."""
 
 
+NOT_CLOSED = np.zeros((0, 24), np.uint8)
+"""No hour is ruled out but by the guardrails."""
+_ALIGNED = 64
+"""Arrays of a sheet begin at multiples of as many bytes, a line of the processor's cache."""
+
+
+def new_memory(size: int) -> np.ndarray:
+    """Bytes (size,) uint8 with anything in them."""
+    return np.empty(size, np.uint8)
+
+
 @dataclass(frozen=True)
 class Requests:
     """N decisions to make, before any model has looked at them."""
@@ -106,6 +115,80 @@ class View:
     prediction: Prediction | None
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """All that is written down about N decisions with K candidates and V variants, as arrays that
+    lie in one block of memory."""
+
+    send_at: np.ndarray
+    items: np.ndarray
+    """Candidates (N, K) int32: those of the request, or what is allowed of them first."""
+    item_reason: np.ndarray
+    hour_reason: np.ndarray
+    recency: Recency
+    best_hour: np.ndarray
+    hour_value: np.ndarray
+    base_terms: np.ndarray
+    """(N, H); the other terms (N, H, M)."""
+    item_terms: np.ndarray
+    variant_terms: np.ndarray
+    hour_terms: np.ndarray
+    observation: Observation
+
+    @classmethod
+    def blank(
+        cls, N: int, K: int, V: int, memory: Callable[[int], np.ndarray] = new_memory
+    ) -> Sheet:
+        """Arrays with anything in them; memory: gives n bytes (n,) uint8."""
+        size, places = _layout(N, K, V)
+        block = memory(size)
+        skipped = -block.ctypes.data % _ALIGNED
+        arrays = {
+            name: np.ndarray(shape, kind, block, skipped + place)
+            for name, shape, kind, place in places
+        }
+        recency = Recency(*(arrays.pop(name) for name in _RECENCY))
+        observation = {name: arrays.pop(name) for name in _OBSERVED}
+        return cls(recency=recency, observation=observation, **arrays)
+
+
+_RECENCY = tuple(part.name for part in fields(Recency))
+_OBSERVED = (*NAMES, "action_mask")
+
+
+@lru_cache(maxsize=64)
+def _layout(
+    N: int, K: int, V: int
+) -> tuple[int, list[tuple[str, tuple[int, ...], np.dtype[Any], int]]]:
+    """Bytes that a sheet takes, and each array's name, shape, type and place."""
+    H = len(HEADS)
+    lists = {"user": (), "candidates": (K,), "variants": (V,), "hours": (24,), "pairs": (K, V)}
+    observed = {name: ((*shape, len(NAMES[name])), "f4") for name, shape in lists.items()}
+    shapes: dict[str, tuple[tuple[int, ...], str]] = {
+        "send_at": ((24,), "i8"),
+        "best_hour": ((), "i8"),
+        "items": ((K,), "i4"),
+        "fatigue": ((), "f4"),
+        **dict.fromkeys(("repetition", "bought", "views"), ((K,), "f4")),
+        "wear": ((V,), "f4"),
+        "hour_value": ((24,), "f4"),
+        "base_terms": ((H,), "f4"),
+        "item_terms": ((H, K), "f4"),
+        "variant_terms": ((H, V), "f4"),
+        "hour_terms": ((H, 24), "f4"),
+        **observed,
+        "action_mask": ((K + V + 24,), "i1"),
+        "item_reason": ((K,), "u1"),
+        "hour_reason": ((24,), "u1"),
+    }
+    size, places = 0, []
+    for name, (shape, kind) in shapes.items():
+        places.append((name, (N, *shape), np.dtype(kind), size))
+        taken = N * math.prod(shape) * np.dtype(kind).itemsize
+        size += -(-taken // _ALIGNED) * _ALIGNED
+    return size + _ALIGNED, places
+
+
 def observe(
     requests: Requests,
     catalog: Catalog,
@@ -113,237 +196,93 @@ def observe(
     reward: Reward,
     model: Response | None = None,
     traits: np.ndarray | None = None,
+    closed: np.ndarray = NOT_CLOSED,
 ) -> View:
     """The view of N decisions.
 
     model: a response model bound to the same catalogue, with the traits (N,) `TRAITS` that it
-    believes; without one the features that predict are 0.
+    believes; without one the features that predict are 0. closed: reasons (N, 24) uint8 why hours
+    are ruled out beside the guardrails, 0 where they are not.
     """
-    items = requests.items
-    states = features(requests.histories, requests.decided_at)
-    allowed = mask(
-        guardrails,
-        states,
-        requests.decided_at,
-        requests.zone,
-        _take(catalog.items.hashes, items),
-        _take(catalog.items.available_until, items),
-        requests.item_reason,
-        requests.variant_reason,
-    )
-    return seen(requests, states, allowed, catalog, reward, model, traits)
+    (N, K), V = requests.items.shape, requests.variants.shape[1]
+    sheet = Sheet.blank(N, K, V)
+    return seen(sheet, requests, True, catalog, guardrails, reward, model, traits, closed)
 
 
 def seen(
+    sheet: Sheet,
     requests: Requests,
-    states: np.ndarray,
-    allowed: Mask,
+    given: bool,
     catalog: Catalog,
+    guardrails: Guardrails,
     reward: Reward,
-    model: Response | None = None,
-    traits: np.ndarray | None = None,
+    model: Response | None,
+    traits: np.ndarray | None,
+    closed: np.ndarray = NOT_CLOSED,
 ) -> View:
-    """`observe` for one who has the users' states at the decisions (N,) `HISTORY` and the mask."""
-    at, zone, items = requests.decided_at, requests.zone, requests.items
+    """`observe` into a sheet. given: whether the candidates' reasons are; otherwise time and stock
+    give them, and in the sheet candidates that are allowed come first and the others are left
+    out."""
+    at, table, zones = requests.decided_at, catalog.items, zone_tables()
+    recency, shown, copy = sheet.recency, sheet.observation, requests.variants
+    allowed = Mask(sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at)
+    facing = (
+        (requests.histories, at, requests.zone, closed),
+        (requests.items, requests.item_reason, given),
+        (copy, requests.variant_reason),
+        (table.hashes, table.available_until, table.stock, table.shown, catalog.variants.buckets),
+        zones,
+        zones[0].copy(),
+        limits(guardrails),
+        rates_of(PLAIN_HALF_LIVES if model is None else model.half_lives),
+        np.empty(TOGETHER, HISTORY),
+        (sheet.items, sheet.item_reason, sheet.hour_reason, sheet.send_at),
+        (recency.fatigue, recency.repetition, recency.wear, recency.bought, recency.views),
+        tuple(shown[name] for name in ("user", "candidates", "variants", "hours", "action_mask")),
+    )
+    if model is None:
+        face_all(*facing)
+        shown["pairs"][:] = 0.0
+        return View(shown, allowed, None, None)
     believed = np.zeros(len(at), TRAITS) if traits is None else traits
-    terms, prediction = None, None
-    if model is not None:
-        terms = model.terms(states, believed, items, requests.variants, at, zone)
-        margin_value = _take(catalog.items.margin * catalog.items.price, items)
-        prediction = predict(
-            terms, allowed.item, allowed.variant, allowed.hour, margin_value, reward
+    worth, weights = (table.margin * table.price).astype(np.float32), weights_of(reward)
+    scratch = prediction_scratch(sheet.items.shape[1], copy.shape[1])
+    predicted = sheet.best_hour, sheet.hour_value
+    if isinstance(model, BoundModel):
+        item, variant, hour = (
+            getattr(sheet, f"{name}_terms").transpose(0, 2, 1)
+            for name in ("item", "variant", "hour")
         )
-    observation = {
-        "user": _user(states, believed, at, zone, terms, prediction),
-        "candidates": _candidates(requests, states, catalog, terms),
-        "variants": _variants(requests, states, catalog, terms),
-        "hours": _hours(states, at, allowed, terms, prediction),
-        "pairs": _pairs(requests, prediction),
-        "action_mask": allowed.allowed,
-    }
-    return View(observation, allowed, terms, prediction)
-
-
-def _take(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """`values[rows]`, zero where a row is -1."""
-    return np.append(values, np.zeros(1, values.dtype))[rows]
-
-
-def _user(
-    states: np.ndarray,
-    traits: np.ndarray,
-    at: np.ndarray,
-    zone: np.ndarray,
-    terms: Terms | None,
-    prediction: Prediction | None,
-) -> np.ndarray:
-    out = np.zeros((len(at), len(USER)), np.float32)
-    _plain(states, at, local_day(at, zone), out)
-    if terms is not None and prediction is not None:
-        _believed(traits, terms.recency.fatigue, prediction.best_hour, prediction.hour, out)
-    return out
-
-
-@njit(cache=True)
-def _plain(states: Any, at: Any, day: Any, out: Any) -> None:
-    """What needs no model: logarithms of counts and days, and the weekday."""
-    C, L = len(COUNTS), len(HALF_LIVES)
-    angle = 2 * math.pi * np.arange(7) / 7
-    sin, cos = np.sin(angle), np.cos(angle)
-    logs = np.ones(-(-(C * L + 2) // _LANES) * _LANES, np.float32)
-    for n in range(states.size):
-        state = states[n]
-        for count in range(C):
-            for half_life in range(L):
-                logs[count * L + half_life] = _ONE + state.counts[count, half_life]
-        known = 0.0 if state.first_at == NEVER else (at[n] - state.first_at) / DAY
-        logs[C * L] = 1.0 + known
-        last = NEVER
-        for slot in range(RING):
-            if state.ring[slot].send_at <= at[n]:
-                last = max(last, state.ring[slot].send_at)
-        days = 60.0 if last == NEVER else min((at[n] - last) / DAY, 60.0)
-        logs[C * L + 1] = 1.0 + days
-        for i in range(logs.size):
-            logs[i] = log32(logs[i])
-        for i in range(C * L + 2):
-            out[n, i] = logs[i]
-        weekday = (day[n] + 3) % 7
-        out[n, C * L + 2], out[n, C * L + 3] = sin[weekday], cos[weekday]
-
-
-@njit(cache=True)
-def _believed(traits: Any, fatigue: Any, best_hour: Any, hour_value: Any, out: Any) -> None:
-    """What a model believes of the user and of the best push."""
-    first = len(COUNTS) * len(HALF_LIVES) + 4
-    for n in range(traits.size):
-        user = traits[n]
-        out[n, first] = fatigue[n]
-        out[n, first + 1] = fatigue[n] * math.exp(-user.tolerance)
-        out[n, first + 2] = user.openness
-        out[n, first + 3] = user.tolerance
-        out[n, first + 4] = user.price
-        out[n, first + 5] = user.openness_var
-        out[n, first + 6] = user.tolerance_var
-        for i in range(3):
-            out[n, first + 7 + i] = user.habit[i]
-        out[n, first + 10] = user.known
-        if best_hour[n] >= 0:
-            out[n, first + 11] = hour_value[n].max()
-
-
-def _candidates(
-    requests: Requests, states: np.ndarray, catalog: Catalog, terms: Terms | None
-) -> np.ndarray:
-    rows, table = requests.items, catalog.items
-    N, K = rows.shape
-    if terms is None:
-        recency = recency_of(
-            states,
-            requests.decided_at,
-            rows,
-            requests.variants,
-            table.hashes,
-            catalog.variants.buckets,
-            PLAIN_HALF_LIVES,
+        terms = Terms(sheet.base_terms, item, variant, hour, recency)
+        see_all(
+            *facing,
+            believed,
+            model.parameters,
+            heads_first(terms),
+            worth,
+            weights,
+            scratch,
+            predicted,
+            shown["pairs"],
+            LIMIT,
         )
     else:
-        recency = terms.recency
-    logits = np.zeros((N, K, 1), np.float32) if terms is None else terms.item
-    out = np.zeros((N, K, len(CANDIDATE)), np.float32)
-    _each_candidate(
-        rows, table.shown, recency.repetition, recency.bought, recency.views, logits, out
-    )
-    return out
-
-
-@njit(cache=True)
-def _each_candidate(
-    rows: Any, own: Any, repetition: Any, bought: Any, views: Any, logits: Any, out: Any
-) -> None:
-    for n in range(rows.shape[0]):
-        for k in range(rows.shape[1]):
-            row = rows[n, k]
-            if row < 0:
-                continue
-            for i in range(3):
-                out[n, k, i] = own[row, i]
-            out[n, k, 3] = 1.0 / (1.0 + k)
-            out[n, k, 4] = repetition[n, k]
-            out[n, k, 5] = bought[n, k]
-            out[n, k, 6] = views[n, k]
-            out[n, k, 7] = logits[n, k, 0]
-
-
-def _variants(
-    requests: Requests, states: np.ndarray, catalog: Catalog, terms: Terms | None
-) -> np.ndarray:
-    rows, bucket = requests.variants, catalog.variants.buckets
-    out = np.zeros((*rows.shape, len(VARIANT)), np.float32)
-    _each_variant(states, rows, bucket, out)
-    if terms is not None:
-        _believed_variants(rows, terms.recency.wear, terms.variant, out)
-    return out
-
-
-@njit(cache=True)
-def _each_variant(states: Any, rows: Any, bucket: Any, out: Any) -> None:
-    S = len(STYLE_COUNTS)
-    logs = np.ones(-(-rows.shape[1] * S // _LANES) * _LANES, np.float32)
-    for n in range(rows.shape[0]):
-        state = states[n]
-        for v in range(rows.shape[1]):
-            for i in range(S):
-                known = rows[n, v] >= 0
-                logs[v * S + i] = _ONE + state.styles[i, bucket[rows[n, v]]] if known else _ONE
-        for i in range(logs.size):
-            logs[i] = log32(logs[i])
-        for v in range(rows.shape[1]):
-            for i in range(S):
-                out[n, v, i] = logs[v * S + i]
-
-
-@njit(cache=True)
-def _believed_variants(rows: Any, wear: Any, logits: Any, out: Any) -> None:
-    first = len(STYLE_COUNTS)
-    for n in range(rows.shape[0]):
-        for v in range(rows.shape[1]):
-            if rows[n, v] >= 0:
-                out[n, v, first], out[n, v, first + 1] = wear[n, v], logits[n, v, 0]
-
-
-def _hours(
-    states: np.ndarray,
-    at: np.ndarray,
-    allowed: Mask,
-    terms: Terms | None,
-    prediction: Prediction | None,
-) -> np.ndarray:
-    N = len(at)
-    out = np.zeros((N, 24, len(HOUR)), np.float32)
-    logits = np.zeros((N, 24, 1), np.float32) if terms is None else terms.hour
-    values = np.zeros((N, 24), np.float32) if prediction is None else prediction.hour
-    _each_hour(states, at, allowed.send_at, logits, values, out)
-    return out
-
-
-@njit(cache=True)
-def _each_hour(states: Any, at: Any, send_at: Any, logits: Any, values: Any, out: Any) -> None:
-    for n in range(at.size):
-        state = states[n]
-        total = np.float32(1.0)
-        for hour in range(24):
-            total += state.activity[hour]
-        for hour in range(24):
-            if send_at[n, hour] != NEVER:
-                out[n, hour, 0] = state.activity[hour] / total
-                out[n, hour, 1] = (send_at[n, hour] - at[n]) / DAY
-                out[n, hour, 2] = logits[n, hour, 0]
-                out[n, hour, 3] = values[n, hour]
-
-
-def _pairs(requests: Requests, prediction: Prediction | None) -> np.ndarray:
-    if prediction is not None:
-        return prediction.pair
-    N, K = requests.items.shape
-    return np.zeros((N, K, requests.variants.shape[1], len(PARTS)), np.float32)
+        face_all(*facing)
+        terms = model.terms(
+            requests.histories, believed, sheet.items, copy, at, requests.zone, recency
+        )
+        believe_all(
+            believed,
+            (sheet.items, copy),
+            heads_first(terms),
+            (sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at),
+            worth,
+            weights,
+            scratch,
+            (recency.fatigue, recency.wear),
+            predicted,
+            tuple(shown[name] for name in NAMES),
+            LIMIT,
+        )
+    prediction = Prediction(sheet.best_hour, shown["pairs"], sheet.hour_value)
+    return View(shown, allowed, terms, prediction)

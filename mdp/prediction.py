@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from mdp.exponential import exp32
-from mdp.response import HEADS, Terms
+from mdp.response import HEADS, TOGETHER, Terms
 from mdp.reward import Reward
 
 PARTS = ("value", "open", "click", "purchase", "dismiss", "unsubscribe")
@@ -18,8 +18,6 @@ PARTS = ("value", "open", "click", "purchase", "dismiss", "unsubscribe")
 `purchase` the expected margin × value."""
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
-_LANES = 32
-"""Compiled loops take as many numbers together; what is left over would be done one by one."""
 
 
 @dataclass(frozen=True)
@@ -49,47 +47,49 @@ def predict(
     """
     N, K = item_reason.shape
     V = variant_reason.shape[1]
-    best_hour = np.full(N, -1, np.int64)
-    pair = np.zeros((N, K, V, len(PARTS)), np.float32)
-    hour = np.zeros((N, 24), np.float32)
-    weights = np.array(
-        [reward.purchase, reward.click, reward.dismissal, reward.unsubscribe, reward.send],
-        np.float32,
-    )
-    _predict(
-        terms.base,
-        _heads_first(terms.item),
-        _heads_first(terms.variant),
-        _heads_first(terms.hour),
-        terms.cloglog,
-        item_reason,
-        variant_reason,
-        hour_reason,
+    best_hour = np.empty(N, np.int64)
+    pair = np.empty((N, K, V, len(PARTS)), np.float32)
+    hour = np.empty((N, 24), np.float32)
+    _predict_all(
+        heads_first(terms),
+        (item_reason, variant_reason, hour_reason),
         margin_value.astype(np.float32),
-        weights,
-        best_hour,
-        pair.reshape(N, K * V * len(PARTS)),
-        hour,
+        weights_of(reward),
+        prediction_scratch(K, V),
+        (best_hour, pair.reshape(N, K * V, len(PARTS)), hour),
     )
     return Prediction(best_hour, pair, hour)
 
 
-def _heads_first(terms: np.ndarray) -> np.ndarray:
-    """Terms (N, M, H) as contiguous (N, H, M) float32, which is how `BoundModel` lays them out."""
-    return np.ascontiguousarray(terms.transpose(0, 2, 1), np.float32)
+def weights_of(reward: Reward) -> np.ndarray:
+    """Weights (5,) float32 of purchase, click, dismissal, unsubscribe and send."""
+    weights = (reward.purchase, reward.click, reward.dismissal, reward.unsubscribe, reward.send)
+    return np.array(weights, np.float32)
+
+
+def heads_first(terms: Terms) -> tuple[np.ndarray, ...]:
+    """Base (N, H), the other terms (N, H, M) contiguous, float32, which is how `BoundModel` lays
+    them out, and the links (H,) bool."""
+    rest = (
+        np.ascontiguousarray(part.transpose(0, 2, 1), np.float32)
+        for part in (terms.item, terms.variant, terms.hour)
+    )
+    return np.ascontiguousarray(terms.base, np.float32), *rest, terms.cloglog
 
 
 @njit(cache=True, error_model="numpy")
-def _chains(odds: Any, cloglog: Any, margin_value: Any, weights: Any, value: Any) -> None:
-    """Values (M,) of M sends from the exponentials of their heads' sums (5, M), which become
-    the other `PARTS`. margin_value: (M,)."""
+def _chains(odds: Any, cloglog: Any, worth: Any, weights: Any, value: Any) -> None:
+    """Values (M, L) of sends from the exponentials of their heads' sums (5, M, L), which become
+    the other `PARTS`. worth: (M, L), margin × value."""
+    M, L = value.shape
     for h in range(odds.shape[0]):
+        head = odds[h].reshape(-1)
         if cloglog[h]:
-            for m in range(value.size):
-                odds[h, m] = -math.expm1(-odds[h, m])
+            for m in range(head.size):
+                head[m] = -math.expm1(-head[m])
         else:
-            for m in range(value.size):
-                odds[h, m] = odds[h, m] / (_ONE + odds[h, m])
+            for m in range(head.size):
+                head[m] = head[m] / (_ONE + head[m])
     of_purchase, of_click, of_dismissal, of_unsubscribe, of_send = (
         weights[0],
         weights[1],
@@ -97,128 +97,299 @@ def _chains(odds: Any, cloglog: Any, margin_value: Any, weights: Any, value: Any
         weights[3],
         weights[4],
     )
-    for m in range(value.size):
-        opened = odds[0, m]
-        clicked = odds[1, m] * opened
-        bought = odds[2, m] * clicked * margin_value[m]
-        dismissed = odds[3, m] * (_ONE - opened)
-        odds[1, m], odds[2, m], odds[3, m] = clicked, bought, dismissed
-        value[m] = (
-            of_purchase * bought
-            + of_click * clicked
-            + of_dismissal * dismissed
-            + of_unsubscribe * odds[4, m]
-            + of_send
-        )
+    for m in range(M):
+        for n in range(L):
+            opened = odds[0, m, n]
+            clicked = odds[1, m, n] * opened
+            bought = odds[2, m, n] * clicked * worth[m, n]
+            dismissed = odds[3, m, n] * (_ONE - opened)
+            odds[1, m, n], odds[2, m, n], odds[3, m, n] = clicked, bought, dismissed
+            value[m, n] = (
+                of_purchase * bought
+                + of_click * clicked
+                + of_dismissal * dismissed
+                + of_unsubscribe * odds[4, m, n]
+                + of_send
+            )
 
 
 @njit(cache=True)
 def chain(logits: Any, cloglog: Any, margin_value: Any, weights: Any, out: Any) -> None:
     """`PARTS` (6,) of one send from the sums of its heads' terms (5,) and links (5,) bool."""
-    odds, worth = np.empty((logits.size, 1), np.float32), np.empty(1, np.float32)
+    odds, value = np.empty((logits.size, 1, 1), np.float32), np.empty((1, 1), np.float32)
     for h in range(logits.size):
-        odds[h, 0] = exp32(np.float32(logits[h]))
-    worth[0] = margin_value
-    _chains(odds, cloglog, worth, weights.astype(np.float32), out[:1])
+        odds[h, 0, 0] = exp32(np.float32(logits[h]))
+    worth = np.full((1, 1), np.float32(margin_value), np.float32)
+    _chains(odds, cloglog, worth, weights.astype(np.float32), value)
+    out[0] = value[0, 0]
     for h in range(logits.size):
-        out[1 + h] = odds[h, 0]
+        out[1 + h] = odds[h, 0, 0]
 
 
 @njit(cache=True)
-def _predict(
+def prediction_scratch(K: Any, V: Any) -> Any:
+    """Arrays that `predict_some` works in; decisions are the last axis but that of hours."""
+    B, H = TOGETHER, len(HEADS)
+    base, item, variant = np.zeros((2, H, B)), np.zeros((2, H, K, B)), np.zeros((2, H, V, B))
+    lists = base.astype(np.float32), item.astype(np.float32), variant.astype(np.float32)
+    allowed = np.zeros((K, B), np.bool_), np.zeros((V, B), np.bool_)
+    worth = np.zeros((K, B), np.float32), np.zeros((K * V, B), np.float32)
+    pairs = np.zeros((1 + H, K * V, B), np.float32)
+    hours = np.zeros(B * H * 24, np.float32), np.zeros((H, B, 24), np.float32)
+    hourly = np.zeros((2, B, 24), np.float32)
+    counts = np.zeros((2, B)), np.zeros(B, np.float32), np.zeros(B, np.float32)
+    return lists, allowed, worth, pairs, hours, hourly, counts, np.zeros(B, np.int64)
+
+
+@njit(cache=True)
+def _predict_all(
+    terms: Any, reasons: Any, worth: Any, weights: Any, scratch: Any, out: Any
+) -> None:
+    base, item, variant, hour, cloglog = terms
+    of_items, of_variants, of_hours = reasons
+    best_hour, pair, hour_value = out
+    for start in range(0, base.shape[0], TOGETHER):
+        end = min(start + TOGETHER, base.shape[0])
+        predict_some(
+            (base[start:end], item[start:end], variant[start:end], hour[start:end], cloglog),
+            (of_items[start:end], of_variants[start:end], of_hours[start:end]),
+            worth[start:end],
+            weights,
+            scratch,
+            (best_hour[start:end], pair[start:end], hour_value[start:end]),
+        )
+
+
+@njit(cache=True)
+def predict_some(
+    terms: Any, reasons: Any, worth: Any, weights: Any, scratch: Any, out: Any
+) -> None:
+    """Fills the arrays of a `Prediction`, pairs as (N, K·V, 6), of `TOGETHER` decisions at most:
+    they lie side by side, so that a vector instruction takes several.
+
+    terms: from `heads_first`. reasons: of items, variants and hours. worth: margin × price of each
+    candidate (N, K) float32.
+    """
+    base, item, variant, hour, cloglog = terms
+    best_hour, pair, hour_value = out
+    (of_base, of_item, of_variant), (items, variants), (own, worths), parts = scratch[:4]
+    (of_hour, by_hour), (hourly, hour_worth), (counts, mean, total), best = scratch[4:]
+    values, odds = parts[0], parts[1:]
+    _lay_items(item, reasons[0], worth, of_item[0], items, own)
+    _lay_variants(variant, reasons[1], of_variant[0], variants)
+    _lay_base(base, of_base[0])
+    # exp(a + b) = exp(a) exp(b): terms are exponentiated, pairs only multiplied.
+    _exponentials(of_variant[0].reshape(-1), of_variant[1].reshape(-1))
+    _exponentials(hour.reshape(-1), of_hour)
+    _typical(
+        of_base[0], of_item[0], of_variant[0], items, variants, own, counts, total, mean, of_base[1]
+    )
+    _by_hour(of_base[1], of_hour, mean, by_hour, hour_worth)
+    _chains(by_hour, cloglog, hour_worth, weights, hourly)
+    _best_hours(hourly, reasons[2], counts, best_hour)
+    _items_then(of_base[0], of_item[0], hour, best_hour, total, of_item[1])
+    _pairs(of_item[1], of_variant[1], own, odds, worths)
+    _chains(odds, cloglog, worths, weights, values)
+    _best_pairs(values, items, variants, total, best)
+    _show_pairs(parts, items, variants, best_hour, pair)
+    _top(of_base[0], of_item[0], of_variant[0], own, best, best_hour.size, mean, of_base[1])
+    _by_hour(of_base[1], of_hour, mean, by_hour, hour_worth)
+    _chains(by_hour, cloglog, hour_worth, weights, hourly)
+    _show_hours(hourly, reasons[2], best_hour, hour_value)
+
+
+@njit(cache=True)
+def _exponentials(x: Any, out: Any) -> None:
+    for i in range(x.size):
+        out[i] = exp32(x[i])
+
+
+@njit(cache=True)
+def _exponentiate(x: Any) -> None:
+    for i in range(x.size):
+        x[i] = exp32(x[i])
+
+
+@njit(cache=True)
+def _lay_base(terms: Any, out: Any) -> None:
+    for n in range(terms.shape[0]):
+        for h in range(terms.shape[1]):
+            out[h, n] = terms[n, h]
+
+
+@njit(cache=True)
+def _lay_items(terms: Any, reason: Any, given: Any, out: Any, allowed: Any, worth: Any) -> None:
+    allowed[:] = False
+    for n in range(terms.shape[0]):
+        for k in range(terms.shape[2]):
+            allowed[k, n], worth[k, n] = reason[n, k] == 0, given[n, k]
+        for h in range(terms.shape[1]):
+            for k in range(terms.shape[2]):
+                out[h, k, n] = terms[n, h, k]
+
+
+@njit(cache=True)
+def _lay_variants(terms: Any, reason: Any, out: Any, allowed: Any) -> None:
+    allowed[:] = False
+    for n in range(terms.shape[0]):
+        for v in range(terms.shape[2]):
+            allowed[v, n] = reason[n, v] == 0
+        for h in range(terms.shape[1]):
+            for v in range(terms.shape[2]):
+                out[h, v, n] = terms[n, h, v]
+
+
+@njit(cache=True, error_model="numpy")
+def _typical(
     base: Any,
     item: Any,
     variant: Any,
-    by_hour: Any,
-    cloglog: Any,
-    item_reason: Any,
-    variant_reason: Any,
-    hour_reason: Any,
-    margin_value: Any,
-    weights: Any,
-    best_hour: Any,
-    pair: Any,
-    hour_value: Any,
+    items: Any,
+    variants: Any,
+    worth: Any,
+    counts: Any,
+    total: Any,
+    mean: Any,
+    out: Any,
 ) -> None:
-    N, K, V, H = item.shape[0], item.shape[2], variant.shape[2], len(HEADS)
-    # exp(a + b) = exp(a) exp(b): terms are exponentiated, pairs only multiplied.
-    flat_variant, flat_hour = variant.reshape((N, H * V)), by_hour.reshape((N, H * 24))
-    of_variant, of_hour = np.empty(H * V, np.float32), np.empty(H * 24, np.float32)
-    of_item, hours = np.empty(H * K, np.float32), np.zeros((H, _LANES), np.float32)
-    hourly, hour_worth = np.empty(_LANES, np.float32), np.empty(_LANES, np.float32)
-    most = -(-K * V // _LANES) * _LANES
-    pairs, worths = np.zeros((H, most), np.float32), np.zeros(most, np.float32)
-    values = np.empty(most, np.float32)
-    for n in range(N):
-        items, variants, worth = 0, 0, np.float32(0.0)
+    """Odds (H, B) of the mean of what is allowed, at no hour; how many items and variants are
+    allowed (2, B), and the items' mean worth (B,)."""
+    H, K, B = item.shape
+    counts[:] = 0.0
+    total[:] = _ZERO
+    for k in range(K):
+        for n in range(B):
+            counts[0, n] += items[k, n]
+            total[n] += worth[k, n] if items[k, n] else _ZERO
+    for v in range(variants.shape[0]):
+        for n in range(B):
+            counts[1, n] += variants[v, n]
+    for n in range(B):
+        mean[n] = total[n] / max(counts[0, n], 1.0)
+    for h in range(H):
+        total[:] = _ZERO
         for k in range(K):
-            if item_reason[n, k] == 0:
-                items += 1
-                worth += margin_value[n, k]
-        for v in range(V):
-            variants += variant_reason[n, v] == 0
-        if items == 0 or variants == 0:
-            continue
-        for i in range(H * 24):
-            of_hour[i] = exp32(flat_hour[n, i])
-        for i in range(H * V):
-            of_variant[i] = exp32(flat_variant[n, i])
-        for h in range(H):
-            total = np.float32(0.0)
-            for k in range(K):
-                total += item[n, h, k] if item_reason[n, k] == 0 else _ZERO
-            mean = base[n, h] + total / items
-            total = np.float32(0.0)
-            for v in range(V):
-                total += variant[n, h, v] if variant_reason[n, v] == 0 else _ZERO
-            typical = exp32(np.float32(mean + total / variants))
-            for hour in range(24):
-                hours[h, hour] = typical * of_hour[24 * h + hour]
-        hour_worth[:] = worth / items
-        _chains(hours, cloglog, hour_worth, weights, hourly)
+            for n in range(B):
+                total[n] += item[h, k, n] if items[k, n] else _ZERO
+        for n in range(B):
+            out[h, n] = total[n]
+        total[:] = _ZERO
+        for v in range(variants.shape[0]):
+            for n in range(B):
+                total[n] += variant[h, v, n] if variants[v, n] else _ZERO
+        for n in range(B):
+            some = base[h, n] + out[h, n] / max(counts[0, n], 1.0)
+            out[h, n] = some + total[n] / max(counts[1, n], 1.0)
+    _exponentiate(out.reshape(-1))
+
+
+@njit(cache=True)
+def _by_hour(send: Any, of_hour: Any, worth: Any, odds: Any, worths: Any) -> None:
+    """Odds (H, B, 24) of a send (H, B) at each hour, and its worth (B,) at each."""
+    H, B = send.shape
+    for h in range(H):
+        for n in range(B):
+            row, one, first = odds[h, n], send[h, n], (n * H + h) * 24
+            those = of_hour[first : first + 24]
+            for hour in range(those.size):
+                row[hour] = one * those[hour]
+    for n in range(B):
+        worths[n] = worth[n]
+
+
+@njit(cache=True)
+def _best_hours(values: Any, hour_reason: Any, counts: Any, out: Any) -> None:
+    for n in range(out.size):
         chosen, best = -1, np.float32(-np.inf)
-        for hour in range(24):
-            if hour_reason[n, hour] == 0 and hourly[hour] > best:
-                best, chosen = hourly[hour], hour
-        if chosen < 0:
-            continue
-        best_hour[n] = chosen
-        for h in range(H):
-            for k in range(K):
-                of_item[h * K + k] = base[n, h] + by_hour[n, h, chosen] + item[n, h, k]
-        for i in range(H * K):
-            of_item[i] = exp32(of_item[i])
-        m = 0
-        for k in range(K):
-            if item_reason[n, k] == 0:
-                for v in range(V):
-                    worths[m] = margin_value[n, k]
-                    for h in range(H):
-                        pairs[h, m] = of_item[h * K + k] * of_variant[h * V + v]
-                    m += 1
-        _chains(pairs, cloglog, worths, weights, values)
-        m, top_k, top_v, most_value = 0, -1, -1, np.float32(-np.inf)
-        for k in range(K):
-            if item_reason[n, k] != 0:
-                continue
-            for v in range(V):
-                if variant_reason[n, v] == 0:
-                    place = (k * V + v) * (1 + H)
-                    pair[n, place] = values[m]
-                    for h in range(H):
-                        pair[n, place + 1 + h] = pairs[h, m]
-                    if values[m] > most_value:
-                        most_value, top_k, top_v = values[m], k, v
-                m += 1
-        hour_worth[:] = margin_value[n, top_k]
-        for h in range(H):
-            top = exp32(base[n, h] + item[n, h, top_k] + variant[n, h, top_v])
+        if counts[0, n] > 0 and counts[1, n] > 0:
             for hour in range(24):
-                hours[h, hour] = top * of_hour[24 * h + hour]
-        _chains(hours, cloglog, hour_worth, weights, hourly)
+                if hour_reason[n, hour] == 0 and values[n, hour] > best:
+                    best, chosen = values[n, hour], hour
+        out[n] = chosen
+
+
+@njit(cache=True)
+def _items_then(base: Any, item: Any, hour: Any, best_hour: Any, then: Any, out: Any) -> None:
+    """Odds (H, K, B) of each item at the best hour with no variant."""
+    for h in range(base.shape[0]):
+        for n in range(best_hour.size):
+            then[n] = base[h, n] + hour[n, h, max(best_hour[n], 0)]
+        for k in range(item.shape[1]):
+            for n in range(then.size):
+                out[h, k, n] = then[n] + item[h, k, n]
+    _exponentiate(out.reshape(-1))
+
+
+@njit(cache=True)
+def _pairs(item: Any, variant: Any, worth: Any, odds: Any, worths: Any) -> None:
+    """Odds (H, K·V, B) and worths of all pairs."""
+    V = variant.shape[1]
+    for h in range(item.shape[0]):
+        for k in range(item.shape[1]):
+            for v in range(V):
+                for n in range(item.shape[2]):
+                    odds[h, k * V + v, n] = item[h, k, n] * variant[h, v, n]
+    for k in range(item.shape[1]):
+        for v in range(V):
+            for n in range(item.shape[2]):
+                worths[k * V + v, n] = worth[k, n]
+
+
+@njit(cache=True)
+def _best_pairs(values: Any, items: Any, variants: Any, most: Any, out: Any) -> None:
+    """The first of the pairs worth most that are allowed (B,)."""
+    V = variants.shape[0]
+    most[:] = -np.inf
+    out[:] = 0
+    for k in range(items.shape[0]):
+        for v in range(V):
+            for n in range(most.size):
+                better = items[k, n] and variants[v, n] and values[k * V + v, n] > most[n]
+                most[n] = values[k * V + v, n] if better else most[n]
+                out[n] = k * V + v if better else out[n]
+
+
+@njit(cache=True)
+def _show_pairs(parts: Any, items: Any, variants: Any, best_hour: Any, out: Any) -> None:
+    """Fills the `PARTS` of allowed pairs, one after the other."""
+    K, V = items.shape[0], variants.shape[0]
+    for m in range(K * V):
+        for n in range(best_hour.size):
+            for part in range(len(PARTS)):
+                out[n, m, part] = parts[part, m, n]
+    for n in range(best_hour.size):
+        for k in range(K):
+            if not items[k, n] or best_hour[n] < 0:
+                for v in range(V):
+                    out[n, k * V + v] = _ZERO
+        for v in range(V):
+            if not variants[v, n]:
+                for k in range(K):
+                    out[n, k * V + v] = _ZERO
+
+
+@njit(cache=True)
+def _top(
+    base: Any, item: Any, variant: Any, worth: Any, pair: Any, size: Any, worths: Any, odds: Any
+) -> None:
+    """Odds (H, B) of the best pair at no hour, and its worth (B,)."""
+    V = variant.shape[1]
+    if V == 0 or item.shape[1] == 0:
+        return
+    for n in range(size):
+        k, v = pair[n] // V, pair[n] % V
+        worths[n] = worth[k, n]
+        for h in range(base.shape[0]):
+            odds[h, n] = base[h, n] + item[h, k, n] + variant[h, v, n]
+    _exponentiate(odds.reshape(-1))
+
+
+@njit(cache=True)
+def _show_hours(values: Any, hour_reason: Any, best_hour: Any, out: Any) -> None:
+    for n in range(best_hour.size):
         for hour in range(24):
-            if hour_reason[n, hour] == 0:
-                hour_value[n, hour] = hourly[hour]
+            allowed = hour_reason[n, hour] == 0 and best_hour[n] >= 0
+            out[n, hour] = values[n, hour] if allowed else _ZERO
 
 
 def outcomes_of(

@@ -11,7 +11,11 @@ from mdp.catalog import APPROVED, Catalog
 from mdp.clock import NEVER
 from mdp.guardrails import Reason
 
-_NOT_AVAILABLE, _OUT_OF_STOCK = int(Reason.NOT_AVAILABLE), int(Reason.OUT_OF_STOCK)
+_PADDING, _NOT_AVAILABLE, _OUT_OF_STOCK = (
+    int(Reason.PADDING),
+    int(Reason.NOT_AVAILABLE),
+    int(Reason.OUT_OF_STOCK),
+)
 
 
 def catalog_reasons(
@@ -43,17 +47,19 @@ def catalog_reasons(
 
 def item_reasons(catalog: Catalog, items: np.ndarray, decided_at: np.ndarray) -> np.ndarray:
     """Reasons (N, K) uint8 that time and stock give at instants (N,) against items (N, K)."""
-    reason = np.full(items.shape, int(Reason.PADDING), np.uint8)
-    _item_reasons(items, decided_at, catalog.items.available_until, catalog.items.stock, reason)
+    reason = np.empty(items.shape, np.uint8)
+    item_reasons_all(items, decided_at, catalog.items.available_until, catalog.items.stock, reason)
     return reason
 
 
 @njit(cache=True)
-def _item_reasons(items: Any, at: Any, available_until: Any, stock: Any, out: Any) -> None:
+def item_reasons_all(items: Any, at: Any, available_until: Any, stock: Any, out: Any) -> None:
+    """Fills what `item_reasons` returns."""
     for n in range(items.shape[0]):
         for k in range(items.shape[1]):
             row = items[n, k]
             if row < 0:
+                out[n, k] = _PADDING
                 continue
             until = available_until[row]
             if until != NEVER and until <= at[n]:
@@ -104,16 +110,10 @@ def bound_reasons(
     return np.where(other, np.uint8(Reason.OTHER_ITEM), reason)
 
 
-def allowed_first(items: np.ndarray, reason: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates (N, K) with those that are allowed first and -1 for the others, and the reasons
-    (N, K) in the same order."""
-    rows, reasons = np.full(items.shape, -1, np.int32), np.empty_like(reason)
-    _allowed_first(items, reason, rows, reasons)
-    return rows, reasons
-
-
 @njit(cache=True)
-def _allowed_first(items: Any, reason: Any, rows: Any, reasons: Any) -> None:
+def allowed_first(items: Any, reason: Any, rows: Any, reasons: Any) -> None:
+    """Fills candidates (N, K) with those that are allowed first and -1 for the others, and the
+    reasons (N, K) in the same order."""
     for n in range(items.shape[0]):
         place = 0
         for k in range(items.shape[1]):
@@ -122,5 +122,5 @@ def _allowed_first(items: Any, reason: Any, rows: Any, reasons: Any) -> None:
                 place += 1
         for k in range(items.shape[1]):
             if reason[n, k] != 0:
-                reasons[n, place] = reason[n, k]
+                rows[n, place], reasons[n, place] = -1, reason[n, k]
                 place += 1

@@ -14,7 +14,9 @@ from mdp.exponential import exp32
 from mdp.hashing import STYLE_BUCKETS
 from mdp.state import KNOWN, RELEASED, RING, SENT
 
-_NONE = np.uint64(0)
+_NONE, _ZERO = np.uint64(0), np.float32(0.0)
+_BITS = np.uint64(1023)
+"""The last bits of a hash, by which most of what is remembered is told from the candidates."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +60,15 @@ def recency_of(
         bought=np.zeros((N, K), np.float32),
         views=np.zeros((N, K), np.float32),
     )
-    _recency(
+    recency_all(
         states,
         at,
         items,
         variants,
         item_hash,
         bucket,
-        half_lives.astype(np.float64) * DAY,
+        rates_of(half_lives),
+        recency_scratch(K),
         out.fatigue,
         out.repetition,
         out.wear,
@@ -73,6 +76,11 @@ def recency_of(
         out.views,
     )
     return out
+
+
+def rates_of(half_lives: np.ndarray) -> np.ndarray:
+    """Rates (4,) float32, negative, a microsecond, at which half-lives (4,) in days decay."""
+    return (-math.log(2.0) / (half_lives.astype(np.float64) * DAY)).astype(np.float32)
 
 
 def recency_at(recency: Recency, rows: np.ndarray, k: np.ndarray, v: np.ndarray) -> Recency:
@@ -87,34 +95,47 @@ def recency_at(recency: Recency, rows: np.ndarray, k: np.ndarray, v: np.ndarray)
 
 
 @njit(cache=True)
-def _recency(
+def recency_scratch(K: Any) -> Any:
+    """Arrays that `recency_all` works in."""
+    sends = np.empty(RING, np.uint64), np.empty(RING, np.int8)
+    fading = np.empty(RING, np.float32), np.empty(RING, np.float32), np.empty(RING, np.float32)
+    return (
+        sends,
+        np.zeros(RING, np.float32),
+        fading,
+        np.empty(K, np.uint64),
+        np.zeros(1 + int(_BITS), np.bool_),
+        np.empty(STYLE_BUCKETS, np.float32),
+    )
+
+
+@njit(cache=True)
+def recency_all(
     states: Any,
     at: Any,
     items: Any,
     variants: Any,
     item_hash: Any,
     bucket: Any,
-    half_lives: Any,
+    rates: Any,
+    scratch: Any,
     fatigue: Any,
     repetition: Any,
     wear: Any,
     bought: Any,
     views: Any,
 ) -> None:
+    """Fills the arrays of a `Recency`; rates: (4,) from `rates_of`."""
     K = items.shape[1]
-    rates = (-math.log(2.0) / half_lives).astype(np.float32)
-    ages, styles = np.zeros(RING, np.float32), np.empty(RING, np.int8)
-    sent, hashes = np.empty(RING, np.uint64), np.empty(K, np.uint64)
-    tiring, wearing = np.empty(RING, np.float32), np.empty(RING, np.float32)
-    by_style = np.empty(STYLE_BUCKETS, np.float32)
+    (sent, styles), ages, (tiring, wearing, repeating), hashes, wanted, by_style = scratch
     for n in range(states.size):
         state = states[n]
-        # Most of what is remembered is of no candidate, as one bit of its hash already says.
-        wanted = np.uint64(0)
+        fatigue[n], repetition[n], wear[n], bought[n], views[n] = 0.0, 0.0, 0.0, 0.0, 0.0
+        # Most of what is remembered is of no candidate, as some bits of its hash already say.
         for k in range(K):
             hashes[k] = item_hash[items[n, k]] if items[n, k] >= 0 else _NONE
-            wanted |= _bit(hashes[k]) if items[n, k] >= 0 else _NONE
-        count = 0
+            wanted[hashes[k] & _BITS] = True
+        count, tired = 0, _ZERO
         for slot in range(RING):
             send = state.ring[slot]
             if send.status >= SENT and send.status != RELEASED:
@@ -127,23 +148,25 @@ def _recency(
                 tiring[i] = exp32(ages[i] * rates[0])
             for i in range(RING):
                 wearing[i] = exp32(ages[i] * rates[1])
+            for i in range(RING):
+                repeating[i] = exp32(ages[i] * rates[2])
             by_style[:] = 0.0
             for i in range(count):
-                fatigue[n] += tiring[i]
+                tired += tiring[i]
                 if styles[i] >= 0:
                     by_style[styles[i]] += wearing[i]
+            fatigue[n] = tired
             for v in range(variants.shape[1]):
                 if variants[n, v] >= 0:
                     wear[n, v] = by_style[bucket[variants[n, v]]]
             for i in range(count):
-                if wanted & _bit(sent[i]):
-                    weight = exp32(ages[i] * rates[2])
+                if wanted[sent[i] & _BITS]:
                     for k in range(K):
                         if hashes[k] == sent[i]:
-                            repetition[n, k] += weight
+                            repetition[n, k] += repeating[i]
         for slot in range(KNOWN):
             item = state.known[slot].item
-            if item == _NONE or not wanted & _bit(item):
+            if item == _NONE or not wanted[item & _BITS]:
                 continue
             known = state.known[slot]
             for k in range(K):
@@ -153,8 +176,5 @@ def _recency(
                         age = float(at[n] - known.bought_at)
                         bought[n, k] = exp32(np.float32(age * rates[3]))
 
-
-@njit(cache=True)
-def _bit(item: Any) -> Any:
-    """A uint64 with one of its bits set, by the last bits of an item's hash."""
-    return np.uint64(1) << (item & np.uint64(63))
+        for k in range(K):
+            wanted[hashes[k] & _BITS] = False

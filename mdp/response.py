@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from mdp.hashing import STYLE_BUCKETS, content_hash, hash_ids
 from mdp.recency import Recency, recency_of
 from mdp.state import TASTE, TRAITS
 
+_ZERO = np.float32(0.0)
 HEADS = ("open", "click", "purchase", "dismiss", "unsubscribe")
 ITEM_FEATURES = ("log_price", "discount")
 
@@ -48,6 +50,11 @@ class Terms:
 
 class Response(Protocol):
     """What answers "how would these users respond": a fitted model or a world's truth."""
+
+    @property
+    def half_lives(self) -> np.ndarray:
+        """See `Truth.half_lives`."""
+        ...
 
     def terms(
         self,
@@ -271,6 +278,11 @@ class BoundModel:
     bucket: np.ndarray
     """Style buckets (W,) int8."""
 
+    @property
+    def half_lives(self) -> np.ndarray:
+        """See `Truth.half_lives`."""
+        return self.model.half_lives
+
     def terms(
         self,
         states: np.ndarray,
@@ -290,70 +302,76 @@ class BoundModel:
             recency = recency_of(
                 states, decided_at, items, variants, self.item_hash, self.bucket, model.half_lives
             )
-        weekday = (local_day(decided_at, zone) + 3) % 7
         base = np.empty((N, H), np.float32)
         # Heads first in memory: one after the other is how they are worked on.
         item, variant, hour = (np.empty((N, H, M), np.float32) for M in (K, V, 24))
-        _base(
+        terms_all(
+            self.parameters,
             traits,
-            weekday,
-            recency.fatigue,
-            model.base,
-            model.weekday,
-            model.openness_weight,
-            model.tolerance_weight,
-            model.fatigue_weight,
-            base,
+            (items, variants),
+            local_day(decided_at, zone),
+            (recency.fatigue, recency.repetition, recency.wear, recency.bought, recency.views),
+            terms_scratch(K),
+            (base, item, variant, hour),
         )
-        _item(
-            traits,
-            items,
-            recency.repetition,
-            recency.bought,
-            recency.views,
-            self.item_term,
-            self.item_taste,
-            self.item_price,
-            model.taste_weight,
-            model.price_weight,
-            model.repetition_weight,
-            model.bought_weight,
-            model.views_weight,
-            item,
-        )
-        _variant(
-            traits,
-            variants,
-            recency.wear,
-            self.variant_term,
-            self.bucket,
-            model.styles_weight,
-            model.wear_weight,
-            variant,
-        )
-        _hour(traits, model.hour, model.hours_weight, hour)
         item, variant, hour = (array.transpose(0, 2, 1) for array in (item, variant, hour))
         return Terms(base, item, variant, hour, recency)
 
+    @cached_property
+    def parameters(self) -> tuple[tuple[np.ndarray, ...], ...]:
+        """What `terms_all` takes: of the base, items, variants and hours."""
+        model = self.model
+        own_item = (self.item_term, self.item_taste, self.item_price)
+        of_base = (model.openness_weight, model.tolerance_weight, model.fatigue_weight)
+        of_item = (model.taste_weight, model.price_weight, model.repetition_weight)
+        return (
+            (model.base, model.weekday, *of_base),
+            (*own_item, *of_item, model.bought_weight, model.views_weight),
+            (self.variant_term, self.bucket, model.styles_weight, model.wear_weight),
+            (np.ascontiguousarray(model.hour.T), model.hours_weight),
+        )
+
+
+TOGETHER = 32
+"""Decisions that are worked on together."""
+
 
 @njit(cache=True)
-def _base(
-    traits: Any,
-    weekday: Any,
-    fatigue: Any,
-    base: Any,
-    by_weekday: Any,
-    openness: Any,
-    tolerance: Any,
-    tired: Any,
-    out: Any,
+def terms_scratch(K: Any) -> Any:
+    """Arrays that `terms_all` works in; users' candidates lie one after the other in them."""
+    M = TOGETHER * K
+    prices, sensitivities = np.empty(M, np.float32), np.empty(M, np.float32)
+    sums = np.empty((len(HEADS), M), np.float32)
+    return np.empty(M), prices, sensitivities, np.empty((len(HEADS), M), np.float32), sums
+
+
+@njit(cache=True)
+def terms_all(
+    parameters: Any, traits: Any, lists: Any, day: Any, recency: Any, scratch: Any, out: Any
 ) -> None:
+    """Fills the base (N, H) and the other terms (N, H, M) of N decisions of the additive model.
+
+    parameters: of a `BoundModel`. lists: rows of candidates (N, K) and variants (N, V). day: local
+    dates (N,). recency: the arrays of a `Recency`.
+    """
+    items, variants = lists
+    fatigue, repetition, wear, bought, views = recency
+    _base(traits, day, fatigue, parameters[0], out[0])
+    _item(traits, items, repetition, bought, views, parameters[1], scratch, out[1])
+    _variant(traits, variants, wear, parameters[2], out[2])
+    _hour(traits, parameters[3], out[3])
+
+
+@njit(cache=True)
+def _base(traits: Any, day: Any, fatigue: Any, parameters: Any, out: Any) -> None:
+    base, by_weekday, openness, tolerance, tired = parameters
     for n in range(traits.size):
         strain = fatigue[n] * math.exp(-traits[n].tolerance)
+        weekday = (day[n] + 3) % 7
         for h in range(base.size):
             out[n, h] = (
                 base[h]
-                + by_weekday[weekday[n], h]
+                + by_weekday[weekday, h]
                 + openness[h] * traits[n].openness
                 + tolerance[h] * traits[n].tolerance
                 + tired[h] * strain
@@ -367,52 +385,57 @@ def _item(
     repetition: Any,
     bought: Any,
     views: Any,
-    own: Any,
-    embedding: Any,
-    price: Any,
-    taste_weight: Any,
-    price_weight: Any,
-    repetition_weight: Any,
-    bought_weight: Any,
-    views_weight: Any,
+    parameters: Any,
+    scratch: Any,
     out: Any,
 ) -> None:
-    for n in range(items.shape[0]):
-        for k in range(items.shape[1]):
-            row = items[n, k]
-            if row < 0:
-                out[n, :, k] = 0.0
-                continue
-            liking = 0.0
-            for d in range(embedding.shape[1]):
-                liking += traits[n].taste[d] * embedding[row, d]
-            for h in range(own.shape[1]):
-                out[n, h, k] = (
-                    own[row, h]
-                    + taste_weight[h] * liking
-                    + price_weight[h] * traits[n].price * price[row]
-                    + repetition_weight[h] * repetition[n, k]
-                    + bought_weight[h] * bought[n, k]
-                    + views_weight[h] * views[n, k]
+    own, embedding, price, of_taste, of_price, of_repetition, of_bought, of_views = parameters
+    likings, prices, sensitivities, owns, sums = scratch
+    N, K = items.shape
+    for start in range(0, N, TOGETHER):
+        end = min(start + TOGETHER, N)
+        size = (end - start) * K
+        again, gone, known = (
+            repetition[start:end].reshape(-1),
+            bought[start:end].reshape(-1),
+            views[start:end].reshape(-1),
+        )
+        for n in range(end - start):
+            user = traits[start + n]
+            for k in range(K):
+                row, liking, j = max(items[start + n, k], 0), 0.0, n * K + k
+                for d in range(embedding.shape[1]):
+                    liking += user.taste[d] * embedding[row, d]
+                likings[j], prices[j], sensitivities[j] = liking, price[row], user.price
+                for h in range(own.shape[1]):
+                    owns[h, j] = own[row, h]
+        for h in range(own.shape[1]):
+            mine, total = owns[h], sums[h]
+            for j in range(size):
+                total[j] = (
+                    mine[j]
+                    + of_taste[h] * likings[j]
+                    + of_price[h] * sensitivities[j] * prices[j]
+                    + of_repetition[h] * again[j]
+                    + of_bought[h] * gone[j]
+                    + of_views[h] * known[j]
                 )
+        for n in range(end - start):
+            for h in range(own.shape[1]):
+                for k in range(K):
+                    none = items[start + n, k] < 0
+                    out[start + n, h, k] = _ZERO if none else sums[h, n * K + k]
 
 
 @njit(cache=True)
-def _variant(
-    traits: Any,
-    variants: Any,
-    wear: Any,
-    own: Any,
-    bucket: Any,
-    styles_weight: Any,
-    wear_weight: Any,
-    out: Any,
-) -> None:
+def _variant(traits: Any, variants: Any, wear: Any, parameters: Any, out: Any) -> None:
+    own, bucket, styles_weight, wear_weight = parameters
     for n in range(variants.shape[0]):
         for v in range(variants.shape[1]):
             row = variants[n, v]
             if row < 0:
-                out[n, :, v] = 0.0
+                for h in range(own.shape[1]):
+                    out[n, h, v] = 0.0
                 continue
             for h in range(own.shape[1]):
                 out[n, h, v] = (
@@ -423,9 +446,10 @@ def _variant(
 
 
 @njit(cache=True)
-def _hour(traits: Any, by_hour: Any, hours_weight: Any, out: Any) -> None:
-    typical = np.ascontiguousarray(by_hour.T)
+def _hour(traits: Any, parameters: Any, out: Any) -> None:
+    typical, hours_weight = parameters
     for n in range(traits.size):
+        profile = traits[n].hours
         for h in range(typical.shape[0]):
-            for hour in range(24):
-                out[n, h, hour] = typical[h, hour] + hours_weight[h] * traits[n].hours[hour]
+            for hour in range(typical.shape[1]):
+                out[n, h, hour] = typical[h, hour] + hours_weight[h] * profile[hour]

@@ -327,7 +327,8 @@ def _apply_all(histories: Any, owner: Any, events: Any) -> Any:
 
 
 @njit(cache=True)
-def _advance_all(histories: Any, at: Any) -> Any:
+def advance_all(histories: Any, at: Any) -> None:
+    """Bring histories (n,) to instants (n,), in place: due sends counted, counts decayed."""
     for i in range(histories.size):
         if histories[i].at != NEVER:
             _advance(histories[i], at[i])
@@ -380,5 +381,5 @@ def features(histories: np.ndarray, at: np.ndarray) -> np.ndarray:
     Returns a new array; the stored ones change only by `apply`.
     """
     copies = copied(histories)
-    _advance_all(copies, np.asarray(at, np.int64))
+    advance_all(copies, np.asarray(at, np.int64))
     return copies

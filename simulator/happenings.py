@@ -9,17 +9,18 @@ import numpy as np
 from numba import njit
 
 from mdp.catalog import Catalog
-from mdp.clock import NEVER, local_hour
+from mdp.clock import HOUR, NEVER, segment, zone_tables
 from mdp.events import EVENT, Kind, events_array
 from mdp.hashing import hash_ids
 from simulator.organic import Drawn
-from simulator.outcomes import INSTANTS
+from simulator.outcomes import INSTANTS, Outcomes
 from simulator.payment import Chosen
 
 _KINDS = np.array(
     [Kind.OPENED, Kind.CLICKED, Kind.PURCHASE, Kind.DISMISSED, Kind.UNSUBSCRIBED], np.int8
 )
 _HOLD, _SEND, _PURCHASE = int(Kind.HOLD), int(Kind.SEND), int(Kind.PURCHASE)
+_NONE = np.uint64(0)
 _RECORD = np.dtype((np.void, EVENT.itemsize))
 
 
@@ -104,8 +105,7 @@ def _order(owner: Any, events: Any, until: Any, order: Any, later: Any) -> Any:
 def begun(
     chosen: Chosen,
     at: np.ndarray,
-    send_at: np.ndarray,
-    outcomes: np.ndarray,
+    outcomes: Outcomes,
     drawn: Drawn,
     decision: np.ndarray,
     purchase: np.ndarray,
@@ -116,47 +116,33 @@ def begun(
 ) -> Happenings:
     """What begins on a day of N users: decisions, visits and what follows the sends.
 
-    at, send_at: instants (N,) of decisions and sends. outcomes: (N, 5) instants in the order of
-    `INSTANTS`. decision, purchase: (N,) uint64 numbers of the decision and of its purchase.
-    deaf: (N,) bool, unsubscribed before, so that nothing is decided. spend: (I,) amounts.
+    at: instants (N,) of decisions. decision, purchase: (N,) uint64 numbers of the decision and of
+    its purchase. deaf: (N,) bool, unsubscribed before, so that nothing is decided. spend: (I,)
+    amounts.
     """
     size = len(at) * (1 + len(INSTANTS)) + len(drawn.owner)
     owner, ids = np.empty(size, np.int64), np.empty(size, np.uint64)
-    events = events_array(size)
-    variants = catalog.variants
+    events = np.empty(size, EVENT)
+    items, zones = catalog.items, zone_tables()
     count = _begin(
-        chosen.item,
-        chosen.variant,
+        (chosen.item, chosen.variant, chosen.send_at),
         at,
-        send_at,
-        outcomes,
+        outcomes.instants,
         decision,
         purchase,
         deaf,
-        catalog.items.hashes,
-        catalog.items.price,
-        variants.buckets,
-        owner,
-        events,
-        ids,
+        (items.hashes, items.price, catalog.variants.buckets),
+        (owner, events, ids),
     )
-    many = count + len(drawn.owner)
-    _visit(
-        drawn.owner,
-        drawn.at,
-        drawn.kind,
-        drawn.item,
-        drawn.id,
-        catalog.items.hashes,
+    count = _visit(
+        (drawn.owner, drawn.at, drawn.kind, drawn.item, drawn.id),
+        items.hashes,
         spend,
-        owner[count:many],
-        events[count:many],
-        ids[count:many],
+        (owner, events, ids),
+        count,
     )
-    owner, events, ids = owner[:many], events[:many], ids[:many]
-    when = np.where(events["kind"] == _SEND, events["send_at"], events["at"])
-    events["hour"] = local_hour(when, zone[owner])
-    events["id"] = ids
+    owner, events, ids = owner[:count], events[:count], ids[:count]
+    _hours(zones, zones[0].copy(), zone, owner, events)
     return Happenings(owner, events, ids)
 
 
@@ -171,29 +157,33 @@ def joined(first: Happenings, second: Happenings) -> Happenings:
 
 
 @njit(cache=True)
+def _write(event: Any, at: Any, kind: Any, number: Any, item: Any) -> None:
+    """Makes a record an event of no decision, send and amount."""
+    event.at, event.kind, event.id, event.item = at, kind, number, item
+    event.decision, event.send_at, event.value, event.style = _NONE, NEVER, 0.0, -1
+
+
+@njit(cache=True)
 def _begin(
-    item: Any,
-    variant: Any,
+    chosen: Any,
     at: Any,
-    send_at: Any,
     outcomes: Any,
     decision: Any,
     purchase: Any,
     deaf: Any,
-    hashes: Any,
-    price: Any,
-    buckets: Any,
-    owner: Any,
-    events: Any,
-    ids: Any,
+    table: Any,
+    out: Any,
 ) -> Any:
     """Fills the outputs with decisions and outcomes; returns how many there are."""
+    item, variant, send_at = chosen
+    hashes, price, buckets = table
+    owner, events, ids = out
     count = 0
     for n in range(at.size):
         if not deaf[n]:
             event = events[count]
-            event.at, event.decision = at[n], decision[n]
-            event.kind = _HOLD
+            _write(event, at[n], _HOLD, decision[n], _NONE)
+            event.decision = decision[n]
             if item[n] >= 0:
                 event.kind, event.item, event.send_at = _SEND, hashes[item[n]], send_at[n]
                 event.style = buckets[variant[n]]
@@ -202,36 +192,41 @@ def _begin(
         for head in range(outcomes.shape[1]):
             if outcomes[n, head] == NEVER:
                 continue
-            event = events[count]
-            event.at, event.kind, event.item = outcomes[n, head], _KINDS[head], hashes[item[n]]
-            if event.kind == _PURCHASE:
+            event, number = events[count], decision[n]
+            if _KINDS[head] == _PURCHASE:
+                number = purchase[n]
+            _write(event, outcomes[n, head], _KINDS[head], number, hashes[item[n]])
+            if _KINDS[head] == _PURCHASE:
                 event.value = price[item[n]]
-                ids[count] = purchase[n]
             else:
                 event.decision = decision[n]
-                ids[count] = decision[n]
-            owner[count] = n
+            owner[count], ids[count] = n, number
             count += 1
     return count
 
 
 @njit(cache=True)
-def _visit(
-    visitor: Any,
-    at: Any,
-    kind: Any,
-    item: Any,
-    number: Any,
-    hashes: Any,
-    spend: Any,
-    owner: Any,
-    events: Any,
-    ids: Any,
-) -> None:
-    """Fills the outputs with what users do by themselves."""
+def _visit(drawn: Any, hashes: Any, spend: Any, out: Any, count: Any) -> Any:
+    """Adds what users do by themselves to the first `count` events; returns how many there are."""
+    visitor, at, kind, item, number = drawn
+    owner, events, ids = out
     for i in range(visitor.size):
-        event = events[i]
-        owner[i], ids[i] = visitor[i], number[i]
-        event.at, event.kind, event.item = at[i], kind[i], hashes[item[i]]
+        event = events[count]
+        _write(event, at[i], kind[i], number[i], hashes[item[i]])
         if kind[i] == _PURCHASE:
             event.value = spend[item[i]]
+        owner[count], ids[count] = visitor[i], number[i]
+        count += 1
+    return count
+
+
+@njit(cache=True)
+def _hours(zones: Any, near: Any, zone: Any, owner: Any, events: Any) -> None:
+    """The local hour of events (M,), of a send that of when it is sent."""
+    bounds, starts, offsets = zones
+    for i in range(events.size):
+        event, where = events[i], zone[owner[i]]
+        at = event.send_at if event.kind == _SEND else event.at
+        now = segment(bounds, starts, where, at, near[where + 1])
+        near[where + 1] = now
+        event.hour = ((at + offsets[now]) // HOUR) % 24

@@ -7,7 +7,7 @@ depends on seed, user and day only, so a user's life is the same alone and in an
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
@@ -16,14 +16,14 @@ import pandas as pd
 
 from mdp.clock import DAY, NEVER, local_day, next_local_midnight
 from mdp.errors import BadSetting
-from mdp.guardrails import Mask, mask
-from mdp.observation import Requests, View, seen
+from mdp.observation import Requests, Sheet, View, new_memory, observe, seen
 from mdp.prediction import outcomes_of
-from mdp.reasons import allowed_first, bound_reasons, copy_reasons, item_reasons
+from mdp.reasons import bound_reasons, copy_reasons
 from mdp.recency import recency_at
 from mdp.state import HISTORY, TRAITS, apply, features, put, taken
 from simulator.description import Simulator, offered
 from simulator.happenings import Happenings, begun, joined
+from simulator.memory import Memory
 from simulator.organic import HABITS, draw_day, drawn_habits
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
 from simulator.payment import Chosen, Step, chosen_of, expected, paid
@@ -31,6 +31,8 @@ from simulator.posterior import drawn_traits
 from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, words
 from simulator.recording import Decided, Recording
 
+_TRAITS = np.dtype((np.void, TRAITS.itemsize))
+_UNKNOWN = np.zeros((0, 0), np.uint8)
 CLICKS = 8
 """Clicks on pushes that are remembered of each user, to tell a push's purchases from others."""
 
@@ -62,7 +64,6 @@ class Kernel:
         believed = () if simulator.model is None else simulator.model.half_lives
         self._seen_alike = [np.array_equal(model.half_lives, believed) for model in truth]
         self._offered = np.tile(offered(catalog), (size, 1))
-        self._hashes = np.append(catalog.items.hashes, np.uint64(0))  # the last is padding's
         users = simulator.users
         self._copy_reason = copy_reasons(
             catalog,
@@ -88,8 +89,8 @@ class Kernel:
         self._clicked = np.zeros((size, CLICKS), np.uint64)
         self._clicked_at = np.full((size, CLICKS), NEVER)
         self._pending = Happenings.none()
-        self._coming: tuple[Requests, Mask] | None = None
-        self._view: View | None = None
+        self._memory = Memory()
+        self._seen: tuple[View, np.ndarray] | None = None
         self.reset(np.ones(size, bool), rows, seed)
 
     def reset(
@@ -107,41 +108,41 @@ class Kernel:
         which of the ensemble responds (M,), -1 and None to draw one.
         """
         simulator, rows = self.simulator, np.asarray(rows, np.int64)
-        self.rows[where] = rows
+        new = np.flatnonzero(where)
+        self.rows[new] = rows
         seeds = np.asarray(seed).astype(np.uint64)
-        self._seed[where] = seeds
-        self._user[where] = user = simulator.users.hashes[rows]
-        self.zone[where] = zone = simulator.users.codes[rows]
+        self._seed[new] = seeds
+        self._user[new] = user = simulator.users.hashes[rows]
+        self.zone[new] = zone = simulator.users.codes[rows]
         first = np.full(len(rows), simulator.start - 1) + np.asarray(start_day, np.int64) * DAY
-        self.at[where] = next_local_midnight(first, zone)
-        self.day[where] = 0
-        put(self.histories, where, taken(simulator.histories, rows))
-        episode = keys(self._seed[where], EPISODE, user, np.zeros(len(rows), np.int64))
-        self._traits[where] = drawn_traits(simulator.traits[rows], episode)
-        self._habits[where] = drawn_habits(simulator.organic, rows, episode)
+        self.at[new] = next_local_midnight(first, zone)
+        self.day[new] = 0
+        put(self.histories, new, taken(simulator.histories, rows))
+        episode = keys(self._seed[new], EPISODE, user, np.zeros(len(rows), np.int64))
+        self._traits[new] = drawn_traits(simulator.traits[rows], episode)
+        self._habits[new] = drawn_habits(simulator.organic, rows, episode)
         members = words(episode, 1000) % np.uint64(len(self._truth))
         drawn = members.astype(np.int64)
-        self._member[where] = drawn if member is None else np.where(member < 0, drawn, member)
+        self._member[new] = drawn if member is None else np.where(member < 0, drawn, member)
         if simulator.beliefs is not None:
-            self._believed[where] = simulator.beliefs.rows(user)[0]
-        self._clicked_at[where] = NEVER
+            self._believed[new] = simulator.beliefs.rows(user)[0]
+        self._clicked_at[new] = NEVER
         self._pending = self._pending.taken(~where[self._pending.owner])
-        if where.all():
-            self._coming = self._view = None
-        elif self._coming is not None and self._view is not None:
-            self._renew(np.flatnonzero(where))
+        if len(new) == self.N:
+            self._seen = None
+        elif self._seen is not None:
+            self._renew(new)
 
     def release(self) -> None:
         """Forget the view of the coming decisions, so that a reset of some rows leaves the arrays
         that were handed out as they are."""
-        self._coming = self._view = None
+        self._seen = None
 
     def _renew(self, which: np.ndarray) -> None:
         """Make the cached view anew in the rows `which` (M,), which begin an episode."""
-        requests, allowed = self._asked(which)
-        assert self._coming is not None
-        _put(self._coming[0], which, requests)
-        _put(self._view, which, self._seen(requests, allowed, which))
+        assert self._seen is not None
+        for old, new in zip(self._seen, self._looked(which), strict=True):
+            _put(old, which, new)
 
     @property
     def done(self) -> bool:
@@ -162,66 +163,60 @@ class Kernel:
     def requests(self) -> Requests:
         """The coming decisions. Candidates that are allowed come first, the others are left out,
         so slots are those of the lists that a log shows."""
-        return self._asking()[0]
-
-    def _asking(self) -> tuple[Requests, Mask]:
-        if self._coming is None:
-            self._coming = self._asked(slice(None))
-        return self._coming
-
-    def _asked(self, which: np.ndarray | slice) -> tuple[Requests, Mask]:
-        """The coming decisions of the rows `which`, with states as they stand then."""
-        simulator = self.simulator
-        at, zone = self.at[which], self.zone[which]
-        asking = self.histories if isinstance(which, slice) else taken(self.histories, which)
-        states = features(asking, at)
-        items = simulator.recommender.candidates(self._user[which], states, at)
-        variants = self._offered[: len(at)]
-        item_reason = item_reasons(simulator.catalog, items, at)
-        variant_reason = bound_reasons(
-            simulator.catalog, items, variants, self._copy_reason[self.rows[which]]
+        view, items = self._looking()
+        variants = self._offered
+        states = features(self.histories, self.at)
+        return Requests(
+            states, self.at, self.zone, items, variants, view.mask.item, view.mask.variant
         )
-        allowed = mask(
-            simulator.guardrails,
-            states,
-            at,
-            zone,
-            self._hashes[items],
-            simulator.catalog.items.available_until[items],
-            item_reason,
-            variant_reason,
-        )
-        items, reasons = allowed_first(items, allowed.item)
-        requests = Requests(states, at, zone, items, variants, reasons, variant_reason)
-        return requests, replace(allowed, item=reasons)
 
     def view(self) -> View:
         """The coming decisions as a policy sees them."""
-        if self._view is None:
-            self._view = self._seen(*self._asking(), slice(None))
-        return self._view
+        return self._looking()[0]
 
-    def _seen(self, requests: Requests, allowed: Mask, which: np.ndarray | slice) -> View:
-        simulator = self.simulator
-        return seen(
+    def _looking(self) -> tuple[View, np.ndarray]:
+        if self._seen is None:
+            self._seen = self._looked(None)
+        return self._seen
+
+    def _looked(self, which: np.ndarray | None) -> tuple[View, np.ndarray]:
+        """The view of the rows `which` (M,), or of all, and their candidates (M, K)."""
+        simulator, rows = self.simulator, slice(None) if which is None else which
+        at, user = self.at[rows], self._user[rows]
+        histories = self.histories if which is None else taken(self.histories, which)
+        recommender = simulator.recommender
+        # What a recommender does not read need not be brought to the instant twice.
+        states = features(histories, at) if recommender.reads_states else histories
+        items = recommender.candidates(user, states, at)
+        variants = self._offered[: len(at)]
+        variant_reason = bound_reasons(
+            simulator.catalog, items, variants, self._copy_reason[self.rows[rows]]
+        )
+        requests = Requests(
+            histories, at, self.zone[rows], items, variants, _UNKNOWN, variant_reason
+        )
+        (N, K), V = items.shape, variants.shape[1]
+        sheet = Sheet.blank(N, K, V, self._memory.take if which is None else new_memory)
+        view = seen(
+            sheet,
             requests,
-            requests.histories,
-            allowed,
+            False,
             simulator.catalog,
+            simulator.guardrails,
             simulator.reward,
             self._belief,
-            self._believed[which],
+            self._believed[rows],
         )
+        return view, sheet.items
 
     def true_view(self) -> View:
         """The coming decisions as one sees them who knows the simulator's own response model."""
-        requests, allowed = self._asking()
-        return seen(
-            requests,
-            requests.histories,
-            allowed,
-            self.simulator.catalog,
-            self.simulator.reward,
+        simulator = self.simulator
+        return observe(
+            self.requests(),
+            simulator.catalog,
+            simulator.guardrails,
+            simulator.reward,
             self._mean,
             self._traits,
         )
@@ -236,19 +231,16 @@ class Kernel:
 
         propensity: (N,), and policy: only kept in the recording.
         """
-        view, requests, simulator = self.view(), self.requests(), self.simulator
-        chosen = chosen_of(np.asarray(actions, np.int64), view, requests)
-        send_at = np.where(
-            chosen.item >= 0, view.mask.send_at[np.arange(self.N), chosen.hour], NEVER
-        )
+        (view, items), simulator = self._looking(), self.simulator
+        chosen = chosen_of(np.asarray(actions, np.int64), view.mask, items, self._offered)
         until = next_local_midnight(self.at, self.zone)
-        probability = self._probability(chosen, view, requests)
+        probability = self._probability(chosen, view)
         day_key = keys(self._seed, RESPONSE, self._user, self.day)
-        outcomes = draw_outcomes(probability, send_at, day_key, simulator.delays)
+        outcomes = draw_outcomes(probability, chosen.send_at, day_key, simulator.delays)
         self._remember_clicks(chosen.item, outcomes.clicked)
-        happening = self._happening(chosen, send_at, outcomes, until)
+        happening = self._happening(chosen, outcomes, until)
         if self.recording is not None:
-            self._record(chosen, send_at, requests, view, propensity, policy)
+            self._record(chosen, items, view, propensity, policy)
         applied, self._pending = happening.due(until)
         apply(self.histories, applied.owner, applied.events)
         if self.recording is not None:
@@ -265,28 +257,29 @@ class Kernel:
         )
         self.at = until
         self.day = self.day + 1
-        self._coming = self._view = None
+        self._seen = None
         return step
 
-    def _probability(self, chosen: Chosen, view: View, requests: Requests) -> np.ndarray:
+    def _probability(self, chosen: Chosen, view: View) -> np.ndarray:
         """Conditional probabilities (N, 5) of what follows the chosen sends."""
         out = np.zeros((self.N, len(INSTANTS)))
         sent = chosen.item >= 0
         for number in range(len(self._truth)):
-            mine = np.flatnonzero(sent & (self._member == number))
-            out[mine] = self._answered(number, mine, chosen, view, requests)
+            mine = sent if len(self._truth) == 1 else sent & (self._member == number)
+            rows = np.flatnonzero(mine)
+            out[rows] = self._answered(number, rows, chosen, view)
         return out
 
-    def _answered(
-        self, member: int, mine: np.ndarray, chosen: Chosen, view: View, requests: Requests
-    ) -> np.ndarray:
+    def _answered(self, member: int, mine: np.ndarray, chosen: Chosen, view: View) -> np.ndarray:
         """What a member says of the sends in the rows `mine` (M,): (M, 5)."""
         recency = None
         if view.terms is not None and self._seen_alike[member]:
             recency = recency_at(view.terms.recency, mine, chosen.k[mine], chosen.v[mine])
         terms = self._truth[member].terms(
-            taken(requests.histories, mine) if recency is None else requests.histories,
-            self._traits[mine],
+            features(taken(self.histories, mine), self.at[mine])
+            if recency is None
+            else self.histories,
+            self._traits.view(_TRAITS)[mine].view(TRAITS),
             chosen.item[mine, None],
             chosen.variant[mine, None],
             self.at[mine],
@@ -299,14 +292,14 @@ class Kernel:
     def expected_by_member(self, actions: np.ndarray) -> np.ndarray:
         """Expected rewards (members, N) float64 of flat actions (N,) under each member of the
         ensemble, before they are taken."""
-        view, requests = self.view(), self.requests()
-        chosen = chosen_of(np.asarray(actions, np.int64), view, requests)
+        view, items = self._looking()
+        chosen = chosen_of(np.asarray(actions, np.int64), view.mask, items, self._offered)
         sent = np.flatnonzero(chosen.item >= 0)
         out = np.zeros((len(self._truth), self.N))
         catalog, reward = self.simulator.catalog, self.simulator.reward
         for number in range(len(self._truth)):
             probability = np.zeros((self.N, len(INSTANTS)))
-            probability[sent] = self._answered(number, sent, chosen, view, requests)
+            probability[sent] = self._answered(number, sent, chosen, view)
             out[number] = expected(chosen, probability, catalog, reward)
         return out
 
@@ -316,9 +309,7 @@ class Kernel:
         self._clicked[rows, slot] = self.simulator.catalog.items.hashes[item[rows]]
         self._clicked_at[rows, slot] = clicked[rows]
 
-    def _happening(
-        self, chosen: Chosen, send_at: np.ndarray, outcomes: Outcomes, until: np.ndarray
-    ) -> Happenings:
+    def _happening(self, chosen: Chosen, outcomes: Outcomes, until: np.ndarray) -> Happenings:
         """What is pending, and what begins on this day."""
         simulator = self.simulator
         drawn = draw_day(
@@ -339,8 +330,7 @@ class Kernel:
         new = begun(
             chosen,
             self.at,
-            send_at,
-            np.stack([getattr(outcomes, name) for name in INSTANTS], 1),
+            outcomes,
             drawn,
             words(identity, 0),
             words(identity, 1),
@@ -356,8 +346,7 @@ class Kernel:
     def _record(
         self,
         chosen: Chosen,
-        send_at: np.ndarray,
-        requests: Requests,
+        items: np.ndarray,
         view: View,
         propensity: np.ndarray | None,
         policy: str,
@@ -372,11 +361,11 @@ class Kernel:
                 decided_at=self.at[on],
                 item=chosen.item[on],
                 variant=chosen.variant[on],
-                send_at=send_at[on],
+                send_at=chosen.send_at[on],
                 propensity=np.full(len(on), np.nan) if propensity is None else propensity[on],
                 policy=policy,
-                candidates=np.where(view.mask.item == 0, requests.items, -1)[on],
-                variants=np.where(view.mask.variant == 0, requests.variants, -1)[on],
+                candidates=np.where(view.mask.item == 0, items, -1)[on],
+                variants=np.where(view.mask.variant == 0, self._offered, -1)[on],
                 hours=(view.mask.hour == 0)[on],
             )
         )

@@ -19,13 +19,35 @@ INSTANTS = ("opened", "clicked", "purchased", "dismissed", "unsubscribed")
 
 @dataclass(frozen=True)
 class Outcomes:
-    """When what followed each of N decisions, (N,) int64 each; `NEVER` for what did not."""
+    """When what followed each of N decisions, int64; `NEVER` for what did not."""
 
-    opened: np.ndarray
-    clicked: np.ndarray
-    purchased: np.ndarray
-    dismissed: np.ndarray
-    unsubscribed: np.ndarray
+    instants: np.ndarray
+    """(N, 5), in the order of `INSTANTS`."""
+
+    @property
+    def opened(self) -> np.ndarray:
+        """(N,)"""
+        return self.instants[:, 0]
+
+    @property
+    def clicked(self) -> np.ndarray:
+        """(N,)"""
+        return self.instants[:, 1]
+
+    @property
+    def purchased(self) -> np.ndarray:
+        """(N,)"""
+        return self.instants[:, 2]
+
+    @property
+    def dismissed(self) -> np.ndarray:
+        """(N,)"""
+        return self.instants[:, 3]
+
+    @property
+    def unsubscribed(self) -> np.ndarray:
+        """(N,)"""
+        return self.instants[:, 4]
 
 
 def draw_outcomes(
@@ -36,7 +58,7 @@ def draw_outcomes(
     probability: (N, 5) conditional probabilities of the heads, as `outcomes_of` gives them.
     send_at: (N,) int64, `NEVER` for a hold. key: (N,) uint64 random keys.
     """
-    out = np.full((len(send_at), len(INSTANTS)), NEVER)
+    out = np.empty((len(send_at), len(INSTANTS)), np.int64)
     medians = np.array(
         [
             delays.open_hours * HOUR,
@@ -48,7 +70,7 @@ def draw_outcomes(
     )
     longest = np.array([24 * HOUR, HOUR, ATTRIBUTION - HOUR, 12 * HOUR, 12 * HOUR], np.float64)
     _draw(probability, send_at, key, medians, longest, delays.spread, out)
-    return Outcomes(*out.T)
+    return Outcomes(out)
 
 
 @njit(cache=True)
@@ -63,19 +85,18 @@ def _draw(
 ) -> None:
     for n in range(send_at.size):
         at = send_at[n]
+        for head in range(5):
+            out[n, head] = NEVER
         if at == NEVER:
             continue
         # A head's numbers are fixed: heads 0–4 take draws 0–4, their delays draws 5, 7, …
-        happens = np.zeros(5, np.bool_)
-        for head in range(5):
-            happens[head] = uniform(key[n], head) < probability[n, head]
         previous = at
         for head in range(3):
-            if not happens[head]:
+            if uniform(key[n], head) >= probability[n, head]:
                 break
             previous = _later(key[n], 5 + 2 * head, previous, median[head], longest[head], spread)
             out[n, head] = previous
-        if happens[3] and not happens[0]:
+        if previous == at and uniform(key[n], 3) < probability[n, 3]:
             out[n, 3] = _later(key[n], 11, at, median[3], longest[3], spread)
-        if happens[4]:
+        if uniform(key[n], 4) < probability[n, 4]:
             out[n, 4] = _later(key[n], 13, at, median[4], longest[4], spread)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import njit
 
-from mdp.actions import decode
-from mdp.catalog import Catalog, Items
+from mdp.actions import HOLD, HOURS, checked
+from mdp.catalog import Catalog
 from mdp.clock import DAY, NEVER
 from mdp.events import Kind
-from mdp.observation import Requests, View
-from mdp.reward import Reward
-from simulator.outcomes import INSTANTS, Outcomes
+from mdp.guardrails import Mask
+from mdp.reward import PARTS, Reward
+from simulator.outcomes import Outcomes
+
+_PURCHASE = int(Kind.PURCHASE)
 
 
 @dataclass(frozen=True)
@@ -28,31 +32,48 @@ class Chosen:
     k: np.ndarray
     """Slots that were asked for, -1 for a hold; likewise v."""
     v: np.ndarray
+    send_at: np.ndarray
+    """Instants of the sends int64, `NEVER` for a hold."""
 
 
-def chosen_of(actions: np.ndarray, view: View, requests: Requests) -> Chosen:
-    """What flat actions (N,) mean; a masked one becomes a hold."""
-    K, V = requests.items.shape[1], requests.variants.shape[1]
-    k, v, h = decode(actions, K, V)
-    rows, asked = np.arange(len(actions)), actions > 0
-    legal = asked.copy()
-    if K and V:
-        legal &= view.mask.item[rows, k] == 0
-        legal &= view.mask.variant[rows, v] == 0
-        legal &= view.mask.hour[rows, h] == 0
-        item = np.where(legal, requests.items[rows, k], -1)
-        variant = np.where(legal, requests.variants[rows, v], -1)
-    else:
-        item = variant = np.full(len(actions), -1, np.int32)
-    return Chosen(
-        item.astype(np.int32),
-        variant.astype(np.int32),
-        np.where(legal, h, -1),
-        np.where(legal, actions, 0),
-        asked & ~legal,
-        k,
-        v,
+def chosen_of(
+    actions: np.ndarray, allowed: Mask, items: np.ndarray, variants: np.ndarray
+) -> Chosen:
+    """What flat actions (N,) mean; a masked one becomes a hold. items: (N, K) and variants: (N, V)
+    catalogue rows. Raises `BadInput` for an action outside 0 … K·V·24."""
+    checked(actions, items.shape[1], variants.shape[1])
+    slots, rows = np.empty((3, len(actions)), np.int64), np.empty((2, len(actions)), np.int32)
+    taken, illegal = np.empty((2, len(actions)), np.int64), np.empty(len(actions), np.bool_)
+    _choose(
+        actions,
+        (allowed.item, allowed.variant, allowed.hour, allowed.send_at),
+        (items, variants),
+        (slots[0], slots[1], slots[2]),
+        (rows[0], rows[1]),
+        (taken[0], taken[1]),
+        illegal,
     )
+    return Chosen(rows[0], rows[1], slots[2], taken[0], illegal, slots[0], slots[1], taken[1])
+
+
+@njit(cache=True)
+def _choose(
+    actions: Any, allowed: Any, lists: Any, slots: Any, rows: Any, taken: Any, illegal: Any
+) -> None:
+    item_reason, variant_reason, hour_reason, send_at = allowed
+    items, variants = lists
+    V = variants.shape[1]
+    for n in range(actions.size):
+        slots[0][n], slots[1][n], slots[2][n], rows[0][n], rows[1][n] = -1, -1, -1, -1, -1
+        taken[0][n], taken[1][n], illegal[n] = HOLD, NEVER, False
+        if actions[n] == HOLD:
+            continue
+        pair, hour = (actions[n] - 1) // HOURS, (actions[n] - 1) % HOURS
+        k, v = pair // V, pair % V
+        slots[0][n], slots[1][n], illegal[n] = k, v, True
+        if item_reason[n, k] == 0 and variant_reason[n, v] == 0 and hour_reason[n, hour] == 0:
+            rows[0][n], rows[1][n], slots[2][n] = items[n, k], variants[n, v], hour
+            taken[0][n], taken[1][n], illegal[n] = actions[n], send_at[n, hour], False
 
 
 @dataclass(frozen=True)
@@ -105,34 +126,37 @@ def paid(
     events (M,) `EVENT` of the day. With `reward.credit == "all"` the day's purchases are paid, of
     which `mdp.attribution` counts those within 24 hours.
     """
-    items = catalog.items
-    sent, size = chosen.item >= 0, len(decided_at)
-    flags = {name: getattr(outcomes, name) != NEVER for name in INSTANTS}
-    bought = _worth(chosen, items) * flags["purchased"]
-    purchase = np.flatnonzero(applied["kind"] == Kind.PURCHASE)
-    buyer, amount = owner[purchase], applied["value"][purchase].astype(np.float64)
-    earned = amount * _margins(items, applied["item"][purchase])
-    credited = bought
-    if reward.credit == "all":
-        in_time = applied["at"][purchase] - decided_at[buyer] < DAY
-        credited = np.bincount(buyer, earned * in_time, size)
-    parts = reward.parts(
-        sent, flags["clicked"], credited, flags["dismissed"], flags["unsubscribed"]
+    items, size = catalog.items, len(decided_at)
+    money, flags = np.zeros((5, size)), np.empty((4, size), np.bool_)
+    parts = np.empty((len(PARTS), size))
+    _pay(
+        chosen.item,
+        outcomes.instants,
+        probability,
+        owner,
+        applied,
+        decided_at,
+        (items.margin, items.price, items.hashes, items.by_hash),
+        _weights(reward),
+        reward.credit == "all",
+        parts,
+        money,
+        flags,
     )
     return Step(
-        reward=sum(parts.values(), np.zeros(size)),
-        expected=expected(chosen, probability, catalog, reward),
+        reward=money[0],
+        expected=money[1],
         risk=probability[:, 4],
         executed=chosen.executed,
         illegal=chosen.illegal,
-        opened=flags["opened"],
-        clicked=flags["clicked"],
-        dismissed=flags["dismissed"],
-        unsubscribed=flags["unsubscribed"],
-        parts=parts,
-        bought=bought,
-        revenue=np.bincount(buyer, amount, size),
-        margin=np.bincount(buyer, earned, size),
+        opened=flags[0],
+        clicked=flags[1],
+        dismissed=flags[2],
+        unsubscribed=flags[3],
+        parts=dict(zip(PARTS, parts, strict=True)),
+        bought=money[2],
+        revenue=money[3],
+        margin=money[4],
     )
 
 
@@ -140,23 +164,90 @@ def expected(
     chosen: Chosen, probability: np.ndarray, catalog: Catalog, reward: Reward
 ) -> np.ndarray:
     """Expected rewards (N,) float64 of pushes, from the heads' conditional probabilities (N, 5)."""
-    opened, clicked = probability[:, 0], probability[:, 0] * probability[:, 1]
-    return reward.of(
-        chosen.item >= 0,
-        clicked,
-        clicked * probability[:, 2] * _worth(chosen, catalog.items),
-        (1.0 - opened) * probability[:, 3],
-        probability[:, 4],
+    items, out = catalog.items, np.zeros(len(probability))
+    _expect(chosen.item, probability, (items.margin, items.price), _weights(reward), out)
+    return out
+
+
+def _weights(reward: Reward) -> np.ndarray:
+    """A reward's weights (5,) in the order of its parts."""
+    return np.array([getattr(reward, name) for name in PARTS], np.float64)
+
+
+@njit(cache=True)
+def _expected(p: Any, worth: Any, sent: Any, weights: Any) -> Any:
+    """Expected reward from the heads' conditional probabilities (5,)."""
+    click = p[0] * p[1]
+    return (
+        weights[0] * (click * p[2] * worth)
+        + weights[1] * click
+        + weights[2] * ((1.0 - p[0]) * p[3])
+        + weights[3] * p[4]
+        + weights[4] * sent
     )
 
 
-def _worth(chosen: Chosen, items: Items) -> np.ndarray:
-    """Margin × price (N,) float64 of what is pushed; 0 for a hold."""
-    price = items.margin[chosen.item].astype(np.float64) * items.price[chosen.item]
-    return np.where(chosen.item >= 0, price, 0.0)
+@njit(cache=True)
+def _worth(item: Any, margin: Any, price: Any) -> Any:
+    """Margin × price of what is pushed; 0 for a hold."""
+    return np.float64(margin[item]) * np.float64(price[item]) if item >= 0 else 0.0
 
 
-def _margins(items: Items, item_hash: np.ndarray) -> np.ndarray:
-    """Margins (M,) float64 of items by hash (M,)."""
-    place = np.searchsorted(items.hashes, item_hash, sorter=items.by_hash)
-    return items.margin[items.by_hash[place]].astype(np.float64)
+@njit(cache=True)
+def _expect(item: Any, probability: Any, table: Any, weights: Any, out: Any) -> None:
+    margin, price = table
+    for n in range(item.size):
+        worth = _worth(item[n], margin, price)
+        out[n] = _expected(probability[n], worth, item[n] >= 0, weights)
+
+
+@njit(cache=True)
+def _pay(
+    item: Any,
+    instants: Any,
+    probability: Any,
+    owner: Any,
+    events: Any,
+    decided_at: Any,
+    table: Any,
+    weights: Any,
+    every: Any,
+    parts: Any,
+    money: Any,
+    flags: Any,
+) -> None:
+    """Fills the parts (5, N) of a reward, reward, expected reward, what is bought after the push,
+    revenue and margin (5, N), and whether it is opened, clicked, dismissed and whether the user
+    unsubscribes (4, N). every: whether all the day's purchases are paid."""
+    margin, price, hashes, by_hash = table
+    # In this order rewards add up, to the last bit, as `Reward.of` adds them.
+    for n in range(item.size):
+        sent = item[n] >= 0
+        worth = _worth(item[n], margin, price)
+        opened, clicked = instants[n, 0] != NEVER, instants[n, 1] != NEVER
+        dismissed, gone = instants[n, 3] != NEVER, instants[n, 4] != NEVER
+        flags[0, n], flags[1, n], flags[2, n], flags[3, n] = opened, clicked, dismissed, gone
+        bought = worth if instants[n, 2] != NEVER else 0.0
+        money[2, n], parts[0, n] = bought, 0.0 if every else bought
+        parts[1, n], parts[2, n] = weights[1] * clicked, weights[2] * dismissed
+        parts[3, n], parts[4, n] = weights[3] * gone, weights[4] * sent
+        money[1, n] = _expected(probability[n], worth, sent, weights)
+    for i in range(events.size):
+        if events[i].kind != _PURCHASE:
+            continue
+        n, amount = owner[i], np.float64(events[i].value)
+        low, high = 0, by_hash.size - 1
+        while low < high:
+            middle = (low + high) // 2
+            if hashes[by_hash[middle]] < events[i].item:
+                low = middle + 1
+            else:
+                high = middle
+        earned = amount * np.float64(margin[by_hash[low]])
+        money[3, n] += amount
+        money[4, n] += earned
+        if every and events[i].at - decided_at[n] < DAY:
+            parts[0, n] += earned
+    for n in range(item.size):
+        parts[0, n] *= weights[0]
+        money[0, n] = parts[0, n] + parts[1, n] + parts[2, n] + parts[3, n] + parts[4, n]

@@ -57,6 +57,10 @@ class _Namesakes:
         return self.recommender.kind
 
     @property
+    def reads_states(self) -> bool:
+        return self.recommender.reads_states
+
+    @property
     def size(self) -> int:
         return self.recommender.size
 

@@ -101,6 +101,11 @@ class _BoundHazard:
     truth: HazardTruth
     bound: BoundModel
 
+    @property
+    def half_lives(self) -> np.ndarray:
+        """See `Truth.half_lives`."""
+        return self.bound.half_lives
+
     def terms(
         self,
         states: np.ndarray,
@@ -149,6 +154,11 @@ class SeasonalTruth(_Bent):
 class _BoundSeasonal:
     truth: SeasonalTruth
     bound: BoundModel
+
+    @property
+    def half_lives(self) -> np.ndarray:
+        """See `Truth.half_lives`."""
+        return self.bound.half_lives
 
     def terms(
         self,

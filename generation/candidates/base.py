@@ -22,6 +22,11 @@ class Recommender(Protocol):
         """K, the length of a list."""
         ...
 
+    @property
+    def reads_states(self) -> bool:
+        """Whether `candidates` reads the states; where not, they may be of another instant."""
+        ...
+
     def candidates(self, user_hash: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Catalogue rows (N, K) int32, best first, -1 for padding.
 

@@ -31,6 +31,7 @@ class Logged:
     others: OwnPopular
     """For users without lists."""
     kind: ClassVar[str] = "logged"
+    reads_states: ClassVar[bool] = True
     _rows: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:

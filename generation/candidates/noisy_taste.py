@@ -40,11 +40,16 @@ class NoisyTaste:
     size: int = 10
     """K"""
     kind: ClassVar[str] = "noisy_taste"
+    reads_states: ClassVar[bool] = False
     _row: np.ndarray = field(init=False)
     """Catalogue rows of the guesses, best first (U, M)."""
     _weight: np.ndarray = field(init=False)
     """exp(-score) of the same (U, M) float64."""
     _popular: np.ndarray = field(init=False)
+    _first: np.ndarray = field(init=False)
+    """Row of the first user whose hash has each prefix, and U."""
+    _shift: np.uint64 = field(init=False)
+    """Bits of a hash after its prefix."""
 
     def __post_init__(self) -> None:
         rows = catalog_rows(self.catalog, self.guess)
@@ -53,16 +58,26 @@ class NoisyTaste:
         object.__setattr__(self, "_row", np.take_along_axis(rows, best, 1))
         object.__setattr__(self, "_weight", np.exp(-score))
         object.__setattr__(self, "_popular", catalog_rows(self.catalog, self.popular))
+        bits = max(len(self.user_hash) - 1, 1).bit_length()
+        object.__setattr__(self, "_shift", np.uint64(64 - bits))
+        prefixes = np.arange(1 << bits, dtype=np.uint64) << self._shift
+        first = np.searchsorted(self.user_hash, prefixes)
+        object.__setattr__(self, "_first", np.append(first, len(self.user_hash)))
 
     def candidates(self, user_hash: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:
         """Catalogue rows (N, K) int32, best first, -1 for padding."""
-        out = np.full((len(user_hash), self.size), -1, np.int32)
-        count = min(self.size, len(self._popular))
-        out[:, :count] = self._popular[:count]
-        if len(self.user_hash):
-            place = np.searchsorted(self.user_hash, user_hash).clip(max=len(self.user_hash) - 1)
-            known = np.flatnonzero(self.user_hash[place] == user_hash)
-            _choose(self._row, self._weight, known, place, user_hash, at // DAY, out)
+        out = np.empty((len(user_hash), self.size), np.int32)
+        _choose(
+            self.user_hash,
+            self._first,
+            self._shift,
+            self._row,
+            self._weight,
+            self._popular,
+            user_hash,
+            at,
+            out,
+        )
         return out
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -97,7 +112,17 @@ def _uniform(x: Any) -> Any:
 
 
 @njit(cache=True)
-def _choose(guess: Any, weight: Any, known: Any, place: Any, user: Any, day: Any, out: Any) -> None:
+def _choose(
+    known: Any,
+    first: Any,
+    shift: Any,
+    guess: Any,
+    weight: Any,
+    popular: Any,
+    user: Any,
+    at: Any,
+    out: Any,
+) -> None:
     """The K highest of score + Gumbel noise, which are the K lowest of exp(-score) × an
     exponential number, best score first."""
     M, K = guess.shape[1], out.shape[1]
@@ -106,21 +131,36 @@ def _choose(guess: Any, weight: Any, known: Any, place: Any, user: Any, day: Any
     lanes = -(-M // _LANES) * _LANES
     noise, cost = np.empty(M), np.full(lanes, np.inf, np.float32)
     cheaper = np.empty(lanes, np.int32)
-    for n in known:
-        row = place[n]
-        key = user[n] ^ (np.uint64(day[n] + 1) * _GOLDEN)
+    for n in range(user.size):
+        row = first[np.int64(user[n] >> shift)]
+        while row < known.size and known[row] < user[n]:
+            row += 1
+        if row >= known.size or known[row] != user[n]:
+            for k in range(K):
+                out[n, k] = popular[k] if k < popular.size else -1
+            continue
+        key = user[n] ^ (np.uint64(at[n] // DAY + 1) * _GOLDEN)
         for m in range(M):
             noise[m] = log64(_uniform(key + np.uint64(m + 1) * _GOLDEN))
         for m in range(M):
             cost[m] = -noise[m] * weight[row, m] if guess[row, m] >= 0 else np.inf
-        cheaper[:] = 0
-        for i in range(M):
-            bound = cost[i]
-            for m in range(lanes):
-                cheaper[m] += np.int32(bound < cost[m])
+        _rank(cost, cheaper)
         size = 0
         for m in range(M):
             if guess[row, m] >= 0 and cheaper[m] < K and size < K:
                 out[n, size] = guess[row, m]
                 size += 1
-        out[n, size:] = -1
+        for k in range(size, K):
+            out[n, k] = -1
+
+
+@njit(cache=True)
+def _rank(cost: Any, cheaper: Any) -> None:
+    """How many of costs (M,), M a multiple of four, are lower than each."""
+    for m in range(cost.size):
+        cheaper[m] = 0
+    for i in range(0, cost.size, 4):
+        one, two, three, four = cost[i], cost[i + 1], cost[i + 2], cost[i + 3]
+        for m in range(cost.size):
+            first = np.int32(one < cost[m]) + np.int32(two < cost[m])
+            cheaper[m] += np.int32(first + np.int32(three < cost[m]) + np.int32(four < cost[m]))

@@ -27,6 +27,7 @@ class OwnPopular:
     size: int = 10
     """K"""
     kind: ClassVar[str] = "own_popular"
+    reads_states: ClassVar[bool] = True
     _popular: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from evaluation.advice import advice, needed
 from evaluation.arrays import evaluate
-from evaluation.assessment import assess, collect
+from evaluation.assessment import assess
+from evaluation.collected import collect
 from evaluation.diagnostics import Coverage
 from evaluation.mixture import certified_share, save_certified
 from evaluation.outlook import SHARES, largest_certified, mixed, trials
