@@ -9,9 +9,10 @@ import numpy as np
 
 from mdp.actions import decode
 from mdp.catalog import Catalog
-from mdp.guardrails import Mask, Reason, mask
+from mdp.clock import send_times
+from mdp.guardrails import Mask, Reason
 from mdp.hashing import hash_ids
-from mdp.observation import Requests, View, observe, seen
+from mdp.observation import Requests, View, observe
 from mdp.reasons import catalog_reasons
 from mdp.state import HISTORY, features
 from policies.composition import UNIFORMS, distribution
@@ -122,22 +123,19 @@ def _view(
     world: World, requests: Requests, traits: np.ndarray | None, budget: Budget | None
 ) -> View:
     """`observe`, with the hours ruled out whose budget is spent."""
-    catalog, reward, model = world.catalog, world.bundle.reward, world.model
-    if budget is None:
-        return observe(requests, catalog, world.guardrails, reward, model, traits)
-    states = features(requests.histories, requests.decided_at)
-    allowed = mask(
+    closed = None
+    if budget is not None:
+        send_at, _ = send_times(requests.decided_at, requests.zone)
+        closed = np.where(budget.spent(send_at), SPENT, 0).astype(np.uint8)
+    return observe(
+        requests,
+        world.catalog,
         world.guardrails,
-        states,
-        requests.decided_at,
-        requests.zone,
-        np.append(catalog.items.hashes, np.uint64(0))[requests.items],
-        np.append(catalog.items.available_until, 0)[requests.items],
-        requests.item_reason,
-        requests.variant_reason,
+        world.bundle.reward,
+        world.model,
+        traits,
+        closed,
     )
-    allowed.hour[(allowed.hour == 0) & budget.spent(allowed.send_at)] = SPENT
-    return seen(requests, states, allowed, catalog, reward, model, traits)
 
 
 def requests_of(world: World, questions: Sequence[Question]) -> Requests:

@@ -41,6 +41,7 @@ class Ranked:
     size: int = 10
     """K"""
     kind: ClassVar[str] = "ranked"
+    reads_states: ClassVar[bool] = True
     _tables: tuple[np.ndarray, ...] = field(init=False)
 
     def __post_init__(self) -> None:
