@@ -46,6 +46,11 @@ class Users:
         object.__setattr__(self, "hashes", hash_ids(self.ids))
         object.__setattr__(self, "codes", zone_codes(self.zones))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Zone codes are this process's own, whatever they were where the users were pickled."""
+        self.__dict__.update(state)
+        object.__setattr__(self, "codes", zone_codes(self.zones))
+
     def __len__(self) -> int:
         return len(self.ids)
 
