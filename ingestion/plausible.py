@@ -124,7 +124,8 @@ def spelled(names: pd.Series) -> pd.Series:
     forms["key"] = [name_key(form) for form in forms["form"]]
     forms = forms.sort_values(["key", "count", "form"], ascending=[True, False, True])
     best = forms.drop_duplicates("key").set_index("key")["form"]
-    return names.map(dict(zip(forms["form"], best.loc[forms["key"]], strict=True)))
+    # An empty mapping would give numbers.
+    return names.map(dict(zip(forms["form"], best.loc[forms["key"]], strict=True))).astype("str")
 
 
 def trimmed(ids: pd.Series) -> pd.Series:

@@ -19,7 +19,7 @@ from ingestion.write import write_log
 from mdp.clock import DAY
 from mdp.errors import BadSetting, NotEnoughData
 from scripts.cli import main
-from tests.generation.test_rankers import made_up
+from tests.generation.test_rankers import START, made_up
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def log() -> Interactions:
 
 def test_by_time_nothing_of_the_days_asked_about_is_known(log):
     validation, test = splits_of(log, 30)
-    assert validation.known.until == 30 * DAY
-    assert test.known.until == 60 * DAY
+    assert validation.known.until == START + 30 * DAY
+    assert test.known.until == START + 60 * DAY
     for split in (validation, test):
         assert split.known.at.max() < split.known.until
         later = (log.at >= split.known.until) & (log.at < split.known.until + 30 * DAY)
@@ -110,7 +110,11 @@ def write_shop(path: Path, log: Interactions) -> None:
     ids, items = np.array(log.user_ids), log.items
     tables = {
         "users": pd.DataFrame(
-            {"user_id": ids, "timezone": "UTC", "signed_up_at": pd.Timestamp(0, tz="UTC")}
+            {
+                "user_id": ids,
+                "timezone": "UTC",
+                "signed_up_at": pd.Timestamp("2024-01-01", tz="UTC"),
+            }
         ),
         "items": pd.DataFrame(
             {

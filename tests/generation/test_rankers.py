@@ -18,6 +18,7 @@ from mdp.clock import DAY
 from mdp.errors import BadInput, NotEnoughData
 
 HALF, DAYS = 12, 90
+START = 20_000 * DAY
 LAMPS, TEAPOTS = range(HALF), range(HALF, 2 * HALF)
 NOBODY, UNMET = 60, 2 * HALF
 
@@ -34,9 +35,9 @@ def made_up() -> Interactions:
         descriptions=("",) * 25,
         user=user,
         item=(rng.beta(1, 2, len(user)) * HALF).astype(np.int64) + HALF * (user % 2),
-        at=np.sort(rng.integers(0, DAYS * DAY, len(user))),
+        at=np.sort(START + rng.integers(0, DAYS * DAY, len(user))),
         bought=np.ones(len(user), bool),
-        until=DAYS * DAY,
+        until=START + DAYS * DAY,
     )
 
 

@@ -23,6 +23,7 @@ NEEDED = {
     "explain": ["x", "--logs", "y"],
     "tune": ["x", "--out", "y"],
     "candidates evaluate": ["x"],
+    "candidates explain": ["x", "--logs", "y"],
 }
 
 
