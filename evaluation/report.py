@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape as escaped
 from rich.table import Table
 
-from evaluation.advice import advice
+from evaluation.advice import advice, rounded
 from evaluation.assessment import Assessment, Pair
 from evaluation.collected import REWARD
 from evaluation.diagnostics import Diagnostics
@@ -107,6 +107,8 @@ def show(assessment: Assessment, console: Console) -> None:
         console.print(_table("reward per decision by segment", segment_rows(assessment, REWARD)))
     if assessment.diagnostics is not None:
         console.print(_table("can the log tell?", diagnostic_rows(assessment.diagnostics)))
+    if assessment.outlook is not None and assessment.outlook.trials:
+        console.print(_table("what a live trial would take", trial_rows(assessment.outlook)))
     for line in advice(assessment):
         console.print(f"do: {line}", highlight=False, markup=False, soft_wrap=True)
     for note in assessment.notes:
@@ -209,13 +211,7 @@ def trial_rows(found: Outlook) -> Rows:
 
 def _effort(trial: Trial) -> str:
     days = "" if trial.days is None else f" ({max(trial.days, 1):,.0f} days)"
-    return f"{_rounded(trial.decisions)} decisions{days}"
-
-
-def _rounded(count: float) -> str:
-    """Two figures: no more is known of it."""
-    digits = max(0, math.floor(math.log10(max(count, 1.0))) - 1)
-    return f"{round(count, -digits):,.0f}"
+    return f"{rounded(trial.decisions)} decisions{days}"
 
 
 def reconciled_lines(found: Reconciled, so_far: tuple[int, int] | None) -> list[str]:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from mdp.additive import TOGETHER, terms_all, terms_scratch
+from mdp.believing import believe_all
 from mdp.clock import DAY, NEVER, local_times_all, send_times_all
 from mdp.exponential import log32
 from mdp.guardrails import mask_all, mask_scratch
-from mdp.prediction import predict_some
 from mdp.reasons import allowed_first, item_reasons_all
 from mdp.recency import recency_all, recency_scratch
-from mdp.response import TOGETHER, terms_all, terms_scratch
 from mdp.state import COUNTS, HALF_LIVES, RING, STYLE_COUNTS, advance_all
 
 _NONE = np.uint64(0)
@@ -37,6 +37,7 @@ def face_all(
     zones: Any,
     near: Any,
     rules: Any,
+    closed: Any,
     rates: Any,
     block: Any,
     decided: Any,
@@ -45,16 +46,16 @@ def face_all(
 ) -> None:
     """Fills what is decided of N decisions without a model, their `Recency` and their observation.
 
-    who: histories (N,) `HISTORY` as stored, instants (N,), zones (N,) and why else hours are ruled
-    out, reasons (N, 24) or (0, 24). candidates: rows (N, K), reasons (N, K) and whether these are
-    given; otherwise time and stock give them, and candidates
+    who: histories (N,) `HISTORY` as stored, instants (N,) and zones (N,). candidates: rows (N, K),
+    reasons (N, K) and whether these are given; otherwise time and stock give them, and candidates
     that are allowed come first and the others are left out. copy: rows and reasons (N, V). table:
     of the catalogue, by row, hashes, `available_until`, stock, `shown` and variants' buckets.
-    zones, near: for `segment`. rules: from `limits`. rates: from `rates_of`. block: (`TOGETHER`,)
-    `HISTORY` to work in. decided: candidates, their and the hours' reasons, and the hours'
-    instants. shown: an observation's arrays but pairs.
+    zones, near: for `segment`. rules: from `limits`. closed: reasons (N, 24) against hours that
+    the mask allows, or none (0, 24). rates: from `rates_of`. block: (`TOGETHER`,) `HISTORY` to
+    work in. decided: candidates, their and the hours' reasons, and the hours' instants. shown: an
+    observation's arrays but pairs.
     """
-    histories, every_at, every_zone, closed = who
+    histories, every_at, every_zone = who
     asked, reasons, given = candidates
     item_hash, available_until, stock, own, bucket = table
     (N, K), V = asked.shape, copy[0].shape[1]
@@ -131,9 +132,8 @@ def face_all(
 
 @njit(cache=True)
 def _close(closed: Any, hour_reason: Any) -> None:
-    """Give the hours that guardrails allow the reasons (n, 24) of other rules."""
     for n in range(closed.shape[0]):
-        for hour in range(closed.shape[1]):
+        for hour in range(24):
             if hour_reason[n, hour] == 0:
                 hour_reason[n, hour] = closed[n, hour]
 
@@ -156,6 +156,7 @@ def see_all(
     zones: Any,
     near: Any,
     rules: Any,
+    closed: Any,
     rates: Any,
     block: Any,
     decided: Any,
@@ -173,9 +174,9 @@ def see_all(
 ) -> None:
     """`face_all`, then `terms_all` of an additive model, then `believe_all`, some users at a time
     so that each finds in the cache what the one before it made."""
-    (histories, at, zone, closed), (items, reasons, given) = who, candidates
+    (histories, at, zone), (items, reasons, given) = who, candidates
     base, item, variant, hour, cloglog = terms
-    day, of_terms = np.empty(TOGETHER, np.int64), terms_scratch(items.shape[1])
+    day, of_terms = np.empty(TOGETHER, np.int64), terms_scratch(base.shape[1], items.shape[1])
     for start in range(0, at.size, TOGETHER):
         end = min(start + TOGETHER, at.size)
         rows, item_reason = decided[0][start:end], decided[1][start:end]
@@ -187,13 +188,14 @@ def see_all(
         user, of_items = shown[0][start:end], shown[1][start:end]
         styles, hours = shown[2][start:end], shown[3][start:end]
         face_all(
-            (histories[start:end], at[start:end], zone[start:end], closed[start:end]),
+            (histories[start:end], at[start:end], zone[start:end]),
             (items[start:end], reasons[start:end], given),
             (variants, variant_reason),
             table,
             zones,
             near,
             rules,
+            closed[start:end],
             rates,
             block,
             (rows, item_reason, hour_reason, send_at),
@@ -314,111 +316,3 @@ def _allowed(item: Any, variant: Any, hour: Any, out: Any) -> None:
             out[n, K + v] = variant[n, v] == 0
         for h in range(24):
             out[n, K + V + h] = hour[n, h] == 0
-
-
-@njit(cache=True)
-def believe_all(
-    traits: Any,
-    lists: Any,
-    terms: Any,
-    reasons: Any,
-    worth: Any,
-    weights: Any,
-    scratch: Any,
-    recency: Any,
-    predicted: Any,
-    shown: Any,
-    limit: Any,
-) -> None:
-    """Adds what a model believes to the observation of N decisions that `face_all` began.
-
-    traits: (N,) `TRAITS`. lists: rows of candidates (N, K) and variants (N, V). terms: from
-    `heads_first`. reasons: of items, variants and hours, and the hours' instants. worth: margin ×
-    price of each item of the catalogue. recency: fatigue (N,) and wear (N, V). predicted: best
-    hours and the hours' values. shown: an observation's arrays but the mask, cut at ± limit.
-    """
-    items, variants = lists
-    base, item, variant, hour, cloglog = terms
-    item_reason, variant_reason, hour_reason, send_at = reasons
-    N, K = items.shape
-    pairs = shown[4].reshape((N, K * variants.shape[1], shown[4].shape[3]))
-    own = np.empty((TOGETHER, K), np.float32)
-    for start in range(0, N, TOGETHER):
-        end = min(start + TOGETHER, N)
-        rows, best, values = items[start:end], predicted[0][start:end], predicted[1][start:end]
-        for n in range(end - start):
-            for k in range(K):
-                own[n, k] = worth[rows[n, k]] if rows[n, k] >= 0 else _ZERO
-        predict_some(
-            (base[start:end], item[start:end], variant[start:end], hour[start:end], cloglog),
-            (item_reason[start:end], variant_reason[start:end], hour_reason[start:end]),
-            own,
-            weights,
-            scratch,
-            (best, pairs[start:end], values),
-        )
-        _believed_user(traits[start:end], recency[0][start:end], best, values, shown[0][start:end])
-        _believed_items(rows, item[start:end], shown[1][start:end])
-        _believed_styles(
-            variants[start:end], recency[1][start:end], variant[start:end], shown[2][start:end]
-        )
-        _believed_hours(send_at[start:end], hour[start:end], values, shown[3][start:end])
-        _cut(shown[0][start:end].reshape(-1), limit)
-        _cut(shown[1][start:end].reshape(-1), limit)
-        _cut(shown[2][start:end].reshape(-1), limit)
-        _cut(shown[3][start:end].reshape(-1), limit)
-        _cut(shown[4][start:end].reshape(-1), limit)
-
-
-@njit(cache=True)
-def _believed_user(traits: Any, fatigue: Any, best_hour: Any, hour_value: Any, out: Any) -> None:
-    first = len(COUNTS) * len(HALF_LIVES) + 4
-    for n in range(traits.size):
-        user = traits[n]
-        out[n, first] = fatigue[n]
-        out[n, first + 1] = fatigue[n] * math.exp(-user.tolerance)
-        out[n, first + 2] = user.openness
-        out[n, first + 3] = user.tolerance
-        out[n, first + 4] = user.price
-        out[n, first + 5] = user.openness_var
-        out[n, first + 6] = user.tolerance_var
-        for i in range(3):
-            out[n, first + 7 + i] = user.habit[i]
-        out[n, first + 10] = user.known
-        most = _ZERO
-        if best_hour[n] >= 0:
-            most = hour_value[n, 0]
-            for hour in range(24):
-                most = max(most, hour_value[n, hour])
-        out[n, first + 11] = most
-
-
-@njit(cache=True)
-def _believed_items(rows: Any, logits: Any, out: Any) -> None:
-    for n in range(rows.shape[0]):
-        for k in range(rows.shape[1]):
-            if rows[n, k] >= 0:
-                out[n, k, 7] = logits[n, 0, k]
-
-
-@njit(cache=True)
-def _believed_styles(rows: Any, wear: Any, logits: Any, out: Any) -> None:
-    for n in range(rows.shape[0]):
-        for v in range(rows.shape[1]):
-            if rows[n, v] >= 0:
-                out[n, v, _STYLES], out[n, v, _STYLES + 1] = wear[n, v], logits[n, 0, v]
-
-
-@njit(cache=True)
-def _believed_hours(send_at: Any, logits: Any, values: Any, out: Any) -> None:
-    for n in range(send_at.shape[0]):
-        for hour in range(24):
-            if send_at[n, hour] != NEVER:
-                out[n, hour, 2], out[n, hour, 3] = logits[n, 0, hour], values[n, hour]
-
-
-@njit(cache=True)
-def _cut(values: Any, limit: Any) -> None:
-    most = np.float32(limit)
-    for i in range(values.size):
-        values[i] = min(max(values[i], -most), most)

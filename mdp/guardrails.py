@@ -292,7 +292,7 @@ def mask_all(
             send = state.ring[slot]
             sends[count], sent[count] = send.send_at, send.item
             # Nothing older than the longest window bears on an hour from the decision on.
-            count += np.int64(send.send_at > began - reach) & np.int64(_reserved(send))
+            count += (send.send_at > began - reach) & _reserved(send)
         for i in range(count):
             newest, days[i] = max(newest, sends[i]), -1
             if sends[i] > began - 3 * DAY:  # a local day is never that far off

@@ -15,20 +15,22 @@ from typing import Any
 
 import numpy as np
 
+from mdp.additive import TOGETHER
+from mdp.believing import believe_all
 from mdp.catalog import Catalog
 from mdp.clock import zone_tables
-from mdp.facing import believe_all, face_all, see_all
+from mdp.facing import face_all, see_all
 from mdp.guardrails import Guardrails, Mask, Reason, limits
 from mdp.hashing import content_hash
+from mdp.predicting import prediction_scratch
 from mdp.prediction import (
     PARTS,
     Prediction,
     heads_first,
-    prediction_scratch,
     weights_of,
 )
 from mdp.recency import Recency, rates_of
-from mdp.response import HEADS, TOGETHER, BoundModel, Response, Terms
+from mdp.response import HEADS, BoundModel, Response, Terms
 from mdp.reward import Reward
 from mdp.state import COUNTS, HALF_LIVES, HISTORY, STYLE_COUNTS, TRAITS
 
@@ -73,8 +75,7 @@ SCHEMA = content_hash(
 """Hash of all that an artifact must agree on with this code."""
 
 
-NOT_CLOSED = np.zeros((0, 24), np.uint8)
-"""No hour is ruled out but by the guardrails."""
+_OPEN = np.zeros((0, 24), np.uint8)
 _ALIGNED = 64
 """Arrays of a sheet begin at multiples of as many bytes, a line of the processor's cache."""
 
@@ -196,13 +197,13 @@ def observe(
     reward: Reward,
     model: Response | None = None,
     traits: np.ndarray | None = None,
-    closed: np.ndarray = NOT_CLOSED,
+    closed: np.ndarray | None = None,
 ) -> View:
     """The view of N decisions.
 
     model: a response model bound to the same catalogue, with the traits (N,) `TRAITS` that it
-    believes; without one the features that predict are 0. closed: reasons (N, 24) uint8 why hours
-    are ruled out beside the guardrails, 0 where they are not.
+    believes; without one the features that predict are 0. closed: reasons (N, 24) uint8 against
+    hours that guardrails allow, 0 for none.
     """
     (N, K), V = requests.items.shape, requests.variants.shape[1]
     sheet = Sheet.blank(N, K, V)
@@ -218,7 +219,7 @@ def seen(
     reward: Reward,
     model: Response | None,
     traits: np.ndarray | None,
-    closed: np.ndarray = NOT_CLOSED,
+    closed: np.ndarray | None = None,
 ) -> View:
     """`observe` into a sheet. given: whether the candidates' reasons are; otherwise time and stock
     give them, and in the sheet candidates that are allowed come first and the others are left
@@ -227,13 +228,14 @@ def seen(
     recency, shown, copy = sheet.recency, sheet.observation, requests.variants
     allowed = Mask(sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at)
     facing = (
-        (requests.histories, at, requests.zone, closed),
+        (requests.histories, at, requests.zone),
         (requests.items, requests.item_reason, given),
         (copy, requests.variant_reason),
         (table.hashes, table.available_until, table.stock, table.shown, catalog.variants.buckets),
         zones,
         zones[0].copy(),
         limits(guardrails),
+        _OPEN if closed is None else closed,
         rates_of(PLAIN_HALF_LIVES if model is None else model.half_lives),
         np.empty(TOGETHER, HISTORY),
         (sheet.items, sheet.item_reason, sheet.hour_reason, sheet.send_at),
@@ -246,7 +248,7 @@ def seen(
         return View(shown, allowed, None, None)
     believed = np.zeros(len(at), TRAITS) if traits is None else traits
     worth, weights = (table.margin * table.price).astype(np.float32), weights_of(reward)
-    scratch = prediction_scratch(sheet.items.shape[1], copy.shape[1])
+    scratch = prediction_scratch(len(HEADS), sheet.items.shape[1], copy.shape[1])
     predicted = sheet.best_hour, sheet.hour_value
     if isinstance(model, BoundModel):
         item, variant, hour = (

@@ -8,14 +8,13 @@ evaluations give the logits of all actions.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
-from numba import njit
 
+from mdp.additive import terms_all, terms_scratch
 from mdp.catalog import Catalog
 from mdp.clock import local_day
 from mdp.errors import BadArtifact
@@ -23,7 +22,6 @@ from mdp.hashing import STYLE_BUCKETS, content_hash, hash_ids
 from mdp.recency import Recency, recency_of
 from mdp.state import TASTE, TRAITS
 
-_ZERO = np.float32(0.0)
 HEADS = ("open", "click", "purchase", "dismiss", "unsubscribe")
 ITEM_FEATURES = ("log_price", "discount")
 
@@ -311,7 +309,7 @@ class BoundModel:
             (items, variants),
             local_day(decided_at, zone),
             (recency.fatigue, recency.repetition, recency.wear, recency.bought, recency.views),
-            terms_scratch(K),
+            terms_scratch(H, K),
             (base, item, variant, hour),
         )
         item, variant, hour = (array.transpose(0, 2, 1) for array in (item, variant, hour))
@@ -330,126 +328,3 @@ class BoundModel:
             (self.variant_term, self.bucket, model.styles_weight, model.wear_weight),
             (np.ascontiguousarray(model.hour.T), model.hours_weight),
         )
-
-
-TOGETHER = 32
-"""Decisions that are worked on together."""
-
-
-@njit(cache=True)
-def terms_scratch(K: Any) -> Any:
-    """Arrays that `terms_all` works in; users' candidates lie one after the other in them."""
-    M = TOGETHER * K
-    prices, sensitivities = np.empty(M, np.float32), np.empty(M, np.float32)
-    sums = np.empty((len(HEADS), M), np.float32)
-    return np.empty(M), prices, sensitivities, np.empty((len(HEADS), M), np.float32), sums
-
-
-@njit(cache=True)
-def terms_all(
-    parameters: Any, traits: Any, lists: Any, day: Any, recency: Any, scratch: Any, out: Any
-) -> None:
-    """Fills the base (N, H) and the other terms (N, H, M) of N decisions of the additive model.
-
-    parameters: of a `BoundModel`. lists: rows of candidates (N, K) and variants (N, V). day: local
-    dates (N,). recency: the arrays of a `Recency`.
-    """
-    items, variants = lists
-    fatigue, repetition, wear, bought, views = recency
-    _base(traits, day, fatigue, parameters[0], out[0])
-    _item(traits, items, repetition, bought, views, parameters[1], scratch, out[1])
-    _variant(traits, variants, wear, parameters[2], out[2])
-    _hour(traits, parameters[3], out[3])
-
-
-@njit(cache=True)
-def _base(traits: Any, day: Any, fatigue: Any, parameters: Any, out: Any) -> None:
-    base, by_weekday, openness, tolerance, tired = parameters
-    for n in range(traits.size):
-        strain = fatigue[n] * math.exp(-traits[n].tolerance)
-        weekday = (day[n] + 3) % 7
-        for h in range(base.size):
-            out[n, h] = (
-                base[h]
-                + by_weekday[weekday, h]
-                + openness[h] * traits[n].openness
-                + tolerance[h] * traits[n].tolerance
-                + tired[h] * strain
-            )
-
-
-@njit(cache=True)
-def _item(
-    traits: Any,
-    items: Any,
-    repetition: Any,
-    bought: Any,
-    views: Any,
-    parameters: Any,
-    scratch: Any,
-    out: Any,
-) -> None:
-    own, embedding, price, of_taste, of_price, of_repetition, of_bought, of_views = parameters
-    likings, prices, sensitivities, owns, sums = scratch
-    N, K = items.shape
-    for start in range(0, N, TOGETHER):
-        end = min(start + TOGETHER, N)
-        size = (end - start) * K
-        again, gone, known = (
-            repetition[start:end].reshape(-1),
-            bought[start:end].reshape(-1),
-            views[start:end].reshape(-1),
-        )
-        for n in range(end - start):
-            user = traits[start + n]
-            for k in range(K):
-                row, liking, j = max(items[start + n, k], 0), 0.0, n * K + k
-                for d in range(embedding.shape[1]):
-                    liking += user.taste[d] * embedding[row, d]
-                likings[j], prices[j], sensitivities[j] = liking, price[row], user.price
-                for h in range(own.shape[1]):
-                    owns[h, j] = own[row, h]
-        for h in range(own.shape[1]):
-            mine, total = owns[h], sums[h]
-            for j in range(size):
-                total[j] = (
-                    mine[j]
-                    + of_taste[h] * likings[j]
-                    + of_price[h] * sensitivities[j] * prices[j]
-                    + of_repetition[h] * again[j]
-                    + of_bought[h] * gone[j]
-                    + of_views[h] * known[j]
-                )
-        for n in range(end - start):
-            for h in range(own.shape[1]):
-                for k in range(K):
-                    none = items[start + n, k] < 0
-                    out[start + n, h, k] = _ZERO if none else sums[h, n * K + k]
-
-
-@njit(cache=True)
-def _variant(traits: Any, variants: Any, wear: Any, parameters: Any, out: Any) -> None:
-    own, bucket, styles_weight, wear_weight = parameters
-    for n in range(variants.shape[0]):
-        for v in range(variants.shape[1]):
-            row = variants[n, v]
-            if row < 0:
-                for h in range(own.shape[1]):
-                    out[n, h, v] = 0.0
-                continue
-            for h in range(own.shape[1]):
-                out[n, h, v] = (
-                    own[row, h]
-                    + styles_weight[h] * traits[n].styles[bucket[row]]
-                    + wear_weight[h] * wear[n, v]
-                )
-
-
-@njit(cache=True)
-def _hour(traits: Any, parameters: Any, out: Any) -> None:
-    typical, hours_weight = parameters
-    for n in range(traits.size):
-        profile = traits[n].hours
-        for h in range(typical.shape[0]):
-            for hour in range(typical.shape[1]):
-                out[n, h, hour] = typical[h, hour] + hours_weight[h] * profile[hour]

@@ -12,7 +12,7 @@ from mdp.catalog import Catalog
 from mdp.clock import send_times
 from mdp.guardrails import Mask, Reason
 from mdp.hashing import hash_ids
-from mdp.observation import NOT_CLOSED, Requests, View, observe
+from mdp.observation import Requests, View, observe
 from mdp.reasons import catalog_reasons
 from mdp.state import HISTORY, features
 from policies.composition import UNIFORMS, distribution
@@ -123,10 +123,10 @@ def _view(
     world: World, requests: Requests, traits: np.ndarray | None, budget: Budget | None
 ) -> View:
     """`observe`, with the hours ruled out whose budget is spent."""
-    closed = NOT_CLOSED
+    closed = None
     if budget is not None:
         send_at, _ = send_times(requests.decided_at, requests.zone)
-        closed = np.where(budget.spent(send_at), SPENT, Reason.ALLOWED).astype(np.uint8)
+        closed = np.where(budget.spent(send_at), SPENT, 0).astype(np.uint8)
     return observe(
         requests,
         world.catalog,

@@ -133,6 +133,11 @@ class Kernel:
         elif self._seen is not None:
             self._renew(new)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Zone codes are this process's own, whatever they were where the kernel was pickled."""
+        self.__dict__.update(state)
+        self.zone = self.simulator.users.codes[self.rows]
+
     def release(self) -> None:
         """Forget the view of the coming decisions, so that a reset of some rows leaves the arrays
         that were handed out as they are."""

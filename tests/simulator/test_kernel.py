@@ -1,5 +1,8 @@
 """The kernel: one life whatever the batch, paid as attribution pays, logged as it was lived."""
 
+import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -288,3 +291,21 @@ def test_observations_predict_only_with_a_model(shop):
         seen.view().observation["pairs"], seen.true_view().observation["pairs"], rtol=1e-5
     )
     assert seen.view().observation["pairs"].any()
+
+
+def test_a_kernel_steps_on_in_another_process_as_it_would_have_here(shop, tmp_path):
+    kernel = Kernel(shop, everyone(shop), 6, 5)
+    kernel.step(np.zeros(kernel.N, np.int64))
+    file = tmp_path / "kernel"
+    file.write_bytes(pickle.dumps(kernel))
+    # The other process knows another zone first, so its codes are others.
+    code = (
+        "import pickle, sys; import numpy as np; from mdp.clock import zone_code;"
+        "zone_code('Pacific/Auckland');"
+        "kernel = pickle.load(open(sys.argv[1], 'rb'));"
+        "kernel.step(np.zeros(kernel.N, np.int64));"
+        "open(sys.argv[1], 'wb').write(kernel.histories.tobytes() + kernel.at.tobytes())"
+    )
+    subprocess.run([sys.executable, "-c", code, str(file)], check=True)
+    kernel.step(np.zeros(kernel.N, np.int64))
+    assert file.read_bytes() == kernel.histories.tobytes() + kernel.at.tobytes()
