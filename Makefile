@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 # Small networks and two busy cores: more than one thread made the tests eight times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install quickstart serve test test-all clean-env lint proof proof-crashes bench bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
+.PHONY: help install quickstart serve test test-all clean-env lint proof proof-crashes bench bench-offline bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ lint: $(INSTALLED) ## ruff, the layers and mypy
 
 proof: $(INSTALLED) ## reproduce the figures that the README claims
 	$(BIN)/python -m benchmarks.proof
+
+bench-offline: $(INSTALLED) ## compare agents that learn from logs alone with the baselines, in truth
+	$(BIN)/python -m benchmarks.offline
 
 bench-agents: $(INSTALLED) ## what every policy earns in truth, in four worlds; resumable, hours
 	$(BIN)/python -m benchmarks.agents

@@ -115,7 +115,7 @@ def tune(
             ray.shutdown()
     out = [
         Trial(each.config, each.metrics["value"], each.metrics["training_iteration"])
-        for each in found
+        for each in (found[n] for n in range(len(found)))
         if each.error is None and each.config is not None and each.metrics is not None
     ]
     if not out:
