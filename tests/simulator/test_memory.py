@@ -68,6 +68,7 @@ def test_what_is_seen_in_one_pass_is_what_its_parts_say_one_by_one(shop, users):
     for name, array in view.observation.items():
         assert again.observation[name].tobytes() == array.tobytes(), name
     model, table = kernel._belief, shop.catalog.items
+    assert model is not None
     lists = requests.items, requests.variants
     recency = recency_of(
         states, kernel.at, *lists, table.hashes, shop.catalog.variants.buckets, model.half_lives
