@@ -29,6 +29,7 @@ HOME = {
     "TRAITS": "mdp.state",
     "Reward": "mdp.reward",
     "PushwiseError": "mdp.errors",
+    "evaluate": "evaluation.arrays",
 }
 """Public name → the module that defines it."""
 

@@ -42,6 +42,10 @@ ALGORITHMS = {
         ("linucb", "agents.bandits:LinUCBSettings", "linear bandit, upper bounds", True),
         ("thompson", "agents.bandits:ThompsonSettings", "linear bandit, posterior draws", True),
         ("recovering", "agents.bandits:RecoveringSettings", "copy that wears out", True),
+        ("price", "agents.offline:PriceSettings", "offline Q-learning of a send's price", True),
+        ("cql", "agents.offline:CQLSettings", "conservative Q-learning", True),
+        ("bcq", "agents.offline:BCQSettings", "batch-constrained Q-learning", True),
+        ("clone", "agents.offline:CloneSettings", "behaviour cloning", True),
     )
 }
 """By name, in the order in which they are listed."""

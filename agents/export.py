@@ -7,15 +7,16 @@ import warnings
 
 import numpy as np
 import torch
+from torch import nn
 from torch.export import Dim
 
-from agents.network import INPUTS, FactorNetwork, Scores, Soft, tensors
+from agents.network import INPUTS, Scores, tensors
 from mdp.observation import Observation
 
 OUTPUTS = ("hold", "pair", "hour")
 
 
-def to_onnx(network: FactorNetwork | Soft, example: Observation) -> bytes:
+def to_onnx(network: nn.Module, example: Observation) -> bytes:
     """The graph that maps an observation's arrays to scores, as `policies.saved` stores it.
 
     example: any observation of at least 2 decisions, 2 candidates and 2 variants; only its shapes

@@ -7,10 +7,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from agents import bandits
 from agents.algorithms import algorithm_of
+from agents.logged import Logged, logged
+from agents.search import best_static_rule
 from ingestion.log import Log
 from mdp.errors import BadSetting
 from policies.base import Policy
+from policies.network import NetworkPolicy
 from policies.saved import PolicyBundle, SavedRecommender
 from simulator.description import Simulator
 
@@ -36,6 +42,10 @@ def learn(
     """
     algorithm = algorithm_of(algo)
     chosen = algorithm.default_settings() if settings is None else settings
+    if resume and run is None:
+        raise BadSetting("--resume needs the folder of the run to go on: give it with --run DIR")
+    if run is not None and (algorithm.from_logs or algo == "greedy"):
+        raise BadSetting(f"{algo} is done at once and keeps no run: leave out --run")
     if algorithm.from_logs:
         if log is None:
             raise BadSetting(f"{algo} learns from logged decisions: give the log with --logs LOGS")
@@ -57,24 +67,19 @@ def learn(
 def _from_log(
     simulator: Simulator, algo: str, log: Log, seed: int, settings: Any, command: Sequence[str]
 ) -> PolicyBundle:
-    from agents import bandits
-    from agents.logged import logged
-    from agents.search import best_static_rule
-
     if simulator.model is None:
         simulator = simulator.believing(simulator)
-    model = simulator.additive_model
+    model = simulator.additive_model  # before any work: a policy can't carry another
     data = logged(log, simulator, seed)
     found: dict[str, Any] = {}
-    policy: Policy
-    if algo == "linucb":
-        policy = bandits.linucb(data, settings, seed)
-    elif algo == "thompson":
-        policy = bandits.thompson(data, settings, seed)
-    else:
+    if algo in ("linucb", "thompson"):
+        policy: Policy = getattr(bandits, algo)(data, settings, seed)
+    elif algo == "recovering":
         rule = best_static_rule(simulator, seed)
         found = {"rule": {"hour": rule.hour, "every_days": rule.every_days}}
         policy = bandits.recovering(data, settings, rule)
+    else:
+        policy = _network(algo, data, settings, seed)
     manifest = {
         "algorithm": algo,
         "seed": seed,
@@ -93,3 +98,18 @@ def _from_log(
         recommender=SavedRecommender(simulator.recommender.kind, simulator.recommender.arrays()),
         manifest=manifest,
     )
+
+
+def _network(algo: str, data: Logged, settings: Any, seed: int) -> NetworkPolicy:
+    """An agent of `agents.offline`, exported."""
+    import torch
+
+    from agents import offline
+    from agents.export import to_onnx
+
+    torch.set_num_threads(1)
+    network = getattr(offline, algo)(data, settings, seed)
+    example = data.some(np.arange(min(len(data.action), 2)))
+    # A clone draws as the logging policy did; who learned values takes the best.
+    temperature = 1.0 if algo == "clone" else None
+    return NetworkPolicy(graph=to_onnx(network, example), name=algo, temperature=temperature)

@@ -19,11 +19,14 @@ from mdp.clock import DAY, local_day
 from mdp.errors import NotEnoughData
 from mdp.hashing import hash_ids
 from mdp.observation import Observation, observe
+from mdp.prediction import PARTS
 from mdp.state import ATTRIBUTION
+from policies.baselines import predicted
 from policies.composition import split_mask
 from simulator.description import Simulator
 from simulator.material import Material, material_of, sample_of
 
+_UNSUBSCRIBE = PARTS.index("unsubscribe")
 WINDOW = DAY + RESPONSE_WINDOW + ATTRIBUTION
 """Longest time from a decision until nothing can follow it any more."""
 
@@ -40,6 +43,11 @@ class Logged:
     """(D,) float64; NaN where none is logged."""
     reward: np.ndarray
     """(D,) float64, currency units, by the simulator's reward weights."""
+    expected: np.ndarray
+    """The same as the response model expects it of what was done (D,) float64; logged rewards
+    where organic purchases are credited, of which it says nothing."""
+    leaving: np.ndarray
+    """Predicted probability of an unsubscribe in answer to it (D,) float64."""
     clicked: np.ndarray
     """(D,) bool"""
     day: np.ndarray
@@ -98,6 +106,7 @@ def logged(log: Log, simulator: Simulator, seed: int = 0) -> Logged:
             "the log has no push that the guardrails allow and whose outcomes are all in before "
             "the instant that the simulator was fitted to: give a longer log"
         )
+    expected, leaving = _expected(observation, chosen.k, chosen.v, chosen.h)
     gone = found.unsubscribed[which]
     same = np.append(chosen.owner[1:] == chosen.owner[:-1], False)
     return Logged(
@@ -105,6 +114,8 @@ def logged(log: Log, simulator: Simulator, seed: int = 0) -> Logged:
         action=action,
         propensity=chosen.propensity,
         reward=found.reward[which],
+        expected=expected if simulator.reward.credit == "attributed" else found.reward[which],
+        leaving=leaving,
         clicked=found.clicked[which],
         day=local_day(chosen.decided_at, material.events.zone[chosen.owner]).astype(np.int64),
         following=np.where(same & ~gone, np.arange(len(which)) + 1, -1),
@@ -140,6 +151,19 @@ def _seen(material: Material, simulator: Simulator, which: np.ndarray) -> Observ
     return out
 
 
+def _expected(
+    observation: Observation, k: np.ndarray, v: np.ndarray, h: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted reward and probability of an unsubscribe (D,) of slots and hours (D,); a hold's
+    are 0. The latter is that of the pair's best hour, which hours change little."""
+    pair, hour = predicted(observation)
+    if not pair.shape[1] or not pair.shape[2]:
+        return np.zeros(len(k)), np.zeros(len(k))
+    rows, sent = np.arange(len(k)), k >= 0
+    leaving = observation["pairs"][rows, k, v, _UNSUBSCRIBE].astype(np.float64)
+    return np.where(sent, pair[rows, k, v] + hour[rows, h], 0.0), np.where(sent, leaving, 0.0)
+
+
 def _allowed(observation: Observation, k: np.ndarray, v: np.ndarray, h: np.ndarray) -> np.ndarray:
     """Whether the mask allows slots and hours (D,); holds it always does."""
     item, variant, hour = split_mask(observation["action_mask"], observation["pairs"].shape[1])
@@ -147,3 +171,31 @@ def _allowed(observation: Observation, k: np.ndarray, v: np.ndarray, h: np.ndarr
         return k < 0
     rows = np.arange(len(k))
     return (k < 0) | (item[rows, k] & variant[rows, v] & hour[rows, h % HOURS])
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """From each of M decisions to the same user's next."""
+
+    start: np.ndarray
+    """Rows of the decisions (M,) int64."""
+    reward: np.ndarray
+    """(M,) float64, currency units."""
+    discount: np.ndarray
+    """Of the value of what follows (M,) float64, between 0 and 1."""
+    after: np.ndarray
+    """Rows of the decisions that follow (M,) int64."""
+
+
+def transitions(data: Logged, gamma: float) -> Transitions:
+    """From each usable decision to the user's next one.
+
+    Pushes are paid what the response model expects of them and lose users at the rate that it
+    expects, so that neither is drawn: of those who stayed, what followed is in the log. Time
+    between the decisions is discounted by `gamma` a day.
+    """
+    start = np.flatnonzero(data.usable & (data.following >= 0))
+    after = data.following[start]
+    days = data.day[after] - data.day[start]
+    discount = gamma**days * (1.0 - data.leaving[start])
+    return Transitions(start, data.expected[start], discount, after)

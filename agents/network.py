@@ -222,7 +222,8 @@ class Soft(nn.Module):
 class Scores(nn.Module):
     """What is exported: an observation's arrays in, scores hold, pair and hour out."""
 
-    def __init__(self, network: FactorNetwork | Soft) -> None:
+    def __init__(self, network: nn.Module) -> None:
+        """network: a `Soft`, or one that gives what `FactorNetwork` gives."""
         super().__init__()
         self.network = network
 

@@ -16,7 +16,7 @@ from agents.algorithms import algorithm_of
 from agents.budgets import Budget, Prices, first_prices, priced
 from agents.dqn import DQNSettings, MaskedDQN, build_dqn
 from agents.export import to_onnx
-from agents.judging import Judge, TorchPolicy, deciding, divided
+from agents.judging import Judge, Judgement, TorchPolicy, deciding, divided
 from agents.network import FactorNetwork, Soft
 from agents.paying import ExpectedRewards
 from agents.ppo import PartialPPO, PPOSettings, build_ppo
@@ -83,14 +83,16 @@ def train(
     checkpoint: Callable[[PolicyBundle], None] | None = None,
     run: Path | None = None,
     resume: bool = False,
+    report: Callable[[Judgement], None] | None = None,
 ) -> PolicyBundle:
     """Train an agent in a simulator; the best checkpoint on held-out episodes is the result.
 
     A simulator without beliefs (a known truth) is taken at its word. Same arguments, same policy,
     whether it was interrupted and resumed or not. checkpoint: is given the best policy so far,
     while training goes on. run: folder for TensorBoard's curves and for the state to resume from.
-    resume: go on from the state in the run's folder, where there is one. Raises `BadSetting`, and
-    `BadInput` where the folder holds something else.
+    resume: go on from the state in the run's folder, where there is one. report: is told each
+    judgement of training. Raises `BadSetting`, and `BadInput` where the folder holds something
+    else.
     """
     began = time.process_time()
     chosen = settings or algorithm_of(algo).default_settings()
@@ -154,7 +156,7 @@ def train(
         if goes_on:
             part, prices = folder.restore(model, network, judge)
     with judge:
-        _learn(model, env, judge, ready, chosen, seed, part, prices, folder)
+        _learn(model, env, judge, ready, chosen, seed, part, prices, folder, report)
     return bundle(judge)
 
 
@@ -168,6 +170,7 @@ def _learn(
     part: int,
     prices: Prices,
     folder: Run | None,
+    report: Callable[[Judgement], None] | None,
 ) -> None:
     """All parts after the one given; judged, and the state kept, after each."""
     length = env.num_envs * (settings.rollout if isinstance(settings, PPOSettings) else 1)
@@ -182,6 +185,8 @@ def _learn(
             return
         model.learn_part(number, int(end) - model.num_timesteps, seed, judge)
         found = judge.judge(model.num_timesteps, env.prices)
+        if report is not None:
+            report(found)
         moved = ready.budget.moved(env.prices, found.sends, found.unsubscribes, ready.scales)
         if isinstance(model, MaskedDQN):
             model.end_part(env.prices, moved, env.unit)

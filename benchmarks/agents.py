@@ -142,9 +142,10 @@ def half_width(values: np.ndarray) -> float:
 
 
 def over_shops(values: Sequence[float], within: Sequence[float]) -> tuple[float, float]:
-    """Mean over shops and its 95 % half-width (Student's t); of one shop, that over its users."""
-    if len(values) == 1:
-        return values[0], within[0]
+    """Mean over shops and its 95 % half-width: Student's t over three shops or more, else that over
+    their users."""
+    if len(values) < 3:
+        return float(np.mean(values)), float(np.sqrt(np.square(within).sum())) / len(values)
     spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
     return float(np.mean(values)), STUDENT[len(values)] * spread
 
@@ -172,7 +173,7 @@ def by_world(found: Sequence[Mapping[str, Any]]) -> str:
         for world in worlds
     }
     lines = [
-        "| policy | " + " | ".join([*worlds, "mean", "minus greedy + threshold"]) + " |",
+        "| policy | " + " | ".join([*worlds, "mean", "minus greedy + threshold, points"]) + " |",
         "|---" * (len(worlds) + 3) + "|",
     ]
     for name in shops[worlds[0]][0]:
@@ -210,7 +211,9 @@ def in_detail(found: Sequence[Mapping[str, Any]]) -> str:
         trained = "cpu_seconds" in rows[0]
         several = [row["spread"] for row in rows if row["training_seeds"] > 1]
         cells = [
-            f"{mean('simulated'):.2f} / {mean('value'):.2f}",
+            f"{mean('simulated'):.2f} / {mean('value'):.2f}"
+            if "simulated" in rows[0]
+            else f"– / {mean('value'):.2f}",
             f"{mean('sends_per_week'):.2f}",
             f"{mean('unsubscribes'):.0f}",
             f"{mean('cpu_seconds'):.0f}" if trained else "",

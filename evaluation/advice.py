@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from evaluation.assessment import Assessment
 from evaluation.diagnostics import Level
 from evaluation.verdict import GATES, Gates, leading
@@ -11,6 +13,12 @@ _POWER = 1.96 + 0.84
 _WANTED, _SELDOM = 0.02, 3.0
 """What the policy would do at least this often, and this many times as often as the log."""
 _SHOWN = 5
+
+
+def rounded(count: float) -> str:
+    """A number of decisions to two figures: no more is known of it."""
+    digits = max(0, math.floor(math.log10(max(count, 1.0))) - 1)
+    return f"{round(count, -digits):,.0f}"
 
 
 def needed(assessment: Assessment, gates: Gates = GATES) -> float | None:
@@ -67,16 +75,18 @@ def advice(assessment: Assessment, gates: Gates = GATES) -> list[str]:
             f"Let the running policy explore more of these: by {name}, logged share → what the "
             f"policy would do: {shares}."
         )
-    if found.effective_sample_size < gates.effective_sample_size:
-        more = gates.effective_sample_size / max(found.effective_sample_size, 1e-9)
+    if found.effective_sample_size < 1:
+        said.append(f"None of the {found.rows:,} decisions is what the policy would do.")
+    elif found.effective_sample_size < gates.effective_sample_size:
+        more = gates.effective_sample_size / found.effective_sample_size
         said.append(
             f"Of {found.rows:,} decisions {found.effective_sample_size:.1f} are like the policy's: "
-            f"about {found.rows * more:,.0f} decisions of this kind would be needed before the log "
-            "can say anything."
+            f"about {rounded(found.rows * more)} decisions of this kind would be needed before the "
+            "log can say anything."
         )
     elif (rows := needed(assessment, gates)) is not None:
         said.append(
-            f"A difference of this size needs about {rows:,.0f} decisions of this kind to show "
+            f"A difference of this size needs about {rounded(rows)} decisions of this kind to show "
             f"({rows / assessment.rows:.1f} times as many as here)."
         )
     if (open_ := assessment.outlook) is None:
@@ -88,7 +98,7 @@ def advice(assessment: Assessment, gates: Gates = GATES) -> list[str]:
         )
     if open_.trials:
         said.append(
-            "Or try it live on a share of the users, with a holdout: the table below says how long "
-            "that takes."
+            "Or try it live on a share of the users, with a holdout: the table of a live trial "
+            "says how long that takes."
         )
     return said

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from evaluation.collected import Collected, choose, collect
 from evaluation.diagnostics import (
     Coverage,
     Diagnostics,
@@ -16,21 +17,18 @@ from evaluation.diagnostics import (
     histogram,
     overlap,
 )
-from evaluation.estimators import Terms, dr, ips, logged, model_gap, snips
 from evaluation.intervals import (
     LEVEL,
     REPLICATES,
     Analytic,
     Bootstrap,
     Interval,
-    Sums,
     closed_form,
     resampled,
-    sums_of,
 )
-from evaluation.sample import Measure, Sample
-from evaluation.specification import Estimator, default_estimators
-from evaluation.tally import Tally, tally
+from evaluation.sample import Sample
+from evaluation.specification import Estimator
+from evaluation.tally import Tally
 from evaluation.verdict import GATES, Estimate, Gates, Verdict, judge, leading
 
 if TYPE_CHECKING:
@@ -40,6 +38,11 @@ if TYPE_CHECKING:
 ONE_DECISION = (
     "values are per decision, in the states that the logging policy led to: what a policy's own "
     "sends do to users over the days that follow (fatigue, unsubscribes, wear-out) is not in them"
+)
+ESTIMATED_HERE = "propensities were not logged and are estimated from the log, on other users"
+SAYS_ESTIMATED = (
+    "propensities are not logged but estimated (log.json says so), and errors in them bias what "
+    "follows"
 )
 _CHECK_LEVEL = 0.99
 """Of the intervals that tell whether weights and predictions are right: 1 % false alarms each."""
@@ -68,12 +71,14 @@ class Assessment:
     estimates: tuple[Estimate, ...] = ()
     """Empty where nothing can be estimated."""
     diagnostics: Diagnostics | None = None
+    warning: str | None = None
+    """What a reader must know before anything else."""
     notes: tuple[str, ...] = ()
     """What a reader must know to use the numbers."""
     measures: dict[str, Pair] = field(default_factory=dict)
     """What else than the reward: opens, clicks, revenue (self-normalised)."""
-    segments: dict[str, dict[str, Pair]] = field(default_factory=dict)
-    """Rewards by segment and its value (self-normalised)."""
+    segments: dict[str, dict[str, dict[str, Pair]]] = field(default_factory=dict)
+    """Reward and measures by segment, its value and the measure (self-normalised)."""
     policy_hash: str | None = None
     """The saved policy's; None for a table."""
     days: Days | None = None
@@ -84,24 +89,6 @@ class Assessment:
     """Counts of weights and propensities, for the picture."""
     weights: np.ndarray | None = None
     """Importance weights (n,) float64; None where the rows were read in batches."""
-
-
-@dataclass(frozen=True, eq=False)
-class Collected:
-    """Sums over users of all that an assessment needs; those of batches add up."""
-
-    estimators: tuple[Estimator, ...]
-    places: dict[str, int]
-    """Where each named estimate is among the sums."""
-    sums: Sums
-    tally: Tally
-    users: int
-    per_day: float | None = None
-    """Decisions a day, where times are known."""
-
-    def __add__(self, other: Collected) -> Collected:
-        columns = self.sums.columns + other.sums.columns
-        return replace(self, sums=Sums(columns, self.sums.layout), tally=self.tally + other.tally)
 
 
 def assess(
@@ -148,50 +135,6 @@ def with_outlook(
     return replace(found, outlook=outlook(collected, coverage, seed, gates))
 
 
-def choose(sample: Sample, estimators: Sequence[Estimator]) -> tuple[Estimator, ...]:
-    """The estimators, with the numbers that SLOPE chooses on this sample."""
-    chosen = tuple(estimators) or default_estimators(sample)
-    return tuple(estimator.resolved(sample) for estimator in chosen)
-
-
-def collect(
-    sample: Sample, estimators: tuple[Estimator, ...], cluster: np.ndarray, clusters: int
-) -> Collected:
-    """Sum up a sample; cluster: (n,) int64 in 0 … clusters - 1, the same for a user's rows."""
-    n = len(sample.reward)
-    late = (np.arange(n) >= n / 2) if sample.late is None else sample.late
-    second, first = late.astype(np.float64), (~late).astype(np.float64)
-    named: dict[str, Terms] = {
-        "logged": logged(sample),
-        "weight": Terms(sample.weights),
-        "ips": ips(sample),
-        "reward first": Terms(sample.reward * first, first),
-        "reward second": Terms(sample.reward * second, second),
-        "weight first": Terms(sample.weights * first, first),
-        "weight second": Terms(sample.weights * second, second),
-    }
-    for each in estimators:
-        named[f"estimator {each.label}"] = each.terms(sample)
-    if sample.has_model:
-        named["dr"], named["gap"] = dr(sample), model_gap(sample)
-    for name, measure in sample.measures.items():
-        named[f"logged {name}"] = Terms(measure.top, measure.bottom)
-        named[f"target {name}"] = _weighted(measure, sample.weights)
-    for name, labels in sample.segments.items():
-        for code, level in enumerate(labels.names):
-            own = (labels.codes == code).astype(np.float64)
-            named[f"logged {name}={level}"] = Terms(sample.reward * own, own)
-            named[f"target {name}={level}"] = snips(sample, sample.weights * own)
-    sums = sums_of(list(named.values()), cluster, clusters)
-    places = {name: place for place, name in enumerate(named)}
-    return Collected(estimators, places, sums, tally(sample), clusters, sample.per_day)
-
-
-def _weighted(measure: Measure, weights: np.ndarray) -> Terms:
-    bottom = weights if measure.bottom is None else weights * measure.bottom
-    return Terms(weights * measure.top, bottom)
-
-
 def conclude(
     found: Collected,
     name: str,
@@ -233,7 +176,7 @@ def conclude(
 class _Drawn:
     """Intervals of what was collected, by name."""
 
-    places: dict[str, int]
+    places: Mapping[str, int]
     drawn: Bootstrap | Analytic
 
     def interval(self, which: str, less: str | None = None, level: float = LEVEL) -> Interval:
@@ -297,19 +240,18 @@ def _drift(drawn: _Drawn, which: str) -> Interval | None:
     return drawn.interval(f"{which} second", f"{which} first", _CHECK_LEVEL)
 
 
-def _pairs(found: Collected, drawn: _Drawn) -> tuple[dict[str, Pair], dict[str, dict[str, Pair]]]:
+def _pairs(
+    found: Collected, drawn: _Drawn
+) -> tuple[dict[str, Pair], dict[str, dict[str, dict[str, Pair]]]]:
     measures: dict[str, Pair] = {}
-    segments: dict[str, dict[str, Pair]] = {}
-    for key in found.places:
-        kind, _, name = key.partition(" ")
-        if kind != "target":
-            continue
-        pair = Pair(drawn.interval(f"logged {name}"), drawn.interval(key))
-        segment, equals, level = name.partition("=")
-        if equals:
-            segments.setdefault(segment, {})[level] = pair
+    segments: dict[str, dict[str, dict[str, Pair]]] = {}
+    for each in found.shown:
+        pair = Pair(drawn.drawn.interval(each.logged), drawn.drawn.interval(each.target))
+        if each.segment is None or each.level is None:
+            measures[each.measure] = pair
         else:
-            measures[name] = pair
+            levels = segments.setdefault(each.segment, {})
+            levels.setdefault(each.level, {})[each.measure] = pair
     return measures, segments
 
 
@@ -330,17 +272,17 @@ def _notes(found: Collected, diagnostics: Diagnostics) -> list[str]:
     return said
 
 
-def without_propensities(name: str, reward: np.ndarray, users: int) -> Assessment:
-    """The assessment of a log of rewards (n,) whose propensities are not known."""
+def with_estimated(found: Assessment, calibration: str) -> Assessment:
+    """The assessment of a log that kept no propensities: numbers by estimated ones, no verdict."""
     reason = (
-        "the log has no propensities (log.json says `propensities: none`), and without them no "
-        "estimate can be checked against its rewards: log the probability of each decision"
+        "the log has no propensities (log.json says `propensities: none`), and those that were "
+        "estimated are right only if its policy looked at nothing but what the estimate looks at, "
+        "which no check can show: log the probability of each decision"
     )
-    mean = float(np.mean(reward)) if len(reward) else float("nan")
-    return Assessment(
-        name=name,
-        verdict=Verdict("cannot_tell", (reason,)),
-        rows=len(reward),
-        users=users,
-        logged=Interval(mean, float("nan"), float("nan")),
+    reasons = found.verdict.reasons if found.verdict.answer == "cannot_tell" else ()
+    return replace(
+        found,
+        verdict=Verdict("cannot_tell", (reason, *reasons)),
+        warning=f"{ESTIMATED_HERE}: {calibration}",
+        outlook=None,
     )

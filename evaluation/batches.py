@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evaluation.assessment import Assessment, Method, choose, collect, conclude, with_outlook
+from evaluation.assessment import Assessment, Method, conclude, with_outlook
+from evaluation.collected import choose, collect
 from evaluation.sample import Sample
 from evaluation.specification import Estimator
 from evaluation.table import MODEL, REQUIRED, sample_of
@@ -89,7 +90,8 @@ def assess_large(
 
 def _frames(file: Path, batch: int) -> Iterator[tuple[int, pd.DataFrame]]:
     """Batches of the columns that are needed, with the number of their first row."""
-    with pq.ParquetFile(file) as table:
+    # Read-ahead keeps what it has read until the file is closed: memory would grow with the rows.
+    with pq.ParquetFile(file, pre_buffer=False) as table:
         columns = [name for name in _COLUMNS if name in table.schema_arrow.names]
         start = 0
         for part in table.iter_batches(batch, columns=columns):

@@ -83,7 +83,8 @@ class Diagnostics:
     zero_target: float
     """Share of rows whose action the target never takes."""
     certain: float = 0.0
-    """Share of rows with a propensity of 1: nothing was left to chance, or 1 was filled in."""
+    """Share of rows with a propensity of 1 that the target is not as sure of: nothing was left to
+    chance, or 1 was filled in. A hold that guardrails force is sure under both."""
     constant_reward: float | None = None
     """The reward, where all rows have the same."""
     model_gap: Interval | None = None

@@ -7,9 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluation.assessment import Assessment, Method, assess, without_propensities
+from evaluation.assessment import (
+    SAYS_ESTIMATED,
+    Assessment,
+    Method,
+    assess,
+    with_estimated,
+)
 from evaluation.days import over_days
 from evaluation.diagnostics import Coverage
+from evaluation.estimated import estimated_propensities
 from evaluation.logged import (
     days_of,
     features_of,
@@ -23,7 +30,7 @@ from evaluation.replayed import Replayed, some
 from evaluation.reward_model import cross_fitted, send_values
 from evaluation.sample import Sample
 from evaluation.specification import Estimator
-from ingestion.log import time_column
+from ingestion.log import ESTIMATED, time_column
 from mdp.actions import HOURS, encode
 from mdp.attribution import RESPONSE_WINDOW
 from mdp.clock import DAY
@@ -58,20 +65,23 @@ def assess_policy(
     """What a log says of a saved policy, on closed decisions after its training.
 
     guardrails: those of the policy unless given; their exploration floor is the target's, as it is
-    when serving. segment: a column of the users table to report by. days: also over
-    a user's days. Raises `NotEnoughData` where
-    no decision is left.
+    when serving. segment: a column of the users table to report by. days: also over a user's
+    days. A log without propensities gets them estimated, and no verdict. Raises `NotEnoughData`
+    where no decision is left.
     """
     rules = bundle.guardrails if guardrails is None else guardrails
     found = replay.attributed(bundle.reward)
     rows, notes = usable(replay, bundle, name)
     user = np.unique(replay.decisions.owner[rows], return_inverse=True)[1].astype(np.int64)
     reward = found.reward[rows]
-    if not replay.has_propensities:
-        return without_propensities(name, reward, int(user.max()) + 1)
     faced = _face(replay, bundle, rules, rows, step)
     q, v = cross_fitted(reward, faced.logged, faced.target, user)
-    propensity = replay.decisions.propensity[rows]
+    guess = None
+    if replay.has_propensities:
+        propensity = replay.decisions.propensity[rows]
+    else:
+        guess = estimated_propensities(replay, rows, faced.user, user)
+        propensity = guess.propensity
     sample = Sample(
         reward=reward,
         propensity=propensity,
@@ -96,6 +106,10 @@ def assess_policy(
     assessment = assess(
         sample, name, estimators, coverage, notes, seed, comparisons=comparisons, method=method
     )
+    if guess is not None:
+        assessment = with_estimated(assessment, str(guess.calibration))
+    elif replay.log.meta.propensities == ESTIMATED:
+        assessment = replace(assessment, warning=SAYS_ESTIMATED)
     whole = None
     if days:
         logged, target = (np.hstack([faced.user, x]) for x in (faced.logged, faced.target))

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluation.assessment import Collected, conclude
+from evaluation.assessment import conclude
+from evaluation.collected import Collected
 from evaluation.diagnostics import Coverage
 from evaluation.intervals import Interval, Sums, closed_form
 from evaluation.specification import parse

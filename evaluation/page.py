@@ -144,7 +144,7 @@ def _sections(assessment: Assessment) -> Iterator[_Section]:
     if assessment.measures:
         yield "What else would change (as certain as the answer above)", measure_rows(assessment)
     if assessment.segments:
-        yield "By segment: reward per decision", segment_rows(assessment)
+        yield "By segment", segment_rows(assessment)
     if assessment.diagnostics is not None:
         yield "Can the log tell?", diagnostic_rows(assessment.diagnostics)
     yield "To keep in mind", list(assessment.notes)
@@ -152,24 +152,33 @@ def _sections(assessment: Assessment) -> Iterator[_Section]:
 
 def markdown(assessments: Sequence[Assessment], overlaps: Sequence[str | None] = ()) -> str:
     """The report in Markdown; pictures lie beside it. overlaps: file names, one for each policy."""
-    parts = ["# Off-policy evaluation", _INTRODUCTION]
-    parts.append("![Values against the logged one, and importance weights](report.png)")
-    for place, assessment in enumerate(assessments):
+    parts = ["# Is the policy better than the one that runs?"]
+    for assessment in assessments:
         parts.append(f"## {assessment.name}: {HEADLINES[assessment.verdict.answer]}")
+        if assessment.warning is not None:
+            parts.append(f"**Warning: {assessment.warning}.**")
         parts.append(f"**`{assessment.verdict.answer}`. {in_short(assessment)}**")
-        for heading, content in _sections(assessment):
-            parts.append(f"### {heading}")
-            if content and isinstance(content[0], tuple):
-                parts.append(_markdown_table(content))
-            else:
-                parts.append("\n".join(f"- {line}" for line in content))
-        if place < len(overlaps) and overlaps[place]:
-            parts.append(
-                f"### What the log did and what the policy would do\n\n![]({overlaps[place]})"
-            )
+        parts += _markdown_sections(list(_sections(assessment))[:2])
+    parts.append(_INTRODUCTION)
+    parts.append("![Values against the logged one, and importance weights](report.png)")
+    names = [*overlaps, *[None] * (len(assessments) - len(overlaps))]
+    for assessment, overlap in zip(assessments, names, strict=True):
+        parts.append(f"## {assessment.name}: the numbers")
+        parts += _markdown_sections(list(_sections(assessment))[2:])
+        if overlap is not None:
+            parts += ["### What the log did and what the policy would do", f"![]({overlap})"]
     parts.append("## How to read this")
     parts.append("\n".join(f"- **{word}**: {text}" for word, text in _WORDS))
     return "\n\n".join(parts) + "\n"
+
+
+def _markdown_sections(sections: Sequence[_Section]) -> Iterator[str]:
+    for heading, content in sections:
+        yield f"### {heading}"
+        if content and isinstance(content[0], tuple):
+            yield _markdown_table(content)
+        else:
+            yield "\n".join(f"- {line}" for line in content)
 
 
 def _markdown_table(rows: Rows) -> str:
@@ -199,12 +208,14 @@ def page(
 def _answer(assessment: Assessment) -> str:
     """The box at the top: the answer, why, and what to do."""
     answer = assessment.verdict.answer
+    said = assessment.warning
+    warning = "" if said is None else f"<p><b>Warning: {escape(said)}.</b></p>"
     sections = dict(list(_sections(assessment))[:2])
     inner = "".join(
         f"<h3>{escape(heading)}</h3>{_html(content)}" for heading, content in sections.items()
     )
     return (
-        f'<section class="answer {answer}"><p class="name">{escape(assessment.name)}</p>'
+        f'<section class="answer {answer}">{warning}<p class="name">{escape(assessment.name)}</p>'
         f"<h2>{escape(HEADLINES[answer])} <code>{answer}</code></h2>"
         f"<p><b>{escape(in_short(assessment))}</b></p>{inner}</section>"
     )

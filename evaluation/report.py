@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape as escaped
 from rich.table import Table
 
-from evaluation.advice import advice
+from evaluation.advice import advice, rounded
 from evaluation.assessment import Assessment, Pair
+from evaluation.collected import REWARD
 from evaluation.diagnostics import Diagnostics
 from evaluation.intervals import Interval
 from evaluation.outlook import Outlook, Trial
@@ -43,6 +44,7 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
         "name": assessment.name,
         "verdict": assessment.verdict.answer,
         "reasons": list(assessment.verdict.reasons),
+        "warning": assessment.warning,
         "rows": assessment.rows,
         "users": assessment.users,
         "logged": assessment.logged and asdict(assessment.logged),
@@ -51,7 +53,10 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
         "diagnostics": assessment.diagnostics and asdict(assessment.diagnostics),
         "measures": {name: asdict(pair) for name, pair in assessment.measures.items()},
         "segments": {
-            segment: {level: asdict(pair) for level, pair in levels.items()}
+            segment: {
+                level: {measure: asdict(pair) for measure, pair in pairs.items()}
+                for level, pairs in levels.items()
+            }
             for segment, levels in assessment.segments.items()
         },
         "days": assessment.days and asdict(assessment.days),
@@ -82,6 +87,9 @@ def _finite(value: Any) -> Any:
 def show(assessment: Assessment, console: Console) -> None:
     """Print verdict, estimates and diagnostics."""
     answer = assessment.verdict.answer
+    if assessment.warning is not None:
+        said = escaped(assessment.warning)
+        console.print(f"[bold]warning[/]: {said}", highlight=False, soft_wrap=True)
     console.print(f"[bold]{escaped(assessment.name)}[/]: [bold {COLORS[answer]}]{answer}[/]")
     console.print(f"  {MEANINGS[answer]}", highlight=False)
     for reason in assessment.verdict.reasons:
@@ -96,9 +104,11 @@ def show(assessment: Assessment, console: Console) -> None:
             _table("what else would change (as certain as the verdict)", measure_rows(assessment))
         )
     if assessment.segments:
-        console.print(_table("reward per decision by segment", segment_rows(assessment)))
+        console.print(_table("reward per decision by segment", segment_rows(assessment, REWARD)))
     if assessment.diagnostics is not None:
         console.print(_table("can the log tell?", diagnostic_rows(assessment.diagnostics)))
+    if assessment.outlook is not None and assessment.outlook.trials:
+        console.print(_table("what a live trial would take", trial_rows(assessment.outlook)))
     for line in advice(assessment):
         console.print(f"do: {line}", highlight=False, markup=False, soft_wrap=True)
     for note in assessment.notes:
@@ -158,12 +168,16 @@ def measure_rows(assessment: Assessment) -> Rows:
     return [("per decision", *_BOTH), *_pair_rows(assessment.measures)]
 
 
-def segment_rows(assessment: Assessment) -> Rows:
-    """Header and each segment's reward under both policies."""
+def segment_rows(assessment: Assessment, only: str | None = None) -> Rows:
+    """Header and reward and measures of each segment under both policies; `only` one of them."""
     rows: Rows = [("segment", *_BOTH)]
     for segment, levels in assessment.segments.items():
-        named = {f"{segment}: {level}": pair for level, pair in levels.items()}
-        rows += _pair_rows(named)
+        for level, pairs in levels.items():
+            name = f"{segment} {level}"
+            if only is not None:
+                rows += _pair_rows({name: pairs[only]})
+            else:
+                rows += _pair_rows({f"{name}: {measure}": x for measure, x in pairs.items()})
     return rows
 
 
@@ -197,13 +211,7 @@ def trial_rows(found: Outlook) -> Rows:
 
 def _effort(trial: Trial) -> str:
     days = "" if trial.days is None else f" ({max(trial.days, 1):,.0f} days)"
-    return f"{_rounded(trial.decisions)} decisions{days}"
-
-
-def _rounded(count: float) -> str:
-    """Two figures: no more is known of it."""
-    digits = max(0, math.floor(math.log10(max(count, 1.0))) - 1)
-    return f"{round(count, -digits):,.0f}"
+    return f"{rounded(trial.decisions)} decisions{days}"
 
 
 def reconciled_lines(found: Reconciled, so_far: tuple[int, int] | None) -> list[str]:
@@ -251,7 +259,7 @@ def diagnostic_rows(found: Diagnostics) -> Rows:
         ),
         ("effective users", f"{found.effective_users:,.0f}", "that the difference rests on"),
         ("heaviest 1 % of users", f"{found.heaviest_users:.1%}", "of all weight"),
-        ("propensities of 1", f"{found.certain:.1%}", "of the rows: nothing left to chance"),
+        ("propensities of 1", f"{found.certain:.1%}", "of the rows, unlike the policy's"),
         ("never by the policy", f"{found.zero_target:.1%}", "of the logged decisions"),
     ]
     if found.model_gap is not None:

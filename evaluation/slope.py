@@ -29,7 +29,8 @@ def slope(
         own = rows(number)
         n = len(own)
         means.append(own.mean())
-        spread = np.sqrt(own.var() / max(n - 1, 1))
+        away = own - means[-1]
+        spread = np.sqrt(away @ away / n / max(n - 1, 1))
         widths.append(spread * student_quantile(1.0 - delta, max(n - 1, 1)))
     mean, width = np.array(means), np.array(widths)
     order = np.argsort(width)[::-1]

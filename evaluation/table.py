@@ -67,7 +67,7 @@ def sample_of(frame: pd.DataFrame) -> Sample:
         found = ", ".join(str(name) for name in frame.columns) or "none"
         raise BadInput(
             f"the table lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
-            f"it has {found}"
+            f"it has {found}: rename the column that holds it, or log it"
         )
     if frame.empty:
         raise NotEnoughData("the table has no rows")
@@ -133,10 +133,14 @@ def _once(frame: pd.DataFrame) -> None:
 def _times(frame: pd.DataFrame) -> pd.Series | None:
     if "decided_at" not in frame.columns:
         return None
-    try:
-        return pd.to_datetime(frame["decided_at"], utc=True, format="ISO8601")
-    except (ValueError, TypeError) as error:
-        raise BadInput(f"decided_at must be a time: {error}") from error
+    at = pd.to_datetime(frame["decided_at"], utc=True, format="ISO8601", errors="coerce")
+    wrong = np.flatnonzero(at.isna().to_numpy())
+    if len(wrong):
+        raise BadInput(
+            f"decided_at must be a time such as 2026-03-01T09:00:00Z, and row {wrong[0]} (counted "
+            f"from 0) holds {str(frame['decided_at'].iloc[wrong[0]])!r}"
+        )
+    return at
 
 
 def _days(at: pd.Series) -> float:

@@ -10,6 +10,7 @@ from evaluation.sample import Sample
 
 WEIGHT_EDGES = np.concatenate([[0.0], np.geomspace(1e-3, 1e4, 71), [np.inf]])
 """Of the histogram of weights above 0: ten bins a decade."""
+_ROUNDING = 1e-9
 PROPENSITY_EDGES = np.concatenate([[0.0], np.geomspace(1e-5, 1.0, 26)])
 """Of the histogram of propensities: five bins a decade."""
 
@@ -27,7 +28,7 @@ class Tally:
     zeros: int
     """rows that the target would never take"""
     certain: int
-    """rows with a propensity of 1"""
+    """rows with a propensity of 1 that the target is not as sure of"""
     least_reward: float
     largest_reward: float
     weights: np.ndarray
@@ -65,7 +66,7 @@ def tally(sample: Sample) -> Tally:
         squares=float(weights @ weights),
         max_weight=float(weights.max()),
         zeros=int((weights == 0).sum()),
-        certain=int((sample.propensity >= 1.0).sum()),
+        certain=int(((sample.propensity >= 1.0) & (weights < 1.0 - _ROUNDING)).sum()),
         least_reward=float(sample.reward.min()),
         largest_reward=float(sample.reward.max()),
         weights=_histogram(weights, WEIGHT_EDGES),

@@ -201,8 +201,8 @@ def _why_mean(mean: float) -> str:
             "guardrails take from some actions goes to the others"
         )
     return (
-        "propensities are wrong (were missing ones filled with 1?), or the policy does what the "
-        "log seldom or never did"
+        "the policy does what the log seldom or never did, or propensities are wrong (were missing "
+        "ones filled with 1?)"
     )
 
 

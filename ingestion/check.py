@@ -11,10 +11,11 @@ import pandas as pd
 
 from ingestion.log import NONE, Log, Problem
 from ingestion.parse import may_be_missing
+from ingestion.plausible import unlikely
+from ingestion.rules import ERROR, RULES
 from ingestion.schema import OUTCOME_KEY, SEPARATOR, TABLES, Column, Missing, Table, Type
 from mdp.clock import NO_ZONE, zone_code
 
-ERROR, WARNING = "error", "warning"
 FIRST = 3
 """Rows and values that a finding shows."""
 LONGEST = 60
@@ -45,39 +46,13 @@ class Finding:
     @property
     def says(self) -> str:
         """What breaking the rule means."""
-        return SAYS[self.rule]
+        return RULES[self.rule].says
 
     def to_mapping(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)
 
 
-SAYS = {
-    "missing_table": "the table is not there",
-    "missing_column": "the column is not there",
-    "missing_value": "no value",
-    "wrong_type": "not of the column's type",
-    "naive_time": "a time without a zone or an offset",
-    "integer_time": "an integer where a time with an offset belongs",
-    "bad_time": "not an ISO 8601 time",
-    "duplicate": "an id that an earlier row has",
-    "separator": f"an id with {SEPARATOR!r} in it",
-    "zone": "not an IANA time zone",
-    "not_allowed": "not one of the words allowed",
-    "out_of_range": "a number that is not finite or out of range",
-    "unknown": "an id that no row of the other table has",
-    "propensity": "a propensity that is not above 0 and at most 1",
-    "incomplete_send": "a send needs item, variant and time, a hold has none of them",
-    "not_offered": "an item or variant sent that is not on the decision's own list",
-    "too_early": "an instant before the decision",
-    "outcome_of_hold": "an outcome of a hold",
-    "bad_hour": "an hour that is not 0 to 23",
-    "no_amount": "a purchase without an amount, which counts for nothing",
-    "repeated": "an outcome that an earlier row has, which counts once",
-}
-"""What breaking each rule means."""
-WARNINGS = frozenset({"not_offered", "no_amount", "repeated"})
-"""Rules whose breach is a warning."""
 _HOURS = frozenset(written for hour in range(24) for written in (f"{hour}", f"{hour:02}"))
 
 
@@ -92,14 +67,6 @@ def problems_of(log: Log) -> list[Problem]:
     return [*log.problems, *_problems(log)]
 
 
-def severity_of(problem: Problem) -> str:
-    """Whether a broken rule is an error or a warning."""
-    if problem.rule == "missing_value" and problem.column is not None:
-        column = TABLES[problem.table].column(problem.column)
-        return WARNING if column.missing is Missing.WARNING else ERROR
-    return WARNING if problem.rule in WARNINGS else ERROR
-
-
 def finding_of(log: Log, problem: Problem) -> Finding:
     """A broken rule in words, with the first rows that break it."""
     rows = tuple(int(row) for row in problem.rows[:FIRST])
@@ -109,14 +76,14 @@ def finding_of(log: Log, problem: Problem) -> Finding:
         values = tuple("" if pd.isna(value) else str(value) for value in stand)
     values = tuple(value if len(value) <= LONGEST else f"{value[:LONGEST]}…" for value in values)
     where = problem.table if problem.column is None else f"{problem.table}.{problem.column}"
-    message = f"{where}: {SAYS[problem.rule]}"
+    message = f"{where}: {RULES[problem.rule].says}"
     if len(problem.rows):
         some = ", ".join(f"{value!r}" for value in values)
         numbers = ", ".join(str(row) for row in rows)
         count = len(problem.rows)
         message += f" in {count} row{'s' if count > 1 else ''}, first {numbers} ({some})"
     return Finding(
-        severity_of(problem),
+        RULES[problem.rule].severity,
         problem.table,
         problem.column,
         problem.rule,
@@ -129,12 +96,14 @@ def finding_of(log: Log, problem: Problem) -> Finding:
 
 def _problems(log: Log) -> Iterator[Problem]:
     for table in TABLES.values():
+        if log.tables[table.name].empty:
+            continue
         for column in table.columns:
             for rule, mask in _column_rules(log, table, column):
                 rows = np.flatnonzero(np.asarray(mask, bool))
                 if len(rows):
                     yield Problem(table.name, column.name, rule, rows)
-    for name, column_name, rule, mask in _row_rules(log):
+    for name, column_name, rule, mask in (*_row_rules(log), *unlikely(log)):
         rows = np.flatnonzero(np.asarray(mask, bool))
         if len(rows):
             yield Problem(name, column_name, rule, rows)
@@ -152,8 +121,9 @@ def _column_rules(log: Log, table: Table, column: Column) -> Iterator[tuple[str,
         if not len(problem.rows)
     )
     there = values.notna().to_numpy()
-    if not absent and may_be_missing(table.name, column, log.meta) is not Missing.FINE:
-        yield "missing_value", ~there & ~broken
+    missing = may_be_missing(table.name, column, log.meta)
+    if not absent and missing is not Missing.FINE:
+        yield _missing_rule(table, column, missing), ~there & ~broken
     if table.key == column.name:
         yield "duplicate", values.duplicated().to_numpy() & there
     if column.type is Type.ID and column.refers_to is None:
@@ -171,7 +141,18 @@ def _column_rules(log: Log, table: Table, column: Column) -> Iterator[tuple[str,
         yield "out_of_range", there & ~_in_range(values, column)
     if column.refers_to is not None:
         key = TABLES[column.refers_to].key
-        yield "unknown", there & ~_refers(values, log.tables[column.refers_to][key], column.type)
+        rule = "unknown_listed" if column.type is Type.IDS else "unknown"
+        yield rule, there & ~_refers(values, log.tables[column.refers_to][key], column.type)
+
+
+def _missing_rule(table: Table, column: Column, missing: Missing) -> str:
+    if missing is Missing.WARNING:
+        return "no_words"
+    if column.type is Type.ZONE:
+        return "no_zone"
+    return (
+        "no_signup" if (table.name, column.name) == ("users", "signed_up_at") else "missing_value"
+    )
 
 
 def _in_range(values: pd.Series, column: Column) -> np.ndarray:
@@ -232,4 +213,10 @@ def _row_rules(log: Log) -> Iterator[tuple[str, str, str, Any]]:
     of = decided.reindex(outcomes["decision_id"])
     early = outcomes["at"].to_numpy() < of["decided_at"].to_numpy()
     yield "outcomes", "at", "too_early", mine & early
+    before = outcomes["at"].to_numpy() < of["send_at"].to_numpy()
+    response = outcomes["outcome"].isin(["opened", "clicked", "dismissed", "unsubscribed"])
+    unmoved = ~outcomes["decision_id"].isin(
+        outcomes["decision_id"][outcomes["outcome"].eq("moved")]
+    )
+    yield "outcomes", "at", "before_send", mine & before & ~early & response & unmoved
     yield "outcomes", "decision_id", "outcome_of_hold", mine & of["send_at"].isna().to_numpy()

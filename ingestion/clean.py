@@ -1,21 +1,27 @@
-"""Cleans a log: drops what can't be true, repairs what can be, and counts both by reason."""
+"""Cleans a log by the table of rules: drops, repairs, flags, and records each row of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ingestion.check import ERROR, finding_of, problems_of, severity_of
+from ingestion.check import finding_of, problems_of
 from ingestion.log import Log, LogMeta, Problem
-from ingestion.parse import log_of
+from ingestion.parse import log_of, parse_column
+from ingestion.plausible import comparable, trimmed
+from ingestion.repair import repair
+from ingestion.rules import ERROR, RULES, Action
 from ingestion.schema import TABLES, Type
 from mdp.errors import BadLog
 
-ROUNDS = 10
+ROUNDS = 20
 """Dropping a row can orphan others, a few times over."""
+COLUMNS = ("table", "row", "id", "column", "rule", "action", "before", "after")
+"""Of the record: the row, from 0, in the table as it came in, and its key where it has one."""
 
 
 @dataclass
@@ -24,21 +30,40 @@ class Record:
 
     rows_in: dict[str, int]
     """rows of each table before"""
-    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
-    """rows dropped, by table and reason"""
-    repaired: dict[str, dict[str, int]] = field(default_factory=dict)
-    """values repaired, by table and reason"""
+    parts: list[pd.DataFrame] = field(default_factory=list)
+    """rows of the record"""
 
-    def drop(self, table: str, reason: str, count: int) -> None:
-        """Count rows that are dropped."""
-        of = self.dropped.setdefault(table, {})
-        of[reason] = of.get(reason, 0) + count
+    @property
+    def rows(self) -> pd.DataFrame:
+        """One row for each row dropped and each value repaired or flagged, with `COLUMNS`."""
+        if not self.parts:
+            return pd.DataFrame(columns=list(COLUMNS))
+        return pd.concat(self.parts, ignore_index=True)
 
-    def repair(self, table: str, reason: str, count: int) -> None:
-        """Count values that are repaired."""
-        if count:
-            of = self.repaired.setdefault(table, {})
-            of[reason] = of.get(reason, 0) + count
+    def counts(self, action: Action) -> dict[str, dict[str, int]]:
+        """Rows by table and `column: rule`."""
+        rows = self.rows
+        rows = rows[rows["action"] == action.value]
+        out: dict[str, dict[str, int]] = {}
+        keys = ["table", "column", "rule"]
+        for (table, column, rule), part in rows.groupby(keys, sort=False, dropna=False):
+            out.setdefault(str(table), {})[f"{column}: {rule}"] = len(part)
+        return out
+
+    @property
+    def dropped(self) -> dict[str, dict[str, int]]:
+        """Rows dropped, by table and reason; a row has one reason."""
+        return self.counts(Action.DROP)
+
+    @property
+    def repaired(self) -> dict[str, dict[str, int]]:
+        """Values repaired, by table and reason."""
+        return self.counts(Action.REPAIR)
+
+    @property
+    def flagged(self) -> dict[str, dict[str, int]]:
+        """Values left as they are that a rule warns of, by table and reason."""
+        return self.counts(Action.FLAG)
 
     def to_mapping(self, log: Log) -> dict[str, Any]:
         """As plain values, with the rows that are left."""
@@ -47,115 +72,185 @@ class Record:
             "rows_out": {name: len(log.tables[name]) for name in self.rows_in},
             "dropped": self.dropped,
             "repaired": self.repaired,
+            "flagged": self.flagged,
         }
 
 
 def clean(tables: Mapping[str, pd.DataFrame], meta: LogMeta) -> tuple[Log, Record]:
-    """A log without errors, and the record: rows in = rows out + rows dropped, for every table.
+    """A log that breaks no rule but those that are only flagged, and the record of every change.
 
-    Times without a zone are read in `meta.default_timezone`; unknown and missing zones become that
-    one; ids that nothing has are left out of lists;
-    everything else that is an error is dropped, with the rows that refer to it. Raises `BadLog`
-    where a table or column that is needed is not there.
+    For every table, rows in = rows out + rows that the record says were dropped. What each rule
+    does is in `ingestion.rules`; a row dropped takes those along that refer to it. Doing it again
+    changes nothing. Raises `BadLog` where a table or column that is needed is not there.
     """
-    record = Record({name: len(table) for name, table in tables.items() if name in TABLES})
-    unique = {}
-    for name in record.rows_in:
-        again = _comparable(tables[name]).duplicated()
-        if again.any():
-            record.drop(name, "exact duplicate", int(again.sum()))
-        unique[name] = tables[name][~again].reset_index(drop=True)
-    log = log_of(_with_zones(unique, meta, record), meta)
+    given = {name: tables[name].reset_index(drop=True) for name in TABLES if name in tables}
+    cleaning = _Cleaning(
+        Log({}, meta),
+        Record({name: len(table) for name, table in given.items()}),
+        {name: np.arange(len(table)) for name, table in given.items()},
+    )
+    for name, table in given.items():
+        again = comparable(table).duplicated().to_numpy()
+        given[name] = table[~again].reset_index(drop=True)
+        cleaning.note(name, table.columns[:1], np.flatnonzero(again), "repeated_row", Action.DROP)
+        cleaning.place[name] = cleaning.place[name][~again]
+    cleaning.log = cleaning.typed(cleaning.trimmed(given))
     for _ in range(ROUNDS):
-        errors = [problem for problem in problems_of(log) if severity_of(problem) == ERROR]
-        if not errors:
-            return log, record
-        log = _mended(log, errors, record)
-    raise BadLog(f"cleaning does not end; still wrong: {finding_of(log, errors[0]).message}")
+        problems = problems_of(cleaning.log)
+        todo = [each for each in problems if RULES[each.rule].action is not Action.FLAG]
+        if not todo:
+            cleaning.flag(problems)
+            return cleaning.log, cleaning.record
+        cleaning.mend(todo)
+    raise BadLog(f"cleaning does not end; still wrong: {finding_of(cleaning.log, todo[0]).message}")
 
 
-def _comparable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with lists and structures, which can't be compared, as text."""
-    nested = [name for name in table.columns if table[name].dtype == object]
-    comparable = table.copy()
-    comparable[nested] = table[nested].map(repr)
-    return comparable
+@dataclass
+class _Cleaning:
+    """A log on its way, and where its rows came from."""
 
+    log: Log
+    record: Record
+    place: dict[str, np.ndarray]
+    """row of the table as it came in, of each row that is left (n,) int64"""
 
-def _with_zones(
-    tables: Mapping[str, pd.DataFrame], meta: LogMeta, record: Record
-) -> dict[str, pd.DataFrame]:
-    """Naive times read as the shop's local time, where its zone is known.
+    def note(
+        self,
+        table: str,
+        column: Any,
+        rows: np.ndarray,
+        rule: str,
+        action: Action,
+        before: Any = None,
+        after: Any = None,
+    ) -> None:
+        """Record rows, by their positions (k,) now, with texts (k,) before and after."""
+        if not len(rows):
+            return
+        key, frame = TABLES[table].key or "event_id", self.log.tables.get(table)
+        ids = None if frame is None or key not in frame else _texts(frame[key].iloc[rows])
+        values = {
+            "table": table,
+            "row": self.place[table][rows],
+            "id": ids,
+            "column": column if isinstance(column, str) else next(iter(column), None),
+            "rule": rule,
+            "action": action.value,
+            "before": before,
+            "after": after,
+        }
+        texts = [name for name in COLUMNS if name != "row"]
+        self.record.parts.append(pd.DataFrame(values).astype(dict.fromkeys(texts, "str")))
 
-    An hour that daylight saving skips reads as the first instant after it; one that it repeats
-    says nothing certain and is left as it is.
-    """
-    out = dict(tables)
-    for problem in log_of(tables, meta).problems:
-        if problem.rule != "naive_time" or meta.default_timezone is None:
-            continue
-        assert problem.column is not None
-        frame = out[problem.table].copy()
-        texts = frame[problem.column].astype(object)
-        local = pd.to_datetime(texts.iloc[problem.rows], errors="coerce", format="mixed")
-        zoned = local.dt.tz_localize(
-            meta.default_timezone, ambiguous="NaT", nonexistent="shift_forward"
-        ).dropna()
-        texts[zoned.index] = [time.isoformat() for time in zoned]
-        frame[problem.column] = texts
-        out[problem.table] = frame
-        record.repair(problem.table, f"{problem.column}: time zone added", len(zoned))
-    return out
+    def trimmed(self, tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        """Ids without white space around them, before it is asked which of them are known."""
+        out = dict(tables)
+        for name, frame in tables.items():
+            for column in TABLES[name].columns:
+                if column.type not in (Type.ID, Type.IDS) or column.name not in frame:
+                    continue
+                ids = parse_column(column, frame[column.name]).values
+                short = trimmed(ids)
+                rows = np.flatnonzero(ids.fillna("") != short.fillna(""))
+                if len(rows):
+                    whole = frame[column.name].astype(object)
+                    whole.iloc[rows] = short.iloc[rows].tolist()
+                    out[name] = out[name].assign(**{column.name: whole})
+                    before, after = _texts(ids.iloc[rows]), _texts(short.iloc[rows])
+                    rule, action = "blank_around", Action.REPAIR
+                    self.note(name, column.name, rows, rule, action, before, after)
+        return out
 
+    def typed(self, tables: dict[str, pd.DataFrame]) -> Log:
+        """The log of raw tables, with naive times read in the shop's zone, where that is known.
 
-def _mended(log: Log, errors: list[Problem], record: Record) -> Log:
-    """The log after one round over its errors."""
-    tables = dict(log.tables)
-    bad: dict[str, pd.Series] = {}
-    for error in errors:
-        if error.rule in ("missing_table", "missing_column"):
-            raise BadLog(f"{finding_of(log, error).message}: cleaning can't make it up")
-        assert error.column is not None
-        rows = error.rows
-        column = TABLES[error.table].column(error.column)
-        if column.type is Type.ZONE and log.meta.default_timezone is not None:
-            frame = tables[error.table].copy()
-            frame.loc[rows, error.column] = log.meta.default_timezone
-            tables[error.table] = frame
-            what = "unknown zone" if error.rule == "zone" else "no zone"
-            record.repair(error.table, f"{error.column}: {what}", len(rows))
-            continue
-        if column.type is Type.IDS and error.rule == "unknown":
-            continue  # `_without_lost_ids` leaves out those ids and keeps the row
-        reasons = bad.setdefault(error.table, pd.Series("", tables[error.table].index))
-        fresh = rows[(reasons.iloc[rows] == "").to_numpy()]
-        reasons.iloc[fresh] = f"{error.column}: {error.rule}"
-    for name, reasons in bad.items():
-        for reason, count in reasons[reasons != ""].value_counts().items():
-            record.drop(name, str(reason), int(count))
-        tables[name] = tables[name][reasons == ""].reset_index(drop=True)
-    tables = dict(_without_lost_ids(tables, record))
-    return log_of({name: tables[name] for name in record.rows_in}, log.meta)
-
-
-def _without_lost_ids(
-    tables: Mapping[str, pd.DataFrame], record: Record
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Lists of ids without those that no table has any more."""
-    for name, frame in tables.items():
-        kept = frame
-        for column in TABLES[name].columns:
-            if column.type is not Type.IDS or column.refers_to is None:
+        An hour that daylight saving skips reads as the first instant after it; one that it repeats
+        says nothing certain and is left as it is.
+        """
+        out, meta = dict(tables), self.log.meta
+        log, mended = log_of(tables, meta), False
+        for problem in log.problems:
+            if problem.rule != "naive_time" or meta.default_timezone is None:
                 continue
-            known = set(tables[column.refers_to][TABLES[column.refers_to].key])
-            texts = kept[column.name]
-            new = {text: _known_part(text, known) for text in texts.dropna().unique()}
-            known_part = texts.astype(object).map(new).astype("str")
-            changed = texts.notna() & (known_part.fillna("") != texts.fillna(""))
-            record.repair(name, f"{column.name}: unknown id left out", int(changed.sum()))
-            kept = kept.assign(**{column.name: known_part})
-        yield name, kept
+            assert problem.column is not None
+            frame = out[problem.table].copy()
+            texts = frame[problem.column].astype(object)
+            local = pd.to_datetime(texts.iloc[problem.rows], errors="coerce", format="mixed")
+            zoned = local.dt.tz_localize(
+                meta.default_timezone, ambiguous="NaT", nonexistent="shift_forward"
+            ).dropna()
+            before = _texts(texts[zoned.index])
+            texts[zoned.index] = after = [time.isoformat() for time in zoned]
+            frame[problem.column] = texts
+            out[problem.table], mended = frame, True
+            rows = zoned.index.to_numpy()
+            self.note(
+                problem.table, problem.column, rows, "naive_time", Action.REPAIR, before, after
+            )
+        return log_of(out, meta) if mended else log
+
+    def mend(self, problems: list[Problem]) -> None:
+        """One round over problems, the first of a row deciding what it is dropped for."""
+        tables = dict(self.log.tables)
+        gone = {name: np.zeros(len(table), bool) for name, table in tables.items()}
+        for problem in problems:
+            if not len(problem.rows):
+                message = finding_of(self.log, problem).message
+                raise BadLog(f"{message}: cleaning can't make it up")
+            assert problem.column is not None
+            rule, left = RULES[problem.rule], problem.rows
+            if rule.action is Action.REPAIR:
+                left = self._repair(problem, tables)
+                if rule.severity != ERROR:
+                    continue
+            fresh = left[~gone[problem.table][left]]
+            gone[problem.table][fresh] = True
+            before = _texts(self.log.tables[problem.table][problem.column].iloc[fresh])
+            if problem.values:
+                stood = dict(zip(problem.rows.tolist(), problem.values, strict=True))
+                before = [stood[row] for row in fresh.tolist()]
+            self.note(problem.table, problem.column, fresh, rule.name, Action.DROP, before)
+        for name in self.record.rows_in:
+            self.place[name] = self.place[name][~gone[name]]
+            tables[name] = tables[name][~gone[name]].reset_index(drop=True)
+        self.log = Log(tables, self.log.meta)
+
+    def _repair(self, problem: Problem, tables: dict[str, pd.DataFrame]) -> np.ndarray:
+        """Mend a problem's rows in `tables`; returns the rows that could not be."""
+        mended = repair(self.log, problem)
+        rows = problem.rows[mended.done]
+        if len(rows):
+            column = self.log.tables[problem.table][problem.column]
+            before = _texts(column.iloc[rows])
+            if problem.values:
+                before = [v for v, done in zip(problem.values, mended.done, strict=True) if done]
+            after = mended.values[mended.done]
+            changed = tables[problem.table][problem.column].copy()
+            changed.iloc[rows] = after.to_numpy() if after.dtype != "str" else after.tolist()
+            tables[problem.table] = tables[problem.table].assign(**{str(problem.column): changed})
+            self.note(
+                problem.table,
+                str(problem.column),
+                rows,
+                problem.rule,
+                Action.REPAIR,
+                before,
+                _texts(after),
+            )
+        return problem.rows[~mended.done]
+
+    def flag(self, problems: list[Problem]) -> None:
+        """Record what is left as it is."""
+        for problem in problems:
+            assert problem.column is not None
+            values = _texts(self.log.tables[problem.table][problem.column].iloc[problem.rows])
+            self.note(
+                problem.table, problem.column, problem.rows, problem.rule, Action.FLAG, values
+            )
 
 
-def _known_part(text: str, known: set[str]) -> str | None:
-    return "|".join(part for part in text.split("|") if part in known) or None
+def _texts(values: pd.Series) -> list[str | None]:
+    return [
+        None if missing else str(value)
+        for value, missing in zip(values, values.isna(), strict=True)
+    ]

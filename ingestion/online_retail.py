@@ -1,13 +1,14 @@
 """UCI's Online Retail II (a UK gift shop's invoices, 2009 to 2011) as a log.
 
 Chen, D. (2012), Online Retail II, UCI Machine Learning Repository, doi:10.24432/C5CG6D. It has
-purchases only: no views, no pushes, no variants.
+purchases only: no views, no pushes, no variants. A purchase's value is what was paid and not paid
+back: cancellations (invoices that begin with C) are taken off the purchases that they undo.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from python_calamine import CalamineError
 
 from ingestion.log import LogMeta
+from ingestion.returns import pair_returns
 from mdp.errors import BadInput, NotEnoughData
 
 SHOP_ZONE = "Europe/London"
@@ -74,6 +76,7 @@ ZONES = {
 """Time zone of each country, its most populous one; any other country reads as the shop's."""
 CATEGORIES, CATEGORY_SIZE = 59, 12
 """Most categories beside "other", and the fewest items that make one."""
+RETURNED = "cancelled in full later"
 SAYS_LITTLE = frozenset(
     re.findall(
         "[a-z]+",
@@ -104,6 +107,8 @@ class Imported:
     """rows dropped by the first reason that applies"""
     repaired: dict[str, int]
     """values repaired by reason"""
+    found: dict[str, int] = field(default_factory=dict)
+    """rows with each kind of dirt, a row under all that it has"""
 
 
 def read_online_retail(file: Path) -> pd.DataFrame:
@@ -138,40 +143,53 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
         pd.to_numeric(raw[name], errors="coerce") for name in ("Customer ID", "Quantity", "Price")
     )
     local = pd.to_datetime(raw["InvoiceDate"], format="ISO8601", errors="coerce")
+    cancelled = raw["Invoice"].astype(str).str.startswith("C")
     reasons = {
         "no customer": customer.isna(),
         "exact duplicate": raw.duplicated(),
-        "cancellation": raw["Invoice"].astype(str).str.startswith("C"),
+        "cancellation": cancelled,
         "quantity not positive": ~(quantity > 0),
         "price not positive": ~(price > 0),
         "time not ISO 8601": local.isna(),
         "not a product": ~code.str.match(r"\d{5}"),
     }
+    found = {name: int(mask.sum()) for name, mask in reasons.items()}
+    found["no description"] = int(raw["Description"].isna().sum())
     reason = np.select([mask.to_numpy(bool) for mask in reasons.values()], list(reasons), "")
-    dropped = {name: int((reason == name).sum()) for name in reasons}
+    reason = reason.astype(object)
+    lines = pd.DataFrame(
+        {
+            "user_id": customer.astype("Int64").astype("str"),
+            "item_id": code.str.upper(),
+            "at": _utc(local),
+            "units": quantity.abs(),
+            "Price": price,
+            "Description": raw["Description"],
+            "Country": raw["Country"],
+        }
+    )
+    undone = (reason == "cancellation") & ((quantity < 0) & local.notna()).to_numpy(bool)
+    bought = np.flatnonzero(reason == "")
+    pairing = pair_returns(lines.iloc[bought], lines[undone & ~reasons["not a product"]])
+    reason[bought[pairing.left == 0]] = RETURNED
+    dropped = {name: int((reason == name).sum()) for name in (*reasons, RETURNED)}
     good = reason == ""
     if not good.any():
         most = max(dropped, key=lambda name: dropped[name])
         raise NotEnoughData(
             f"no line is a purchase by a known customer; {dropped[most]} of {len(raw)}: {most}"
         )
-    kept = pd.DataFrame(
-        {
-            "user_id": customer[good].astype(np.int64).astype(str),
-            "item_id": code[good].str.upper(),
-            "at": _utc(local[good]),
-            "Quantity": quantity[good],
-            "Price": price[good],
-            "Description": raw["Description"][good],
-            "Country": raw["Country"][good],
-        }
-    )
+    kept = lines[good].assign(units=pairing.left[pairing.left > 0])
+    less = (kept["units"] < lines["units"][good]).sum()
     items, without_title = _items(kept)
     repaired = {
         "title missing, code used": without_title,
         "country unknown, shop's zone used": int((~kept["Country"].isin(list(ZONES))).sum()),
         "stock code in small letters": int((code[good] != kept["item_id"]).sum()),
+        "cancelled in part, value lowered": int(less),
     }
+    found["cancellation with its purchase"] = int(pairing.paired.sum())
+    found["cancellation with part of its purchase"] = int(pairing.partly.sum())
     meta = LogMeta(
         currency="GBP",
         default_timezone=SHOP_ZONE,
@@ -180,7 +198,7 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
         source="UCI Online Retail II, doi:10.24432/C5CG6D",
     )
     tables = {"users": _users(kept), "items": items, "events": _purchases(kept)}
-    return Imported(tables, meta, len(raw), dropped, repaired)
+    return Imported(tables, meta, len(raw), dropped, repaired, found)
 
 
 def _utc(local: pd.Series) -> pd.Series:
@@ -199,7 +217,7 @@ def _users(kept: pd.DataFrame) -> pd.DataFrame:
 
 def _purchases(kept: pd.DataFrame) -> pd.DataFrame:
     events = kept[["user_id", "item_id", "at"]].assign(
-        event="purchase", value=(kept["Quantity"] * kept["Price"]).round(2)
+        event="purchase", value=(kept["units"] * kept["Price"]).round(2)
     )
     events = events.sort_values(["at", "user_id", "item_id", "value"], ignore_index=True)
     events["event_id"] = [f"p{n}" for n in range(len(events))]

@@ -100,8 +100,16 @@ def parse_column(column: Column, source: pd.Series) -> Parsed:
 
 def _as_text(source: pd.Series) -> pd.Series:
     """The values as text, dtype str; "" and missing are missing."""
-    text = source.astype(object).where(source.notna(), None).astype("str")
+    values = source.astype(object).where(source.notna(), None)
+    if source.dtype == object:
+        # Parquet may hold text as bytes.
+        values = values.map(lambda each: _decoded(each) if isinstance(each, bytes) else each)
+    text = values.astype("str")
     return text.where(text != "")
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
 
 
 def _text(source: pd.Series) -> Parsed:

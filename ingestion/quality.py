@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from ingestion.check import ERROR, Finding
+from ingestion.check import Finding
 from ingestion.log import LOGGED, Log
+from ingestion.rules import ERROR
 
 ENOUGH_SENDS = 500
 """Sends below which a fit learns little but averages."""

@@ -44,7 +44,8 @@ def read_raw(path: Path | str) -> tuple[dict[str, pd.DataFrame], LogMeta]:
 
 def load_checked(path: Path | str) -> Log:
     """A log without errors; raises `BadLog` that counts them and names the first."""
-    from ingestion.check import ERROR, findings
+    from ingestion.check import findings
+    from ingestion.rules import ERROR
 
     log = read_log(path)
     errors = [finding for finding in findings(log) if finding.severity == ERROR]

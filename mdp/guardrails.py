@@ -286,7 +286,8 @@ def mask_all(
         even = steady(bounds, starts, zone[n], began, place)
         minute, this_day = ((began + offset) // MINUTE) % 1440, (began + offset) // DAY
         now = minute // 60
-        count, newest = 0, NEVER
+        count: Any = 0
+        newest = NEVER
         for slot in range(RING):
             send = state.ring[slot]
             sends[count], sent[count] = send.send_at, send.item

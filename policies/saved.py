@@ -205,6 +205,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads((path / "manifest.json").read_bytes())
     except FileNotFoundError as error:
         raise BadArtifact(f"{path} holds no saved policy: there is no manifest.json") from error
+    except OSError as error:
+        raise BadArtifact(f"{path} holds no saved policy: {error.strerror}") from error
     except ValueError as error:
         raise BadArtifact(f"{path}/manifest.json is not JSON: {error}") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files", {}), dict):

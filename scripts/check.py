@@ -38,9 +38,10 @@ def run(args: Args) -> int:
 
     from rich.console import Console
 
-    from ingestion.check import ERROR, findings
+    from ingestion.check import findings
     from ingestion.quality import quality
     from ingestion.read import read_log
+    from ingestion.rules import ERROR
 
     log = read_log(args.logs)
     found = findings(log)

@@ -52,10 +52,16 @@ MAIN_PATH = (
     Command("serve", "scripts.serve", "serve a policy over HTTP"),
 )
 OTHER_COMMANDS = (
-    Command("import", "scripts.import_logs", "turn a public or foreign log into the log format"),
+    Command(
+        "import", "scripts.import_logs", "turn a shop's or a public export into the log format"
+    ),
     Command("check", "scripts.check", "check a log and name what is wrong in it"),
     Command("clean", "scripts.clean", "repair what can be repaired in a log, and record it"),
+    Command("pseudonymise", "scripts.pseudonymise", "copy a log without what names a person"),
+    Command("erase", "scripts.erase", "remove people, or what is too old, from a log"),
     Command("load", "scripts.load", "load a log and a policy into a server's store"),
+    Command("explain", "scripts.explain", "pictures of what a policy has learned, on a log"),
+    Command("tune", "scripts.tune", "search an agent's hyper-parameters"),
     Command("simulate", "scripts.simulate", "let a policy live with a simulator's users: a log"),
     Command("decide", "scripts.decide", "decide for many users at once, into a file"),
     Command(
@@ -90,6 +96,8 @@ EXTRA_OF = {
     "jwt": "serve",
     "pydantic_settings": "serve",
     "ray": "ray",
+    "optuna": "ray",
+    "fastavro": "avro",
 }
 """Optional library → the extra of pushwise that installs it."""
 

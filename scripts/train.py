@@ -10,13 +10,17 @@ From a log's decisions of before the instant that the simulator was fitted to (-
     linucb      linear bandit with upper confidence bounds
     thompson    linear bandit that decides by one of 256 draws from its posterior
     recovering  copy by Duolingo's recovering difference softmax, rhythm by the best static rule
+    price       what a send costs later, by Q-learning; what it earns, by the response model
+    cql         the same, conservatively
+    bcq         the same, among what the log is likely enough to do
+    clone       the logging policy itself, by behaviour cloning
 
 Example:
     pushwise train runs/sim --algo ppo --out runs/ppo
     pushwise train runs/sim --algo dqn --out runs/dqn --seed 1 --guardrails rules.toml
     pushwise train runs/sim --algo ppo --out runs/ppo --run runs/ppo.run --resume
     pushwise train runs/sim --algo ppo --out runs/few --send-budget 1.5 --unsubscribe-budget 5
-    pushwise train runs/sim --algo linucb --logs shop --out runs/linucb
+    pushwise train runs/sim --algo price --logs shop --out runs/price
 """
 
 from __future__ import annotations

@@ -15,17 +15,21 @@ Job = tuple[list[Keyed], "Future[list[Answer]]"]
 
 
 class Batcher:
-    """One thread that decides for all: it takes what waits, without waiting for more.
+    """Threads that decide for all: each takes what waits, without waiting for more.
 
     So a lone request is answered at once, and under load one inference and one transaction serve
-    a whole group.
+    a whole group. While one thread waits for the disk another draws.
     """
 
-    def __init__(self, decide: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
-        self._decide = decide
+    def __init__(self, *deciders: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
+        """deciders: one a thread."""
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="decide", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, args=(decide,), name="decide", daemon=True)
+            for decide in deciders
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, requests: list[Keyed]) -> Future[list[Answer]]:
         """The answers to these requests, later."""
@@ -35,10 +39,12 @@ class Batcher:
 
     def close(self) -> None:
         """Decide what waits, then stop."""
-        self._jobs.put(None)
-        self._thread.join()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self) -> None:
+    def _run(self, decide: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
         while (job := self._jobs.get()) is not None:
             group, closing = [job], False
             while sum(len(requests) for requests, _ in group) < LARGEST:
@@ -50,15 +56,16 @@ class Batcher:
                     closing = True
                     break
                 group.append(another)
-            self._serve(group)
+            self._serve(decide, group)
             if closing:
                 return
 
-    def _serve(self, group: list[Job]) -> None:
+    @staticmethod
+    def _serve(decide: Callable[[Sequence[Keyed]], list[Answer]], group: list[Job]) -> None:
         # Whose client has gone by now is not decided for; from here on nobody can cancel.
         group = [job for job in group if job[1].set_running_or_notify_cancel()]
         try:
-            answers = self._decide([keyed for requests, _ in group for keyed in requests])
+            answers = decide([keyed for requests, _ in group for keyed in requests])
         except Exception as error:
             for _, future in group:
                 future.set_exception(error)

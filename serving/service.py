@@ -30,6 +30,9 @@ from serving.store import all_settings, open_store, put_setting, reading, settin
 from serving.tables import API_KEYS, GUARDRAILS
 from serving.users import new_user
 
+DECIDERS = 2
+"""Threads that decide: one draws while the other waits for the disk."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -56,11 +59,14 @@ def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
     sender, metrics = open_sender(settings), Metrics()
     engine, registry = open_store(settings.store), Registry()
-    decider = Decider(engine, registry, settings, clock=clock, watch=metrics.watch)
+    deciders = [
+        Decider(engine, registry, settings, clock=clock, watch=metrics.watch)
+        for _ in range(DECIDERS)
+    ]
     dispatcher = None
     if sender is not None:
         dispatcher = Dispatcher(engine, registry, settings, sender, clock, metrics)
-    batcher = Batcher(decider.decide)
+    batcher = Batcher(*(decider.decide for decider in deciders))
     service = Service(settings, engine, registry, batcher, metrics, clock, InFlight(), dispatcher)
     try:
         warm_up(service)

@@ -7,11 +7,13 @@ side under advisory locks. A commit is on disk when it returns.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import (
@@ -152,12 +154,23 @@ def writing(engine: Engine, users: Iterable[str] | None = None) -> Iterator[Conn
     users: what is written is about these users alone (or keyed by these other names), so that
     those who write about others need not wait. Settings can't change meanwhile either.
     """
-    with engine.connect() as plain:
+    with _queue(engine), engine.connect() as plain:
         connection = plain.execution_options(immediate=True)
         with connection.begin():
             if _is_postgresql(connection):
                 _lock(connection, users)
             yield connection
+
+
+_QUEUES: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+
+
+def _queue(engine: Engine) -> AbstractContextManager[Any]:
+    """In SQLite the writers of a process wait here for one another, as a lock wakes the next one
+    at once; between processes SQLite sleeps and looks again."""
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    return _QUEUES.setdefault(engine, threading.Lock())
 
 
 def _is_postgresql(connection: Connection) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,9 @@ class Users:
         object.__setattr__(self, "hashes", hash_ids(self.ids))
         object.__setattr__(self, "codes", zone_codes(self.zones))
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Zone codes are this process's own, whatever they were where the users were pickled."""
-        self.__dict__.update(state)
-        object.__setattr__(self, "codes", zone_codes(self.zones))
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Zone codes are a process's own: another one must count its zones itself.
+        return Users, tuple(getattr(self, f.name) for f in fields(self) if f.init)
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -1,19 +1,24 @@
 """Observations that look like the simulator's, without one."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from agents import judging, search, start, training
+from agents.dqn import DQNSettings
 from agents.logged import Logged, logged
+from agents.ppo import PPOSettings
 from ingestion.log import Log
 from ingestion.read import load_checked
 from ingestion.splits import split_time
 from ingestion.write import write_log
 from mdp.observation import NAMES, Observation
+from policies.saved import PolicyBundle
 from simulator.demo import demo
 from simulator.description import Simulator
 from simulator.saved import save_simulator
@@ -74,9 +79,8 @@ def data(shop: Simulator, log: Log) -> Logged:
     return logged(log, shop)
 
 
-@pytest.fixture(scope="module")
-def quick() -> Iterator[None]:
-    """Searches and judgements of training on fewer users and days."""
+@contextmanager
+def _quickly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "USERS", 20)
         patch.setattr(search, "DAYS", 5)
@@ -88,3 +92,38 @@ def quick() -> Iterator[None]:
         patch.setattr(judging, "DAYS", 8)
         patch.setattr(training, "PARTS", 3)
         yield
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[None]:
+    """Searches and judgements of training on fewer users and days."""
+    with _quickly():
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """Settings of a training that takes no time, by algorithm."""
+    size = {"steps": 384, "users": 16, "days": 8, "hidden": 8}
+    return {
+        "ppo": PPOSettings(**size, rollout=8, batch_size=64, epochs=1),
+        "dqn": DQNSettings(**size, replay=256, learning_starts=64),
+    }
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The run's folder of each of `trained`."""
+    return {algo: tmp_path_factory.mktemp(algo) / "run" for algo in ("ppo", "dqn")}
+
+
+@pytest.fixture(scope="session")
+def trained(
+    shop: Simulator, tiny: dict[str, Any], folders: dict[str, Path]
+) -> dict[str, PolicyBundle]:
+    """Policies that were trained without a pause, by algorithm; seed 3."""
+    with _quickly():
+        return {
+            algo: training.train(shop, algo, 3, settings, ["pushwise", "train"], run=folders[algo])
+            for algo, settings in tiny.items()
+        }

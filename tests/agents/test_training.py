@@ -1,14 +1,12 @@
 """Training learns, repeats itself, keeps to the mask, and leaves a policy without torch."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from agents import judging
-from agents.dqn import DQNSettings
 from agents.judging import TorchPolicy
 from agents.network import FactorNetwork, Soft, fit_scaling
 from agents.paying import ExpectedRewards
@@ -22,20 +20,12 @@ from policies.saved import PolicyBundle, load_policy, save_policy
 from simulator.kernel import Kernel
 
 RNG = np.random.default_rng(0)
-TINY: dict[str, Any] = {
-    "ppo": PPOSettings(steps=512, users=16, days=8, rollout=8, batch_size=64, epochs=1, hidden=8),
-    "dqn": DQNSettings(steps=512, users=16, days=8, replay=512, learning_starts=64, hidden=8),
-}
+ALGORITHMS = ("ppo", "dqn")
 
 
-@pytest.fixture(scope="module")
-def trained(shop, quick):
-    return {algo: train(shop, algo, 3, settings) for algo, settings in TINY.items()}
-
-
-@pytest.mark.parametrize("algo", TINY)
-def test_same_seed_same_policy(shop, quick, trained, algo):
-    again = train(shop, algo, 3, TINY[algo])
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_same_seed_same_policy(shop, quick, tiny, trained, algo):
+    again = train(shop, algo, 3, tiny[algo])
     mine, before = again.policy, trained[algo].policy
     assert isinstance(mine, NetworkPolicy)
     assert mine.graph == before.graph
@@ -44,10 +34,10 @@ def test_same_seed_same_policy(shop, quick, trained, algo):
     np.testing.assert_array_equal(again.traits.traits, trained[algo].traits.traits)
 
 
-def test_an_interrupted_run_leaves_its_best_policy_so_far(shop, quick, trained, monkeypatch):
+def test_an_interrupted_run_leaves_its_best_policy_so_far(shop, quick, tiny, trained, monkeypatch):
     monkeypatch.setattr(judging, "BETWEEN_CHECKPOINTS", 0.0)
     kept: list[PolicyBundle] = []
-    again = train(shop, "dqn", 3, TINY["dqn"], checkpoint=kept.append)
+    again = train(shop, "dqn", 3, tiny["dqn"], checkpoint=kept.append)
     assert again.policy == trained["dqn"].policy  # keeping checkpoints changes nothing
     values = [bundle.manifest["metrics"]["value"] for bundle in kept]
     assert values == sorted(values)
@@ -59,11 +49,11 @@ def test_an_interrupted_run_leaves_its_best_policy_so_far(shop, quick, trained, 
 
     kept.clear()
     with pytest.raises(KeyboardInterrupt):
-        train(shop, "ppo", 3, TINY["ppo"], checkpoint=interrupt)
+        train(shop, "ppo", 3, tiny["ppo"], checkpoint=interrupt)
     assert kept[0].policy.act(Kernel(shop, np.arange(4)).view().observation, RNG)[0].shape == (4,)
 
 
-@pytest.mark.parametrize("algo", TINY)
+@pytest.mark.parametrize("algo", ALGORITHMS)
 def test_saved_policy_decides_as_the_bundle_within_the_mask(shop, trained, algo, tmp_path):
     save_policy(tmp_path / "policy", trained[algo])
     loaded = load_policy(tmp_path / "policy")
@@ -84,7 +74,7 @@ def test_saved_policy_decides_as_the_bundle_within_the_mask(shop, trained, algo,
     assert sent > 0
 
 
-def test_training_never_leaves_the_mask(shop):
+def test_training_never_leaves_the_mask(shop, tiny):
     illegal = []
 
     class Watched(PushVectorEnv):
@@ -95,7 +85,7 @@ def test_training_never_leaves_the_mask(shop):
 
     env = ExpectedRewards(Watched(shop, 16, 6), 1.0)
     network = Soft(FactorNetwork(fit_scaling([env.reset()]), 0.1, hidden=8), choice=0.1)
-    build_ppo(env, network, TINY["ppo"], 0).learn(256)
+    build_ppo(env, network, tiny["ppo"], 0).learn(256)
     assert len(illegal) >= 16
     assert not any(illegal)
 

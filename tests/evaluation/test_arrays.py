@@ -34,11 +34,13 @@ def test_segments_measures_and_overlap(frame):
     found = evaluate(more, estimators="snips,mips")
     for name in ("new", "old"):
         alone = evaluate(more[segment == name], estimators="snips")
-        pair = found.segments["segment"][name]
+        pair = found.segments["segment"][name]["reward per decision"]
         assert alone.logged is not None
         assert pair.logged.value == pytest.approx(alone.logged.value)
         assert pair.target.value == pytest.approx(alone.estimates[0].value.value)
         assert pair.target.low < pair.target.value < pair.target.high
+        clicks = found.segments["segment"][name]["CTR (clicks per send)"]
+        assert clicks.target.value == pytest.approx(pair.target.value)
     assert set(found.measures) == {
         "sends per decision", "clicks per decision", "revenue per decision", "CTR (clicks per send)"
     }  # fmt: skip

@@ -75,3 +75,20 @@ def test_no_weight_at_all_is_no_number(sample):
     found = assess(never, "never")
     assert found.verdict.answer == "cannot_tell"
     assert np.isnan(next(e for e in found.estimates if e.estimator == "snips").value.value)
+
+
+def test_what_both_policies_are_sure_of_is_no_doubt(sample):
+    """Holds that guardrails force have probability 1 under both: two thirds of a log may be so."""
+    forced = np.arange(2000) % 3 > 0
+    sure = replace(
+        sample,
+        propensity=np.where(forced, 1.0, sample.propensity),
+        target_propensity=np.where(forced, 1.0, sample.target_propensity),
+    )
+    found = assess(replace(sure, q_logged=None, v_target=None), "forced")
+    assert found.diagnostics is not None
+    assert found.diagnostics.certain == 0.0
+    assert found.verdict.answer == "better"
+    filled = assess(replace(sample, propensity=np.ones(2000)), "filled")
+    assert filled.diagnostics is not None
+    assert filled.diagnostics.certain == 1.0

@@ -1,19 +1,24 @@
 """Saved policies on a known-truth shop's log: exact weights, honest rewards, unseen days only."""
 
+import io
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from evaluation.days import recent_sends, steps_of
+from evaluation.estimated import estimated_propensities
 from evaluation.logs import assess_policy
+from evaluation.page import markdown
 from evaluation.replayed import Replayed, replayed
+from evaluation.report import show
 from ingestion.log import Log, epoch_us
 from ingestion.parse import log_of
 from ingestion.splits import split_time
 from mdp.clock import DAY
-from mdp.errors import NotEnoughData
+from mdp.errors import BadInput, NotEnoughData
 from mdp.guardrails import Guardrails
 from mdp.prediction import outcomes_of
 from mdp.response import ResponseModel
@@ -174,12 +179,39 @@ def test_a_target_that_does_what_the_log_never_did(replay, bundle):
 
 
 def test_no_propensities(replay, bundle):
+    """They are estimated, and the numbers agree with those by the true ones; no verdict."""
+    decisions = replay.log.tables["decisions"].assign(propensity=np.nan)
     meta = replace(replay.log.meta, propensities="none")
-    found = assess_policy(replayed(replace(replay.log, meta=meta)), bundle, "logging")
+    unknown = replayed(replace(replay.log.replace_tables(decisions=decisions), meta=meta))
+    chosen = replace(bundle, policy=Random(hold=0.6))
+    found = assess_policy(unknown, chosen, "random")
     assert found.verdict.answer == "cannot_tell"
     assert "the log has no propensities" in found.verdict.reasons[0]
-    assert found.estimates == ()
-    assert found.rows > 0
+    assert found.warning is not None
+    assert found.warning.startswith("propensities were not logged and are estimated")
+    assert found.diagnostics is not None
+    assert found.diagnostics.mean_weight.value == pytest.approx(1.0, abs=0.1)
+    known = assess_policy(replay, chosen, "random")
+    for guess, true in zip(found.estimates, known.estimates, strict=True):
+        spread = true.value.high - true.value.low
+        assert abs(guess.value.value - true.value.value) < 0.5 * spread, guess.estimator
+    out = io.StringIO()
+    show(found, Console(file=out, width=100))
+    assert out.getvalue().startswith("warning: propensities were not logged")
+    assert "Warning: propensities were not logged" in markdown([found])
+
+
+def test_estimated_propensities_are_near_the_true_ones(replay):
+    rows = np.arange(len(replay.decisions.rows))
+    asked = replay.requests(rows)
+    state = asked.histories["counts"].reshape(len(rows), -1).astype(float)
+    user = np.unique(replay.decisions.owner, return_inverse=True)[1]
+    found = estimated_propensities(replay, rows, state, user)
+    true = replay.decisions.propensity
+    assert np.corrcoef(np.log(found.propensity), np.log(true))[0, 1] > 0.97
+    assert np.abs(np.log(found.propensity / true)).mean() < 0.25
+    assert found.calibration.largest_gap < 0.08
+    assert found.calibration.gain > 0.1
 
 
 def test_what_the_log_leaves_out_is_said(replay, bundle):
@@ -295,3 +327,46 @@ def test_steps_and_recent_sends(replay):
         assert step[row] == own.sum()
         week = own & (at >= at[row] - 7 * DAY)
         assert sends[row] == min(replay.decisions.sent[week].sum(), 7)
+
+
+def test_measures_segments_and_overlap_of_a_log(replay, bundle):
+    """Under the logging policy itself both sides are the same, and are what the log says."""
+    found = assess_policy(replay, bundle, "logging", segment="timezone")
+    sent = found.measures["sends per decision"]
+    assert sent.logged.value == pytest.approx(sent.target.value)
+    assert 0.2 < sent.logged.value < 0.8
+    assert found.measures["CTR (clicks per send)"].logged.value < 0.3
+    for pairs in found.segments["timezone"].values():
+        assert pairs["reward per decision"].logged.value == pytest.approx(
+            pairs["reward per decision"].target.value
+        )
+    assert found.diagnostics is not None
+    for feature in ("item", "variant", "hour"):
+        levels = found.diagnostics.overlap[feature]
+        assert sum(level.logged for level in levels) == pytest.approx(1.0)
+        hold = next(level for level in levels if level.name == "(hold)")
+        assert hold.logged == pytest.approx(1 - sent.logged.value)
+    with pytest.raises(BadInput, match="the users table has no column 'shoes'"):
+        assess_policy(replay, bundle, "logging", segment="shoes")
+
+
+def test_a_holdout_of_the_wrong_size(replay, bundle):
+    decisions = replay.log.tables["decisions"]
+    users = decisions["user_id"].drop_duplicates().to_numpy()
+    held = decisions["user_id"].isin(users[: len(users) // 10])
+    tenth = with_tables(replay, decisions=decisions.assign(arm=np.where(held, "holdout", "policy")))
+    for share, fits in ((0.1, True), (0.3, False)):
+        rules = replace(bundle.guardrails, holdout_share=share)
+        found = assess_policy(tenth, bundle, "logging", rules)
+        assert found.diagnostics is not None
+        assert found.diagnostics.coverage is not None
+        ratio = found.diagnostics.coverage.holdout
+        assert ratio is not None
+        assert ratio.share == pytest.approx(0.1, abs=0.01)
+        assert (ratio.p_value > 0.001) == fits
+        told = any("the holdout has 10" in reason for reason in found.verdict.reasons)
+        assert told == (not fits)
+    without = assess_policy(tenth, bundle, "logging").diagnostics
+    assert without is not None
+    assert without.coverage is not None
+    assert without.coverage.holdout is None

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.advice import advice, needed
+from evaluation.advice import advice, needed, rounded
 from evaluation.arrays import evaluate
-from evaluation.assessment import assess, collect
+from evaluation.assessment import assess
+from evaluation.collected import collect
 from evaluation.diagnostics import Coverage
 from evaluation.mixture import certified_share, save_certified
 from evaluation.outlook import SHARES, largest_certified, mixed, trials
@@ -119,7 +120,7 @@ def test_advice_on_what_is_weak(frame):
     rows = needed(few)
     assert rows is not None
     assert rows > 600
-    assert any(f"needs about {rows:,.0f} decisions" in line for line in advice(few))
+    assert any(f"needs about {rounded(rows)} decisions" in line for line in advice(few))
     seldom = np.where(frame["propensity"] > 0.5, "often", "seldom")
     weights = frame.assign(
         item=np.where(np.arange(2000) % 25 == 0, "rare", seldom),
@@ -133,6 +134,8 @@ def test_advice_on_what_is_weak(frame):
     assert any("rare (4.0% →" in line for line in advice(told))
     nothing = evaluate(frame.assign(target_propensity=0.0), estimators="snips")
     assert any("was ever done in this log" in line for line in advice(nothing))
+    assert any("None of the 2,000 decisions is" in line for line in advice(nothing))
+    assert [rounded(x) for x in (0.4, 7, 1234, 98765)] == ["0", "7", "1,200", "99,000"]
 
 
 def test_advice_where_the_log_can_tell(frame):

@@ -9,15 +9,19 @@ import pytest
 from matplotlib.image import imread
 from rich.console import Console
 
-from evaluation.assessment import Assessment, assess, without_propensities
+from evaluation.assessment import Assessment, assess
+from evaluation.intervals import Interval
 from evaluation.page import page, write_report
 from evaluation.report import dumps, show, to_json
 from evaluation.specification import PLAIN
+from evaluation.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
 def unknown() -> Assessment:
-    return without_propensities("<b>nothing</b>", np.zeros(0), users=0)
+    nothing = Interval(float("nan"), float("nan"), float("nan"))
+    verdict = Verdict("cannot_tell", ("nothing is known",))
+    return Assessment("<b>nothing</b>", verdict, 0, 0, nothing)
 
 
 @pytest.fixture

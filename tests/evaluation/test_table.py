@@ -63,6 +63,8 @@ BAD = [
         changed("reward", 1).drop(columns=["reward", "propensity"]),
         "the table lacks the columns reward, propensity; it has target_propensity, q_logged",
     ),
+    (changed("decided_at", 1).assign(decided_at=["2026-01-01", "soon", ""]), "row 1 (counted from"),
+    (changed("sent", 1).assign(sent=[1.0, np.nan, 1.0]), "sent is missing in 1 rows, the first"),
     (pd.DataFrame(), "the table lacks the columns reward, propensity, target_propensity; it has"),
 ]
 

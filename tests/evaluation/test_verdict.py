@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.coverage import NEAR
-from evaluation.assessment import assess, without_propensities
+from evaluation.assessment import assess, with_estimated
 from evaluation.diagnostics import Coverage, Diagnostics
 from evaluation.intervals import Interval
 from evaluation.specification import parse
@@ -193,9 +193,10 @@ def test_propensities_that_mean_nothing_decide_nothing(column, nonsense, estimat
         assert verdict.answer == "cannot_tell"
 
 
-def test_without_propensities():
-    found = without_propensities("policy", np.array([1.0, 2.0]), users=2)
+def test_estimated_propensities_decide_nothing(sample):
+    found = with_estimated(assess(sample, "policy"), "off by 1% at most")
     assert found.verdict.answer == "cannot_tell"
     assert "the log has no propensities" in found.verdict.reasons[0]
-    assert found.logged is not None
-    assert found.logged.value == 1.5
+    assert found.warning is not None
+    assert found.warning.endswith("off by 1% at most")
+    assert found.estimates == assess(sample, "policy").estimates

@@ -3,11 +3,12 @@
 import pandas as pd
 import pytest
 
-from ingestion.check import ERROR, WARNING, findings
+from ingestion.check import findings
 from ingestion.log import LogMeta
 from ingestion.parse import log_of
 from ingestion.quality import quality
 from ingestion.read import load_checked, read_log
+from ingestion.rules import ERROR, WARNING
 from ingestion.write import write_log
 from mdp.errors import BadLog
 
@@ -23,7 +24,7 @@ SPOILT = [
     ("users", "signed_up_at", 0, "2026-01-01 00:00", "naive_time"),
     ("users", "signed_up_at", 0, "1767225600", "integer_time"),
     ("users", "signed_up_at", 0, "yesterday", "bad_time"),
-    ("users", "signed_up_at", 0, "", "missing_value"),
+    ("users", "signed_up_at", 0, "", "no_signup"),
     ("items", "price", 1, "-3", "out_of_range"),
     ("items", "price", 1, "cheap", "wrong_type"),
     ("events", "event", 0, "like", "not_allowed"),
@@ -37,7 +38,7 @@ SPOILT = [
     ("decisions", "propensity", 0, "", "propensity"),
     ("decisions", "propensity", 0, "often", "wrong_type"),
     ("decisions", "variant_id", 0, "v9", "unknown"),
-    ("decisions", "candidates", 0, "lamp|chair", "unknown"),
+    ("decisions", "candidates", 0, "lamp|chair", "unknown_listed"),
     ("decisions", "send_at", 0, "2026-03-01T18:00:00Z", "too_early"),
     ("outcomes", "decision_id", 0, "d9", "unknown"),
     ("outcomes", "decision_id", 1, "d2", "outcome_of_hold"),

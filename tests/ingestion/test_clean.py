@@ -3,9 +3,10 @@
 import pandas as pd
 import pytest
 
-from ingestion.check import ERROR, findings
+from ingestion.check import findings
 from ingestion.clean import clean
 from ingestion.log import LogMeta
+from ingestion.rules import ERROR
 from mdp.errors import BadLog
 
 META = LogMeta(default_timezone="Europe/Berlin")
@@ -28,23 +29,23 @@ def test_a_dirty_log_comes_out_clean_and_balanced(dirty):
     for name, count in record.rows_in.items():
         assert count == len(log.tables[name]) + sum(record.dropped.get(name, {}).values())
     assert record.dropped == {
-        "events": {"exact duplicate": 1, "item_id: unknown": 1},
+        "events": {"user_id: repeated_row": 1, "item_id: unknown": 1},
         "items": {"price: out_of_range": 1},
         "decisions": {"propensity: propensity": 1},
         "outcomes": {"decision_id: unknown": 1},
     }
-    assert record.repaired["users"] == {"timezone: unknown zone": 1}
-    assert record.repaired["events"] == {"at: time zone added": 1}
-    assert record.repaired["decisions"] == {"candidates: unknown id left out": 1}
+    assert record.repaired["users"] == {"timezone: zone": 1}
+    assert record.repaired["events"] == {"at: naive_time": 1}
+    assert record.repaired["decisions"] == {"candidates: unknown_listed": 1}
 
 
 def test_a_missing_zone_is_the_shops_where_that_is_known(tables):
     tables["users"].loc[1, "timezone"] = ""
     log, record = clean(tables, META)
     assert log.tables["users"]["timezone"].tolist() == ["Europe/Berlin"] * 2
-    assert (record.dropped, record.repaired) == ({}, {"users": {"timezone: no zone": 1}})
+    assert (record.dropped, record.repaired) == ({}, {"users": {"timezone: no_zone": 1}})
     log, record = clean(tables, LogMeta())
-    assert record.dropped["users"] == {"timezone: missing_value": 1}
+    assert record.dropped["users"] == {"timezone: no_zone": 1}
 
 
 def test_a_decision_outlives_an_unknown_id_on_its_list(tables):
@@ -52,7 +53,7 @@ def test_a_decision_outlives_an_unknown_id_on_its_list(tables):
     tables["decisions"].loc[1, "candidates"] = "gone"
     log, record = clean(tables, META)
     assert record.dropped == {}
-    assert record.repaired == {"decisions": {"candidates: unknown id left out": 2}}
+    assert record.repaired == {"decisions": {"candidates: unknown_listed": 2}}
     assert log.tables["decisions"]["candidates"].fillna("").tolist() == ["lamp", ""]
 
 

@@ -20,6 +20,8 @@ NEEDED = {
     "evaluate": ["x"],
     "decide": ["x", "--out", "y"],
     "simulate": ["x", "hold", "--out", "y"],
+    "explain": ["x", "--logs", "y"],
+    "tune": ["x", "--out", "y"],
     "candidates evaluate": ["x"],
 }
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ingestion.check import ERROR, findings
+from ingestion.check import findings
 from ingestion.read import read_log
+from ingestion.rules import ERROR
 from mdp.guardrails import Guardrails
 from policies.baselines import Table
 from policies.saved import PolicyBundle, load_policy, save_policy

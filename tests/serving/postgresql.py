@@ -50,7 +50,44 @@ class Cluster:
         """The URL of a new database."""
         name = f"t{uuid4().hex}"
         self.as_user(self.programs / "createdb", "-h", self.path, name)
+        return self.url(name)
+
+    def url(self, name: str) -> str:
+        """The URL of a database."""
         return f"postgresql:///{name}?host={self.path}&user=postgres"
+
+    def execute(self, statement: str) -> None:
+        """Run a statement as an administrator."""
+        psql = self.programs / "psql"
+        self.as_user(psql, "-h", self.path, "-U", "postgres", "-q", "-c", statement)
+
+    @contextmanager
+    def replica(self) -> Iterator["Cluster"]:
+        """A standby that streams from this cluster, which from now on waits for it at each
+        commit."""
+        path = owned_directory()
+        standby = Cluster(self.programs, path)
+        try:
+            standby.as_user(
+                self.programs / "pg_basebackup", "-h", self.path, "-U", "postgres", "-R",
+                "-D", path / "data", "--no-sync", "--checkpoint=fast",
+            )  # fmt: skip
+            standby.start()
+            self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            self.execute("SELECT pg_reload_conf()")
+            yield standby
+            standby.stop()
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def owned_directory() -> Path:
+    """A new directory of the user whom clusters run as."""
+    path = Path(tempfile.mkdtemp(prefix="pushwise-postgresql-"))
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam("postgres")
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+    return path
 
 
 @contextmanager
@@ -58,10 +95,7 @@ def running() -> Iterator[Cluster]:
     """A cluster while the context lasts; `binaries` must have found PostgreSQL."""
     programs = binaries()
     assert programs is not None
-    path = Path(tempfile.mkdtemp(prefix="pushwise-postgresql-"))
-    if os.geteuid() == 0:
-        owner = pwd.getpwnam("postgres")
-        os.chown(path, owner.pw_uid, owner.pw_gid)
+    path = owned_directory()
     cluster = Cluster(programs, path)
     try:
         cluster.as_user(

@@ -1,6 +1,7 @@
 """Idempotency keys as Stripe and the IETF's draft have them."""
 
 import threading
+from concurrent.futures import Future
 
 import pytest
 from starlette.testclient import TestClient
@@ -54,14 +55,20 @@ def test_a_key_in_flight_is_refused_and_then_answered(always, monkeypatch):
     """The decider is held up until the second request has been refused."""
     batcher = always.app.state.service.batcher
     entered, leave = threading.Event(), threading.Event()
-    decide = batcher._decide
+    submit = batcher.submit
 
     def slowly(requests):
-        entered.set()
-        leave.wait(30)
-        return decide(requests)
+        future: Future = Future()
 
-    monkeypatch.setattr(batcher, "_decide", slowly)
+        def later():
+            leave.wait(30)
+            future.set_result(submit(requests).result())
+
+        threading.Thread(target=later).start()
+        entered.set()
+        return future
+
+    monkeypatch.setattr(batcher, "submit", slowly)
     answers = []
     first = threading.Thread(target=lambda: answers.append(ask(always)))
     first.start()

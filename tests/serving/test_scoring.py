@@ -1,11 +1,20 @@
 """Drawing for many users at once."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from serving import scoring
 from serving.scoring import Question, draw
+from serving.snapshot import pack
 from serving.store import reading
 from serving.users import new_user
+
+
+def drawn(world, questions):
+    """What is drawn, snapshots as the bytes that are stored."""
+    found = draw(world, questions, np.random.default_rng(0))
+    return [(replace(one, snapshot=None), one.snapshot and pack(one.snapshot)) for one in found]
 
 
 def test_long_lists_are_drawn_in_parts_with_the_same_result(shop, monkeypatch):
@@ -23,8 +32,8 @@ def test_long_lists_are_drawn_in_parts_with_the_same_result(shop, monkeypatch):
             world = service.registry.world(connection)
         users = [new_user(f"u{n}", shop.clock.now, True, "UTC") for n in range(20)]
         questions = [Question(user, shop.clock.now, (0, 1, 2, 3), None) for user in users]
-        together = draw(world, questions, np.random.default_rng(0))
+        together = drawn(world, questions)
         assert observed.pop() == 20 * 4 * 3
         monkeypatch.setattr(scoring, "PAIRS", 30)
-        assert draw(world, questions, np.random.default_rng(0)) == together
+        assert drawn(world, questions) == together
     assert observed[-10:] == [2 * 4 * 3] * 10

@@ -1,9 +1,11 @@
 """The store: migrations lead to the tables that the code knows, in both databases."""
 
+from pathlib import Path
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from mdp.errors import BadSetting
 from mdp.hashing import hash_id
@@ -68,6 +70,51 @@ def test_a_store_that_is_gone_is_told_and_forgiven(cluster, postgresql_shop):
             cluster.start()
         assert client.get("/readyz").status_code == 200
         assert client.post("/v1/decisions", json={**ASK, "user_id": "w"}).status_code == 200
+
+
+def test_a_full_disk_is_told_and_forgiven(shop):
+    """SQLite refuses to grow the file; nothing that was acknowledged is lost."""
+    with shop.server(shop.policy("p")) as client:
+        engine = client.app.state.service.engine
+        body = {"requests": [{**ASK, "user_id": f"u{n}"} for n in range(300)]}
+        first = client.post("/v1/decisions", json=ASK)
+        assert first.status_code == 200
+        limit_pages(engine, 1)  # not below what it has
+        full = client.post("/v1/decisions:batch", json=body)
+        assert (full.status_code, full.headers["retry-after"]) == (503, "1")
+        limit_pages(engine, 1_000_000)
+        assert client.post("/v1/decisions:batch", json=body).status_code == 200
+        ledger = client.get("/v1/ledger").json()
+        assert (ledger["decisions"]["total"], ledger["unbalanced"]) == (301, 0)
+
+
+def limit_pages(engine, pages):
+    """Have every connection from now on keep to so many pages."""
+    engine.dispose()
+    event.listen(
+        engine, "connect",
+        lambda connection, _: connection.execute(f"PRAGMA max_page_count={pages}").close(),
+    )  # fmt: skip
+
+
+def test_a_corrupt_store_is_told_by_name(shop):
+    """The process lives, says so, and is not ready; with the backup put back it goes on."""
+    with shop.server(shop.policy("p")) as client:
+        service = client.app.state.service
+        with service.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all()
+        service.engine.dispose()
+        file = Path(shop.store.removeprefix("sqlite:///"))
+        good = file.read_bytes()
+        file.write_bytes(good[:4096] + b"\xff" * (len(good) - 4096))
+        assert client.post("/v1/decisions", json=ASK).status_code == 503
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/healthz").status_code == 200
+        service.engine.dispose()
+        for end in ("-wal", "-shm"):
+            Path(f"{file}{end}").unlink(missing_ok=True)
+        file.write_bytes(good)
+        assert client.post("/v1/decisions", json=ASK).status_code == 200
 
 
 def test_writers_of_different_users_go_on_side_by_side(postgresql_shop):

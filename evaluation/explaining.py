@@ -1,0 +1,314 @@
+"""What a policy has learned, told by what it would do with the decisions of a log.
+
+Nothing is estimated of its value here. The users are met as the log's own policy left them, which
+is not how they would be under the policy; and days that it was trained on are among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from evaluation.replayed import Replayed, some
+from mdp.actions import HOURS
+from mdp.clock import DAY, NEVER, local_day
+from mdp.errors import NotEnoughData
+from mdp.observation import USER, observe
+from mdp.reward import Reward
+from policies.baselines import predicted
+from policies.composition import Distribution
+from policies.saved import PolicyBundle, with_floor
+
+MOST = 20_000
+"""Decisions that are faced at most."""
+LATE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, np.inf)
+"""Edges of pushes of late: counted with a half-life of 7 days."""
+MONTH = 28
+"""Days of a user's month."""
+_CHUNK = 1024
+_SENDS, _VIEWS, _BEST = (
+    USER.index(name) for name in ("sends_7d", "organic_views_30d", "best_value")
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """What one policy would do with n decisions; probabilities, without exploration."""
+
+    send: np.ndarray
+    """(n,)"""
+    hour: np.ndarray
+    """Of each hour (n, 24); sums to `send`."""
+    category: np.ndarray
+    """Of each category (n, C), likewise."""
+    style: np.ndarray
+    """Of each style (n, S), likewise."""
+    margin: np.ndarray
+    """Score of the best send over a hold's (n,); log-odds where the policy draws; NaN where no
+    send is allowed."""
+    best: np.ndarray
+    """Predicted reward of the best send now, currency units (n,); 0 without a model."""
+    late: np.ndarray
+    """Pushes of late (n,)."""
+    views: np.ndarray
+    """Visits of late (n,), half-life 30 days."""
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """What items and copy are called in a picture."""
+
+    category: np.ndarray
+    """Code of each item's category (I,) int64."""
+    categories: tuple[str, ...]
+    style: np.ndarray
+    """Code of each variant's style (W,) int64."""
+    styles: tuple[str, ...]
+
+
+def names_of(replay: Replayed) -> Names:
+    """Categories and styles of the catalogue."""
+    categories, category = np.unique(replay.catalog.items.categories, return_inverse=True)
+    table = replay.log.tables["variants"].set_index("variant_id")["style"].fillna("")
+    own = [str(table.get(name, "")) or name for name in replay.catalog.variants.ids]
+    styles, style = np.unique(own, return_inverse=True)
+    return Names(category, tuple(categories.tolist()), style, tuple(styles.tolist()))
+
+
+def explain(replay: Replayed, bundles: dict[str, PolicyBundle], seed: int = 0) -> dict[str, Any]:
+    """What each of some policies would do, beside what the log did, as JSON can hold it.
+
+    The first policy is the one explained. Raises `NotEnoughData` for a log without decisions.
+    """
+    size = len(replay.decisions.rows)
+    if not size:
+        raise NotEnoughData("the log has no drawn decisions: there is nothing to explain by")
+    rows = np.arange(size)
+    if size > MOST:
+        rows = np.sort(np.random.default_rng([seed, 18]).choice(size, MOST, replace=False))
+    names = names_of(replay)
+    chosen = {"logged": _logged(replay, rows, names)}
+    first = next(iter(bundles.values()))
+    for name, bundle in bundles.items():
+        chosen[name] = _faced(replay, bundle, rows, names)
+    seen = next(each for name, each in chosen.items() if name != "logged")
+    group, groups = _segments(replay, rows, seen.views)
+    return {
+        "decisions": len(rows),
+        "segments": list(groups),
+        "categories": list(names.categories),
+        "styles": list(names.styles),
+        "policies": {name: _told(each, group, groups, seen.late) for name, each in chosen.items()},
+        "price": {name: price_of(each) for name, each in chosen.items() if name != "logged"},
+        "month": _month(replay, bundles, names, first.reward),
+    }
+
+
+def _logged(replay: Replayed, rows: np.ndarray, names: Names) -> Chosen:
+    """What the log did, as probabilities of 0 and 1."""
+    found = replay.decisions.only(rows)
+    n, sent = np.arange(len(rows)), found.sent
+    item = found.items[n, found.k] if found.items.shape[1] else np.zeros(len(n), np.int32)
+    variant = found.variants[n, found.v] if found.variants.shape[1] else np.zeros(len(n), np.int32)
+
+    def flags(code: np.ndarray, size: int) -> np.ndarray:
+        return (sent[:, None] & (code[:, None] == np.arange(size))).astype(np.float64)
+
+    none = np.zeros(len(rows))
+    return Chosen(
+        sent.astype(np.float64),
+        flags(found.h, HOURS),
+        flags(names.category[item], len(names.categories)),
+        flags(names.style[variant], len(names.styles)),
+        np.full(len(rows), np.nan),
+        none,
+        none,
+        none,
+    )
+
+
+def _faced(replay: Replayed, bundle: PolicyBundle, rows: np.ndarray, names: Names) -> Chosen:
+    """What a policy would do, under its own guardrails."""
+    requests = replay.requests(rows)
+    traits = None
+    if bundle.traits is not None:
+        traits = bundle.traits.rows(replay.users.hashes[replay.decisions.owner[rows]])[0]
+    model = None if bundle.model is None else bundle.model.bind(replay.catalog)
+    policy, parts = with_floor(bundle, 0.0), []
+    for start in range(0, len(rows), _CHUNK):
+        part = slice(start, min(start + _CHUNK, len(rows)))
+        asked, own = some(requests, part), None if traits is None else traits[part]
+        view = observe(asked, replay.catalog, bundle.guardrails, bundle.reward, model, own)
+        seen = view.observation
+        seen["action_mask"][:, -HOURS:] &= replay.hours[rows[part]]
+        parts.append(_of(policy.distribution(seen), policy.temperature, seen, asked, names))
+    return Chosen(
+        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Chosen))
+    )
+
+
+def _of(
+    found: Distribution,
+    temperature: float | None,
+    seen: dict[str, np.ndarray],
+    requests: Any,
+    names: Names,
+) -> Chosen:
+    can = found.masked.sendable
+    send = np.where(can, found.send, 0.0)
+    N, K = requests.items.shape
+    V = requests.variants.shape[1]
+    pair = found.pair.reshape(N, K, V) * send[:, None, None]
+    scores = found.masked
+    if temperature is None and K and V:
+        with np.errstate(invalid="ignore"):
+            margin = scores.pair.max(1) + scores.hour.max(1) - scores.hold
+    else:
+        margin = np.log(np.maximum(send, 1e-300)) - np.log(np.maximum(1.0 - send, 1e-300))
+    user = seen["user"].astype(np.float64)
+    best = predicted(seen)[0].reshape(N, -1).max(1, initial=-np.inf) if K and V else np.zeros(N)
+    return Chosen(
+        send,
+        found.hour * send[:, None],
+        _grouped(pair.sum(2), names.category[requests.items], len(names.categories)),
+        _grouped(pair.sum(1), names.style[requests.variants], len(names.styles)),
+        np.where(can, margin, np.nan),
+        best,
+        np.expm1(user[:, _SENDS]),
+        np.expm1(user[:, _VIEWS]),
+    )
+
+
+def _grouped(weights: np.ndarray, code: np.ndarray, size: int) -> np.ndarray:
+    """Sums (n, size) of weights (n, M) by code (n, M)."""
+    out = np.zeros((len(weights), size))
+    np.add.at(out, (np.arange(len(weights))[:, None], code), weights)
+    return out
+
+
+def _segments(
+    replay: Replayed, rows: np.ndarray, views: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Each decision's segment (n,) and their names: the users' column `segment`, else by how often
+    they visit by themselves."""
+    users = replay.log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
+    if "segment" in users and users["segment"].notna().any():
+        own = users["segment"].fillna("none").astype(str).to_numpy(object)
+        names, code = np.unique(own, return_inverse=True)
+        return code[replay.decisions.owner[rows]], tuple(names.tolist())
+    edges = np.quantile(views, [1 / 3, 2 / 3])
+    return np.searchsorted(edges, views), ("seldom here", "now and then", "often here")
+
+
+def _told(
+    chosen: Chosen, group: np.ndarray, groups: Sequence[str], late: np.ndarray
+) -> dict[str, Any]:
+    """Shares of one policy's sends, by segment where it says for whom."""
+    at = np.searchsorted(LATE, late, "right") - 1
+
+    def shares(parts: np.ndarray) -> list[list[float | None]]:
+        """Of a segment's sends (segments, M)."""
+        sums = np.stack([parts[group == n].sum(0) for n in range(len(groups))])
+        total = sums.sum(1, keepdims=True)
+        return [
+            (row / all_).tolist() if all_ > 0 else [None] * len(row)
+            for row, all_ in zip(sums, total[:, 0], strict=True)
+        ]
+
+    def mean(which: np.ndarray) -> float | None:
+        return float(chosen.send[which].mean()) if which.any() else None
+
+    return {
+        "sends": float(chosen.send.mean()),
+        "sends_by_segment": [mean(group == n) for n in range(len(groups))],
+        "sends_by_late": [mean(at == n) for n in range(len(LATE) - 1)],
+        "hours": shares(chosen.hour),
+        "categories": shares(chosen.category),
+        "styles": shares(chosen.style),
+    }
+
+
+def price_of(chosen: Chosen) -> dict[str, Any] | None:
+    """What a policy would pay for one more send, in currency; None where its scores don't rise
+    with what a send is predicted to earn.
+
+    Scores have units of their own. By how much the margin of the best send over a hold rises with
+    the best send's predicted reward says what one unit is worth, and the margin in currency, taken
+    from that reward, leaves the reward at which the policy would be in two minds: the price.
+    """
+    known = np.isfinite(chosen.margin) & (np.abs(chosen.margin) < 500)
+    margin, best = chosen.margin[known], chosen.best[known]
+    if len(best) < 30 or best.std() < 1e-9:
+        return None
+    slope = float(np.cov(margin, best)[0, 1] / best.var(ddof=1))
+    if slope <= 0 or np.corrcoef(margin, best)[0, 1] < 0.3:
+        return None
+    worth = margin / slope
+    price = best - worth
+    inside = np.clip(price, *np.quantile(price, [0.005, 0.995]))
+    return {
+        "margin": _spread(worth),
+        "price": _spread(price),
+        "margins": _histogram(np.clip(worth, *np.quantile(worth, [0.005, 0.995]))),
+        "prices": _histogram(inside),
+    }
+
+
+def _spread(values: np.ndarray) -> dict[str, float]:
+    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])
+    return {"p10": float(low), "median": float(middle), "p90": float(high)}
+
+
+def _histogram(values: np.ndarray) -> dict[str, list[float]]:
+    # A constant price has no width of its own.
+    count, edges = np.histogram(values, bins=30, range=(values.min() - 0.01, values.max() + 0.01))
+    return {"edges": edges.tolist(), "share": (count / count.sum()).tolist()}
+
+
+def _month(
+    replay: Replayed, bundles: dict[str, PolicyBundle], names: Names, reward: Reward
+) -> dict[str, Any]:
+    """The month of a user at the upper quartile of how many pushes were answered, among those with
+    as many decisions as most: what the log did, what came of it, and what each policy would have
+    done on the same days."""
+    found = replay.attributed(reward)
+    decisions = replay.decisions
+    answers = np.bincount(decisions.owner, found.opened + found.clicked)
+    length = np.bincount(decisions.owner)
+    users = np.flatnonzero(length >= np.median(length[length > 0]))
+    user = int(users[np.argsort(answers[users], kind="stable")[(3 * len(users)) // 4]])
+    rows = np.flatnonzero(decisions.owner == user)
+    rows = rows[np.argsort(decisions.decided_at[rows], kind="stable")]
+    day = local_day(decisions.decided_at[rows], replay.users.zone[decisions.owner[rows]])
+    rows, day = rows[day < day[0] + MONTH], day[day < day[0] + MONTH] - day[0]
+    pushes: dict[str, list[dict[str, Any]]] = {"logged": []}
+    for row, when in zip(rows.tolist(), day.tolist(), strict=True):
+        if decisions.send_at[row] != NEVER:
+            late = (decisions.send_at[row] - decisions.decided_at[row]) // DAY
+            pushes["logged"].append(
+                {"day": int(when + late), "hour": int(decisions.h[row]), "fate": _fate(found, row)}
+            )
+    for name, bundle in bundles.items():
+        chosen = _faced(replay, bundle, rows, names)
+        pushes[name] = [
+            {"day": int(when), "hour": int(chosen.hour[n].argmax()), "send": float(chosen.send[n])}
+            for n, when in enumerate(day.tolist())
+            if chosen.send[n] >= 0.05
+        ]
+    return {"user_id": replay.users.user_ids[user], "days": MONTH, "lived": False, "pushes": pushes}
+
+
+def _fate(found: Any, row: int) -> str:
+    for name, flags in (
+        ("unsubscribed", found.unsubscribed),
+        ("bought", found.value),
+        ("clicked", found.clicked),
+        ("opened", found.opened),
+        ("dismissed", found.dismissed),
+    ):
+        if flags[row]:
+            return name
+    return "ignored"

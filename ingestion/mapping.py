@@ -1,0 +1,170 @@
+"""A source's mapping to the log format, declared in TOML: a new source needs no code.
+
+    [log]                                   # what log.json says of the log to come
+    source = "our shop's tracker"
+    default_timezone = "Europe/Berlin"
+    currency = "EUR"
+
+    [[rows]]                                # records that match `where` become rows of a table
+    table = "events"
+    where = { type = "track", event = ["Product Viewed", "Product Clicked"] }
+    each = "properties.products"            # one row for each element of a list; optional
+    user_id = ["userId", "anonymousId"]     # a path; of several, the first that is there
+    item_id = ".product_id"                 # a path that begins with a dot is the element's
+    event = { value = "view" }              # the same for all
+    at = "timestamp"
+    value = { product = [".price", ".quantity"] }
+
+A path goes into structures by dots, and into lists of key and value by brackets, as GA4 has them:
+`event_params[ga_session_id]`. A column takes a path, a list of paths or a table with one of
+`from` (paths), `value`, `product` (paths to multiply) and `join` (paths, joined by a hyphen), and
+with `words` (what stands there = what it is called here), `prefix`, `unit` (s, ms or us, of times
+that are numbers) and `timezone` (of times without one).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ingestion.log import LogMeta
+from ingestion.read import meta_of
+from ingestion.schema import TABLES
+from mdp.errors import BadInput, BadLog
+
+ANY = "*"
+"""In `where`: whatever value, if there is one."""
+UNITS = ("s", "ms", "us")
+_KINDS = ("from", "value", "product", "join")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where a column's values come from."""
+
+    kind: str
+    """from, value, product or join"""
+    paths: tuple[str, ...] = ()
+    """paths, but for `value`"""
+    value: Any = None
+    """the same value for all"""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """what stands there → what it is called here; others stay"""
+    prefix: str = ""
+    """put before each value"""
+    unit: str | None = None
+    """of times that are numbers since 1970"""
+    timezone: str | None = None
+    """of times without one"""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Records that become rows of one table."""
+
+    table: str
+    """the table"""
+    where: Mapping[str, tuple[str, ...]]
+    """path → values, in small letters, one of which must stand there"""
+    each: str | None
+    """path of a list, of which each element is a row"""
+    cells: Mapping[str, Cell]
+    """column → where its values come from"""
+
+
+@dataclass(frozen=True)
+class SourceMapping:
+    """A whole mapping."""
+
+    rows: tuple[Rows, ...]
+    """what becomes of records; one record may match several"""
+    meta: LogMeta
+    """for log.json"""
+
+
+def source_names() -> list[str]:
+    """Sources whose mapping comes with pushwise."""
+    here = files("ingestion.sources").iterdir()
+    return sorted(file.name[:-5] for file in here if file.name.endswith(".toml"))
+
+
+def mapping_text(source: str) -> str:
+    """The TOML of a source by name, or of a file. Raises `BadInput` where there is none."""
+    if source in source_names():
+        return files("ingestion.sources").joinpath(f"{source}.toml").read_text()
+    if source.endswith(".toml") and Path(source).is_file():
+        return Path(source).read_text()
+    raise BadInput(
+        f"{source!r} is no source: use {', '.join(source_names())}, online-retail-ii, open-bandit, "
+        "or the path of a mapping's .toml"
+    )
+
+
+def read_mapping(text: str, where: str) -> SourceMapping:
+    """A mapping from its TOML; raises `BadInput` that names what is wrong in it."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{where} is not TOML: {error}") from error
+    if unknown := sorted(values.keys() - {"log", "rows"}):
+        raise BadInput(f"{where}: {unknown[0]!r} is unknown: a mapping has [log] and [[rows]]")
+    blocks = values.get("rows")
+    if not isinstance(blocks, list) or not blocks:
+        raise BadInput(f"{where} has no [[rows]]: say what becomes of the records")
+    try:
+        meta = meta_of(values.get("log", {}), f"{where}, [log]")
+    except BadLog as error:
+        raise BadInput(str(error)) from error
+    rows = tuple(_rows(block, f"{where}, [[rows]] {n}") for n, block in enumerate(blocks, 1))
+    return SourceMapping(rows, meta)
+
+
+def _rows(block: dict[str, Any], where: str) -> Rows:
+    cells = dict(block)
+    table, each, match = cells.pop("table", None), cells.pop("each", None), cells.pop("where", {})
+    if table not in TABLES:
+        raise BadInput(f"{where}: table is {table!r}; use one of {', '.join(TABLES)}")
+    if not isinstance(match, dict) or not isinstance(each, str | None):
+        raise BadInput(f"{where}: `where` is a table of paths and values, `each` a path")
+    wanted = {
+        path: tuple(
+            str(value).lower() for value in (values if isinstance(values, list) else [values])
+        )
+        for path, values in match.items()
+    }
+    return Rows(
+        table, wanted, each, {name: _cell(cell, f"{where}: {name}") for name, cell in cells.items()}
+    )
+
+
+def _cell(cell: Any, where: str) -> Cell:
+    if isinstance(cell, str | list):
+        cell = {"from": cell}
+    if not isinstance(cell, dict):
+        raise BadInput(f"{where} is {cell!r}; write a path, a list of paths or a table")
+    kinds = [kind for kind in _KINDS if kind in cell]
+    others = cell.keys() - {*_KINDS, "words", "prefix", "unit", "timezone"}
+    if len(kinds) != 1 or others:
+        what = f"{sorted(others)[0]!r} is unknown" if others else f"{len(kinds)} of them are given"
+        raise BadInput(f"{where} takes one of {', '.join(_KINDS)}, and {what}")
+    kind, unit = kinds[0], cell.get("unit")
+    if unit is not None and unit not in UNITS:
+        raise BadInput(f"{where}: unit is {unit!r}; use {', '.join(UNITS)}")
+    given = cell[kind]
+    paths = () if kind == "value" else tuple(given if isinstance(given, list) else [given])
+    if not all(isinstance(path, str) for path in paths):
+        raise BadInput(f"{where}: {kind} is {given!r}; write paths")
+    words = {str(old): str(new) for old, new in cell.get("words", {}).items()}
+    return Cell(
+        kind,
+        paths,
+        given if kind == "value" else None,
+        words,
+        str(cell.get("prefix", "")),
+        unit,
+        cell.get("timezone"),
+    )

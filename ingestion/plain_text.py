@@ -1,0 +1,50 @@
+"""Texts without what files and web pages put around the words."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+import numpy as np
+import pandas as pd
+
+_TAG = re.compile(r"<(?:[a-zA-Z/][^<>]*|!--.*?--)>", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\ufeff\ufffd]")
+_SPACE = re.compile(r"\s+")
+_WIDE = {0xFF01 + n: 0x21 + n for n in range(94) if chr(0x21 + n).isalnum()}
+_SUSPECT = re.compile(r"[<&\x00-\x1f\x7f\u200b\ufeff\ufffd\uff10-\uff5a]|\s\s|^\s|\s$|[^\S ]")
+
+
+def plain_text(text: str) -> str:
+    """The text without tags, entities and control characters, letters and digits of normal width,
+    runs of white space as one space, composed (NFC). Emoji and other marks stay. Doing it again
+    changes nothing."""
+    while True:
+        plain = _TAG.sub(" ", html.unescape(text)).translate(_WIDE)
+        plain = _SPACE.sub(" ", _CONTROL.sub("", plain)).strip()
+        plain = unicodedata.normalize("NFC", plain)
+        if plain == text:
+            return plain
+        text = plain
+
+
+def plain_texts(texts: pd.Series) -> pd.Series:
+    """`plain_text` of each text (n,); missing stays missing, and what is left empty becomes so."""
+    given = texts.fillna("")
+    suspect = given.str.contains(_SUSPECT).to_numpy(bool)
+    suspect = suspect | ~np.fromiter((_composed(text) for text in given), bool, len(given))
+    if not suspect.any():
+        return texts
+    plain = texts.astype(object).copy()
+    plain[suspect] = [plain_text(text) or None for text in given[suspect]]
+    return plain.astype("str")
+
+
+def _composed(text: str) -> bool:
+    return unicodedata.is_normalized("NFC", text)
+
+
+def name_key(name: str) -> str:
+    """What spellings of one name have in common: compatible form, capitals and spaces aside."""
+    return _SPACE.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()

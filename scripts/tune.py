@@ -1,0 +1,80 @@
+"""Search the hyper-parameters of an agent: Ray Tune, Optuna's search, early stopping.
+
+The best settings are written to a file, under the environment's id, that `pushwise train
+--settings FILE` reads. Each trial trains on one core. Differences of a few per cent between trials
+are noise: the defaults are among the trials, so that what tuning brought is seen.
+
+Example:
+    pushwise tune runs/sim --algo ppo --trials 32 --out settings.toml
+    pushwise train runs/sim --algo ppo --settings settings.toml --out runs/ppo
+    pushwise tune runs/sim --algo dqn --address ray://head:10001 --out settings.toml
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+@dataclass(frozen=True)
+class Args:
+    """Arguments of `pushwise tune`."""
+
+    simulator: Positional[Path]
+    """a fitted simulator, or the truth of a demo (DIR/truth)"""
+    out: Path
+    """TOML file to write the settings to; what it says of others stays"""
+    algo: str = "ppo"
+    """algorithm: ppo or dqn"""
+    trials: int = 16
+    """trainings to begin; most are stopped early"""
+    steps: int | None = None
+    """user-days of a training that is not stopped; default: the algorithm's"""
+    address: str | None = None
+    """address of a Ray cluster, whose machines need pushwise too; default: this machine"""
+    at_once: int | None = None
+    """most trainings at a time; default: one a core"""
+    seed: int = 0
+    """seed of the search and of all that is drawn"""
+    json: bool = False
+    """print JSON"""
+
+
+def run(args: Args) -> int:
+    """Searches, writes the best settings and prints the trials."""
+    import json
+    from dataclasses import asdict
+
+    from agents.settings_file import ENVIRONMENTS, read_tables, write_settings
+    from agents.tuning import SPACES, tune
+    from mdp.errors import BadInput, BadSetting
+    from simulator.saved import load_simulator
+
+    if args.algo not in SPACES:
+        raise BadSetting(f"{args.algo} has nothing to tune; choose among {', '.join(SPACES)}")
+    for name in ("trials", "steps", "at_once"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise BadSetting(f"--{name.replace('_', '-')} is {value}; it must be at least 1")
+    if args.out.is_dir():
+        raise BadInput(f"{args.out} is a directory: choose a file as --out")
+    if args.out.exists():
+        read_tables(args.out)
+    simulator = load_simulator(args.simulator)
+    found = tune(
+        simulator, args.algo, args.trials, args.seed, args.steps, args.address, args.at_once
+    )
+    best = found[0].settings
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    write_settings(args.out, simulator.world, args.algo, best)
+    if args.json:
+        print(json.dumps([asdict(each) for each in found], indent=1))
+        return 0
+    for each in found:
+        said = ", ".join(f"{name} {value:.3g}" for name, value in each.settings.items())
+        print(f"{each.value:8.3f} after {each.judgements} of 8 judgements: {said}")
+    where = f'["{ENVIRONMENTS.get(simulator.world, simulator.world)}".{args.algo}]'
+    print(f"written: {args.out}, {where}")
+    return 0

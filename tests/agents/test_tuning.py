@@ -1,0 +1,66 @@
+"""Tuning: searched values are settings, and what wins is what `train` reads."""
+
+import json
+import pickle
+from dataclasses import fields
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from agents.algorithms import algorithm_of
+from agents.settings_file import read_settings
+from agents.tuning import SPACES
+from mdp import clock
+from scripts import cli
+
+
+def test_what_is_searched_are_settings_around_their_defaults():
+    for algo, space in SPACES.items():
+        settings = algorithm_of(algo).default_settings()
+        assert set(space) <= {field.name for field in fields(settings)}
+        for name, (low, high) in space.items():
+            assert low <= getattr(settings, name) <= high
+
+
+def test_users_are_the_same_in_a_process_that_knows_other_zones(shop, monkeypatch):
+    content = pickle.dumps(shop.users)
+    zones = [clock.zone_name(int(code)) for code in shop.users.codes]
+    clock.zone_codes(["Pacific/Apia"])
+    again = pickle.loads(content)
+    assert [clock.zone_name(int(code)) for code in again.codes] == zones
+    np.testing.assert_array_equal(again.hashes, shop.users.hashes)
+    assert b"codes" not in content
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--algo", "greedy"], "greedy has nothing to tune; choose among ppo, dqn"),
+        (["--trials", "0"], "--trials is 0"),
+        (["--at-once", "-1"], "--at-once is -1"),
+    ],
+)
+def test_bad_options_are_named(shop_dir, tmp_path, capsys, options, message):
+    argv = ["tune", str(shop_dir[0]), "--out", str(tmp_path / "settings.toml"), *options]
+    assert cli.main(argv) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("ray") is None or find_spec("optuna") is None, reason="needs the extra `ray`"
+)
+@pytest.mark.filterwarnings("ignore")
+def test_the_best_of_some_trainings_is_written_for_train(shop_dir, tmp_path, capsys):
+    file = tmp_path / "settings.toml"
+    argv = ["tune", str(shop_dir[0]), "--out", str(file), "--trials", "2", "--steps", "1024"]
+    assert cli.main([*argv, "--at-once", "1", "--json"]) == 0
+    shown = capsys.readouterr().out
+    found = json.loads(shown[shown.index("[\n") :])
+    assert len(found) == 2
+    assert found[0]["value"] >= found[1]["value"]
+    default = algorithm_of("ppo").default_settings()
+    assert any(each["settings"]["clip"] == default.clip for each in found)
+    best = read_settings(file, "logit", "ppo")
+    assert {name: getattr(best, name) for name in SPACES["ppo"]} == found[0]["settings"]

@@ -1,0 +1,70 @@
+"""The tables of the agents' benchmark."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.agents import Args, by_world, cell, in_detail, merged, over_shops
+
+
+def _policy(share, gain=0.0, **more):
+    values = {
+        "value": 10 * share,
+        "share": share,
+        "share_half_width": 0.03,
+        "gain": gain,
+        "gain_half_width": 0.01,
+        "simulated": 11 * share,
+        "sends_per_week": 2.0,
+        "unsubscribes": 40.0,
+        "cpu_seconds": None,
+        "user_days": None,
+    }
+    return values | more
+
+
+@pytest.fixture
+def found():
+    """One shop in each of two worlds, two training seeds of PPO."""
+    trained = {"cpu_seconds": 50.0, "user_days": 1000}
+    policies = {
+        "fitted planner": _policy(0.6),
+        "ppo-0": _policy(0.62, 0.02, **trained),
+        "ppo-1": _policy(0.64, 0.04, **trained),
+        "oracle planner": _policy(1.0, simulated=None),
+    }
+    return [{"world": world, "seed": 0, "policies": policies} for world in ("logit", "hazard")]
+
+
+def test_training_seeds_are_one_policy(found):
+    policies = merged(found[0]["policies"])
+    assert list(policies) == ["fitted planner", "ppo", "oracle planner"]
+    assert policies["ppo"]["share"] == pytest.approx(0.63)
+    assert policies["ppo"]["spread"] == pytest.approx(0.02)
+
+
+def test_a_row_a_policy_and_a_column_a_world(found):
+    rows = by_world(found).splitlines()
+    assert rows[0].startswith("| policy | logit | hazard | mean |")
+    assert rows[3] == "| ppo | 63.0% ±3.0% | 63.0% ±3.0% | 63.0% | +3.0 ±1.0, +3.0 ±1.0 |"
+
+
+def test_details_leave_out_what_is_not_known(found):
+    rows = in_detail(found).splitlines()
+    assert rows[3] == "| ppo | 6.93 / 6.30 | 2.00 | 40 | 50 | 1,000 | 2.0% |"
+    assert rows[4] == "| oracle planner | – / 10.00 | 2.00 | 40 |  |  |  |"
+
+
+def test_intervals_are_over_shops_from_three_on():
+    assert over_shops([0.5, 0.7], [0.03, 0.04]) == (pytest.approx(0.6), pytest.approx(0.025))
+    mean, half = over_shops([0.5, 0.6, 0.7], [0.0, 0.0, 0.0])
+    assert mean == pytest.approx(0.6)
+    assert half == pytest.approx(4.30 * 0.1 / 3**0.5)
+
+
+def test_a_finished_shop_is_not_run_again(found, tmp_path):
+    (tmp_path / "logit-0").mkdir()
+    (tmp_path / "logit-0" / "result.json").write_text(json.dumps(found[0]))
+    args = replace(Args(), out=tmp_path, algos=("ppo",), training_seeds=2)
+    assert cell(args, "logit", 0, ()) == found[0]

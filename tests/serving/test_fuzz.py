@@ -1,0 +1,31 @@
+"""Requests drawn from the server's own OpenAPI description, good and bad: none gets a 5xx."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.core.result import Ok
+
+PHASES = (Phase.explicit, Phase.generate)
+CHECKS = list(HealthCheck)
+
+
+@pytest.mark.parametrize("examples", [2, pytest.param(60, marks=pytest.mark.slow)])
+def test_no_request_gets_a_server_error(shop, examples):
+    with shop.server(shop.policy("p")) as client:
+        schema = schemathesis.openapi.from_asgi("/openapi.json", client.app)
+        results = list(schema.get_all_operations())
+        operations = [result.ok() for result in results if isinstance(result, Ok)]
+        assert len(operations) == len(results)
+        assert len(operations) > 25
+        for operation in operations:
+
+            @settings(
+                max_examples=examples, phases=PHASES, deadline=None, database=None,
+                derandomize=True, suppress_health_check=CHECKS,
+            )  # fmt: skip
+            @given(case=operation.as_strategy())
+            def no_server_error(case):
+                answer = case.call()
+                assert answer.status_code < 500, (case.as_curl_command(), answer.text)
+
+            no_server_error()
