@@ -21,7 +21,7 @@ def _run(*words: str) -> str:
 
 @pytest.mark.slow
 def test_researcher_analyst_and_production_follow_one_another(tmp_path):
-    small = ("--users", "80", "--days", "16", "--steps", "20")
+    small = ("--users", "60", "--days", "32", "--steps", "20")
     told = _run("researcher", "--out", str(tmp_path), *small)
     values = {line.split()[0]: float(line.split()[1]) for line in told.splitlines()}
     assert set(values) == {"greedy", "price", "hold", "logging", "tired"}
