@@ -32,7 +32,7 @@ serve: $(INSTALLED) ## serve the policy that `make quickstart` trained
 	$(BIN)/pushwise serve runs/quickstart/ppo --store sqlite:///runs/quickstart/store.db
 
 test: $(INSTALLED) ## the fast tests; says how many slow ones it leaves out
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2
 
 test-all: test ## the fast tests, then the slow ones
 	$(BIN)/python -m pytest -m slow || test $$? -eq 5 # 5: there is no slow test
