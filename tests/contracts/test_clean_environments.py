@@ -150,7 +150,8 @@ def test_the_server_needs_no_torch(serve, tmp_path):
     run(serve / "pip", "check", cwd=serve)
     code = "import importlib, pkgutil, serving\n" + (
         "for module in pkgutil.walk_packages(serving.__path__, 'serving.'):\n"
-        "    importlib.import_module(module.name)"
+        "    if module.name != 'serving.migrations.env':  # Alembic alone runs it\n"
+        "        importlib.import_module(module.name)"
     )
     run(serve / "python", "-W", "error", "-c", code, cwd=tmp_path)
     assert "usage: pushwise serve" in run(serve / "pushwise", "serve", "--help", cwd=tmp_path)
