@@ -1,6 +1,7 @@
 """Settings of every test: one thread, reproducible examples, and a word on what was left out."""
 
 import os
+from typing import Any
 
 # Before NumPy or torch is imported: they read it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,6 +20,19 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.config.stash[SLOW_LEFT_OUT] = item.config.stash.get(SLOW_LEFT_OUT, 0) + 1
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_testnodedown(node: Any) -> None:
+    """Takes the count of a worker that is done; all of them leave out the same."""
+    count = getattr(node, "workeroutput", {}).get("slow_left_out", 0)
+    node.config.stash[SLOW_LEFT_OUT] = max(count, node.config.stash.get(SLOW_LEFT_OUT, 0))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells its count."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["slow_left_out"] = session.config.stash.get(SLOW_LEFT_OUT, 0)
 
 
 def pytest_terminal_summary(
