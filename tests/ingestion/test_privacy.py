@@ -74,7 +74,9 @@ def test_pseudonyms_join_and_depend_on_the_key_and_the_kind(personal):
     assert pseudonym(KEY, "user", "7") != pseudonym(KEY, "item", "7")
 
 
-@pytest.mark.parametrize(("coarsen", "at"), [("hour", "2026-03-01T09:00Z"), ("day", "2026-03-01T00:00Z")])
+@pytest.mark.parametrize(
+    ("coarsen", "at"), [("hour", "2026-03-01T09:00Z"), ("day", "2026-03-01T00:00Z")]
+)
 def test_times_are_cut_on_request(personal, coarsen, at):
     personal["events"].loc[0, "at"] = "2026-03-01T10:41:12+01:00"
     tables, meta, _ = pseudonymised(log_of(personal), KEY, coarsen)
