@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -58,7 +58,12 @@ _HOURS = frozenset(written for hour in range(24) for written in (f"{hour}", f"{h
 
 def findings(log: Log) -> list[Finding]:
     """All that is wrong in a log, errors first, in the order of tables and columns."""
-    found = [finding_of(log, problem) for problem in problems_of(log)]
+    return findings_of(log, problems_of(log))
+
+
+def findings_of(log: Log, problems: Sequence[Problem]) -> list[Finding]:
+    """Problems in words, errors first, in their order."""
+    found = [finding_of(log, problem) for problem in problems]
     return sorted(found, key=lambda finding: finding.severity != ERROR)
 
 

@@ -33,6 +33,8 @@ NAMES = ("category", "brand")
 SAME_VIEW, SAME_PURCHASE = pd.Timedelta("1s"), pd.Timedelta("1min")
 FAR = 6.0
 """Robust standard deviations that make an outlier."""
+LEAST_SPREAD = 0.25
+"""Of logarithms: where all prices are alike, one is far out from 4.5 times them on."""
 ENOUGH = 30
 """Values that it takes to say what is usual."""
 VIEWS_AN_HOUR = 300
@@ -159,8 +161,7 @@ def far_out(values: pd.Series, group: pd.Series) -> np.ndarray:
     logs = pd.Series(np.log(values.where(values > 0).to_numpy(np.float64)), values.index)
     of = logs.groupby(group)
     off = (logs - of.transform("median")).abs()
-    # The least spread is a tenth: equal prices throughout don't make the next cent an outlier.
-    spread = (1.4826 * off.groupby(group).transform("median")).clip(lower=0.1)
+    spread = (1.4826 * off.groupby(group).transform("median")).clip(lower=LEAST_SPREAD)
     return ((off > FAR * spread) & (of.transform("count") >= ENOUGH)).to_numpy(bool)
 
 

@@ -1,8 +1,11 @@
 """Check a log: what is wrong in it, and what it is good for.
 
-Exits 1 where there are errors. Rows are counted from 0. Example:
+The first sentence says whether the log is fit for fitting, evaluating, both or neither; then come
+what is wrong, and scores. --report writes an HTML page with pictures; --against compares the scores
+with another log's. Exits 1 where there are errors. Rows are counted from 0. Examples:
 
     pushwise check shop
+    pushwise check shop --report quality --against last-months-shop
     pushwise check shop --json
 """
 
@@ -29,7 +32,11 @@ class Args:
     logs: Positional[Path]
     """directory of the log's tables"""
     json: bool = False
-    """print findings and quality as JSON"""
+    """print findings, quality and scores as JSON"""
+    report: Path | None = None
+    """directory for report.html, report.json and pictures"""
+    against: Path | None = None
+    """another log, whose scores are the ones before"""
 
 
 def run(args: Args) -> int:
@@ -38,23 +45,34 @@ def run(args: Args) -> int:
 
     from rich.console import Console
 
-    from ingestion.check import findings
+    from ingestion.check import findings_of, problems_of
     from ingestion.quality import quality
     from ingestion.read import read_log
+    from ingestion.report import report_values, write_report
     from ingestion.rules import ERROR
+    from ingestion.scores import overall, scores, verdict
 
     log = read_log(args.logs)
-    found = findings(log)
-    figures = quality(log, found)
+    problems = problems_of(log)
+    found = findings_of(log, problems)
+    figures, scored, before = quality(log, found), scores(log, problems), None
+    if args.against is not None:
+        other = read_log(args.against)
+        before = overall(scores(other, problems_of(other)))
+    if args.report is not None:
+        write_report(args.report, log, found, figures, scored, before)
     if args.json:
-        said = [finding.to_mapping() for finding in found]
-        print(json.dumps({"findings": said, "quality": figures.to_mapping()}, indent=1))
+        print(json.dumps(report_values(found, figures, scored, before), indent=1))
     else:
         console = Console(highlight=False)
         if not console.is_terminal:
             console = Console(highlight=False, width=120)
+        console.print(verdict(figures), markup=False, soft_wrap=True, style="bold")
         _show_findings(found, console)
         _show_quality(figures, console)
+        _show_scores(overall(scored), before, console)
+        if args.report is not None:
+            console.print(f"report: {args.report / 'report.html'}", markup=False, soft_wrap=True)
     return int(any(finding.severity == ERROR for finding in found))
 
 
@@ -98,7 +116,19 @@ def _show_quality(figures: Quality, console: Console) -> None:
     if figures.rates:
         shares = ", ".join(f"{kind} {rate:.2%}" for kind, rate in figures.rates.items())
         lines.append(f"of the sends: {shares}")
-    for command, says in (("fit", figures.fit), ("evaluate", figures.evaluate)):
-        lines.append(f"good for `pushwise {command}`: {says if says == 'yes' else f'no, {says}'}")
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _show_scores(
+    scored: dict[str, float], before: dict[str, float] | None, console: Console
+) -> None:
+    said = []
+    for name, share in scored.items():
+        # Rounded down: 100 % only where nothing is wrong.
+        text = f"{name} {int(share * 10_000) / 100:g} %"
+        if before is not None and name in before:
+            text += f" ({100 * (share - before[name]):+.2f} points)"
+        said.append(text)
+    if said:
+        console.print(", ".join(said), markup=False, soft_wrap=True)
