@@ -16,8 +16,11 @@ import numpy as np
 import torch
 
 from generation.candidates.base import Recommender
+from generation.candidates.collaborative import MOST_ITEMS
+from generation.candidates.interactions import interactions_of
 from generation.candidates.logged import Logged
 from generation.candidates.own_popular import OwnPopular
+from generation.candidates.prepare import ranked_of
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.replay import replay
 from ingestion.splits import of_users, split_time
@@ -269,13 +272,15 @@ def _habit(material: Material, model: ResponseModel, traits: np.ndarray) -> np.n
 
 
 def _recommender(material: Material, acts: Acts) -> Recommender:
-    """The lists that the log showed, where it shows any."""
+    """The lists that the log showed, where it shows any; else the hybrid's lists for everyone."""
     catalog, decisions = material.catalog, material.decisions
     logged = material.log.meta.candidates != NONE
     size = max(decisions.items.shape[1], 1) if logged else 10
     popular = OwnPopular.fit(
         catalog.items.hashes[acts.item], acts.at, catalog, material.until, size
     )
+    if not logged and len(acts.item) and len(catalog.items) <= MOST_ITEMS:
+        return ranked_of(interactions_of(material.log, material.until), catalog, size)
     if not logged:
         return popular
     return Logged.fit(material.events.hashes[decisions.owner], decisions.items, popular)

@@ -226,3 +226,14 @@ def test_states_come_out_the_same_however_many_users_are_worked_on(shop, fitted,
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(which)))
     for part in parts:
         assert found.requests(which[part]).histories.tobytes() == whole[part].tobytes()
+
+
+@pytest.mark.slow
+def test_a_log_without_lists_gets_ranked_ones():
+    made = demo(known_world("logit").simulator(30, 3), 12, 3)
+    log = log_of(made.tables, replace(made.meta, candidates=NONE))
+    simulator = fit(log).simulator
+    assert simulator.recommender.kind == "ranked"
+    at = np.full(30, simulator.start)
+    lists = simulator.recommender.candidates(simulator.users.hashes, simulator.histories, at)
+    assert all(len(set(row)) == 10 for row in lists.tolist())
