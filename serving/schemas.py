@@ -81,7 +81,8 @@ Moment = Annotated[Instant, AfterValidator(_plausible)]
 """When something happened or is decided."""
 Amount = Annotated[float, Field(strict=True, ge=0, le=1e12)]
 """Up to what float32, in which the catalogue keeps prices, can hold and divide."""
-Fraction = Annotated[float, Field(strict=True, le=1, allow_inf_nan=False)]
+Margin = Annotated[float, Field(strict=True, ge=-1e6, le=1)]
+"""Of the price; below 0 for what is sold at a loss."""
 
 
 class Body(BaseModel):
@@ -180,7 +181,7 @@ class ItemIn(BaseModel):
     price: Amount
     kind: Literal["product", "promotion", "content"] = "product"
     list_price: Amount | None = None
-    margin: Fraction | None = None
+    margin: Margin | None = None
     description: Text | None = None
     rating: Amount | None = None
     stock: Amount | None = None
