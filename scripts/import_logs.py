@@ -29,8 +29,8 @@ from tyro.conf import Positional
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ingestion.imported import Imported
     from ingestion.log import LogMeta
-    from ingestion.online_retail import Imported
 
 
 @dataclass(frozen=True)
