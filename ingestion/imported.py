@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -25,3 +26,17 @@ class Imported:
     """values repaired by reason"""
     found: dict[str, int] = field(default_factory=dict)
     """rows with each kind of dirt, a row under all that it has"""
+
+    def kept(self) -> int:
+        """Rows that became decisions, or events where the source has no decisions."""
+        return len(self.tables.get("decisions", self.tables.get("events", ())))
+
+    def account(self) -> dict[str, Any]:
+        """Every row's fate in figures."""
+        return {
+            "rows": self.rows,
+            "found": self.found,
+            "kept": self.kept(),
+            "dropped": self.dropped,
+            "repaired": self.repaired,
+        }
