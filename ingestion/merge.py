@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ingestion.codes import repeated
 from ingestion.complete import DESCRIBED, NO_ZONE, UNKNOWN
 from ingestion.log import ESTIMATED, LOGGED, NONE, Log, LogMeta
-from ingestion.plausible import comparable
 from ingestion.records import read_records
 from ingestion.schema import TABLES
 from mdp.errors import BadInput
@@ -75,7 +75,7 @@ def merged(first: Log, second: Log) -> tuple[dict[str, pd.DataFrame], LogMeta, d
             tables[name] = known
             continue
         both = pd.concat([one, two], ignore_index=True)
-        again = comparable(both).duplicated()
+        again = repeated(both, table.key)
         _count(counts, f"{name}: rows in both, kept once", int(again.sum()))
         both = both[~again]
         if name == "decisions":

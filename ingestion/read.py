@@ -49,11 +49,10 @@ def is_log(path: Path) -> bool:
 
 def load_checked(path: Path | str) -> Log:
     """A log without errors; raises `BadLog` that counts them and names the first."""
-    from ingestion.check import findings
-    from ingestion.rules import ERROR
+    from ingestion.check import errors_of
 
     log = read_log(path)
-    errors = [finding for finding in findings(log) if finding.severity == ERROR]
+    errors = errors_of(log)
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise BadLog(
