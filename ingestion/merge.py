@@ -62,9 +62,17 @@ def merged(first: Log, second: Log) -> tuple[dict[str, pd.DataFrame], LogMeta, d
             continue
         if name in DESCRIBED:
             key = str(table.key)
-            tables[name] = _one_each(
+            known = _one_each(
                 _without_made_up(first, name), _without_made_up(second, name), name, key, counts
             )
+            # What neither log knows is made up as before.
+            for log in (first, second):
+                made = log.tables[name].drop_duplicates(key).set_index(key)
+                for column in known.columns.intersection(made.columns):
+                    gap = known[column].isna()
+                    if gap.any():
+                        known[column] = known[column].where(~gap, known[key].map(made[column]))
+            tables[name] = known
             continue
         both = pd.concat([one, two], ignore_index=True)
         again = repeated(both, table.key)
