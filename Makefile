@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 # Small networks and two busy cores: more than one thread made the tests eight times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install quickstart serve test test-all clean-env lint proof proof-crashes bench bench-offline bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
+.PHONY: help install quickstart serve test test-all clean-env lint proof proof-crashes proof-connections bench bench-offline bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-agents: $(INSTALLED) ## what every policy earns in truth, in four worlds; 
 proof-crashes: $(INSTALLED) ## kill -9 the server under load, 50 times, on SQLite and on PostgreSQL
 	$(BIN)/python -m benchmarks.crashes --store sqlite
 	$(BIN)/python -m benchmarks.crashes --store postgresql
+
+proof-connections: $(INSTALLED) ## the server under 10,000 connections, a tenth of them slow
+	$(BIN)/python -m benchmarks.connections
 
 bench: $(INSTALLED) ## measure the speed of the hot paths
 	$(BIN)/python -m benchmarks.run
