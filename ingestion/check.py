@@ -135,9 +135,8 @@ def _problems(
     if name in _UNUSUAL and not set(_UNUSUAL[name]).isdisjoint(rules):
         found.append(unusual(log, usual([amounts(log)]) if whole is None else whole, name))
     for column, rule, mask in chain.from_iterable(found):
-        rows = np.flatnonzero(np.asarray(mask, bool)) if rule in rules else ()
-        if len(rows):
-            yield Problem(name, column, rule, rows)
+        if rule in rules and np.any(mask):
+            yield Problem(name, column, rule, np.flatnonzero(np.asarray(mask, bool)))
 
 
 _UNUSUAL = {"users": ("reseller", "zone_at_night"), "events": ("odd_value",)}
