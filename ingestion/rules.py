@@ -161,6 +161,14 @@ _ALL = (
         _FLAG,
         "a response before its send: two clocks that differ",
     ),
+    Rule(
+        "clock_skew",
+        WARNING,
+        "outcomes.at",
+        _REPAIR,
+        "most responses (or most of one source's) stand before their sends: a clock that is behind",
+        "all of them moved by what puts 98 % after their sends",
+    ),
     Rule("outcome_of_hold", ERROR, "outcomes", _DROP, "an outcome of a hold"),
     Rule("bad_hour", ERROR, "lists of hours", _DROP, "an hour that is not 0 to 23"),
     Rule(
@@ -216,6 +224,36 @@ _ALL = (
         "plain text; emoji stay",
     ),
     Rule(
+        "copied_review",
+        WARNING,
+        "reviews.text",
+        _DROP,
+        "a review of at least 12 pieces that shares three quarters of them with an earlier one of "
+        "its item",
+    ),
+    Rule(
+        "copied_description",
+        WARNING,
+        "items.description",
+        _FLAG,
+        "a description that shares three quarters of its pieces with an earlier item's",
+    ),
+    Rule(
+        "no_language",
+        WARNING,
+        "reviews.language",
+        _REPAIR,
+        "a review that does not say its language",
+        "the language detected, `und` where it can't be told",
+    ),
+    Rule(
+        "other_language",
+        WARNING,
+        "variants.locale",
+        _FLAG,
+        "copy in another language than its locale's",
+    ),
+    Rule(
         "odd_price",
         WARNING,
         "items.price",
@@ -228,6 +266,28 @@ _ALL = (
         "events.value",
         _FLAG,
         "a purchase far from those of its category (robust z of logarithms above 6)",
+    ),
+    Rule(
+        "odd_quantity",
+        WARNING,
+        "events.quantity, where there is one",
+        _FLAG,
+        "a quantity far from those of its category (robust z of logarithms above 6)",
+    ),
+    Rule(
+        "unit",
+        WARNING,
+        "events.value",
+        _FLAG,
+        "purchases that are mostly worth over 50 times their item's price, or under a fiftieth: "
+        "cents, or another unit",
+    ),
+    Rule(
+        "other_currency",
+        WARNING,
+        "events.currency, where there is one",
+        _FLAG,
+        "an amount in another currency than log.json's",
     ),
     Rule(
         "inhuman_rate",

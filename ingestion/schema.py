@@ -227,6 +227,7 @@ REVIEWS = Table(
         _optional("rating", Type.NUMBER, minimum=0),
         _optional("user_id", Type.ID, refers_to="users"),
         _optional("at", Type.TIME),
+        _optional("language", Type.TEXT),
     ),
 )
 CHANGES = Table(
