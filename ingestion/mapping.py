@@ -114,9 +114,12 @@ def source_names() -> list[str]:
 def mapping_text(source: str) -> str:
     """The TOML of a source by name, or of a file. Raises `BadInput` where there is none."""
     if source in source_names():
-        return files("ingestion.sources").joinpath(f"{source}.toml").read_text()
+        return files("ingestion.sources").joinpath(f"{source}.toml").read_text("utf-8")
     if source.endswith(".toml") and Path(source).is_file():
-        return Path(source).read_text()
+        try:
+            return Path(source).read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{source} is not UTF-8: {error}") from error
     raise BadInput(
         f"{source!r} is no source: use {', '.join(source_names())}, online-retail-ii, open-bandit, "
         "or the path of a mapping's .toml"
@@ -127,7 +130,7 @@ def read_mapping(text: str, where: str) -> SourceMapping:
     """A mapping from its TOML; raises `BadInput` that names what is wrong in it."""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInput(f"{where} is not TOML: {error}") from error
     if unknown := sorted(values.keys() - {"log", "queries", "rows"}):
         raise BadInput(

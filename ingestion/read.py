@@ -81,7 +81,9 @@ def _read_table(file: Path) -> pd.DataFrame:
         frame = pd.read_parquet(source) if kind == ".parquet" else _read_csv(source)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
-    except (ValueError, pa.ArrowException) as error:
+    except (ValueError, pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # not what the file holds, but that it can't be opened
         raise BadLog(f"{file} can't be read as {kind[1:]}: {error}") from error
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
@@ -106,7 +108,7 @@ def _read_meta(file: Path) -> LogMeta:
         return LogMeta()
     try:
         values = json.loads(file.read_bytes() if file.exists() else opened(closed))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadLog(f"{file} is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise BadLog(f"{file} must hold an object, and holds {type(values).__name__}")

@@ -114,7 +114,7 @@ _ALL = (
         ERROR,
         "numbers",
         _REPAIR,
-        "a number that is not finite or out of range",
+        "a number that is not finite, below 0 (a margin: -1e6) or above 1e12 (a margin: 1)",
         _EMPTIED,
     ),
     Rule("unknown", ERROR, "ids", _DROP, "an id that no row of the other table has"),

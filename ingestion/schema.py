@@ -9,6 +9,8 @@ from enum import Enum
 from typing import Any
 
 FORMAT_VERSION = 1
+MOST = 1e12
+"""The greatest price, amount, rating or stock: float32 holds it, its sums and its squares."""
 SEPARATOR = "|"
 """Separates the ids of a list; refused inside an id."""
 
@@ -121,15 +123,15 @@ ITEMS = Table(
         _words("title"),
         _words("category"),
         _words("brand"),
-        Column("price", Type.NUMBER, minimum=0),
+        Column("price", Type.NUMBER, minimum=0, maximum=MOST),
         _optional(
             "kind", Type.TEXT, allowed=("product", "promotion", "content"), default="product"
         ),
-        _optional("list_price", Type.NUMBER, minimum=0),
-        _optional("margin", Type.NUMBER, maximum=1),
+        _optional("list_price", Type.NUMBER, minimum=0, maximum=MOST),
+        _optional("margin", Type.NUMBER, minimum=-1e6, maximum=1),
         _optional("description", Type.TEXT),
-        _optional("rating", Type.NUMBER, minimum=0),
-        _optional("stock", Type.NUMBER, minimum=0),
+        _optional("rating", Type.NUMBER, minimum=0, maximum=MOST),
+        _optional("stock", Type.NUMBER, minimum=0, maximum=MOST),
         _optional("available_until", Type.TIME),
         _optional("image_url", Type.TEXT),
         _optional("deep_link", Type.TEXT),
@@ -160,7 +162,7 @@ EVENTS = Table(
         Column("item_id", Type.ID, refers_to="items"),
         Column("event", Type.TEXT, allowed=("view", "cart", "purchase")),
         Column("at", Type.TIME),
-        _nullable("value", Type.NUMBER, minimum=0),
+        _nullable("value", Type.NUMBER, minimum=0, maximum=MOST),
         _optional("event_id", Type.ID),
     ),
     key="event_id",
@@ -214,7 +216,7 @@ OUTCOMES = Table(
             ),
         ),
         Column("at", Type.TIME),
-        _nullable("value", Type.NUMBER, minimum=0),
+        _nullable("value", Type.NUMBER, minimum=0, maximum=MOST),
     ),
 )
 OUTCOME_KEY = ["decision_id", "outcome", "at"]
@@ -224,7 +226,7 @@ REVIEWS = Table(
     (
         Column("item_id", Type.ID, refers_to="items"),
         _words("text"),
-        _optional("rating", Type.NUMBER, minimum=0),
+        _optional("rating", Type.NUMBER, minimum=0, maximum=MOST),
         _optional("user_id", Type.ID, refers_to="users"),
         _optional("at", Type.TIME),
         _optional("language", Type.TEXT),
