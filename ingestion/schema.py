@@ -1,7 +1,16 @@
 """The log format as data: which tables and columns there are, of which type, and what is allowed.
 
 A log is a directory with one file per table, `NAME.parquet` or `NAME.csv`, and an optional
-`log.json`. Reading, checking, cleaning and writing are all driven by `TABLES`.
+`log.json`. Reading, checking, cleaning, merging, pseudonymising and writing are all driven by
+`TABLES`, the only declaration; `tests/contracts/test_docs.py` holds the table in `docs/concepts.md`
+to it.
+
+Why not pandera's schemas: pandera says whether a frame passes. Here every breach is a row of a rule
+with a severity and an action (`ingestion.rules`), whether a value may be missing depends on
+`log.json`, a value that can't be typed is kept for the record of a cleaning, and types must say how
+a column is read from CSV and written to Arrow, what an id refers to and what is pseudonymised. Of
+all that pandera would express the type, the range and the allowed words, beside this table rather
+than in place of it.
 """
 
 from dataclasses import dataclass
