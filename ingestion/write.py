@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.encryption import is_encrypted
 from ingestion.log import LogMeta
 from ingestion.read import META_FILE
 from ingestion.schema import TABLES, Type
@@ -92,6 +93,11 @@ def _replacing(path: Path) -> Iterator[Path]:
     there = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is a file: give a directory for the log")
+    if is_encrypted(path):
+        raise BadInput(
+            f"{path} is encrypted, and nothing is written in plain beside that: decrypt it into "
+            "another directory, and encrypt what comes of it"
+        )
     if there and not there & mine:
         raise BadInput(f"{path} is not empty and holds no log: choose another directory")
     temporary = path.with_name(path.name + f".part{os.getpid()}")
