@@ -18,6 +18,7 @@ from evaluation.collected import REWARD
 from evaluation.diagnostics import Diagnostics
 from evaluation.intervals import Interval
 from evaluation.outlook import Outlook, Trial
+from evaluation.verdict import weight_text
 
 if TYPE_CHECKING:
     from evaluation.days import Days
@@ -258,7 +259,11 @@ def diagnostic_rows(found: Diagnostics) -> Rows:
     rows: Rows = [
         ("diagnostic", "value", "says"),
         ("rows", f"{found.rows:,}", f"of {found.users:,} users"),
-        ("mean weight", f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]", "1 if all is well"),
+        (
+            "mean weight",
+            f"{weight_text(mean.value)} [{weight_text(mean.low)}, {weight_text(mean.high)}]",
+            "1 if all is well",
+        ),
         ("largest weight", f"{found.max_weight:.4g}", ""),
         (
             "effective sample size",
@@ -303,4 +308,6 @@ def _number(value: float, sign: str = "") -> str:
 
 
 def _span(interval: Interval, sign: str = "") -> str:
+    if not math.isfinite(interval.low + interval.high):
+        return "unknown"
     return f"[{_number(interval.low, sign)}, {_number(interval.high, sign)}]"
