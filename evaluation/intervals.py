@@ -57,12 +57,12 @@ def standard_error(pulls: np.ndarray) -> float:
     return top * float(np.sqrt(users / (users - 1) * ((pulls / top) ** 2).sum()))
 
 
-def corrected(value: float, pulls: np.ndarray, level: float) -> Interval | None:
-    """An interval that follows the skewness of what users add to an estimate, pulls (G,), and so
-    reaches further towards the long tail; None where it is too small to matter.
+def long_tail(value: float, pulls: np.ndarray, level: float) -> Interval | None:
+    """How far an interval must reach towards the long tail, where what users add to an estimate,
+    pulls (G,), is skewed; its other end is the value. None where skewness is too small to matter.
 
-    Student's t made symmetric by a cubic: Hall (1992), "On the removal of skewness by
-    transformation".
+    The end of a Student's interval made symmetric by a cubic: Hall (1992), "On the removal of
+    skewness by transformation".
     """
     users, error = len(pulls), standard_error(pulls)
     if users < 3 or not error > 0:
@@ -72,10 +72,10 @@ def corrected(value: float, pulls: np.ndarray, level: float) -> Interval | None:
         return None
     quantile = student_quantile((1 + level) / 2, users - 1)
 
-    def back(t: float) -> float:
-        return float(3 / skewness * (np.cbrt(1 + skewness * (t - skewness / 6)) - 1))
-
-    return Interval(value, value - error * back(quantile), value - error * back(-quantile))
+    toward = -quantile if skewness > 0 else quantile
+    back = float(3 / skewness * (np.cbrt(1 + skewness * (toward - skewness / 6)) - 1))
+    end = value - error * back
+    return Interval(value, min(value, end), max(value, end))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class Analytic:
 
     def interval(self, which: int, less: int | None = None, level: float = LEVEL) -> Interval:
         """An interval of a ratio, or of its difference to another one; where users' influence is
-        skewed, as wide as `corrected` says too."""
+        skewed, it reaches as far as `long_tail`."""
         value, pulls = self.value[which], self.pulls[:, which]
         if less is not None:
             value, pulls = value - self.value[less], pulls - self.pulls[:, less]
@@ -98,11 +98,8 @@ class Analytic:
             return UNKNOWN
         if len(pulls) < 2:
             return Interval(value, np.nan, np.nan)
-        plain, skewed = (
-            self._plain(value, pulls, which, less, level),
-            corrected(value, pulls, level),
-        )
-        return plain if skewed is None else plain.joined(skewed)
+        plain, tail = self._plain(value, pulls, which, less, level), long_tail(value, pulls, level)
+        return plain if tail is None else plain.joined(tail)
 
     def _plain(
         self, value: float, pulls: np.ndarray, which: int, less: int | None, level: float

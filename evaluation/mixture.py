@@ -18,7 +18,7 @@ import numpy as np
 from evaluation.assessment import Assessment
 from mdp.errors import BadInput
 from policies.mixture import Mixture
-from policies.saved import PolicyBundle, TraitStore, save_policy
+from policies.saved import PolicyBundle, save_policy
 
 SALT = "certified"
 
@@ -60,7 +60,9 @@ def save_certified(
     saved = replace(bundle, manifest={**bundle.manifest, "certified": certificate})
     if running is not None:
         policy = Mixture(running=running.policy, new=bundle.policy, share=share)
-        save_policy(directory, replace(saved, policy=policy))
+        sees = saved if bundle.model is not None else running
+        mixed = replace(saved, policy=policy, model=sees.model, traits=sees.traits)
+        save_policy(directory, mixed)
         return share
     save_policy(directory, saved)
     body = {"challenger": {"policy": directory.name, "share": share, "salt": SALT}}
@@ -78,23 +80,21 @@ def same_world(bundle: PolicyBundle, running: PolicyBundle, made_by: Collection[
             f"--running has the policy_hash {running.hash}, and no decision of the log does: give "
             "the policy that made the log"
         )
-    same = (
-        _model(bundle) == _model(running)
-        and bundle.reward == running.reward
-        and _same_traits(bundle.traits, running.traits)
-    )
-    if not same:
+    if not _sees_the_same(bundle, running):
         raise BadInput(
             "--running goes with another response model, traits or reward, and both must see the "
             "same: leave it out, and give the new policy its share of the users as a challenger"
         )
 
 
-def _model(bundle: PolicyBundle) -> str | None:
-    return None if bundle.model is None else bundle.model.hash
-
-
-def _same_traits(one: TraitStore | None, two: TraitStore | None) -> bool:
-    if one is None or two is None:
-        return one is two
-    return all(np.array_equal(getattr(one, x), getattr(two, x)) for x in ("hashes", "traits"))
+def _sees_the_same(bundle: PolicyBundle, running: PolicyBundle) -> bool:
+    if bundle.model is None or running.model is None:
+        # Rules and tables look at no prediction.
+        blind = [each for each in (bundle, running) if each.model is None]
+        return all(each.policy.kind in ("rule", "table") for each in blind)
+    one, two = bundle.traits, running.traits
+    if one is not None and two is not None:
+        same = all(np.array_equal(getattr(one, x), getattr(two, x)) for x in ("hashes", "traits"))
+    else:
+        same = one is two
+    return same and bundle.model.hash == running.model.hash and bundle.reward == running.reward

@@ -34,6 +34,8 @@ MEANINGS = {
 _HALVES = "second half of the log less the first"
 _NOTHING = 1e-12
 """Shown as 0: what sums of rounded numbers leave over."""
+_TOO_LONG = 3650
+"""Days that nobody waits for."""
 _WIDE = 100
 """Characters of a terminal line that a report needs."""
 
@@ -219,7 +221,12 @@ def trial_rows(found: Outlook) -> Rows:
 
 
 def _effort(trial: Trial) -> str:
-    days = "" if trial.days is None else f" ({max(trial.days, 1):,.0f} days)"
+    if trial.days is None:
+        days = ""
+    elif trial.days > _TOO_LONG:
+        days = " (over ten years)"
+    else:
+        days = f" ({max(trial.days, 1):,.0f} days)"
     return f"{rounded(trial.decisions)} decisions{days}"
 
 

@@ -205,6 +205,10 @@ def test_policies_that_can_not_be_one_are_refused():
     same_world(new, running, [])
     with pytest.raises(BadInput, match="no decision of the log does"):
         same_world(new, running, ["x"])
-    for change in ({"model": None}, {"traits": None}, {"reward": replace(new.reward, click=0.3)}):
+    same_world(new, replace(running, model=None, traits=None), [])
+    greedy = replace(running, policy=Greedy(threshold=1.0))
+    with pytest.raises(BadInput, match="another response model, traits or reward"):
+        same_world(new, replace(greedy, model=None), [])
+    for change in ({"traits": None}, {"reward": replace(new.reward, click=0.3)}):
         with pytest.raises(BadInput, match="another response model, traits or reward"):
             same_world(new, replace(running, **change), [])
