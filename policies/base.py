@@ -17,7 +17,7 @@ class Policy(ABC):
     """Decides from observations. Subclasses are frozen dataclasses that give `scores`."""
 
     kind: ClassVar[str]
-    """network, greedy, planner, linear, table or rule"""
+    """network, greedy, planner, linear, table, rule or mixture"""
     name: str
     """What reports and logs call it."""
     temperature: float | None

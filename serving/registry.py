@@ -22,6 +22,7 @@ from mdp.guardrails import Guardrails
 from mdp.hashing import content_hash
 from mdp.response import BoundModel
 from policies.base import Policy
+from policies.mixture import components
 from policies.saved import PolicyBundle, load_policy, with_floor
 from serving.catalog import read_catalog
 from serving.store import all_settings, put_setting, setting, upsert
@@ -183,7 +184,7 @@ class Registry:
 
 
 def _draws_from_scores(name: str, bundle: PolicyBundle) -> None:
-    if type(bundle.policy).distribution is not Policy.distribution:
+    if any(type(x).distribution is not Policy.distribution for _, x in components(bundle.policy)):
         raise BadInput(
             f"policy {name!r} draws in a way of its own ({bundle.policy.name}); a server draws "
             "from scores alone, which it keeps to draw again: take another policy"
