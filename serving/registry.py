@@ -111,7 +111,7 @@ class Registry:
                 self._world = self._make(connection, values)
             return self._world
 
-    def _make(self, connection: Connection, values: dict[str, Any]) -> World:
+    def _make(self, connection: Connection, values: Mapping[str, Any]) -> World:
         if self._fixed is not None:
             return self._of(connection, values, *self._fixed)
         world = self._of(connection, values, *self._active(connection, values))
@@ -125,14 +125,14 @@ class Registry:
         return replace(world, challenger=challenger, shadow=shadow)
 
     def trial(
-        self, connection: Connection, name: str, values: dict[str, Any] | None = None
+        self, connection: Connection, name: str, values: Mapping[str, Any] | None = None
     ) -> World:
         """The world with another policy of the store; raises as `bundle` does."""
         values = all_settings(connection) if values is None else values
         return self._of(connection, values, name, self.bundle(connection, name))
 
     def _of(
-        self, connection: Connection, values: dict[str, Any], name: str, bundle: PolicyBundle
+        self, connection: Connection, values: Mapping[str, Any], name: str, bundle: PolicyBundle
     ) -> World:
         version = values.get("catalog")
         if self._catalog is None or self._catalog[0] != version:
