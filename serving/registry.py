@@ -95,8 +95,6 @@ class Registry:
 
     def __init__(self, fixed: tuple[str, PolicyBundle] | None = None) -> None:
         """fixed: name and bundle of the policy to decide by, whichever is active in the store."""
-        if fixed is not None:
-            _draws_from_scores(*fixed)
         self._fixed = fixed
         self._bundles: dict[str, PolicyBundle] = {}
         self._catalog: tuple[Any, Catalog] | None = None
@@ -182,19 +180,10 @@ class Registry:
         return self._bundles[added]
 
 
-def _draws_from_scores(name: str, bundle: PolicyBundle) -> None:
-    if type(bundle.policy).distribution is not Policy.distribution:
-        raise BadInput(
-            f"policy {name!r} draws in a way of its own ({bundle.policy.name}); a server draws "
-            "from scores alone, which it keeps to draw again: take another policy"
-        )
-
-
 def add_policy(connection: Connection, path: Path, now: int, activate: bool = True) -> str:
     """Make a saved policy known to the store, by its directory's name, and activate it."""
     path = path.resolve()
     bundle = load_policy(path)
-    _draws_from_scores(path.name, bundle)
     row = {"name": path.name, "path": str(path), "hash": bundle.hash, "added_at": now}
     upsert(connection, POLICIES, [row])
     if activate:

@@ -16,7 +16,8 @@ from mdp.masking import Mask
 from mdp.observation import Requests, View, observe
 from mdp.reasons import catalog_reasons
 from mdp.state import HISTORY, features
-from policies.composition import UNIFORMS, distribution
+from policies.bandits import Votes
+from policies.composition import UNIFORMS
 from serving.budget import SPENT, Budget
 from serving.explaining import reason_name
 from serving.registry import World
@@ -92,9 +93,8 @@ def _draw(
     view = _view(world, requests, traits, budget)
     scores = world.policy.scores(view.observation)
     draws = rng.random((len(questions), UNIFORMS))
-    chances = distribution(
-        scores, view.observation["action_mask"], world.policy.temperature, world.policy.floor
-    )
+    chances = world.policy.distribution_of(scores, view.observation)
+    votes = chances.votes if isinstance(chances, Votes) else None
     actions = chances.drawn(draws)
     propensity = chances.probability(actions)
     k, v, h = decode(actions, requests.items.shape[1], requests.variants.shape[1])
@@ -114,7 +114,7 @@ def _draw(
                 send_at=int(view.mask.send_at[n, h[n]]) if send else None,
                 propensity=float(propensity[n]),
                 reason="policy" if send else why_held(view.mask, n),
-                snapshot=taken(view, scores, draws, world.policy, n, size),
+                snapshot=taken(view, scores, draws, world.policy, n, size, votes),
             )
         )
     return out

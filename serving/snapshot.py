@@ -15,13 +15,15 @@ import pyarrow as pa
 from mdp.actions import HOURS
 from mdp.errors import BadArtifact
 from mdp.observation import NAMES, Observation, View
+from policies.bandits import Votes
 from policies.base import Policy
 from policies.composition import UNIFORMS, Factors, distribution
 
-FORMAT = 1
+FORMAT, VOTING = 1, 2
+"""Of snapshots, and of those with votes."""
 CODEC = "lz4"
 NO_MODEL = -2
-_HEAD = struct.Struct("<BHHHHdd?b")
+_HEAD, _VOTES = struct.Struct("<BHHHHdd?b"), struct.Struct("<H")
 USER, CANDIDATE, VARIANT, HOUR, PART = (len(names) for names in NAMES.values())
 
 
@@ -57,6 +59,9 @@ class Snapshot:
     """K and V with padding."""
     temperature: float | None
     floor: float
+    votes: np.ndarray | None = None
+    """Flat actions (of the padded lists) that a policy draws one of (M,) int64; None for one that
+    draws from its scores."""
 
     def again(self) -> tuple[int, float]:
         """Flat action (of the padded lists) and propensity, recomputed from scores and draw."""
@@ -65,6 +70,8 @@ class Snapshot:
             self.hold.reshape(1), _padded(self.pair, (K, V))[None], self.hour.reshape(1, HOURS)
         )
         parts = distribution(factors, self._mask(), self.temperature, self.floor)
+        if self.votes is not None:
+            parts = Votes.of(parts.masked, self.votes[None], self.floor)
         action = parts.drawn(self.draw.reshape(1, UNIFORMS))
         return int(action[0]), float(parts.probability(action)[0])
 
@@ -118,10 +125,11 @@ def taken(
     policy: Policy,
     n: int,
     size: tuple[int, int],
+    votes: np.ndarray | None = None,
 ) -> Snapshot:
     """The snapshot of decision `n`, of `size` candidates and variants.
 
-    draws: (N, `UNIFORMS`) float64.
+    draws: (N, `UNIFORMS`) float64. votes: see `Snapshot.votes`, (N, M).
     """
     k, v = size
     observation, mask = view.observation, view.mask
@@ -141,11 +149,13 @@ def taken(
         padded=scores.pair.shape[1:],
         temperature=policy.temperature,
         floor=policy.floor,
+        votes=None if votes is None else votes[n],
     )
 
 
-def _shapes(k: int, v: int) -> dict[str, tuple[tuple[int, ...], type]]:
-    return {
+def _shapes(k: int, v: int, votes: int) -> dict[str, tuple[tuple[int, ...], type]]:
+    """Shape and type of each array; votes: how many there are, 0 for none."""
+    return ({"votes": ((votes,), np.int64)} if votes else {}) | {
         "user": ((USER,), np.float32),
         "candidates": ((k, CANDIDATE), np.float32),
         "variants": ((v, VARIANT), np.float32),
@@ -164,13 +174,15 @@ def pack(snapshot: Snapshot) -> bytes:
     """The snapshot as bytes; `unpack` is the inverse."""
     k, v = snapshot.pair.shape
     temperature = 0.0 if snapshot.temperature is None else snapshot.temperature
+    votes = 0 if snapshot.votes is None else len(snapshot.votes)
     head = _HEAD.pack(
-        FORMAT, k, v, *snapshot.padded, temperature, snapshot.floor,
+        VOTING if votes else FORMAT, k, v, *snapshot.padded, temperature, snapshot.floor,
         snapshot.temperature is None, snapshot.best_hour,
     )  # fmt: skip
+    head += _VOTES.pack(votes) if votes else b""
     arrays = (
         np.ascontiguousarray(getattr(snapshot, name), dtype).tobytes()
-        for name, (_, dtype) in _shapes(k, v).items()
+        for name, (_, dtype) in _shapes(k, v, votes).items()
     )
     return head + bytes(pa.compress(b"".join(arrays), codec=CODEC, asbytes=True))
 
@@ -179,12 +191,14 @@ def unpack(data: bytes) -> Snapshot:
     """The snapshot that `pack` made bytes of; raises `BadArtifact` for other bytes."""
     try:
         form, k, v, K, V, temperature, floor, best, best_hour = _HEAD.unpack_from(data)
-        shapes = _shapes(k, v)
+        start = _HEAD.size + (_VOTES.size if form == VOTING else 0)
+        (votes,) = _VOTES.unpack_from(data, _HEAD.size) if form == VOTING else (0,)
+        shapes = _shapes(k, v, votes)
         size = sum(int(np.prod(shape)) * np.dtype(of).itemsize for shape, of in shapes.values())
-        body = pa.decompress(data[_HEAD.size :], size, codec=CODEC, asbytes=True)
+        body = pa.decompress(data[start:], size, codec=CODEC, asbytes=True)
     except (struct.error, OSError) as error:
         raise BadArtifact(f"this is no snapshot of a decision: {error}") from error
-    if form != FORMAT or len(body) != size:
+    if form not in (FORMAT, VOTING) or len(body) != size:
         raise BadArtifact("the snapshot is of another version of pushwise, or was cut off")
     arrays: dict[str, np.ndarray] = {}
     start = 0
