@@ -10,16 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Insert, Select, Update
+from sqlalchemy import Connection, Dialect
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import ClauseElement
 
 
 class Prepared:
     """A statement, in the words of whichever database it is run in."""
 
-    def __init__(
-        self, statement: Select[Any] | Insert | Update, columns: Sequence[str] | None = None
-    ) -> None:
+    def __init__(self, statement: ClauseElement, columns: Sequence[str] | None = None) -> None:
         """columns: those that an insert fills."""
         self._statement, self._columns = statement, columns
         self._compiled: dict[str, tuple[str, list[str] | None]] = {}
@@ -45,7 +44,7 @@ class Prepared:
         found = self._compiled.get(dialect.name)
         if found is None:
             made = self._statement.compile(dialect=dialect, column_keys=self._columns)
-            order = made.positiontup if made.positional else None  # type: ignore[attr-defined]
+            order = getattr(made, "positiontup", None)
             found = self._compiled[dialect.name] = str(made), order
         return found
 

@@ -33,6 +33,7 @@ class Hazards:
 def riskiest(view: View, asked: Requests, n: int, k: int) -> float:
     """Highest probability of unsubscribing of the sends of an item, from the heads' terms."""
     hours = np.flatnonzero(view.mask.hour[n] != Reason.QUIET_HOURS)
+    assert view.terms is not None
     sends = list(product(np.flatnonzero(asked.variant_reason[n] == 0), hours))
     v, h = np.array(sends).T
     some = replace(view.terms, **{

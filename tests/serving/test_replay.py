@@ -80,6 +80,7 @@ def test_votes_survive_their_bytes(shop):
         (row, *_) = mixed_batch(client, 6)
         with reading(client.app.state.service.engine) as connection:
             _, snapshot = stored(connection, row["decision_id"])
+    assert snapshot.votes is not None
     assert snapshot.votes.shape == (256,)
     data = pack(snapshot)
     assert pack(unpack(data)) == data
