@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # Where torch comes from: empty for pip's own index; an address for another build, such as CPU only.
 TORCH_INDEX ?=
+# What is installed beside the base; CI adds ray.
+EXTRAS ?= train,serve,dev
 # For `make quickstart`: UCI's online_retail_II.xlsx, or a directory with logs; empty for a made-up shop.
 SHOP ?=
 
@@ -22,7 +24,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"pushwise needs Python 3.11 or later, and $(PYTHON) is {v.major}.{v.minor}: make install PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch -c constraints.txt
-	$(BIN)/pip install -q -e '.[train,serve,dev]' -c constraints.txt
+	$(BIN)/pip install -q -e '.[$(EXTRAS)]' -c constraints.txt
 	@touch $@
 
 quickstart: $(INSTALLED) ## a demo shop (or SHOP=FILE) from logs to a policy and what it is worth
