@@ -201,8 +201,8 @@ _NAMES = {
 
 def _same_currency(sign: str, currency: str | None) -> bool:
     """Whether this is how the shop's currency is written; hundredths (pence, cents) never are."""
-    if currency is None or not sign:
-        return currency is None and not sign
+    if not sign or currency is None:
+        return not sign
     names = _NAMES.get(currency, "").split()
     return sign.strip().lower() in (*names, currency.lower(), SYMBOLS.get(currency, "").lower())
 
