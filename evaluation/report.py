@@ -48,7 +48,10 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
         "rows": assessment.rows,
         "users": assessment.users,
         "logged": assessment.logged and asdict(assessment.logged),
-        "estimators": {each.estimator: asdict(each.value) for each in assessment.estimates},
+        "estimators": {
+            **{each.estimator: asdict(each.value) for each in assessment.estimates},
+            **_named_days(assessment.days),
+        },
         "differences": {each.estimator: asdict(each.difference) for each in assessment.estimates},
         "diagnostics": assessment.diagnostics and asdict(assessment.diagnostics),
         "measures": {name: asdict(pair) for name, pair in assessment.measures.items()},
@@ -67,6 +70,11 @@ def to_json(assessment: Assessment) -> dict[str, Any]:
     if assessment.policy_hash is not None:
         values["policy_hash"] = assessment.policy_hash
     return _finite(values)
+
+
+def _named_days(found: Days | None) -> dict[str, Any]:
+    """Values per user of the estimators over days that were asked for by name."""
+    return {} if found is None else {name: asdict(found.estimates[name]) for name in found.named}
 
 
 def dumps(values: Any) -> str:

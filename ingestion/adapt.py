@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ingestion.complete import completed
+from ingestion.imported import Imported
 from ingestion.log import LogMeta, time_column
 from ingestion.mapping import ANY, Cell, Rows, SourceMapping
 from ingestion.merge import joined
-from ingestion.online_retail import Imported
 from ingestion.parse import log_of
 from ingestion.schema import TABLES, Missing, Type
 from mdp.errors import BadInput, NotEnoughData

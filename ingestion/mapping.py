@@ -15,6 +15,15 @@
     at = "timestamp"
     value = { product = [".price", ".quantity"] }
 
+A database is read by queries, each of which gives records whose `query` is its name:
+
+    [queries]
+    orders = "SELECT customer, sku, paid_at, amount FROM orders WHERE state = 'paid'"
+
+    [[rows]]
+    table = "events"
+    where = { query = "orders" }
+
 A path goes into structures by dots, and into lists of key and value by brackets, as GA4 has them:
 `event_params[ga_session_id]`. A column takes a path, a list of paths or a table with one of
 `from` (paths), `value`, `product` (paths to multiply) and `join` (paths, joined by a hyphen), and
@@ -84,6 +93,8 @@ class SourceMapping:
     """what becomes of records; one record may match several"""
     meta: LogMeta
     """for log.json"""
+    queries: Mapping[str, str] = field(default_factory=dict)
+    """name → SQL, for a source that is a database"""
 
 
 def source_names() -> list[str]:
@@ -110,8 +121,10 @@ def read_mapping(text: str, where: str) -> SourceMapping:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{where} is not TOML: {error}") from error
-    if unknown := sorted(values.keys() - {"log", "rows"}):
-        raise BadInput(f"{where}: {unknown[0]!r} is unknown: a mapping has [log] and [[rows]]")
+    if unknown := sorted(values.keys() - {"log", "queries", "rows"}):
+        raise BadInput(
+            f"{where}: {unknown[0]!r} is unknown: a mapping has [log], [queries] and [[rows]]"
+        )
     blocks = values.get("rows")
     if not isinstance(blocks, list) or not blocks:
         raise BadInput(f"{where} has no [[rows]]: say what becomes of the records")
@@ -120,7 +133,10 @@ def read_mapping(text: str, where: str) -> SourceMapping:
     except BadLog as error:
         raise BadInput(str(error)) from error
     rows = tuple(_rows(block, f"{where}, [[rows]] {n}") for n, block in enumerate(blocks, 1))
-    return SourceMapping(rows, meta)
+    queries = values.get("queries", {})
+    if not isinstance(queries, dict) or not all(isinstance(sql, str) for sql in queries.values()):
+        raise BadInput(f"{where}: [queries] holds {queries!r}; write names and SQL texts")
+    return SourceMapping(rows, meta, queries)
 
 
 def _rows(block: dict[str, Any], where: str) -> Rows:

@@ -8,13 +8,13 @@ back: cancellations (invoices that begin with C) are taken off the purchases tha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
+from ingestion.imported import Imported
 from ingestion.log import LogMeta
 from ingestion.returns import pair_returns
 from mdp.errors import BadInput, NotEnoughData
@@ -91,24 +91,6 @@ SAYS_LITTLE = frozenset(
 """Words that say how a thing is or how many there are, and not what it is."""
 ASIDE = re.compile(r"\b(?:in|with|w|for|on|from|and)\b|\bw/|[.,(&]")
 """What ends the part of a title that names the thing."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """A foreign log in our format, and an account of every row."""
-
-    tables: dict[str, pd.DataFrame]
-    """users, items, events"""
-    meta: LogMeta
-    """for `log.json`"""
-    rows: int
-    """rows read"""
-    dropped: dict[str, int]
-    """rows dropped by the first reason that applies"""
-    repaired: dict[str, int]
-    """values repaired by reason"""
-    found: dict[str, int] = field(default_factory=dict)
-    """rows with each kind of dirt, a row under all that it has"""
 
 
 def read_online_retail(file: Path) -> pd.DataFrame:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ingestion.imported import Imported
 from ingestion.log import LogMeta
-from ingestion.online_retail import Imported
 from ingestion.schema import SEPARATOR
 from mdp.errors import BadInput, NotEnoughData
 

@@ -42,13 +42,17 @@ def read_raw(path: Path | str) -> tuple[dict[str, pd.DataFrame], LogMeta]:
     return tables, _read_meta(path / META_FILE)
 
 
+def is_log(path: Path) -> bool:
+    """Whether a directory holds a table of a log."""
+    return any(_files_of(path, name) for name in TABLES)
+
+
 def load_checked(path: Path | str) -> Log:
     """A log without errors; raises `BadLog` that counts them and names the first."""
-    from ingestion.check import findings
-    from ingestion.rules import ERROR
+    from ingestion.check import errors_of
 
     log = read_log(path)
-    errors = [finding for finding in findings(log) if finding.severity == ERROR]
+    errors = errors_of(log)
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise BadLog(

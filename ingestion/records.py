@@ -22,7 +22,7 @@ def record_files(paths: Iterable[Path]) -> list[Path]:
     found = []
     for path in paths:
         if path.is_dir():
-            below = sorted(file for file in path.rglob("*") if _ending(file) in ENDINGS)
+            below = sorted(file for file in path.rglob("*") if ending(file) in ENDINGS)
             if not below:
                 raise BadInput(f"{path} holds no file that ends in {', '.join(ENDINGS)}")
             found += below
@@ -38,11 +38,11 @@ def record_files(paths: Iterable[Path]) -> list[Path]:
 def read_records(file: Path) -> pd.DataFrame:
     """A file's records, one row each, structures as they are; what its directories' names say
     (`event_type=…/date=…`) as columns. Raises `BadInput` for a file that can't be read."""
-    ending = _ending(file)
+    kind = ending(file)
     try:
-        frame = _READERS[ending](file) if ending in _READERS else None
+        frame = _READERS[kind](file) if kind in _READERS else None
     except (ValueError, pa.ArrowException, EOFError, OSError, StopIteration) as error:
-        raise BadInput(f"{file} can't be read as {ending[1:]}: {error}") from error
+        raise BadInput(f"{file} can't be read as {kind[1:]}: {error}") from error
     if frame is None:
         raise BadInput(f"{file} ends in none of {', '.join(ENDINGS)} (or one of them and .gz)")
     for part in file.parts[:-1]:
@@ -52,7 +52,8 @@ def read_records(file: Path) -> pd.DataFrame:
     return frame
 
 
-def _ending(file: Path) -> str:
+def ending(file: Path) -> str:
+    """What a file's name ends in, compression aside."""
     return Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
 
 

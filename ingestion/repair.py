@@ -10,7 +10,7 @@ import pandas as pd
 
 from ingestion.log import Log, Problem
 from ingestion.plain_text import plain_texts
-from ingestion.plausible import first_activity, of_each, spelled
+from ingestion.plausible import first_activity, spelled
 from ingestion.schema import SEPARATOR, TABLES
 
 DECIDES_NOTHING = {
@@ -40,8 +40,7 @@ def repair(log: Log, problem: Problem) -> Repair:
     old = log.tables[problem.table][problem.column].iloc[problem.rows]
     nothing = Repair(old, np.zeros(len(old), bool))
     if (problem.table, problem.column) == ("users", "signed_up_at"):
-        users = log.tables["users"]["user_id"].iloc[problem.rows]
-        first = of_each(users, first_activity(log))
+        first = first_activity(log).iloc[problem.rows]
         return Repair(first, first.notna().to_numpy())
     if problem.rule in _REPAIRS:
         return _REPAIRS[problem.rule](log, problem, old)

@@ -36,12 +36,17 @@ def write_log(path: Path | str, tables: Mapping[str, pd.DataFrame], meta: LogMet
     no tables are left alone. Raises `BadInput` where the directory holds files but no log.
     """
     with _replacing(Path(path)) as temporary:
-        for name, frame in tables.items():
-            wanted = TABLES[name]
-            optional = {column.name for column in wanted.columns if not column.required}
-            empty = [c for c in frame.columns if c in optional and not frame[c].notna().any()]
-            frame.drop(columns=empty).to_parquet(temporary / f"{name}.parquet", index=False)
-        _write_meta(temporary, meta)
+        write_tables(temporary, tables, meta)
+
+
+def write_tables(directory: Path, tables: Mapping[str, pd.DataFrame], meta: LogMeta) -> None:
+    """Write a log's files into a directory that has none of them."""
+    for name, frame in tables.items():
+        wanted = TABLES[name]
+        optional = {column.name for column in wanted.columns if not column.required}
+        empty = [c for c in frame.columns if c in optional and not frame[c].notna().any()]
+        frame.drop(columns=empty).to_parquet(directory / f"{name}.parquet", index=False)
+    _write_meta(directory, meta)
 
 
 class LogStream:

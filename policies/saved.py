@@ -28,7 +28,7 @@ from safetensors.numpy import save as dump_arrays
 
 from mdp.errors import BadArtifact, BadInput
 from mdp.guardrails import Guardrails
-from mdp.observation import SCHEMA
+from mdp.observation import READABLE, SCHEMA
 from mdp.response import ResponseModel
 from mdp.reward import Reward
 from mdp.state import TRAITS
@@ -166,7 +166,7 @@ def load_policy(path: Path | str) -> PolicyBundle:
     """
     path = Path(path)
     manifest = read_manifest(path)
-    if manifest.get("format") != FORMAT or manifest.get("schema") != SCHEMA:
+    if manifest.get("format") != FORMAT or manifest.get("schema") not in READABLE:
         raise BadArtifact(
             f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
             f"this pushwise needs format {FORMAT}, schema {SCHEMA}: train it again"

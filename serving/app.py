@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 
 from mdp.errors import BadArtifact, BadInput, PushwiseError
 from serving.access import Access
-from serving.decide import Clock, wall_clock
-from serving.middleware import Gate, TooLarge
+from serving.clocks import Clock, ClockWatch, wall_clock
+from serving.middleware import Gate
 from serving.problems import Problem, problem_of
 from serving.routes import (
     catalog,
@@ -39,9 +39,14 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
     configure_logging(settings.log_level)
     service = open_service(settings, clock)
 
+    watch = ClockWatch(clock, settings.clock_tolerance_seconds, service.metrics.clock_jumps.inc)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        threads = [Every("upkeep", 60, lambda: prune(service.engine, settings, clock()))]
+        threads = [
+            Every("upkeep", 60, lambda: prune(service.engine, settings, clock())),
+            Every("clock", 10, watch.look),
+        ]
         if service.dispatcher is not None:
             threads.append(Every("outbox", 1, service.dispatcher.run))
         for thread in threads:
@@ -64,6 +69,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         Gate,
         access=Access(service.engine, settings.keys, settings.rate_per_second),
         max_body_bytes=settings.max_body_bytes,
+        body_seconds=settings.body_seconds,
         metrics=service.metrics,
     )
     add_problem_handlers(app)
@@ -79,7 +85,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        if isinstance(error.__cause__, TooLarge):
+        if isinstance(error.__cause__, Problem):  # while the body was read
             return problem_response(error.__cause__)
         field = {400: "body", 404: "path", 405: "method"}.get(error.status_code)
         return problem_response(Problem(error.status_code, field, str(error.detail)))

@@ -21,7 +21,9 @@ class Problem(BadInput):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers of the response: when to try again, how to log in."""
+        """Headers of the response: when to try again, how to log in, that no more is read."""
+        if self.status == 408:
+            return {"Connection": "close"}
         if self.status == 401:
             return {"WWW-Authenticate": "Bearer"}
         return {"Retry-After": "1"} if self.status in (429, 503) or self.in_flight else {}

@@ -139,6 +139,8 @@ class Registry:
             self._catalog = version, read_catalog(connection)
         catalog = self._catalog[1]
         guardrails = bundle.guardrails.updated(values["guardrails"])
+        if bundle.model is None:
+            guardrails.need_no_model()
         saved = bundle.recommender
         return World(
             values=values,

@@ -10,8 +10,9 @@ import numpy as np
 from mdp.actions import decode
 from mdp.catalog import Catalog
 from mdp.clock import send_times
-from mdp.guardrails import Mask, Reason
+from mdp.guardrails import Reason
 from mdp.hashing import hash_ids
+from mdp.masking import Mask
 from mdp.observation import Requests, View, observe
 from mdp.reasons import catalog_reasons
 from mdp.state import HISTORY, features
@@ -212,7 +213,7 @@ def blocked_categories(preferences: str | None) -> frozenset[str]:
 def why_held(masked: Mask, n: int) -> str:
     """Why decision `n` is a hold: the guardrail that left no send, or `policy`."""
     if (masked.item[n] != 0).all():
-        for reason in WHOLE_USER:
+        for reason in (*WHOLE_USER, Reason.UNSUBSCRIBE_RISK):
             if (masked.item[n] == reason).any():
                 return reason.name.lower()
         return "no_candidates"

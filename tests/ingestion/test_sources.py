@@ -231,6 +231,17 @@ def test_values_that_differ_are_counted_and_the_first_stays(tmp_path):
     assert log.tables["items"]["brand"].iloc[0] == "acme"
 
 
+def test_what_neither_source_knows_is_made_up_still(tmp_path):
+    (tmp_path / "shop.toml").write_text(MAPPING)
+    ROWS[:2].to_csv(tmp_path / "a.csv", index=False)
+    ROWS[:2].assign(when="2026-03-02 09:00").to_csv(tmp_path / "b.csv", index=False)
+    _import(tmp_path, tmp_path / "shop.toml", tmp_path / "a.csv")
+    log, _ = _import(tmp_path, tmp_path / "shop.toml", tmp_path / "b.csv", "--add")
+    assert findings(log) == []
+    assert log.tables["users"]["timezone"].tolist() == ["Europe/Berlin"]
+    assert log.tables["items"]["title"].tolist() == ["de-a"]
+
+
 @pytest.mark.parametrize("name", source_names())
 def test_every_source_is_a_mapping_that_can_be_shown(name, capsys):
     assert main(["import", name, "--show"]) == 0
