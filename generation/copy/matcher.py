@@ -14,6 +14,8 @@ from generation.copy.sounds import sounds
 
 LONGEST_GAP = 6
 """Characters that may hide inside a Chinese term, and half of it inside a Latin one."""
+LONG = 9
+"""Letters from which on several words that are written as one are found inside a word."""
 _SENTENCE = re.compile(r"[!?;。！？；\n]|[^\W\d]{3,}\.\s|\.\s+[A-Z]")
 _MASK = "*＊✱✳●○■□_#•×"
 _MASKED = re.compile(rf"\w[{_MASK}]+\w|[^\W\d_][{_MASK}]{{2,}}")
@@ -84,26 +86,25 @@ class Matcher:
             [(sounds().spoken(squeeze(*fold(term.text))).text, term) for term in spoken]
         )
 
-    def find(
-        self, text: str, form: Form, unleeted: Sequence[Form], chinese: bool
-    ) -> Iterator[tuple[int, int, int]]:
+    def find(self, text: str, form: Form, chinese: bool) -> Iterator[tuple[int, int, int]]:
         """Rule, begin and end in the text as written, of every term that is there."""
-        for term, begin, end in self._plain.find(form.text):
-            if _stands(term, text, form, begin, end, leet=False):
-                yield term.rule, *form.span(begin, end)
-        for other in unleeted:
-            for term, begin, end in self._plain.find(other.text):
-                if _stands(term, text, other, begin, end, leet=True):
-                    yield term.rule, *other.span(begin, end)
-        for number, other in enumerate((form, *unleeted)):
-            yield from self._repeated(text, other, leet=number > 0)
-        if _MASKED.search(text):
-            yield from self._hidden(text, form)
+        yield from self.find_again(text, form, read=False)
+        yield from self._repeated(text, form)
         if chinese:
+            if _MASKED.search(text):
+                yield from self._hidden(text, form)
             yield from self._split(text, form)
             yield from self._heard(text, form)
 
-    def _repeated(self, text: str, form: Form, leet: bool) -> Iterator[tuple[int, int, int]]:
+    def find_again(
+        self, text: str, form: Form, read: bool = True
+    ) -> Iterator[tuple[int, int, int]]:
+        """The same in another reading of the text, where only terms as they are count."""
+        for term, begin, end in self._plain.find(form.text):
+            if _stands(term, text, form, begin, end, read):
+                yield term.rule, *form.span(begin, end)
+
+    def _repeated(self, text: str, form: Form) -> Iterator[tuple[int, int, int]]:
         collapsed = collapse(form)
         if collapsed is None:
             return
@@ -115,7 +116,7 @@ class Matcher:
             if min(extra) < 0 or max(extra) == 0 or (longest < 3 and len(wanted) < 4):
                 continue
             if _ends_stand(term, once, begin, end) and _spread_fits(
-                text, once, begin, end, _once_gaps(term), leet
+                text, once, begin, end, _once_gaps(term), read=False
             ):
                 yield term.rule, *once.span(begin, end)
 
@@ -141,7 +142,7 @@ class Matcher:
         for term, begin, end in self._plain.find(merged.text):
             first, last = merged.span(begin, end)
             whole = any(merged.ends[k] - merged.at[k] > 1 for k in range(begin, end))
-            if whole and _stands(term, text, merged, begin, end, leet=False):
+            if whole and _stands(term, text, merged, begin, end, read=False):
                 yield term.rule, first, last
 
     def _heard(self, text: str, form: Form) -> Iterator[tuple[int, int, int]]:
@@ -185,8 +186,7 @@ def _once_gaps(term: Term) -> frozenset[int]:
 def _masked(term: Term) -> Iterator[tuple[str, Term]]:
     """What is left of a word of which some letters after the first are masked."""
     size = len(term.text)
-    chinese = is_hanzi(term.text[0])
-    if not (3 if chinese else 4) <= size <= 16 or (term.gaps and not chinese):
+    if not 3 <= size <= 16 or not is_hanzi(term.text[0]):
         return
     for begin in range(1, size):
         for end in range(begin + 1, size + 1):
@@ -195,19 +195,20 @@ def _masked(term: Term) -> Iterator[tuple[str, Term]]:
                 yield left, term
 
 
-def _stands(term: Term, text: str, form: Form, begin: int, end: int, leet: bool) -> bool:
+def _stands(term: Term, text: str, form: Form, begin: int, end: int, read: bool) -> bool:
     if not _ends_stand(term, form, begin, end):
         return False
-    if leet:
-        written = [text[place] for place in form.at[begin:end]]
-        letters = sum(sign.isalpha() for sign in written)
-        if letters == len(written) or 3 * letters < len(written):
+    if read:
+        letters = sum(text[place].isalpha() for place in form.at[begin:end])
+        if 3 * letters < end - begin:
             return False
-    return _spread_fits(text, form, begin, end, term.gaps, leet)
+    return _spread_fits(text, form, begin, end, term.gaps, read)
 
 
 def _ends_stand(term: Term, form: Form, begin: int, end: int) -> bool:
     """Whether it begins and ends with words, where it must; Chinese has no ends of words."""
+    if term.gaps and end - begin >= LONG and "a" <= term.text[0] <= "z":
+        return True
     begins = term.open_start or form.starts[begin]
     if begins and (term.open_end or form.begins(end)):
         return True
@@ -217,12 +218,12 @@ def _ends_stand(term: Term, form: Form, begin: int, end: int) -> bool:
 
 
 def _spread_fits(
-    text: str, form: Form, begin: int, end: int, gaps: frozenset[int], leet: bool
+    text: str, form: Form, begin: int, end: int, gaps: frozenset[int], read: bool
 ) -> bool:
     """Whether what stands between its characters may be there."""
     pieces, spaced, piece = [], False, begin
     for place in range(begin + 1, end):
-        if form.ends[place - 1] == form.at[place] and not form.starts[place]:
+        if form.ends[place - 1] >= form.at[place] and not form.starts[place]:
             continue
         between = text[form.ends[place - 1] : form.at[place]]
         if is_hanzi(form.text[place]) or is_hanzi(form.text[place - 1]):
@@ -243,7 +244,7 @@ def _spread_fits(
     pieces.append(form.text[piece:end])
     if not spaced or all(len(part) == 1 for part in pieces):
         return True
-    return not leet and end - begin > 3 and not all(part in _COMMON for part in pieces)
+    return not read and end - begin > 3 and not all(part in _COMMON for part in pieces)
 
 
 def _spread(text: str, form: Form, begin: int, end: int) -> bool:

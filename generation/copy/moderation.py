@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from generation.copy.matcher import Matcher, term_of
-from generation.copy.normalise import HANZI, Form, fold, merge, squeeze, unleet
+from generation.copy.normalise import HANZI, Form, fold, merge, squeeze
 from generation.copy.packs import PACKS, WANTED, Packs, Rule, read_packs
 from generation.copy.personal import DETECT
+from generation.copy.readings import Reading, Vocabulary
 
 BLOCK, REVIEW = "block", "review"
 LONGEST = 5_000
@@ -110,6 +111,10 @@ class Moderator:
             if rule.patterns:
                 language = "zh" if rule.language == "zh" else "en"
                 self._patterns[language].append((number, _compiled(rule.patterns, rule.language)))
+        self._detectors = [(n, r.detect) for n, r in enumerate(packs.rules) if r.detect is not None]
+        self._vocabulary = Vocabulary(
+            text for rule in packs.rules for text in (*rule.terms, *rule.patterns)
+        )
         self._exempt = {
             number: _compiled(rule.exempt, rule.language)
             for number, rule in enumerate(packs.rules)
@@ -142,12 +147,12 @@ class Moderator:
         if not _readable(plain):
             return [_system("text.script", text, "its script is none that the rules are written in")]
         chinese = _HAS_HANZI.search(form.text) is not None
-        leet = unleet(plain)
+        readings = self._vocabulary.readings(plain, at)
         first: dict[int, tuple[int, int]] = {}
-        spans: list[tuple[int, int, int]] = list(
-            self._matcher.find(text, form, [squeeze(other, at) for other in leet], chinese)
-        )
-        spans += self._matches(plain, at, leet, form, chinese)
+        spans: list[tuple[int, int, int]] = list(self._matcher.find(text, form, chinese))
+        for reading in readings[1:]:
+            spans += self._matcher.find_again(text, squeeze(reading.text, reading.at, reading.ends))
+        spans += self._matches(readings, form, chinese)
         for number, begin, end in spans:
             rule = self._rules[number]
             if rule.evidence is not None and rule.evidence in evidence:
@@ -162,23 +167,24 @@ class Moderator:
         )
 
     def _matches(
-        self, plain: str, at: Sequence[int], leet: Sequence[str], form: Form, chinese: bool
+        self, readings: Sequence[Reading], form: Form, chinese: bool
     ) -> Iterator[tuple[int, int, int]]:
         """Rule, begin and end of patterns and of personal data."""
         if chinese:
             merged = merge(form)
+            forms = [form] if merged is None else [form, merged]
+            forms += [squeeze(each.text, each.at, each.ends) for each in readings[1:]]
             for number, pattern in self._patterns["zh"]:
-                for other in (form, merged) if merged is not None else (form,):
+                for other in forms:
                     for found in pattern.finditer(other.text):
                         yield number, *other.span(*found.span())
-        for number, pattern in self._patterns["en"]:
-            for version in (plain, *leet):
-                for found in pattern.finditer(version):
-                    yield number, at[found.start()], at[found.end() - 1] + 1
-        for number, rule in enumerate(self._rules):
-            if rule.detect is not None:
-                for begin, end in DETECT[rule.detect](plain):
-                    yield number, at[begin], at[end - 1] + 1
+        for reading in readings:
+            for number, pattern in self._patterns["en"]:
+                for found in pattern.finditer(reading.text):
+                    yield number, *reading.span(*found.span())
+            for number, kind in self._detectors:
+                for begin, end in DETECT[kind](reading.text):
+                    yield number, *reading.span(begin, end)
 
     def _innocent(
         self, number: int, begin: int, end: int, plain: str, at: Sequence[int], form: Form

@@ -31,8 +31,11 @@ _LEET_NEAR = re.compile(
     rf"|\b[a-z] [{_MARKS}] [a-z]\b"
 )
 _SIGN_ALONE = re.compile(r"[!|+¡€£¢](?![a-z0-9@$])|(?<![a-z0-9@$*])[+|!¡£€¢]|(?<![a-z@])\$(?=\d)")
+_LEET_WORD = re.compile(rf"[a-z{_MARKS}'’.-]*[a-z][a-z{_MARKS}'’.-]*|(?<![^\s])[{_MARKS}](?![^\s])")
 _TO_I = str.maketrans(LEET)
 _TO_L = str.maketrans({**LEET, "1": "l", "!": "l", "|": "l"})
+_MIXED = str.maketrans({**LEET, "1": "l", "|": "l"})
+_MIXED_TOO = str.maketrans({**LEET, "|": "l"})
 _DOUBLE = re.compile(r"([a-z])\1")
 
 
@@ -103,19 +106,22 @@ def fold(text: str) -> tuple[str, Sequence[int]]:
     return "".join(out), at
 
 
-def squeeze(plain: str, at: Sequence[int]) -> Form:
+def squeeze(plain: str, at: Sequence[int], ends: Sequence[int] | None = None) -> Form:
     """A folded text without all that is no letter, digit or Chinese character."""
     text: list[str] = []
     places: list[int] = []
+    lasts: list[int] = []
     starts: list[bool] = []
     for token in _TOKEN.finditer(plain):
         begin, end = token.span()
         text.append(token[0])
         places.extend(at[begin:end])
+        if ends is not None:
+            lasts.extend(ends[begin:end])
         starts.append(True)
         if end > begin + 1:
             starts.extend([False] * (end - begin - 1))
-    return Form("".join(text), places, [place + 1 for place in places], starts)
+    return Form("".join(text), places, lasts or [place + 1 for place in places], starts)
 
 
 def unleet(plain: str) -> tuple[str, ...]:
@@ -123,10 +129,18 @@ def unleet(plain: str) -> tuple[str, ...]:
     none where no letter is near one."""
     if _LEET_NEAR.search(plain) is None:
         return ()
-    # A sign at a word's end is punctuation, and one before a number a currency.
-    prepared = _SIGN_ALONE.sub(" ", plain)
-    first, second = prepared.translate(_TO_I), prepared.translate(_TO_L)
-    return (first,) if first == second else (first, second)
+    # A sign at a word's end is punctuation, and one before a number a currency; or not.
+    careful = _SIGN_ALONE.sub(" ", plain)
+    read = {
+        _LEET_WORD.sub(lambda word, table=table: word[0].translate(table), text): None
+        for text, table in (
+            (careful, _TO_I),
+            (careful, _TO_L),
+            (plain, _MIXED),
+            (plain, _MIXED_TOO),
+        )
+    }
+    return tuple(text for text in read if text != plain)
 
 
 def collapse(form: Form) -> tuple[Form, list[int]] | None:

@@ -30,6 +30,14 @@ class Sounds:
     def _code(self, syllable: str) -> str:
         return self._codes.setdefault(syllable, chr(_FIRST_CODE + len(self._codes)))
 
+    def syllable(self, letter: str) -> str:
+        """The code of a character's syllable; empty if it has none."""
+        return self._of.get(letter, "")
+
+    def syllable_of(self, latin: str) -> str:
+        """The code of a syllable in Latin letters; empty if it is none."""
+        return self._codes.get(latin, self._codes.get(latin.replace("v", "u"), ""))
+
     def spoken(self, form: Form) -> Form:
         """The form with characters, and syllables in Latin letters, as codes."""
         text, at, ends, starts = [], [], [], []
