@@ -34,6 +34,12 @@ def _between(marks: str, most: int = 1) -> Evasion:
     return evade
 
 
+def _unseen(text: str, rng: np.random.Generator) -> str:
+    """Looks as before: spaces stay."""
+    marks = "\u200b\u200d\u2060\ufeff\u00ad"
+    return marks[rng.integers(len(marks))].join(text)
+
+
 def _words_between(marks: str) -> Evasion:
     """One break inside each word."""
 
@@ -57,7 +63,9 @@ def _swap(table: dict[str, str], share: float) -> Evasion:
             return text
         chosen = {n for n in places if rng.random() < share} or {places[0]}
         return "".join(
-            table[letter.lower()][rng.integers(len(table[letter.lower()]))] if n in chosen else letter
+            table[letter.lower()][rng.integers(len(table[letter.lower()]))]
+            if n in chosen
+            else letter
             for n, letter in enumerate(text)
         )
 
@@ -141,7 +149,7 @@ def _circled(text: str, rng: np.random.Generator) -> str:
 
 
 BOTH: dict[str, Evasion] = {
-    "zero-width": _between("\u200b\u200d\u2060\ufeff", 2),
+    "zero-width": _unseen,
     "spaces": _between(" \u3000"),
     "dots": _between("·.-_*~", 2),
     "emoji": _between(_EMOJI),

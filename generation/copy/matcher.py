@@ -16,7 +16,8 @@ LONGEST_GAP = 6
 """Characters that may hide inside a Chinese term, and half of it inside a Latin one."""
 LONG = 9
 """Letters from which on several words that are written as one are found inside a word."""
-_SENTENCE = re.compile(r"[!?;。！？；\n]|[^\W\d]{3,}\.\s|\.\s+[A-Z]")
+_SENTENCE = re.compile(r"[^\W\d]{3,}\.\s|\.\s+[A-Z]")
+_STOPS = frozenset("!?;。！？；\n")
 _MASK = "*＊✱✳●○■□_#•×"
 _MASKED = re.compile(rf"\w[{_MASK}]+\w|[^\W\d_][{_MASK}]{{2,}}")
 _COMMON = frozenset(
@@ -149,20 +150,30 @@ class Matcher:
         spoken = sounds().spoken(form)
         for term, begin, end in self._spoken.find(spoken.text):
             same = latin = 0
-            particle = False
+            particle, rare = False, True
             for letter, first, last in zip(
                 term.text, spoken.at[begin:end], spoken.ends[begin:end], strict=True
             ):
                 written = folded(text[first]) if last - first == 1 else ""
                 same += written == letter
                 latin += not is_hanzi(written)
-                particle |= written != letter and written in _PARTICLES
+                if written != letter:
+                    particle |= written in _PARTICLES
+                    rare &= not _common(written)
             size = len(term.text)
             enough = same + latin > 0 if size > 3 else same > 0 or latin == size
             if size == 2:
-                enough = same == 1 and latin == 1
+                enough = same == 1 and (latin == 1 or rare)
             if same < size and enough and not particle and _spread(text, spoken, begin, end):
                 yield term.rule, *spoken.span(begin, end)
+
+
+def _common(letter: str) -> bool:
+    """Whether it is of GB 2312's first level: 3,755 characters in daily use."""
+    try:
+        return "\u4e00" <= letter <= "\u9fff" and letter.encode("gb2312")[0] < 0xD8
+    except UnicodeEncodeError:
+        return False
 
 
 def _runs(text: str) -> list[tuple[str, int]]:
@@ -231,7 +242,7 @@ def _spread_fits(
                 return False
         elif place - begin in gaps:
             around = text[max(form.at[place] - len(between) - 3, 0) : form.at[place] + 1]
-            if len(between) > LONGEST_GAP or _SENTENCE.search(around):
+            if len(between) > LONGEST_GAP or _STOPS & {*between} or _SENTENCE.search(around):
                 return False
         else:
             if len(between) > LONGEST_GAP // 2 or "\n" in between:

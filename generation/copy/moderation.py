@@ -27,6 +27,7 @@ BLOCK, REVIEW = "block", "review"
 LONGEST = 5_000
 """Characters of the longest text that is read."""
 _HAS_HANZI = re.compile(f"[{HANZI}]")
+_LATIN = re.compile("[a-z]{2}")
 _LETTER = re.compile(r"[^\W\d_]")
 _KNOWN = re.compile(f"[a-z{HANZI}]")
 _UNREAD = re.compile("[\ufffd\ud800-\udfff\ue000-\uf8ff]")
@@ -145,7 +146,9 @@ class Moderator:
         plain, at = fold(text)
         form = squeeze(plain, at)
         if not _readable(plain):
-            return [_system("text.script", text, "its script is none that the rules are written in")]
+            return [
+                _system("text.script", text, "its script is none that the rules are written in")
+            ]
         chinese = _HAS_HANZI.search(form.text) is not None
         readings = self._vocabulary.readings(plain, at)
         first: dict[int, tuple[int, int]] = {}
@@ -179,9 +182,10 @@ class Moderator:
                     for found in pattern.finditer(other.text):
                         yield number, *other.span(*found.span())
         for reading in readings:
-            for number, pattern in self._patterns["en"]:
-                for found in pattern.finditer(reading.text):
-                    yield number, *reading.span(*found.span())
+            if _LATIN.search(reading.text):
+                for number, pattern in self._patterns["en"]:
+                    for found in pattern.finditer(reading.text):
+                        yield number, *reading.span(*found.span())
             for number, kind in self._detectors:
                 for begin, end in DETECT[kind](reading.text):
                     yield number, *reading.span(begin, end)
@@ -209,10 +213,12 @@ def _compiled(patterns: Sequence[str], language: str) -> re.Pattern[str]:
     """One expression of several; what is not Chinese begins and ends with words."""
     if language == "zh":
         return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
-    spaced = "|".join(
-        f"(?:{pattern.replace(' ?', _MAYBE).replace(' ', _BETWEEN)})" for pattern in patterns
-    )
+    spaced = "|".join(f"(?:{_spaced(pattern)})" for pattern in patterns)
     return re.compile(rf"(?<![a-z0-9])(?:{spaced})(?![a-z0-9])")
+
+
+def _spaced(pattern: str) -> str:
+    return pattern.replace("'", "['’]?").replace(" ?", _MAYBE).replace(" ", _BETWEEN)
 
 
 def _finding(rule: Rule, text: str, begin: int, end: int) -> Finding:

@@ -31,11 +31,10 @@ _LEET_NEAR = re.compile(
     rf"|\b[a-z] [{_MARKS}] [a-z]\b"
 )
 _SIGN_ALONE = re.compile(r"[!|+¡€£¢](?![a-z0-9@$])|(?<![a-z0-9@$*])[+|!¡£€¢]|(?<![a-z@])\$(?=\d)")
-_LEET_WORD = re.compile(rf"[a-z{_MARKS}'’.-]*[a-z][a-z{_MARKS}'’.-]*|(?<![^\s])[{_MARKS}](?![^\s])")
+_LEET_WORD = re.compile(rf"[a-z{_MARKS}'’.-]*[a-z][a-z{_MARKS}'’.-]*")
+_LEET_ALONE = re.compile(rf"(?<!\S)[{_MARKS}](?!\S)|" + _LEET_WORD.pattern)
 _TO_I = str.maketrans(LEET)
-_TO_L = str.maketrans({**LEET, "1": "l", "!": "l", "|": "l"})
-_MIXED = str.maketrans({**LEET, "1": "l", "|": "l"})
-_MIXED_TOO = str.maketrans({**LEET, "|": "l"})
+_TO_L = str.maketrans({**LEET, "1": "l", "|": "l"})
 _DOUBLE = re.compile(r"([a-z])\1")
 
 
@@ -132,13 +131,8 @@ def unleet(plain: str) -> tuple[str, ...]:
     # A sign at a word's end is punctuation, and one before a number a currency; or not.
     careful = _SIGN_ALONE.sub(" ", plain)
     read = {
-        _LEET_WORD.sub(lambda word, table=table: word[0].translate(table), text): None
-        for text, table in (
-            (careful, _TO_I),
-            (careful, _TO_L),
-            (plain, _MIXED),
-            (plain, _MIXED_TOO),
-        )
+        words.sub(lambda word, table=table: word[0].translate(table), text): None
+        for text, table, words in ((careful, _TO_I, _LEET_WORD), (plain, _TO_L, _LEET_ALONE))
     }
     return tuple(text for text in read if text != plain)
 

@@ -13,6 +13,7 @@ _IN_NUMBER = re.compile(r"(?<=\d)[oil](?=[\doil])")
 _LETTER_DIGITS = str.maketrans("oil", "011")
 _SPELLED = re.compile(r"(?:[零〇一二三四五六七八九幺两][\W_]{0,2}){6,}")
 _MANY = re.compile(r"(?:\d[^\da-z\u4e00-\u9fff]{0,3}){6}\d")
+_DIGIT = re.compile(r"\d")
 _GAP = r"[^\da-z\u4e00-\u9fff]{0,3}"
 
 _EMAIL = re.compile(
@@ -24,7 +25,9 @@ _EMAIL = re.compile(
 )
 _MOBILE = re.compile(rf"(?<!\d)(?:\+?86{_GAP})?1{_GAP}[3-9](?:{_GAP}\d){{9}}(?!\d)")
 _LANDLINE = re.compile(r"(?<!\d)\(?0(?:10|2\d|[3-9]\d{2})\)?[\s-]{0,2}[2-8]\d{6,7}(?!\d)")
-_SERVICE = re.compile(r"(?<!\d)(?:[48]00[\s-]?\d{3,4}[\s-]?\d{3,4}|0?[38]00[\s-]?\d{3,4}[\s-]?\d{3,4})")
+_SERVICE = re.compile(
+    r"(?<!\d)(?:[48]00[\s-]?\d{3,4}[\s-]?\d{3,4}|0?[38]00[\s-]?\d{3,4}[\s-]?\d{3,4})"
+)
 _IDENTITY = re.compile(rf"(?<!\d)\d(?:{_GAP}\d){{16}}{_GAP}[\dx](?![\da-z])")
 _OTHER_IDENTITY = re.compile(
     r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])|(?:身份证|护照)\w{0,4}\W{0,3}[a-z]?\d{7,17}[\dx]"
@@ -32,7 +35,9 @@ _OTHER_IDENTITY = re.compile(
     r"|\b[a-ceghj-prstw-z]{2}\s?\d{2}\s?\d{2}\s?\d{2}\s?[a-d]\b"
 )
 _CARD = re.compile(rf"(?<!\d)[3-6](?:{_GAP}\d){{13,18}}(?!\d)")
-_LABELLED_CARD = re.compile(r"(?:银行卡|信用卡|储蓄卡|卡号|card (?:number|no))\D{0,6}\d(?:[ -]?\d){11,18}")
+_LABELLED_CARD = re.compile(
+    r"(?:银行卡|信用卡|储蓄卡|卡号|card (?:number|no))\D{0,6}\d(?:[ -]?\d){11,18}"
+)
 _ADDRESS = re.compile(
     r"\b\d{1,5}[a-z]?,?\s+(?:[a-z][\w'-]*\s+){1,3}(?:street|st|road|rd|avenue|ave|lane|ln|drive|"
     r"boulevard|blvd|court|crescent|terrace|close)\b"
@@ -44,7 +49,7 @@ _ADDRESS = re.compile(
 _ACCOUNT = re.compile(
     r"(?:微信|薇信|威信|徽信|[vw]信|维信|\bwe\s?chat|\bweixin|\b[vw]x|\+\s?v|加v|扣扣|企鹅号|\bq\s?q|\bwhatsapp"
     r"|\btelegram|\bsnapchat|飞信|\bskype)"
-    r"\s?(?:号码?|群|id|同号|me(?: on)?)?\s?[:=是为]?\s?@?(?:[a-z][a-z\d_-]*\d[\w-]*|[a-z]\w*_\w+|\d{5,12})"
+    r"\s?(?:号码?|群|id|同号|me(?: on)?)?\s?[:=是为]?\s?@?(?:[a-z][a-z\d_-]*\d[\w-]*|[a-z]\w*_\w+|\d(?: ?\d){4,11})"
 )
 
 
@@ -87,6 +92,8 @@ def _dialled(text: str) -> Spans:
 
 def _identity(plain: str) -> Spans:
     text = _numbers(plain)
+    if _MANY.search(text) is None:
+        return
     for found in _IDENTITY.finditer(text):
         if is_identity_card(re.sub(r"[^\dx]", "", found[0])):
             yield found.span()
@@ -102,12 +109,13 @@ def _bank_card(plain: str) -> Spans:
 
 
 def _address(plain: str) -> Spans:
-    if any(sign.isdigit() for sign in plain):
-        yield from (found.span() for found in _ADDRESS.finditer(plain))
+    text = plain.translate(_NUMERALS)
+    if _DIGIT.search(text):
+        yield from (found.span() for found in _ADDRESS.finditer(text))
 
 
 def _account(plain: str) -> Spans:
-    yield from (found.span() for found in _ACCOUNT.finditer(plain))
+    yield from (found.span() for found in _ACCOUNT.finditer(_numbers(plain)))
 
 
 DETECT: dict[str, Callable[[str], Spans]] = {

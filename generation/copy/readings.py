@@ -10,12 +10,22 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from generation.copy.normalise import HANZI, folded, is_hanzi, unleet
+from generation.copy.normalise import HANZI, folded, unleet
+from generation.copy.lookalikes import LEET
 from generation.copy.sounds import sounds
 
 MASK = "*＊✱✳●○■□#•×_"
-_MASKED = re.compile(rf"[a-z'’]*[a-z][{MASK}][a-z'’{MASK}]*")
-_GAP_IN_CHINESE = re.compile(rf"(?<=[{HANZI}])(?:[{MASK}]|[a-z]{{1,6}})|(?:[{MASK}]|[a-z]{{1,6}})(?=[{HANZI}])")
+_SIGNS = "".join(map(re.escape, LEET))
+_DISGUISED = re.compile(
+    rf"[a-z'’{MASK}{_SIGNS}]*(?:[a-z][{MASK}{_SIGNS}]|[{MASK}{_SIGNS}][a-z])[a-z'’{MASK}{_SIGNS}]*"
+)
+_SOLID = re.compile(r"[a-z0-9%]{6,}")
+_SHORT = frozenset(
+    "a i an as at be by do go he if in is it me my no of on or so to up us we".split()
+)
+_GAP_IN_CHINESE = re.compile(
+    rf"(?<=[{HANZI}])(?:[{MASK}]|[a-z]{{1,6}})|(?:[{MASK}]|[a-z]{{1,6}})(?=[{HANZI}])"
+)
 _SPACED = re.compile(r"(?<![^\s\u3400-\u9fff])\S(?: {1,2}\S(?![a-z0-9])){2,}")
 _SIGNED = re.compile(r"(?<![a-z0-9])[a-z0-9](?:([^\w\s]+|_+)[a-z0-9*])(?:\1[a-z0-9*])+(?![a-z0-9])")
 _BROKEN = re.compile(r"(?<=[a-z0-9])[^\w\s'’%&@]{1,3}(?=[a-z0-9])|(?<=[a-z])_+(?=[a-z])")
@@ -54,7 +64,7 @@ class Reading:
                 ends += self.ends[begin:end]
             else:
                 at += [self.at[begin]] * len(new)
-                ends += [self.ends[end - 1]] * len(new)
+                ends += [self.ends[max(end - 1, begin)]] * len(new)
             done = end
         return Reading(
             "".join([*text, self.text[done:]]), [*at, *self.at[done:]], [*ends, *self.ends[done:]]
@@ -70,7 +80,7 @@ class Vocabulary:
         characters: set[str] = set()
         for text in written:
             plain = "".join(map(folded, text))
-            for word in _WORD.findall(plain):
+            for word in _WORD.findall(re.sub("['’]", "", plain)):
                 self._words.setdefault(len(word), set()).add(word)
             for run in _CHINESE.findall(plain):
                 self._pairs.update(run[k : k + 2] for k in range(len(run) - 1))
@@ -84,24 +94,56 @@ class Vocabulary:
         """The folded text, and other readings of it where it gives reason for them."""
         first = Reading(plain, at, [place + 1 for place in at])
         found = [first]
-        for reading in (_together(first), _joined(first)):
-            if reading is not None:
-                found.append(reading)
-        for reading in tuple(found):
-            found += [Reading(text, reading.at, reading.ends) for text in unleet(reading.text)]
+        together = _together(first)
+        if together is not None:
+            found += [together, self._parted(together)]
+        found += [reading for reading in (_joined(first),) if reading is not None]
         for reading in tuple(found):
             found += _calmed(reading)
-        found += self._unmasked(first)
+        for reading in tuple(found):
+            found += [Reading(text, reading.at, reading.ends) for text in unleet(reading.text)]
+            found += self._unmasked(reading)
         found += self._filled(first)
+        if len(found) == 1:
+            return found
         unique = {reading.text: reading for reading in reversed(found)}
-        return [first, *(r for text, r in unique.items() if text != plain)]
+        return [first, *(reading for text, reading in unique.items() if text != plain)]
+
+    def _parted(self, reading: Reading) -> Reading:
+        """Words that are written as one apart, where all of them are known."""
+        changes = []
+        for found in _SOLID.finditer(reading.text):
+            cuts = self._cuts(found[0])
+            changes += [(found.start() + cut, found.start() + cut, " ") for cut in cuts]
+        return reading.replaced(changes)
+
+    def _cuts(self, letters: str) -> list[int]:
+        """Where its words begin, the fewest that it can be made of; empty if it can't."""
+        fewest: list[list[int] | None] = [[], *[None] * len(letters)]
+        for end in range(1, len(letters) + 1):
+            for begin in range(max(end - 16, 0), end):
+                before, word = fewest[begin], letters[begin:end]
+                if before is None or not self._knows(word):
+                    continue
+                now = fewest[end]
+                if now is None or len(before) + 1 < len(now):
+                    fewest[end] = [*before, begin]
+        return [cut for cut in fewest[-1] or () if cut]
+
+    def _knows(self, word: str) -> bool:
+        return (
+            word in _SHORT or word.rstrip("%").isdigit() or word in self._words.get(len(word), ())
+        )
 
     def _unmasked(self, reading: Reading) -> list[Reading]:
-        """Masked Latin letters filled in: first, second … fitting word at every mask."""
+        """Words for such with masked letters, or signs for letters: the first, second … that fits."""
         options = []
-        for found in _MASKED.finditer(reading.text):
+        for found in _DISGUISED.finditer(reading.text):
             word = re.sub("['’]", "", found[0])
-            pattern = re.compile("".join("[a-z]" if c in MASK else c for c in word))
+            letters = sum("a" <= sign <= "z" for sign in word)
+            if letters < 2 or 2 * letters < len(word):
+                continue
+            pattern = re.compile("".join(map(_letters, word)))
             fitting = [w for w in sorted(self._words.get(len(word), ())) if pattern.fullmatch(w)]
             if fitting:
                 options.append((*found.span(), fitting))
@@ -133,6 +175,13 @@ class Vocabulary:
                 changes.append((begin, end, fits[0]))
         if changes:
             yield reading.replaced(changes)
+
+
+def _letters(sign: str) -> str:
+    """As a regular expression, the letters that a sign may stand for."""
+    if sign in MASK:
+        return "[a-z]"
+    return "[il]" if sign in "1!|" else LEET.get(sign, sign)
 
 
 def _together(reading: Reading) -> Reading | None:
