@@ -69,6 +69,10 @@ OTHER_COMMANDS = (
         "scripts.candidates_evaluate",
         "a leaderboard of recommenders on a month that they have not seen",
     ),
+    Command(
+        "copy generate", "scripts.copy_generate", "write draft copy for a log's items, with samples"
+    ),
+    Command("copy verify", "scripts.copy_verify", "check copy against what a log holds of items"),
     Command("keys", "scripts.keys", "make, revoke and list a server's API keys"),
     Command("replay", "scripts.replay", "make a stored decision again: does it come out the same?"),
     Command(
