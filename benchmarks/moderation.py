@@ -14,12 +14,13 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import tyro
 
-from benchmarks.evasions import evasions
+from benchmarks.evasions import Evasion, evasions
 from generation.copy.moderation import Moderator
 from generation.copy.packs import Packs, Rule, read_packs
 
@@ -64,10 +65,14 @@ def planted(seed: int) -> list[Planted]:
                 plain = _MARKED.sub(r"\1", text)
                 out.append(Planted(language, batch, kind, "none", plain))
                 for name, evade in evasions(kind, language).items():
-                    hidden = _MARKED.sub(lambda m, evade=evade: evade(m[1], rng), text)
+                    hidden = _MARKED.sub(partial(_evaded, evade, rng), text)
                     if hidden != plain:
                         out.append(Planted(language, batch, kind, name, hidden))
     return out
+
+
+def _evaded(evade: Evasion, rng: np.random.Generator, marked: re.Match[str]) -> str:
+    return evade(marked[1], rng)
 
 
 def innocent() -> dict[tuple[str, str], list[str]]:
@@ -134,7 +139,7 @@ def _show_false_alarms(moderator: Moderator, titles: Path | None) -> None:
 
 
 def _show_speed(texts: Sequence[str], terms: int, seed: int) -> None:
-    """Texts a second of processor time, with made-up terms beside the packs' up to the size asked for."""
+    """Texts a second of processor time, made-up terms beside the packs'."""
     rng = np.random.default_rng(seed)
     packs = read_packs()
     have = sum(len(rule.terms) for rule in packs.rules)

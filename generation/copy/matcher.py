@@ -21,13 +21,20 @@ _STOPS = frozenset("!?;。！？；\n")
 _MASK = "*＊✱✳●○■□_#•×"
 _MASKED = re.compile(rf"\w[{_MASK}]+\w|[^\W\d_][{_MASK}]{{2,}}")
 _COMMON = frozenset(
-    "a al am an and ant any are as at be big but by can car cat cap con cut den did do end fan far "
-    "fat few fit for fox get go got had has he hen her hi him his hit hot how i if ill in ink is it "
-    "its jar kin king lap let lie lip lit log lot man map mat me men met mid mum my net new nor not "
-    "now nut of off oil old on one or our out own pan par pen per pet pin pit pot pro put ran rat "
-    "red rest rip rise row run sat say see set she sit so son sun tan tap tar tea ten the tie tin to "
-    "ton top try two up us use van war was way we web who why win with yes you your".split()
+    re.findall(
+        r"\w+",
+        """
+        a al am an and ant any are as at be big but by can car cat cap con cut den did do end
+        fan far fat few fit for fox get go got had has he hen her hi him his hit hot how i if
+        ill in ink is it its jar kin king lap let lie lip lit log lot man map mat me men met mid
+        mum my net new nor not now nut of off oil old on one or our out own pan par pen per pet
+        pin pit pot pro put ran rat red rest rip rise row run sat say see set she sit so son sun
+        tan tap tar tea ten the tie tin to ton top try two up us use van war was way we web who
+        why win with yes you your
+        """,
+    )
 )
+"""Words that stand side by side by chance, and so are no pieces of a longer one."""
 _PARTICLES = frozenset(
     "及即其在是有一以已就和与了的地得不也都将能可到给对从向为把被让跟同于而且或个这那只我你他她它们里后前"
 )

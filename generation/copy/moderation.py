@@ -24,12 +24,14 @@ from generation.copy.personal import DETECT
 from generation.copy.readings import Reading, Vocabulary
 
 BLOCK, REVIEW = "block", "review"
+CLAIMS = ("scarcity", "deadline", "discount", "superlative")
+"""Claims whose rules are lifted where an item's facts hold them (`Facts.evidence`)."""
 LONGEST = 5_000
 """Characters of the longest text that is read."""
 _HAS_HANZI = re.compile(f"[{HANZI}]")
 _LATIN = re.compile("[a-z]{2}")
 _LETTER = re.compile(r"[^\W\d_]")
-_KNOWN = re.compile(f"[a-z{HANZI}]")
+_FOREIGN = re.compile("[\u0370-\u1cff\u3040-\u30ff\ua4d0-\uabff\uac00-\ud7af]")
 _UNREAD = re.compile("[\ufffd\ud800-\udfff\ue000-\uf8ff]")
 _BETWEEN, _MAYBE = r"[\W_]+", r"[\W_]*"
 """What a space, and a space that may be missing, is in a pattern."""
@@ -145,10 +147,6 @@ class Moderator:
     def _broken(self, text: str, evidence: Collection[str]) -> list[Finding]:
         plain, at = fold(text)
         form = squeeze(plain, at)
-        if not _readable(plain):
-            return [
-                _system("text.script", text, "its script is none that the rules are written in")
-            ]
         chinese = _HAS_HANZI.search(form.text) is not None
         readings = self._vocabulary.readings(plain, at)
         first: dict[int, tuple[int, int]] = {}
@@ -160,7 +158,8 @@ class Moderator:
             rule = self._rules[number]
             if rule.evidence is not None and rule.evidence in evidence:
                 continue
-            if (begin, end) < first.get(number, (len(text) + 1, 0)) and not self._innocent(
+            known = first.get(number, (len(text) + 1, 0))
+            if (begin, -end) < (known[0], -known[1]) and not self._innocent(
                 number, begin, end, plain, at, form
             ):
                 first[number] = begin, end
@@ -242,9 +241,6 @@ def _unreadable(text: str) -> list[Finding]:
             Finding("text.undecodable", BLOCK, found.start(), found.end(), found[0],
                     "it is not UTF-8, or holds characters without meaning", "fails closed", "none")
         ]  # fmt: skip
+    if not text.isascii() and len(_FOREIGN.findall(text)) > _STRANGE * len(_LETTER.findall(text)):
+        return [_system("text.script", text, "its script is none that the rules are written in")]
     return []
-
-
-def _readable(plain: str) -> bool:
-    letters = len(_LETTER.findall(plain))
-    return len(_KNOWN.findall(plain)) >= (1 - _STRANGE) * letters

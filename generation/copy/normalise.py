@@ -130,11 +130,9 @@ def unleet(plain: str) -> tuple[str, ...]:
         return ()
     # A sign at a word's end is punctuation, and one before a number a currency; or not.
     careful = _SIGN_ALONE.sub(" ", plain)
-    read = {
-        words.sub(lambda word, table=table: word[0].translate(table), text): None
-        for text, table, words in ((careful, _TO_I, _LEET_WORD), (plain, _TO_L, _LEET_ALONE))
-    }
-    return tuple(text for text in read if text != plain)
+    first = _LEET_WORD.sub(lambda word: word[0].translate(_TO_I), careful)
+    second = _LEET_ALONE.sub(lambda word: word[0].translate(_TO_L), plain)
+    return tuple(text for text in dict.fromkeys((first, second)) if text != plain)
 
 
 def collapse(form: Form) -> tuple[Form, list[int]] | None:
@@ -142,7 +140,10 @@ def collapse(form: Form) -> tuple[Form, list[int]] | None:
     if _DOUBLE.search(form.text) is None:
         return None
     text: list[str] = []
-    at, ends, starts, runs = [], [], [], []
+    at: list[int] = []
+    ends: list[int] = []
+    starts: list[bool] = []
+    runs: list[int] = []
     for place, letter in enumerate(form.text):
         if text and letter == text[-1] and "a" <= letter <= "z":
             ends[-1] = form.ends[place]

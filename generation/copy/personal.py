@@ -49,7 +49,8 @@ _ADDRESS = re.compile(
 _ACCOUNT = re.compile(
     r"(?:微信|薇信|威信|徽信|[vw]信|维信|\bwe\s?chat|\bweixin|\b[vw]x|\+\s?v|加v|扣扣|企鹅号|\bq\s?q|\bwhatsapp"
     r"|\btelegram|\bsnapchat|飞信|\bskype)"
-    r"\s?(?:号码?|群|id|同号|me(?: on)?)?\s?[:=是为]?\s?@?(?:[a-z][a-z\d_-]*\d[\w-]*|[a-z]\w*_\w+|\d(?: ?\d){4,11})"
+    r"\s?(?:号码?|群|id|同号|me(?: on)?)?\s?[:=是为]?\s?@?"
+    r"(?:[a-z][a-z\d_-]*\d[\w-]*|[a-z]\w*_\w+|\d(?: ?\d){4,11})"
 )
 
 

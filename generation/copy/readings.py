@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from generation.copy.normalise import HANZI, folded, unleet
 from generation.copy.lookalikes import LEET
+from generation.copy.normalise import HANZI, folded, unleet
 from generation.copy.sounds import sounds
 
 MASK = "*＊✱✳●○■□#•×_"
@@ -21,8 +21,9 @@ _DISGUISED = re.compile(
 )
 _SOLID = re.compile(r"[a-z0-9%]{6,}")
 _SHORT = frozenset(
-    "a i an as at be by do go he if in is it me my no of on or so to up us we".split()
-)
+    ["a", "i", "an", "as", "at", "be", "by", "do", "go", "he", "if", "in", "is", "it", "me", "my",
+     "no", "of", "on", "or", "so", "to", "up", "us", "we"]
+)  # fmt: skip
 _GAP_IN_CHINESE = re.compile(
     rf"(?<=[{HANZI}])(?:[{MASK}]|[a-z]{{1,6}})|(?:[{MASK}]|[a-z]{{1,6}})(?=[{HANZI}])"
 )
@@ -54,7 +55,10 @@ class Reading:
     def replaced(self, changes: Iterable[tuple[int, int, str]]) -> Reading:
         """With other characters in some places, given in order; each spreads over what it
         replaces."""
-        text, at, ends, done = [], [], [], 0
+        text: list[str] = []
+        at: list[int] = []
+        ends: list[int] = []
+        done = 0
         for begin, end, new in changes:
             text += [self.text[done:begin], new]
             at += self.at[done:begin]
@@ -136,7 +140,7 @@ class Vocabulary:
         )
 
     def _unmasked(self, reading: Reading) -> list[Reading]:
-        """Words for such with masked letters, or signs for letters: the first, second … that fits."""
+        """Words for such with masked letters or signs for letters: the first, second … fit."""
         options = []
         for found in _DISGUISED.finditer(reading.text):
             word = re.sub("['’]", "", found[0])
