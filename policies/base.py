@@ -31,7 +31,10 @@ class Policy(ABC):
 
     def distribution(self, observation: Observation) -> Distribution:
         """π of N decisions, in parts."""
-        factors = self.scores(observation)
+        return self.distribution_of(self.scores(observation), observation)
+
+    def distribution_of(self, factors: Factors, observation: Observation) -> Distribution:
+        """π of N decisions from their scores, for who has these already."""
         return distribution(factors, observation["action_mask"], self.temperature, self.floor)
 
     def probabilities(self, observation: Observation) -> np.ndarray:

@@ -34,10 +34,11 @@ class Mixture(Policy):
         """The new policy's."""
         return self.new.scores(observation)
 
-    def distribution(self, observation: Observation) -> Distribution:
+    def distribution_of(self, factors: Factors, observation: Observation) -> Distribution:
         """Both distributions, by their shares."""
-        parts = components(self)
-        return mixed([part.distribution(observation) for _, part in parts], [m for m, _ in parts])
+        (rest, running), (share, new) = components(self)
+        parts = running.distribution(observation), new.distribution_of(factors, observation)
+        return mixed(parts, (rest, share))
 
 
 def components(policy: Policy) -> tuple[tuple[float, Policy], ...]:
