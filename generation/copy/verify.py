@@ -254,11 +254,15 @@ def _any_of(names: tuple[str, ...], title: str) -> re.Pattern[str]:
             name == title or not _is_claim(read)
         ):
             kept.append(read)
-    bounded = [
-        rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"
-        for name in sorted(set(kept), key=len, reverse=True)
-    ]
+    bounded = [_bounded(name) for name in sorted(set(kept), key=len, reverse=True)]
     return re.compile("|".join(bounded) or "(?!)", re.IGNORECASE)
+
+
+def _bounded(name: str) -> str:
+    """A name as a pattern: where it ends in a Latin letter or a digit, a word ends there too."""
+    before = "(?<![A-Za-z0-9])" if name[0].isascii() and name[0].isalnum() else ""
+    after = "(?![A-Za-z0-9])" if name[-1].isascii() and name[-1].isalnum() else ""
+    return f"{before}{re.escape(name)}{after}"
 
 
 def _is_claim(name: str) -> bool:
