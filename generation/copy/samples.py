@@ -25,7 +25,7 @@ _LANGUAGES = {"en": "English", "zh": "中文"}
 
 
 def page(variants: pd.DataFrame, facts: Mapping[str, Facts], seed: int = 0, each: int = 12) -> str:
-    """HTML in one file: `each` drafts of every language and style, and the longest in every channel.
+    """HTML in one file: `each` drafts of each language and style, the longest in every channel.
 
     variants: what `generate` made. The drafts shown are drawn by `seed`.
     """
