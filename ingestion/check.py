@@ -20,6 +20,7 @@ from ingestion.plausible import FINDERS, Finder, Found
 from ingestion.rules import ERROR, RULES
 from ingestion.schema import OUTCOME_KEY, SEPARATOR, TABLES, Column, Missing, Table, Type
 from ingestion.usual import Usual, amounts, unusual, usual
+from ingestion.written import WRITTEN
 from mdp.clock import NEVER, NO_ZONE, zone_code
 
 FIRST = 3
@@ -129,17 +130,24 @@ def _problems(
     found = [_column_rules(log, TABLES[name], column) for column in TABLES[name].columns]
     found += [
         finder.find(log, name)
-        for finder in (*_ROW_FINDERS, *FINDERS)
+        for finder in (*_ROW_FINDERS, *FINDERS, *WRITTEN)
         if name in finder.tables and not set(finder.rules).isdisjoint(rules)
     ]
     if name in _UNUSUAL and not set(_UNUSUAL[name]).isdisjoint(rules):
         found.append(unusual(log, usual([amounts(log)]) if whole is None else whole, name))
     for column, rule, mask in chain.from_iterable(found):
-        if rule in rules and np.any(mask):
-            yield Problem(name, column, rule, np.flatnonzero(np.asarray(mask, bool)))
+        if rule not in rules:
+            continue
+        rows = np.flatnonzero(np.asarray(mask, bool))
+        if len(rows):
+            yield Problem(name, column, rule, rows)
 
 
-_UNUSUAL = {"users": ("reseller", "zone_at_night"), "events": ("odd_value",)}
+_UNUSUAL = {
+    "users": ("reseller", "zone_at_night"),
+    "events": ("odd_value", "odd_quantity", "unit"),
+    "outcomes": ("clock_skew",),
+}
 OF_THE_WHOLE = tuple(chain.from_iterable(_UNUSUAL.values()))
 """Rules about what is unusual in the whole log."""
 

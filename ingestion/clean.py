@@ -102,7 +102,9 @@ def clean(tables: Mapping[str, pd.DataFrame], meta: LogMeta) -> tuple[Log, Recor
         if not todo:
             cleaning.flag(problems)
             return cleaning.log, cleaning.record
-        cleaning.mend(todo)
+        # A clock is set right before it is asked what came too early by it.
+        skewed = [each for each in todo if each.rule == "clock_skew"]
+        cleaning.mend(skewed or todo)
     raise BadLog(f"cleaning does not end; still wrong: {finding_of(cleaning.log, todo[0]).message}")
 
 

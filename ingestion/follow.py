@@ -21,6 +21,7 @@ from typing import Any
 
 import pandas as pd
 
+from ingestion.encryption import is_encrypted
 from ingestion.imported import Imported
 from ingestion.log import LogMeta
 from ingestion.merge import merged
@@ -182,6 +183,8 @@ def following(
 
     Raises `BadInput` where another process does, or `out` holds files but no log.
     """
+    if is_encrypted(out):
+        raise BadInput(f"{out} is encrypted: decrypt it into another directory and follow there")
     if out.is_dir() and any(out.iterdir()) and not is_log(out) and not (out / LEDGER).exists():
         raise BadInput(f"{out} is not empty and holds no log: choose another directory")
     out.mkdir(parents=True, exist_ok=True)

@@ -74,6 +74,8 @@ ZONES = {
     "Czech Republic": "Europe/Prague",
 }
 """Time zone of each country, its most populous one; any other country reads as the shop's."""
+NO_COUNTRY = "Unspecified"
+"""What the file itself calls a country that is not known."""
 CATEGORIES, CATEGORY_SIZE = 59, 12
 """Most categories beside "other", and the fewest items that make one."""
 RETURNED = "cancelled in full later"
@@ -124,7 +126,8 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
     customer, quantity, price = (
         pd.to_numeric(raw[name], errors="coerce") for name in ("Customer ID", "Quantity", "Price")
     )
-    local = pd.to_datetime(raw["InvoiceDate"], format="ISO8601", errors="coerce")
+    customer = customer.where(customer % 1 == 0)
+    local = pd.to_datetime(raw["InvoiceDate"].astype("str"), format="ISO8601", errors="coerce")
     cancelled = raw["Invoice"].astype(str).str.startswith("C")
     reasons = {
         "no customer": customer.isna(),
@@ -147,7 +150,7 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
             "units": quantity.abs(),
             "Price": price,
             "Description": raw["Description"],
-            "Country": raw["Country"],
+            "Country": raw["Country"].astype("str").fillna(NO_COUNTRY),
         }
     )
     undone = (reason == "cancellation") & ((quantity < 0) & local.notna()).to_numpy(bool)

@@ -181,6 +181,14 @@ def _rates(log: Log, name: str) -> Found:
     yield "user_id", "inhuman_rate", out
 
 
+def _currencies(log: Log, name: str) -> Found:
+    events, own = log.tables["events"], log.meta.currency
+    if "currency" in events and own is not None:
+        said = events["currency"].astype("str").str.strip().str.upper()
+        paid = said.notna() & (said != "") & events["value"].notna()
+        yield "currency", "other_currency", (paid & (said != own.upper())).to_numpy(bool)
+
+
 def _odd_prices(log: Log, name: str) -> Found:
     price, category = (log.tables["items"][column] for column in ("price", "category"))
     logs = np.log(price.where(price > 0).to_numpy(np.float64))
@@ -198,6 +206,7 @@ FINDERS = (
     Finder(("blank_around",), tuple(TABLES), _blanks),
     Finder(("near_duplicate", "double_purchase"), ("events",), _twice),
     Finder(("odd_price",), ("items",), _odd_prices),
+    Finder(("other_currency",), ("events",), _currencies),
     Finder(("inhuman_rate",), ("events",), _rates),
     Finder(("repeated_row",), tuple(TABLES), _repeated_rows),
 )

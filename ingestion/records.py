@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def read_records(file: Path) -> pd.DataFrame:
     kind = ending(file)
     try:
         frame = _READERS[kind](file) if kind in _READERS else None
-    except (ValueError, pa.ArrowException, EOFError, OSError, StopIteration) as error:
+    except (ValueError, pa.ArrowException, EOFError, OSError, RecursionError, zlib.error) as error:
         raise BadInput(f"{file} can't be read as {kind[1:]}: {error}") from error
     if frame is None:
         raise BadInput(f"{file} ends in none of {', '.join(ENDINGS)} (or one of them and .gz)")
@@ -103,7 +104,10 @@ def _avro(file: Path) -> pd.DataFrame:
 
     import fastavro
 
-    return _frame(fastavro.reader(io.BytesIO(_bytes(file))))
+    try:
+        return _frame(fastavro.reader(io.BytesIO(_bytes(file))))
+    except Exception as error:  # of whatever kind fastavro stumbles with
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _frame(records: Iterable[Any]) -> pd.DataFrame:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ingestion.clocks import behind
 from ingestion.log import Log, Problem
 from ingestion.plain_text import plain_texts
 from ingestion.plausible import first_activity, spelled
 from ingestion.schema import SEPARATOR, TABLES
+from ingestion.written import languages
 
 DECIDES_NOTHING = {
     "items": ("list_price", "margin", "rating"),
@@ -75,10 +77,22 @@ def _whole_column(new: Callable[[pd.Series], pd.Series]) -> Mend:
     return mended
 
 
+def _language(log: Log, problem: Problem, old: pd.Series) -> Repair:
+    texts = log.tables[problem.table]["text"].iloc[problem.rows]
+    return Repair(languages(texts), np.ones(len(old), bool))
+
+
+def _clock(log: Log, problem: Problem, old: pd.Series) -> Repair:
+    by = pd.to_timedelta(behind(log).reindex(problem.rows).to_numpy(), unit="us")
+    return Repair((old + by).astype(old.dtype), np.ones(len(old), bool))
+
+
 _REPAIRS: dict[str, Mend] = {
     "zone": _zone,
     "no_zone": _zone,
     "unknown_listed": _known_part,
+    "clock_skew": _clock,
+    "no_language": _language,
     "spelling": _whole_column(spelled),
     "markup": _whole_column(plain_texts),
 }

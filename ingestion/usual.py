@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ingestion.clocks import delays, skews
 from ingestion.log import Log, epoch_us
 from mdp.clock import NEVER, NO_ZONE, local_hour, zone_codes
 
@@ -20,6 +21,8 @@ LEAST_SPREAD = 0.25
 """Of logarithms: where all prices are alike, one is far out from 4.5 times them on."""
 ENOUGH = 30
 """Values that it takes to say what is usual."""
+OTHER_UNIT = float(np.log(50.0))
+"""Of the logarithm of amounts over prices: beyond it they are of different units."""
 NIGHT, NIGHT_SHARE = (1, 2, 3, 4), 0.4
 """Hours of the night, and the share of a zone's events in them (uniform: 0.17) that is too much."""
 ENOUGH_USERS = 10
@@ -38,6 +41,12 @@ class Amounts:
     """logarithm (u,) float64 of what each user who bought spent"""
     zones: pd.DataFrame
     """by zone: events, those at night, users with events"""
+    units: np.ndarray
+    """logarithm (m,) float64 of the amount over the item's price, of purchases that have both"""
+    quantities: pd.DataFrame
+    """category and logarithm (`quantity`) of each purchase's quantity, where those are logged"""
+    delays: pd.DataFrame
+    """`ingestion.clocks.delays`"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,12 @@ class Usual:
     """the same of what users spend, in one row 0"""
     awake: frozenset[str]
     """zones whose users act at night"""
+    unit: float
+    """median of the logarithms of amounts over prices; 0 of fewer than `ENOUGH`"""
+    quantities: pd.DataFrame
+    """as `values`, of quantities"""
+    skews: dict[str, int]
+    """source → how far its clock is behind, microseconds"""
 
 
 def amounts(log: Log) -> Amounts:
@@ -62,9 +77,34 @@ def amounts(log: Log) -> Amounts:
     owner = log.rows_of("events", "user_id")
     mine = paid & (owner >= 0)
     spent = np.bincount(owner[mine], value[mine], len(users))
+    category, units, quantity = _categories(log), _units(log, value), _quantities(log)
+    known = ~np.isnan(quantity)
     return Amounts(
-        _categories(log)[paid], np.log(value[paid]), np.log(spent[spent > 0]), _zones(log, owner)
+        category[paid],
+        np.log(value[paid]),
+        np.log(spent[spent > 0]),
+        _zones(log, owner),
+        units[~np.isnan(units)],
+        pd.DataFrame({"category": category[known], "quantity": quantity[known]}),
+        delays(log),
     )
+
+
+def _units(log: Log, value: np.ndarray) -> np.ndarray:
+    """Logarithm (n,) of each purchase's amount over its item's price, NaN where one is missing."""
+    price = np.append(log.tables["items"]["price"].to_numpy(np.float64), np.nan)
+    of = price[log.rows_of("events", "item_id")]
+    there = (value > 0) & (of > 0)
+    return np.log(np.where(there, value, np.nan)) - np.log(np.where(there, of, np.nan))
+
+
+def _quantities(log: Log) -> np.ndarray:
+    """Logarithm (n,) of each event's quantity, NaN where none is logged."""
+    events = log.tables["events"]
+    if "quantity" not in events:
+        return np.full(len(events), np.nan)
+    quantity = pd.to_numeric(events["quantity"], errors="coerce").to_numpy(np.float64)
+    return np.log(np.where(np.isfinite(quantity) & (quantity > 0), quantity, np.nan))
 
 
 def _categories(log: Log) -> np.ndarray:
@@ -103,10 +143,15 @@ def usual(parts: Sequence[Amounts]) -> Usual:
     awake = many & (zones["night"] > NIGHT_SHARE * zones["events"])
     spent = np.concatenate([part.spent for part in parts])
     category = np.concatenate([part.category for part in parts])
+    units = np.concatenate([part.units for part in parts])
+    quantities = pd.concat([part.quantities for part in parts])
     return Usual(
         spreads(np.concatenate([part.value for part in parts]), category),
         spreads(spent, np.zeros(len(spent), np.int32)),
         frozenset(zones.index[awake]),
+        float(np.median(units)) if len(units) >= ENOUGH else 0.0,
+        spreads(quantities["quantity"].to_numpy(), quantities["category"].to_numpy()),
+        skews(pd.concat([part.delays for part in parts])),
     )
 
 
@@ -134,6 +179,18 @@ def unusual(log: Log, whole: Usual, name: str) -> Iterator[tuple[str, str, np.nd
     if name == "events":
         far = np.abs(beyond(np.log(value), _categories(log), whole.values)) > FAR
         yield "value", "odd_value", far
+        logs = _quantities(log)
+        if not np.isnan(logs).all():
+            many = np.abs(beyond(logs, _categories(log), whole.quantities)) > FAR
+            yield "quantity", "odd_quantity", many
+        if abs(whole.unit) > OTHER_UNIT:
+            yield "value", "unit", np.sign(whole.unit) * _units(log, value) > OTHER_UNIT
+        return
+    if name == "outcomes":
+        mask = np.zeros(len(log.tables["outcomes"]), bool)
+        found = delays(log)
+        mask[found["row"][found["source"].isin(list(whole.skews))]] = True
+        yield "at", "clock_skew", mask
         return
     owner, own = log.rows_of("events", "user_id"), log.rows_of("users", "user_id")
     mine = (owner >= 0) & ~np.isnan(value)

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.encryption import is_encrypted
 from ingestion.log import LogMeta
 from ingestion.read import META_FILE
 from ingestion.schema import TABLES, Type
@@ -47,6 +48,25 @@ def write_tables(directory: Path, tables: Mapping[str, pd.DataFrame], meta: LogM
         empty = [c for c in frame.columns if c in optional and not frame[c].notna().any()]
         frame.drop(columns=empty).to_parquet(directory / f"{name}.parquet", index=False)
     _write_meta(directory, meta)
+
+
+def replace_tables(path: Path | str, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Replace some tables of a log; the others stay as they are.
+
+    Each is written whole beside the old one and then takes its place. Raises `BadInput` where the
+    directory is not there.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise BadInput(f"{path} is not a directory: give one that holds a log's tables")
+    for name, frame in tables.items():
+        part = path / f".{name}.part{os.getpid()}"
+        try:
+            frame.to_parquet(part, index=False)
+            os.replace(part, path / f"{name}.parquet")
+        finally:
+            part.unlink(missing_ok=True)
+        (path / f"{name}.csv").unlink(missing_ok=True)
 
 
 class LogStream:
@@ -92,6 +112,11 @@ def _replacing(path: Path) -> Iterator[Path]:
     there = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is a file: give a directory for the log")
+    if is_encrypted(path):
+        raise BadInput(
+            f"{path} is encrypted, and nothing is written in plain beside that: decrypt it into "
+            "another directory, and encrypt what comes of it"
+        )
     if there and not there & mine:
         raise BadInput(f"{path} is not empty and holds no log: choose another directory")
     temporary = path.with_name(path.name + f".part{os.getpid()}")

@@ -13,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mdp.errors import PushwiseError
 from serving.access import Access
 from serving.metrics import Metrics
-from serving.problems import Problem
+from serving.problems import Problem, as_problem
 
 REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
 OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
@@ -74,11 +75,8 @@ class Gate:
         try:
             self._check(scope, headers)
             await self._app(scope, self._counted(receive), noting)
-        except Problem as problem:
-            await refuse(problem, noting)
-        except DBAPIError as error:  # while reading the keys: the routes answer their own
-            structlog.get_logger().error("store", error=str(error.orig))
-            await refuse(Problem(503, None, "the store is busy or gone: try again"), noting)
+        except (PushwiseError, DBAPIError) as error:  # the app answers its own routes'
+            await refuse(as_problem(error), noting)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "other")

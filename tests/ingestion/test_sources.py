@@ -202,6 +202,19 @@ def test_an_own_format_needs_a_mapping_and_no_code(tmp_path, ending):
     assert account["repaired"]["users only named, made up"] == 1
 
 
+def test_amounts_are_brought_to_one_unit_and_currency():
+    text = MAPPING.replace(
+        'value = { product = ["price", "quantity"] }',
+        'value = { from = "cents", factor = 0.01, currency = "in", rates = { eur = 1, USD = 0.5 }}',
+    )
+    rows = pd.DataFrame({"cents": [250, 250, 250, None], "in": ["EUR", "usd", "JPY", "EUR"]})
+    rows = rows.assign(kind="bought", customer="7", shop="de", sku="a", when="2026-03-01 10:00")
+    done = adapt([rows], read_mapping(text, "shop.toml"))
+    assert done.tables["events"]["value"].fillna("").tolist() == ["2.5", "1.25", "250 JPY", ""]
+    found = findings(log_of(done.tables, done.meta))
+    assert [f.values for f in found if f.rule == "wrong_type"] == [("250 JPY",)]
+
+
 def test_two_sources_make_one_log(tmp_path):
     first = _lines(tmp_path / "s.jsonl", _segment())
     _import(tmp_path, "segment", first)
@@ -259,6 +272,8 @@ def test_every_source_is_a_mapping_that_can_be_shown(name, capsys):
         ("[[rows]]\ntable = 'events'\nat = {from = 'a', value = 'b'}", "2 of them are given"),
         ("[[rows]]\ntable = 'events'\nat = {from = 'a', form = 'b'}", "'form' is unknown"),
         ("[[rows]]\ntable = 'events'\nat = {from = 'a', unit = 'h'}", "unit is 'h'"),
+        ("[[rows]]\ntable = 'events'\nvalue = {from = 'a', factor = 0}", "factor is 0"),
+        ("[[rows]]\ntable = 'events'\nvalue = {from = 'a', currency = 'b'}", "`rates` say"),
         ("[log]\ndefault_timezone = 'Mars'\n[[rows]]\ntable = 'events'", "default_timezone"),
     ],
 )
