@@ -3,8 +3,9 @@
     python -m benchmarks.moderation --titles online_retail_ii.parquet
 
 Sentences are in `benchmarks/moderation_texts`: `held_out_*` were written before any word list,
-`later_*` and `last_*` once there were lists, to see what they lacked. `{…}` marks what a sentence breaks a rule with; an evasion changes
-that and nothing else. A violation counts as found where the text is not approved.
+`later_*` and `last_*` once there were lists, to see what they lacked. `{…}` marks what a sentence
+breaks a rule with; an evasion changes that and nothing else. A violation counts as found where the
+text is not approved.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What moderation refuses, what it lets pass, where it points, and that it fails closed."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -139,18 +140,25 @@ def packs(tmp_path: Path) -> Path:
     return Path(shutil.copytree(PACKS, tmp_path / "packs"))
 
 
+HEAD = '[pack]\nversion = "{}"\nlanguage = "zh"'
+
+
+def changed(old: str, new: str) -> Callable[[Path], object]:
+    return lambda file: file.write_text(file.read_text().replace(old, new))
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
         (lambda file: file.unlink(), "pack.missing"),
         (lambda file: file.write_text("not toml ["), "pack.broken"),
         (lambda file: file.write_bytes(b"\xff\xfe"), "pack.broken"),
-        (lambda file: file.write_text('[pack]\nversion = "soon"\nlanguage = "zh"'), "pack.broken"),
-        (lambda file: file.write_text('[pack]\nversion = "2026-01-01"\nlanguage = "zh"'), "pack.empty"),
-        (lambda file: file.write_text(file.read_text().replace('"block"', '"mild"')), "pack.broken"),
-        (lambda file: file.write_text(file.read_text().replace("patterns = [", 'patterns = ["(",')), "pack.broken"),
+        (lambda file: file.write_text(HEAD.format("soon")), "pack.broken"),
+        (lambda file: file.write_text(HEAD.format("2026-01-01")), "pack.empty"),
+        (changed('"block"', '"mild"'), "pack.broken"),
+        (changed("patterns = [", 'patterns = ["(",'), "pack.broken"),
     ],
-)  # fmt: skip
+)
 def test_without_its_packs_nothing_is_approved(packs, change, rule):
     change(packs / "profanity_zh.toml")
     verdict = Moderator.of(packs).moderate("Hello")
