@@ -2,15 +2,18 @@
 PYTHON ?= python3
 # Where torch comes from: empty for pip's own index; an address for another build, such as CPU only.
 TORCH_INDEX ?=
+# What is installed beside the base; CI adds ray.
+EXTRAS ?= train,serve,dev
 # For `make quickstart`: UCI's online_retail_II.xlsx, or a directory with logs; empty for a made-up shop.
 SHOP ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PACKAGES := mdp policies ingestion generation simulator envs agents evaluation serving scripts
 # Small networks and two busy cores: more than one thread made the tests eight times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install quickstart serve test test-all clean-env lint proof proof-crashes bench bench-offline bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
+.PHONY: help install quickstart serve test test-all clean-env lint audit proof proof-crashes proof-connections bench bench-offline bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +24,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"pushwise needs Python 3.11 or later, and $(PYTHON) is {v.major}.{v.minor}: make install PYTHON=python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install -q $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch -c constraints.txt
-	$(BIN)/pip install -q -e '.[train,serve,dev]' -c constraints.txt
+	$(BIN)/pip install -q -e '.[$(EXTRAS)]' -c constraints.txt
 	@touch $@
 
 quickstart: $(INSTALLED) ## a demo shop (or SHOP=FILE) from logs to a policy and what it is worth
@@ -40,11 +43,16 @@ test-all: test ## the fast tests, then the slow ones
 clean-env: $(INSTALLED) ## of the slow tests, those that install the wheel into environments of their own
 	$(BIN)/python -m pytest tests/contracts/test_clean_environments.py
 
-lint: $(INSTALLED) ## ruff, the layers and mypy
+lint: $(INSTALLED) ## ruff, the layers, bandit and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -r -ll $(PACKAGES)
 	$(BIN)/mypy
+
+audit: ## known vulnerabilities of the versions that are pinned; needs the network
+	test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install -q pip-audit; }
+	.venv/audit/bin/pip-audit -r constraints.txt --no-deps --disable-pip
 
 proof: $(INSTALLED) ## reproduce the figures that the README claims
 	$(BIN)/python -m benchmarks.proof
@@ -58,6 +66,9 @@ bench-agents: $(INSTALLED) ## what every policy earns in truth, in four worlds; 
 proof-crashes: $(INSTALLED) ## kill -9 the server under load, 50 times, on SQLite and on PostgreSQL
 	$(BIN)/python -m benchmarks.crashes --store sqlite
 	$(BIN)/python -m benchmarks.crashes --store postgresql
+
+proof-connections: $(INSTALLED) ## the server under 10,000 connections, a tenth of them slow
+	$(BIN)/python -m benchmarks.connections
 
 bench: $(INSTALLED) ## measure the speed of the hot paths
 	$(BIN)/python -m benchmarks.run

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from evaluation.assessment import assess
+from evaluation.intervals import Intervals
 from evaluation.sample import Sample
 from evaluation.specification import WITH_MODEL, parse
 
@@ -150,7 +151,7 @@ def study(bandit: Bandit, runs: int, seed: int) -> Studied:
     verdicts: Counter[str] = Counter()
     for run in range(runs):
         sample = bandit.draw(np.random.default_rng([seed, run]))
-        found = assess(sample, bandit.name, parse(WITH_MODEL), seed=run)
+        found = assess(sample, bandit.name, parse(WITH_MODEL), how=Intervals(seed=run))
         verdicts[found.verdict.answer] += 1
         for each in found.estimates:
             covered[each.estimator] += not each.difference.excludes(difference)

@@ -33,7 +33,7 @@ from mdp.guardrails import Guardrails
 from policies.baselines import Random
 from policies.saved import PolicyBundle, save_policy
 from serving.catalog import put_rows
-from serving.decide import wall_clock
+from serving.clocks import wall_clock
 from serving.history import rebuilt
 from serving.ledger import ledger
 from serving.schemas import iso

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 import tyro
 
 from evaluation.assessment import assess
+from evaluation.intervals import Intervals
 from evaluation.sample import Sample
 from evaluation.specification import parse
 
@@ -204,9 +205,9 @@ def speed(args: Speed) -> None:
         v_target=(data["target"] * data["q"]).sum(1),
         user=np.unique(data["user"], return_inverse=True)[1],
     )
-    for method in ("bootstrap", "analytic"):
-        seconds = timed(lambda: assess(sample, "t", method=method))  # noqa: B023
-        print(f"\nall of an evaluation, six estimators, {method}: {seconds:.2f} s", end="")
+    for how in (Intervals(), Intervals("analytic")):
+        seconds = timed(lambda: assess(sample, "t", how=how))  # noqa: B023
+        print(f"\nall of an evaluation, six estimators, {how.method}: {seconds:.2f} s", end="")
     print(f" ({sample.users:,} users)")
 
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import track
 
 from evaluation.assessment import assess
+from evaluation.intervals import Intervals
 from evaluation.marginal import cell_weights
 from evaluation.regression import cross_fitted_rewards
 from evaluation.sample import Sample
@@ -148,8 +149,8 @@ def study(world: World, size: int, runs: int, seed: int) -> Studied:
         rng = np.random.default_rng([seed, size, run])
         verdicts.append([])
         for place, (name, sample) in enumerate(world.draw(size, rng)):
-            for which, method in enumerate(("bootstrap", "analytic")):
-                found = assess(sample, name, estimators, seed=run, method=method)  # type: ignore[arg-type]
+            for which, how in enumerate((Intervals(seed=run), Intervals("analytic"))):
+                found = assess(sample, name, estimators, how=how)
                 for column, each in enumerate(found.estimates):
                     value[run, place, column] = each.value.value
                     covered[which, run, place, column] = not each.value.excludes(truth[place])

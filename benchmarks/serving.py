@@ -38,7 +38,7 @@ from mdp.guardrails import Guardrails
 from policies.network import NetworkPolicy
 from policies.saved import PolicyBundle, save_policy
 from serving.catalog import put_rows
-from serving.decide import wall_clock
+from serving.clocks import wall_clock
 from serving.schemas import Ask, DecisionOut
 from serving.service import prepare
 from serving.settings import read_settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from evaluation.assessment import Assessment
-from evaluation.diagnostics import Level
+from evaluation.overlap import Level
 from evaluation.verdict import GATES, Gates, leading
 
 _POWER = 1.96 + 0.84

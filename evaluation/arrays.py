@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evaluation.assessment import Assessment, Method, assess
-from evaluation.intervals import REPLICATES
-from evaluation.specification import parse
+from evaluation.assessment import Assessment, assess
+from evaluation.days import evaluated
+from evaluation.intervals import REPLICATES, Intervals, Method
+from evaluation.specification import divided
+from evaluation.spread import Spread, in_turn
+from evaluation.steps import FEATURE, TARGET_FEATURE, trajectories_of
 from evaluation.table import KNOWN, sample_of
 from mdp.errors import BadInput
 
@@ -23,6 +27,9 @@ def evaluate(
     replicates: int = REPLICATES,
     method: Method = "bootstrap",
     comparisons: int = 1,
+    days: bool = False,
+    discount: float = 1.0,
+    spread: Spread = in_turn,
     **columns: Any,
 ) -> Assessment:
     """What a log of n decisions says of a target policy: estimates, intervals, verdict.
@@ -40,24 +47,38 @@ def evaluate(
     - sent, opened, clicked, purchased, revenue, unsubscribed: float, optional; reported
     - decision_id, decided_at: optional; ids that repeat are refused, times split the log in halves
 
+    days: also what a user's days are worth, holds among their steps, discounted by `discount` a
+    step; so too where `estimators` names first, pdis, sn_pdis, sdr, mis or fqe. Needs user_id and
+
+    - step, day or decided_at: number or time, puts a user's decisions in order
+    - q_to_go, v_to_go: float, optional, for `sdr`; expected rewards from the step on, discounted,
+      of the logged action and under the target policy
+    - state: text or number, optional, for `mis`; which state the decision met
+    - feature_NAME, target_feature_NAME: float, optional, for `fqe` (and `sdr`, which then needs no
+      q_to_go); features of state and logged action, and their means under the target policy
+
     estimators: as `--estimators`, such as "snips,dr,switch_dr:10"; method: "bootstrap" over users
-    or "analytic"; comparisons: number of policies compared with the logging one. The result's
-    `estimates`, `diagnostics` and `verdict` are described in their classes; `evaluation.report.
-    to_json` makes plain values of it. Raises `BadInput`, `BadSetting` or `NotEnoughData`.
+    or "analytic"; comparisons: number of policies compared with the logging one; spread: where
+    resamples are made (`evaluation.spread`). The result's `estimates`, `diagnostics`, `verdict`
+    and `days` are described in their classes; `evaluation.report.to_json` makes plain values of
+    it. Raises `BadInput`, `BadSetting` or `NotEnoughData`.
     """
     frame = _frame(columns) if data is None else data
     if data is not None and columns:
         raise BadInput(f"give a DataFrame or arrays, not both: {', '.join(columns)}")
-    chosen = () if estimators is None else parse(estimators)
-    return assess(
-        sample_of(frame), name, chosen, seed=seed, replicates=replicates,
-        comparisons=comparisons, method=method,
-    )  # fmt: skip
+    chosen, named = ((), ()) if estimators is None else divided(estimators)
+    how = Intervals(method, seed, replicates, spread)
+    sample = sample_of(frame)
+    found = assess(sample, name, chosen, how=how, comparisons=comparisons)
+    if not days and not named:
+        return found
+    return replace(found, days=evaluated(trajectories_of(frame, sample, discount), named, how))
 
 
 def _frame(columns: dict[str, Any]) -> pd.DataFrame:
-    if unknown := [name for name in columns if name not in KNOWN]:
-        raise BadInput(f"there is no column {unknown[0]!r}: use {', '.join(KNOWN)}")
+    for name in columns:
+        if name not in KNOWN and not name.startswith((FEATURE, TARGET_FEATURE)):
+            raise BadInput(f"there is no column {name!r}: use {', '.join(KNOWN)}")
     given = {name: np.asarray(values) for name, values in columns.items() if values is not None}
     shapes = {name: values.shape for name, values in given.items()}
     if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):

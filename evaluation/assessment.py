@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,17 +15,9 @@ from evaluation.diagnostics import (
     effective_size,
     heaviest_share,
     histogram,
-    overlap,
 )
-from evaluation.intervals import (
-    LEVEL,
-    REPLICATES,
-    Analytic,
-    Bootstrap,
-    Interval,
-    closed_form,
-    resampled,
-)
+from evaluation.intervals import LEVEL, PLAIN, Analytic, Interval, Intervals
+from evaluation.overlap import overlap
 from evaluation.sample import Sample
 from evaluation.specification import Estimator
 from evaluation.tally import Tally
@@ -46,7 +38,6 @@ SAYS_ESTIMATED = (
 )
 _CHECK_LEVEL = 0.99
 """Of the intervals that tell whether weights and predictions are right: 1 % false alarms each."""
-Method = Literal["bootstrap", "analytic"]
 
 
 @dataclass(frozen=True)
@@ -97,11 +88,9 @@ def assess(
     estimators: Sequence[Estimator] = (),
     coverage: Coverage | None = None,
     notes: Sequence[str] = (),
-    seed: int = 0,
-    replicates: int = REPLICATES,
+    how: Intervals = PLAIN,
     gates: Gates = GATES,
     comparisons: int = 1,
-    method: Method = "bootstrap",
 ) -> Assessment:
     """Estimate, diagnose and judge. No estimators: those that most readers need.
 
@@ -109,30 +98,10 @@ def assess(
     widened (Bonferroni) so that all verdicts together are wrong in 5 % at most. Raises `BadSetting`
     for an estimator that needs columns which the sample lacks.
     """
-    chosen = choose(sample, estimators)
+    chosen = choose(sample, estimators, how.spread)
     collected = collect(sample, chosen, sample.user, sample.users)
-    found = conclude(collected, name, coverage, notes, seed, replicates, gates, comparisons, method)
-    assert found.diagnostics is not None
-    return replace(
-        with_outlook(found, collected, coverage, seed, gates),
-        diagnostics=replace(found.diagnostics, overlap=overlap(sample)),
-        weights=sample.weights,
-    )
-
-
-def with_outlook(
-    found: Assessment,
-    collected: Collected,
-    coverage: Coverage | None = None,
-    seed: int = 0,
-    gates: Gates = GATES,
-) -> Assessment:
-    """The assessment with what a log that can't tell still allows."""
-    from evaluation.outlook import outlook
-
-    if found.verdict.answer != "cannot_tell":
-        return found
-    return replace(found, outlook=outlook(collected, coverage, seed, gates))
+    found = conclude(collected, name, coverage, notes, how, gates, comparisons)
+    return replace(found, weights=sample.weights)
 
 
 def conclude(
@@ -140,19 +109,30 @@ def conclude(
     name: str,
     coverage: Coverage | None = None,
     notes: Sequence[str] = (),
-    seed: int = 0,
-    replicates: int = REPLICATES,
+    how: Intervals = PLAIN,
     gates: Gates = GATES,
     comparisons: int = 1,
-    method: Method = "bootstrap",
 ) -> Assessment:
-    """Intervals, diagnostics and verdict of what was collected."""
-    drawn = _Drawn(
-        found.places,
-        closed_form(found.sums)
-        if method == "analytic"
-        else resampled(found.sums, seed, replicates),
-    )
+    """`assess` from what was collected."""
+    from evaluation.outlook import outlook
+
+    judged = judge_collected(found, name, coverage, notes, how, gates, comparisons)
+    if judged.verdict.answer != "cannot_tell":
+        return judged
+    return replace(judged, outlook=outlook(found, coverage, how, gates))
+
+
+def judge_collected(
+    found: Collected,
+    name: str,
+    coverage: Coverage | None,
+    notes: Sequence[str],
+    how: Intervals,
+    gates: Gates,
+    comparisons: int,
+) -> Assessment:
+    """The same without what a log that can't tell still allows."""
+    drawn = _Drawn(found.places, how.of(found.sums))
     estimates = tuple(_estimate(each, drawn, comparisons) for each in found.estimators)
     base = drawn.interval("logged")
     diagnostics = _diagnose(found, estimates, drawn, coverage)
@@ -177,7 +157,7 @@ class _Drawn:
     """Intervals of what was collected, by name."""
 
     places: Mapping[str, int]
-    drawn: Bootstrap | Analytic
+    drawn: Analytic
 
     def interval(self, which: str, less: str | None = None, level: float = LEVEL) -> Interval:
         other = None if less is None else self.places[less]
@@ -230,6 +210,7 @@ def _diagnose(
         reward_drift=_drift(drawn, "reward"),
         weight_drift=_drift(drawn, "weight"),
         propensities=histogram(count),
+        overlap=overlap(found.held),
         coverage=coverage,
     )
 

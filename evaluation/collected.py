@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from evaluation.estimators import Terms, dr, ips, logged, model_gap
-from evaluation.intervals import Sums, sums_of
+from evaluation.overlap import Held, held, together
 from evaluation.sample import Measure, Sample
 from evaluation.specification import Estimator, default_estimators
+from evaluation.spread import Spread, in_turn
+from evaluation.sums import Sums, sums_of
 from evaluation.tally import Tally, tally
 
 REWARD = "reward per decision"
@@ -44,27 +46,47 @@ class Collected:
     per_day: float | None = None
     """Decisions a day, where times are known."""
     shown: tuple[Shown, ...] = ()
+    held: Held = field(default_factory=dict)
+    """What each item, variant and hour holds."""
 
     def __add__(self, other: Collected) -> Collected:
-        columns = self.sums.columns + other.sums.columns
-        return replace(self, sums=Sums(columns, self.sums.layout), tally=self.tally + other.tally)
+        return replace(
+            self,
+            sums=replace(self.sums, columns=self.sums.columns + other.sums.columns),
+            tally=self.tally + other.tally,
+            held=together(self.held, other.held),
+        )
 
 
-def choose(sample: Sample, estimators: Sequence[Estimator]) -> tuple[Estimator, ...]:
+def choose(
+    sample: Sample, estimators: Sequence[Estimator], spread: Spread = in_turn
+) -> tuple[Estimator, ...]:
     """The estimators, with the numbers that SLOPE chooses on this sample; default: those that most
     readers need."""
     chosen = tuple(estimators) or default_estimators(sample)
-    return tuple(estimator.resolved(sample) for estimator in chosen)
+    if not any(estimator.tuned for estimator in chosen):
+        return chosen
+    return tuple(spread(_resolved, sample, chosen))
+
+
+def _resolved(sample: Sample, estimator: Estimator) -> Estimator:
+    return estimator.resolved(sample)
 
 
 def collect(
-    sample: Sample, estimators: tuple[Estimator, ...], cluster: np.ndarray, clusters: int
+    sample: Sample,
+    estimators: tuple[Estimator, ...],
+    cluster: np.ndarray,
+    clusters: int,
+    measures_by_segment: bool = True,
 ) -> Collected:
-    """Sum up a sample; cluster: (n,) int64 in 0 … clusters - 1, the same for a user's rows."""
+    """Sum up a sample; cluster: (n,) int64 in 0 … clusters - 1, the same for a user's rows.
+
+    measures_by_segment: whether segments show more than their reward."""
     named = _named(sample, estimators)
     terms = list(named.values())
     shown = []
-    for measure, segment, level, pair in _shown(sample):
+    for measure, segment, level, pair in _shown(sample, measures_by_segment):
         shown.append(Shown(measure, segment, level, len(terms), len(terms) + 1))
         terms += pair
     return Collected(
@@ -75,6 +97,7 @@ def collect(
         clusters,
         sample.per_day,
         tuple(shown),
+        held(sample),
     )
 
 
@@ -99,11 +122,13 @@ def _named(sample: Sample, estimators: tuple[Estimator, ...]) -> dict[str, Terms
     return named
 
 
-def _shown(sample: Sample) -> Iterator[tuple[str, str | None, str | None, tuple[Terms, Terms]]]:
+def _shown(
+    sample: Sample, by_segment: bool
+) -> Iterator[tuple[str, str | None, str | None, tuple[Terms, Terms]]]:
     """Measures of all users, then reward and measures by segment."""
     for name, measure in sample.measures.items():
         yield name, None, None, _both(measure, sample.weights, None)
-    everything = {REWARD: Measure(sample.reward), **sample.measures}
+    everything = {REWARD: Measure(sample.reward), **(sample.measures if by_segment else {})}
     for segment, labels in sample.segments.items():
         for code, level in enumerate(labels.names):
             own = (labels.codes == code).astype(np.float64)

@@ -1,29 +1,28 @@
-"""What a saved policy is worth over a user's days in a log, and on the first of them."""
+"""What a policy is worth over a user's days, and on the first of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluation.intervals import REPLICATES, Interval
+from evaluation.intervals import PLAIN, Interval, Intervals
 from evaluation.replayed import Replayed
 from evaluation.sample import Sample
 from evaluation.sequential import (
-    REFITTED,
     Trajectories,
     cross_fitted_q,
     effective_users,
     estimate,
     logged_value,
 )
+from evaluation.specification import SEQUENTIAL
 from mdp.clock import DAY
 
-ESTIMATORS = ("first", "pdis", "sn_pdis", "sdr", "mis", "fqe")
 ENOUGH = 50.0
 """Effective users that a step needs."""
 _WEEK, _MOST_SENDS = 7 * DAY, 7
-_REFITS = 200
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class Days:
     """By estimator; `first` is the first decision alone."""
     effective_users: tuple[float, ...]
     """By step: how many users' trajectories still look like the policy's."""
+    named: tuple[str, ...] = ()
+    """Estimators that were asked for by name."""
 
     @property
     def believed(self) -> int:
@@ -53,35 +54,51 @@ def over_days(
     sample: Sample,
     logged_features: np.ndarray,
     target_features: np.ndarray,
-    seed: int = 0,
+    named: Sequence[str] = (),
+    discount: float = 1.0,
+    how: Intervals = PLAIN,
 ) -> Days:
-    """Evaluate n decisions by index as trajectories of their users.
+    """Evaluate n decisions of a log by index as trajectories of their users.
 
     logged_features, target_features: (n, F) float64, of state and action, for the fitted Q. The
     state of `mis` is the number of sends of the last seven days.
     """
     at = replay.decisions.decided_at[rows]
     given = Trajectories(
-        sample=replace(sample, features={}, segments={}, measures={}),
+        sample=replace(sample, q_logged=None, v_target=None, features={}, segments={}, measures={}),
         step=steps_of(sample.user, at),
+        discount=discount,
         state=recent_sends(replay, rows),
         logged_features=logged_features,
         target_features=target_features,
     )
-    q, v = cross_fitted_q(given)
-    given = replace(given, sample=replace(given.sample, q_logged=q, v_target=v))
-    found = {
-        name: estimate(given, name, seed, _REFITS if name in REFITTED else REPLICATES)
-        for name in ESTIMATORS
-    }
-    # Where the log loses sight of the policy, sdr is the fitted Q, whose own error it doesn't see.
-    found["sdr"] = found["sdr"].joined(found["fqe"])
+    return evaluated(given, named, how)
+
+
+def evaluated(given: Trajectories, named: Sequence[str] = (), how: Intervals = PLAIN) -> Days:
+    """Values of trajectories by the named estimators (default: all that columns are there for).
+
+    Without q_logged and v_target of its own, `sdr` takes the fitted Q, cross-fitted. Raises
+    `BadInput` for a name that columns are missing for.
+    """
+    fitted = given.logged_features is not None
+    if fitted and not given.sample.has_model:
+        q, v = cross_fitted_q(given)
+        given = replace(given, sample=replace(given.sample, q_logged=q, v_target=v))
+    there = {"sdr": given.sample.has_model, "mis": given.state is not None, "fqe": fitted}
+    names = named or [name for name in SEQUENTIAL if there.get(name, True)]
+    found = {name: estimate(given, name, how) for name in names}
+    if "sdr" in found and fitted:
+        # Where the log loses sight of the policy, sdr is the fitted Q, whose own error it doesn't
+        # see.
+        found["sdr"] = found["sdr"].joined(found.get("fqe") or estimate(given, "fqe", how))
     return Days(
         steps=given.cells.shape[1],
         users=len(given.cells),
         logged=logged_value(given),
         estimates=found,
         effective_users=tuple(float(size) for size in effective_users(given)),
+        named=tuple(named),
     )
 
 

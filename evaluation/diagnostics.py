@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evaluation.intervals import Interval
-from evaluation.sample import Labels, Sample
+from evaluation.overlap import Level
 from evaluation.tally import PROPENSITY_EDGES, Tally
 
 HEAVIEST = 0.01
 """Share of the users that counts as the heaviest."""
-LEVELS = 30
-"""Most names of a feature that are shown; the rest are put together."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +43,6 @@ class HoldoutRatio:
     """as set in the guardrails"""
     p_value: float
     """how likely a share so far off is by chance; below 0.001 something decides who is held out"""
-
-
-@dataclass(frozen=True)
-class Level:
-    """One item, variant or hour: how much of the log and of the target's choices it makes up."""
-
-    name: str
-    rows: int
-    logged: float
-    """Share of the rows."""
-    target: float
-    """Share of the weight: of what the target would do."""
-    effective_sample_size: float
-    """Of its rows alone."""
 
 
 @dataclass(frozen=True)
@@ -126,29 +110,3 @@ def histogram(tally: Tally) -> dict[str, int]:
         for edge, count in zip(PROPENSITY_EDGES[1:], tally.propensities, strict=True)
         if count
     }
-
-
-def overlap(sample: Sample) -> dict[str, tuple[Level, ...]]:
-    """Logged and target shares by item, variant and hour, as far as the sample has them."""
-    return {name: _levels(labels, sample.weights) for name, labels in sample.features.items()}
-
-
-def _levels(labels: Labels, weights: np.ndarray) -> tuple[Level, ...]:
-    codes, names = labels.codes, labels.names
-    if len(names) > LEVELS:
-        codes = np.minimum(codes, LEVELS - 1)
-        names = (*names[: LEVELS - 1], f"{len(names) - LEVELS + 1} others")
-    rows = np.bincount(codes, minlength=len(names))
-    sums = np.bincount(codes, weights, len(names))
-    squares = np.bincount(codes, weights * weights, len(names))
-    total = max(float(sums.sum()), 1e-300)
-    return tuple(
-        Level(
-            name,
-            int(rows[i]),
-            float(rows[i] / len(weights)),
-            float(sums[i] / total),
-            float(sums[i] ** 2 / squares[i]) if squares[i] > 0 else 0.0,
-        )
-        for i, name in enumerate(names)
-    )

@@ -7,22 +7,26 @@ differences between them, and to the logging policy, are paired: what moves both
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Literal
 
 import numpy as np
 
-from evaluation.estimators import Terms
 from evaluation.slope import student_quantile
+from evaluation.spread import Spread, in_turn
+from evaluation.sums import Sums
 
 REPLICATES = 1000
 LEVEL = 0.95
 CLUSTERS = 20_000
 """Users beyond this many are put together at random before they are resampled: groups drawn at
 random are as good as users, and the spread of 20,000 is known to 0.5 %."""
-_CELLS = 2_000_000
-"""Draws at a time: 16 MB."""
+_BLOCK = 100
+"""Replicates that share a random generator and are made at a time; their counts take 16 MB."""
+SKEWED = 0.12
+"""Skewness of an estimate from which a normal tail of 2.5 % is off by more than 1 %."""
+Method = Literal["bootstrap", "analytic"]
 
 
 @dataclass(frozen=True)
@@ -45,119 +49,33 @@ class Interval:
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 
 
-@dataclass(frozen=True, eq=False)
-class Sums:
-    """Sums of E estimators' terms over each of G users."""
-
-    columns: np.ndarray
-    """(G, C) float64; the first column counts rows"""
-    layout: tuple[tuple[tuple[int, int], ...], ...]
-    """For each estimator, the columns (top, bottom) of the ratios that it adds up."""
-
-    def ratios(self, totals: np.ndarray) -> np.ndarray:
-        """Estimates (…, E) of totals (…, C)."""
-        out = np.zeros((*totals.shape[:-1], len(self.layout)))
-        for place, parts in enumerate(self.layout):
-            for top, bottom in parts:
-                below = totals[..., bottom]
-                out[..., place] += np.divide(
-                    totals[..., top], below, out=np.full(below.shape, np.nan), where=below > 0
-                )
-        return out
-
-    def pulls(self) -> np.ndarray:
-        """Influence (G, E) of each user on each estimate: what it adds to it."""
-        totals = self.columns.sum(0)
-        out = np.zeros((len(self.columns), len(self.layout)))
-        for place, parts in enumerate(self.layout):
-            for top, bottom in parts:
-                if totals[bottom] > 0:
-                    ratio = totals[top] / totals[bottom]
-                    own = self.columns[:, top] - ratio * self.columns[:, bottom]
-                    out[:, place] += own / totals[bottom]
-        return out
-
-    def grouped(self, most: int, rng: np.random.Generator) -> np.ndarray:
-        """The columns of at most so many groups of users, put together at random."""
-        if len(self.columns) <= most:
-            return self.columns
-        group = rng.permutation(len(self.columns)) % most
-        return np.stack([np.bincount(group, column) for column in self.columns.T], 1)
+def standard_error(pulls: np.ndarray) -> float:
+    """Of an estimate, from what users add to it (G,); no square of a large number is taken."""
+    users, top = len(pulls), float(np.abs(pulls).max(initial=0.0))
+    if users < 2 or not top > 0:
+        return 0.0
+    return top * float(np.sqrt(users / (users - 1) * ((pulls / top) ** 2).sum()))
 
 
-def sums_of(terms: Sequence[Terms], user: np.ndarray, users: int | None = None) -> Sums:
-    """Sums over users of E estimators' terms; user: (n,) int64 codes from 0."""
-    users = int(user.max()) + 1 if users is None else users
-    single = len(user) == users and bool((user == np.arange(users)).all())
+def long_tail(value: float, pulls: np.ndarray, level: float) -> Interval | None:
+    """How far an interval must reach towards the long tail, where what users add to an estimate,
+    pulls (G,), is skewed; its other end is the value. None where skewness is too small to matter.
 
-    def over(values: np.ndarray) -> np.ndarray:
-        return values if single else np.bincount(user, values, users)
+    The end of a Student's interval made symmetric by a cubic: Hall (1992), "On the removal of
+    skewness by transformation".
+    """
+    users, error = len(pulls), standard_error(pulls)
+    if users < 3 or not error > 0:
+        return None
+    skewness = float(((pulls / error) ** 3).sum())
+    if not abs(skewness) > SKEWED:
+        return None
+    quantile = student_quantile((1 + level) / 2, users - 1)
 
-    columns = [np.bincount(user, minlength=users).astype(np.float64)]
-    known: dict[int, int] = {}
-    """Where an array's sums already are: many estimators divide by the same weights."""
-
-    def place(values: np.ndarray | None) -> int:
-        if values is None:
-            return 0
-        if id(values) not in known:
-            known[id(values)] = len(columns)
-            columns.append(over(values))
-        return known[id(values)]
-
-    layout = []
-    for each in terms:
-        parts = [(place(each.top), place(each.bottom))]
-        if each.offset is not None:
-            parts.append((place(each.offset), 0))
-        layout.append(tuple(parts))
-    return Sums(np.stack(columns, 1), tuple(layout))
-
-
-@dataclass(frozen=True, eq=False)
-class Bootstrap:
-    """Estimates of E ratios and their R replicates."""
-
-    value: np.ndarray
-    """(E,) float64"""
-    replicates: np.ndarray
-    """(R, E) float64"""
-    users: int
-    """resampled"""
-
-    def interval(self, which: int, less: int | None = None, level: float = LEVEL) -> Interval:
-        """Percentile interval of a ratio, or of its difference to another one; of few users wider,
-        as Student's is (Hesterberg 2015, "What teachers should know about the bootstrap")."""
-        value, replicates = self.value[which], self.replicates[:, which]
-        if less is not None:
-            value, replicates = value - self.value[less], replicates - self.replicates[:, less]
-        known = replicates[np.isfinite(replicates)]
-        if not np.isfinite(value) or not len(known):
-            return UNKNOWN
-        tail = (1 - level) / 2
-        if self.users > 2:
-            freedom = self.users - 1
-            widened = np.sqrt(self.users / freedom) * student_quantile(1 - tail, freedom)
-            tail = NormalDist().cdf(-widened)
-        low, high = np.quantile(known, [tail, 1 - tail])
-        return Interval(float(value), float(low), float(high))
-
-
-def resampled(sums: Sums, seed: int, replicates: int = REPLICATES) -> Bootstrap:
-    """Resample users with replacement, `replicates` times. Efron & Tibshirani (1993), "An
-    introduction to the bootstrap", chapter 8."""
-    rng = np.random.default_rng(seed)
-    columns = sums.grouped(CLUSTERS, rng)
-    G = len(columns)
-    drawn = []
-    for start in range(0, replicates, size := max(1, _CELLS // G)):
-        rows = min(size, replicates - start)
-        picked = rng.integers(0, G, (rows, G), dtype=np.int32)
-        picked += G * np.arange(rows, dtype=np.int32)[:, None]
-        counts = np.bincount(picked.ravel(), minlength=rows * G).reshape(rows, G)
-        drawn.append(sums.ratios(counts.astype(np.float64) @ columns))
-    value = sums.ratios(sums.columns.sum(0))
-    return Bootstrap(value, np.concatenate(drawn), len(sums.columns))
+    toward = -quantile if skewness > 0 else quantile
+    back = float(3 / skewness * (np.cbrt(1 + skewness * (toward - skewness / 6)) - 1))
+    end = value - error * back
+    return Interval(value, min(value, end), max(value, end))
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,20 +85,101 @@ class Analytic:
     value: np.ndarray
     """(E,) float64"""
     pulls: np.ndarray
-    """(G, E) float64"""
+    """Of users, or of groups of them (G, E) float64"""
 
     def interval(self, which: int, less: int | None = None, level: float = LEVEL) -> Interval:
-        """Student's interval from the influence functions, robust to users' rows being alike
-        (Liang & Zeger 1986, "Longitudinal data analysis using generalized linear models")."""
+        """An interval of a ratio, or of its difference to another one; where users' influence is
+        skewed, it reaches as far as `long_tail`."""
         value, pulls = self.value[which], self.pulls[:, which]
         if less is not None:
             value, pulls = value - self.value[less], pulls - self.pulls[:, less]
-        users = len(pulls)
-        if not np.isfinite(value) or users < 2:
+        value = float(value)
+        if not np.isfinite(value):
             return UNKNOWN
-        error = np.sqrt(users / (users - 1) * (pulls**2).sum())
-        half = float(error * student_quantile((1 + level) / 2, users - 1))
-        return Interval(float(value), float(value) - half, float(value) + half)
+        if len(pulls) < 2:
+            return Interval(value, np.nan, np.nan)
+        plain, tail = self._plain(value, pulls, which, less, level), long_tail(value, pulls, level)
+        return plain if tail is None else plain.joined(tail)
+
+    def _plain(
+        self, value: float, pulls: np.ndarray, which: int, less: int | None, level: float
+    ) -> Interval:
+        """Student's interval from the influence functions, robust to users' rows being alike
+        (Liang & Zeger 1986, "Longitudinal data analysis using generalized linear models")."""
+        half = standard_error(pulls) * student_quantile((1 + level) / 2, len(pulls) - 1)
+        return Interval(value, value - half, value + half)
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap(Analytic):
+    """The same with R replicates, whose spread says how wide intervals are."""
+
+    replicates: np.ndarray
+    """(R, E) float64"""
+
+    def _plain(
+        self, value: float, pulls: np.ndarray, which: int, less: int | None, level: float
+    ) -> Interval:
+        """Percentile interval; of few users wider, as Student's is (Hesterberg 2015, "What
+        teachers should know about the bootstrap")."""
+        replicates = self.replicates[:, which]
+        if less is not None:
+            replicates = replicates - self.replicates[:, less]
+        known = replicates[np.isfinite(replicates)]
+        if not len(known):
+            return UNKNOWN
+        tail, users = (1 - level) / 2, len(pulls)
+        if users > 2:
+            freedom = users - 1
+            widened = np.sqrt(users / freedom) * student_quantile(1 - tail, freedom)
+            tail = NormalDist().cdf(-widened)
+        low, high = np.quantile(known, [tail, 1 - tail])
+        return Interval(value, float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How intervals are made."""
+
+    method: Method = "bootstrap"
+    """by resampling users, or in closed form"""
+    seed: int = 0
+    """of the bootstrap"""
+    replicates: int = REPLICATES
+    """resamples"""
+    spread: Spread = in_turn
+    """where resamples, and what else takes long, are made"""
+
+    def of(self, sums: Sums) -> Analytic:
+        """Intervals of all that was summed up."""
+        return closed_form(sums) if self.method == "analytic" else resampled(sums, self)
+
+
+PLAIN = Intervals()
+
+
+def resampled(sums: Sums, how: Intervals = PLAIN) -> Bootstrap:
+    """Resample users with replacement. Efron & Tibshirani (1993), "An introduction to the
+    bootstrap", chapter 8."""
+    columns = sums.grouped(CLUSTERS, np.random.default_rng(how.seed))
+    grouped = Sums(columns, sums.layout)
+    parts = [
+        (how.seed, first, min(_BLOCK, how.replicates - first))
+        for first in range(0, how.replicates, _BLOCK)
+    ]
+    drawn = np.concatenate(list(how.spread(_replicates, grouped, parts)))
+    return Bootstrap(sums.ratios(sums.columns.sum(0)), grouped.pulls(), drawn)
+
+
+def _replicates(sums: Sums, part: tuple[int, int, int]) -> np.ndarray:
+    """Some replicates (rows, E); part: seed, number of the first one, and how many."""
+    seed, first, rows = part
+    rng = np.random.default_rng([seed, first])
+    G = len(sums.columns)
+    picked = rng.integers(0, G, (rows, G), dtype=np.int32)
+    picked += G * np.arange(rows, dtype=np.int32)[:, None]
+    counts = np.bincount(picked.ravel(), minlength=rows * G).reshape(rows, G)
+    return sums.ratios(counts.astype(np.float64) @ sums.columns)
 
 
 def closed_form(sums: Sums) -> Analytic:

@@ -10,13 +10,13 @@ import numpy as np
 from evaluation.assessment import (
     SAYS_ESTIMATED,
     Assessment,
-    Method,
     assess,
     with_estimated,
 )
 from evaluation.days import over_days
 from evaluation.diagnostics import Coverage
 from evaluation.estimated import estimated_propensities
+from evaluation.intervals import PLAIN, Intervals
 from evaluation.logged import (
     days_of,
     features_of,
@@ -55,19 +55,20 @@ def assess_policy(
     name: str,
     guardrails: Guardrails | None = None,
     estimators: Sequence[Estimator] = (),
-    seed: int = 0,
+    how: Intervals = PLAIN,
     step: Step | None = None,
     comparisons: int = 1,
-    method: Method = "bootstrap",
     segment: str | None = None,
-    days: bool = False,
+    days: Sequence[str] | None = None,
+    discount: float = 1.0,
 ) -> Assessment:
     """What a log says of a saved policy, on closed decisions after its training.
 
     guardrails: those of the policy unless given; their exploration floor is the target's, as it is
-    when serving. segment: a column of the users table to report by. days: also over a user's
-    days. A log without propensities gets them estimated, and no verdict. Raises `NotEnoughData`
-    where no decision is left.
+    when serving. segment: a column of the users table to report by. days: names of estimators over
+    a user's days, none for all; None: nothing of days. discount: of each further day. A log without
+    propensities gets them estimated, and no verdict. Raises `NotEnoughData` where no decision is
+    left.
     """
     rules = bundle.guardrails if guardrails is None else guardrails
     found = replay.attributed(bundle.reward)
@@ -103,17 +104,15 @@ def assess_policy(
         holdout_of(replay, rules),
     )
     notes += [*replay.caveats, *_rules_notes(replay, bundle, rules, rows)]
-    assessment = assess(
-        sample, name, estimators, coverage, notes, seed, comparisons=comparisons, method=method
-    )
+    assessment = assess(sample, name, estimators, coverage, notes, how, comparisons=comparisons)
     if guess is not None:
         assessment = with_estimated(assessment, str(guess.calibration))
     elif replay.log.meta.propensities == ESTIMATED:
         assessment = replace(assessment, warning=SAYS_ESTIMATED)
     whole = None
-    if days:
+    if days is not None:
         logged, target = (np.hstack([faced.user, x]) for x in (faced.logged, faced.target))
-        whole = over_days(replay, rows, sample, logged, target, seed)
+        whole = over_days(replay, rows, sample, logged, target, days, discount, how)
     return replace(assessment, policy_hash=bundle.hash, days=whole)
 
 

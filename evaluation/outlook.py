@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evaluation.assessment import conclude
+from evaluation.assessment import judge_collected
 from evaluation.collected import Collected
 from evaluation.diagnostics import Coverage
-from evaluation.intervals import Interval, Sums, closed_form
+from evaluation.intervals import PLAIN, Interval, Intervals, closed_form
 from evaluation.specification import parse
+from evaluation.sums import Sums
 from evaluation.verdict import GATES, Gates
 
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
@@ -61,16 +62,19 @@ class Outlook:
 
 
 def outlook(
-    found: Collected, coverage: Coverage | None = None, seed: int = 0, gates: Gates = GATES
+    found: Collected,
+    coverage: Coverage | None = None,
+    how: Intervals = PLAIN,
+    gates: Gates = GATES,
 ) -> Outlook:
     """What is certified, and what would tell."""
-    return Outlook(largest_certified(found, coverage, seed, gates), trials(found))
+    return Outlook(largest_certified(found, coverage, how, gates), trials(found))
 
 
 def largest_certified(
     found: Collected,
     coverage: Coverage | None = None,
-    seed: int = 0,
+    how: Intervals = PLAIN,
     gates: Gates = GATES,
     shares: Sequence[float] = SHARES,
 ) -> Certified | None:
@@ -78,12 +82,10 @@ def largest_certified(
 
     Intervals are widened for the number of shares that may be tried.
     """
+    how = replace(how, method="bootstrap", replicates=_REPLICATES)
     for share in shares:
         cover = None if coverage is None else replace(coverage, untried=share * coverage.untried)
-        own = conclude(
-            mixed(found, share), "", cover, seed=seed, replicates=_REPLICATES, gates=gates,
-            comparisons=len(shares),
-        )  # fmt: skip
+        own = judge_collected(mixed(found, share), "", cover, (), how, gates, len(shares))
         if own.verdict.answer == "better":
             return Certified(share, own.estimates[0].tested)
     return None

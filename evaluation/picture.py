@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from evaluation.assessment import Assessment
-from evaluation.diagnostics import Level
 from evaluation.intervals import Interval
+from evaluation.overlap import Level
 from evaluation.tally import WEIGHT_EDGES, Tally
 
 COLORS = {

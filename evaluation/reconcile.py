@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from evaluation.estimators import Terms
-from evaluation.intervals import Interval, resampled, sums_of
+from evaluation.intervals import Interval, Intervals, resampled
 from evaluation.logs import usable
 from evaluation.replayed import Replayed
 from evaluation.specification import UNBIASED
+from evaluation.sums import sums_of
 from mdp.errors import BadInput, NotEnoughData
 from policies.saved import PolicyBundle
 
@@ -77,7 +78,9 @@ def reconcile(
     reward = replay.attributed(bundle.reward).reward[rows]
     beside = during & ~own
     masks = [own.astype(np.float64), beside.astype(np.float64)]
-    drawn = resampled(sums_of([Terms(reward * mask, mask) for mask in masks], user), seed)
+    drawn = resampled(
+        sums_of([Terms(reward * mask, mask) for mask in masks], user), Intervals(seed=seed)
+    )
     return Reconciled(
         policy=predicted["name"],
         policy_hash=bundle.hash,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ingestion.catalog import catalog_of
+from ingestion.hours import hour_flags
 from ingestion.log import ESTIMATED, NONE, Log, epoch_us
 from ingestion.replay import (
     LoggedDecisions,
@@ -17,8 +18,6 @@ from ingestion.replay import (
     requests_of,
     to_events,
 )
-from ingestion.schema import SEPARATOR
-from mdp.actions import HOURS
 from mdp.attribution import Attributed
 from mdp.catalog import Catalog
 from mdp.observation import Requests
@@ -93,7 +92,7 @@ def replayed(log: Log) -> Replayed:
     catalog, users = catalog_of(log), to_events(log)
     decisions = decisions_of(log, catalog, users)
     listed = log.tables["decisions"]["hours"]
-    hours = _hours(listed.iloc[decisions.rows])
+    hours = hour_flags(listed.iloc[decisions.rows])
     without = hours.sum(1) == 0
     if listed.notna().any():
         # An empty list is missing too, but where no hour is allowed only a sure hold can follow.
@@ -104,17 +103,6 @@ def replayed(log: Log) -> Replayed:
     unlisted = 1.0 - len(decisions.rows) / drawn if drawn else 0.0
     until = _complete_until(log)
     return Replayed(log, catalog, users, decisions, hours, without, unlisted, until)
-
-
-def _hours(lists: pd.Series) -> np.ndarray:
-    """Lists such as `8|9` (D,) as flags (D, 24) bool; a missing list is empty."""
-    out = np.zeros((len(lists), HOURS), bool)
-    codes, texts = pd.factorize(lists)
-    for code, text in enumerate(texts):
-        rows = np.flatnonzero(codes == code)
-        allowed = np.array(text.split(SEPARATOR)).astype(np.int64)
-        out[np.ix_(rows, allowed)] = True
-    return out
 
 
 def _complete_until(log: Log) -> int:

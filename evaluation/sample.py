@@ -63,21 +63,13 @@ class Sample:
     def __post_init__(self) -> None:
         if not len(self.reward):
             raise NotEnoughData("there are no rows to evaluate on")
-        for name, (rule, holds) in _RULES.items():
+        for name, rule in _RULES.items():
             values = getattr(self, name)
             if values is None:
                 continue
             if len(values) != len(self.reward):
                 raise BadInput(f"{name} has {len(values)} rows and reward {len(self.reward)}")
-            wrong = np.flatnonzero(~holds(values))
-            if len(wrong):
-                where = ", ".join(str(row) for row in wrong[:5])
-                first = values[wrong[0]]
-                said = "missing" if np.isnan(first) else f"{first:g}"
-                raise BadInput(
-                    f"{name} must be {rule}: {len(wrong)} of {len(values)} rows are not, the first "
-                    f"is {said} (rows {where}, counted from 0)"
-                )
+            checked(name, values, rule)
 
     @cached_property
     def weights(self) -> np.ndarray:
@@ -100,6 +92,23 @@ _HUGE = 1e100
 """A weighted reward, and its square over all rows, stays a number up to here."""
 _Rule = tuple[str, Callable[[np.ndarray], np.ndarray]]
 _FINITE: _Rule = (f"a finite number, {_HUGE:g} at most either way", lambda x: np.abs(x) <= _HUGE)
+
+
+def checked(name: str, values: np.ndarray, rule: _Rule = _FINITE) -> np.ndarray:
+    """The values (n,); raises `BadInput`, naming rows, where they break a rule."""
+    said, holds = rule
+    wrong = np.flatnonzero(~holds(values))
+    if len(wrong):
+        where = ", ".join(str(row) for row in wrong[:5])
+        first = values[wrong[0]]
+        held = "missing" if np.isnan(first) else f"{first:g}"
+        raise BadInput(
+            f"{name} must be {said}: {len(wrong)} of {len(values)} rows are not, the first is "
+            f"{held} (rows {where}, counted from 0)"
+        )
+    return values
+
+
 _RULES: dict[str, _Rule] = {
     "reward": _FINITE,
     "propensity": (

@@ -11,19 +11,25 @@ changed anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from evaluation.estimators import Terms
-from evaluation.intervals import LEVEL, REPLICATES, Interval, Sums, closed_form, resampled, sums_of
+from evaluation.intervals import LEVEL, PLAIN, Interval, Intervals, closed_form
 from evaluation.sample import Sample
+from evaluation.sums import Sums, sums_of
 from mdp.errors import BadInput
 
 _RIDGE = 1e-3
 """Of the fitted Q's least squares, times the number of rows."""
 _FOLDS = 5
+REFITS = 200
+"""Most resamples that an estimator is fitted again to."""
+_BLOCK = 10
+"""Of them, those that share a random generator and are made in one place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +101,10 @@ def sdr(given: Trajectories) -> Sums:
     learning". Needs q_logged and v_target."""
     sample = given.sample
     if sample.q_logged is None or sample.v_target is None:
-        raise BadInput("sdr needs q_logged and v_target of the rewards from each step on")
+        raise BadInput(
+            "sdr needs q_logged and v_target of the rewards from each step on (of a table: the "
+            "columns q_to_go and v_to_go, or features)"
+        )
     before = np.concatenate([np.ones((len(given.cells), 1)), given.cumulative[:, :-1]], 1)
     gained = before * given.table(sample.v_target)
     gained += given.cumulative * given.table(sample.reward - sample.q_logged)
@@ -123,7 +132,7 @@ def mis(given: Trajectories, counts: np.ndarray | None = None) -> float:
     says all that the past tells of the future.
     """
     if given.state is None:
-        raise BadInput("mis needs the state that each decision met")
+        raise BadInput("mis needs the state that each decision met (of a table: the column state)")
     cells, weights, reward = given.cells, given.sample.weights, given.sample.reward
     often = np.ones(len(cells)) if counts is None else counts
     states = int(given.state.max()) + 1
@@ -182,7 +191,10 @@ def cross_fitted_q(given: Trajectories) -> tuple[np.ndarray, np.ndarray]:
 
 def _features(given: Trajectories) -> tuple[np.ndarray, np.ndarray]:
     if given.logged_features is None or given.target_features is None:
-        raise BadInput("fqe needs logged_features and target_features")
+        raise BadInput(
+            "fqe needs logged_features and target_features (of a table: columns feature_NAME and "
+            "target_feature_NAME)"
+        )
     ones = np.ones((len(given.logged_features), 1))
     return np.hstack([ones, given.logged_features]), np.hstack([ones, given.target_features])
 
@@ -211,29 +223,37 @@ def _fitted(
 
 
 SUMS = {"first": first_step, "pdis": pdis, "sn_pdis": sn_pdis, "sdr": sdr}
-REFITTED = {"mis": mis, "fqe": fqe}
+REFITTED: dict[str, Callable[[Trajectories, np.ndarray | None], float]] = {"mis": mis, "fqe": fqe}
 
 
-def estimate(
-    given: Trajectories, name: str, seed: int = 0, replicates: int = REPLICATES
-) -> Interval:
-    """An estimator's value per user with its 95 % interval by bootstrap over users.
+def estimate(given: Trajectories, name: str, how: Intervals = PLAIN) -> Interval:
+    """An estimator's value per user with its 95 % interval.
 
-    name: first, pdis, sn_pdis, sdr, mis or fqe; the last two are fitted again to every resample,
-    so their intervals hold the fit's error (not that of a wrong state or a wrong form).
+    name: first, pdis, sn_pdis, sdr, mis or fqe; the last two are fitted again to resamples of the
+    users, at most `REFITS` of them, so their intervals hold the fit's error (not that of a wrong
+    state or a wrong form). Raises `BadInput` for another name, or where columns are missing.
     """
     if name in SUMS:
-        return resampled(SUMS[name](given), seed, replicates).interval(0)
+        return how.of(SUMS[name](given)).interval(0)
     if name not in REFITTED:
         raise BadInput(f"there is no estimator {name!r}: use {', '.join([*SUMS, *REFITTED])}")
-    fit, users = REFITTED[name], len(given.cells)
-    rng = np.random.default_rng(seed)
-    drawn = [
-        fit(given, np.bincount(rng.integers(0, users, users), minlength=users).astype(float))
-        for _ in range(replicates)
-    ]
+    value, refits = REFITTED[name](given, None), min(REFITS, how.replicates)
+    parts = [(how.seed, first, min(_BLOCK, refits - first)) for first in range(0, refits, _BLOCK)]
+    drawn = np.concatenate(list(how.spread(_refitted, (given, name), parts)))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(fit(given), float(low), float(high))
+    return Interval(value, float(low), float(high))
+
+
+def _refitted(shared: tuple[Trajectories, str], part: tuple[int, int, int]) -> np.ndarray:
+    """Values of some resamples (rows,); part: seed, number of the first one, and how many."""
+    given, name = shared
+    seed, first, rows = part
+    rng, users = np.random.default_rng([seed, first]), len(given.cells)
+    counts = (
+        np.bincount(rng.integers(0, users, users), minlength=users).astype(np.float64)
+        for _ in range(rows)
+    )
+    return np.array([REFITTED[name](given, often) for often in counts])
 
 
 def logged_value(given: Trajectories) -> Interval:

@@ -63,6 +63,8 @@ TUNED = "slope"
 """In place of a number: chosen from the log."""
 UNBIASED = ("dr", "sndr", "snips", "ips")
 """With right weights, in the order in which they decide."""
+SEQUENTIAL = ("first", "pdis", "sn_pdis", "sdr", "mis", "fqe")
+"""Of a user's days; `evaluation.sequential` has them."""
 WITHOUT_MODEL = "ips,snips,ips:clip=10"
 WITH_MODEL = "ips,snips,ips:clip=10,dm,dr,sndr"
 _QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99, 0.999)
@@ -131,6 +133,15 @@ def candidates(name: str, weights: np.ndarray) -> list[float]:
     return [*(float(number) for number in found), np.inf]
 
 
+def divided(specification: str) -> tuple[tuple[Estimator, ...], tuple[str, ...]]:
+    """A text's estimators per decision, and the names of those over a user's days; raises
+    `BadSetting`."""
+    texts = [text.strip() for text in specification.split(",")]
+    days = tuple(dict.fromkeys(text.lower() for text in texts if text.lower() in SEQUENTIAL))
+    rest = [text for text in texts if text.lower() not in SEQUENTIAL]
+    return (parse(",".join(rest)) if rest else ()), days
+
+
 def parse(specification: str) -> tuple[Estimator, ...]:
     """The estimators of a text such as `ips,snips,switch_dr:10,ips:clip=5,dros:slope`, in either
     case; raises `BadSetting`."""
@@ -149,7 +160,7 @@ def _parse_one(text: str) -> Estimator:
     if name in PLAIN and not colon and not old:
         return Estimator(text, name)
     if name not in PARAMETRIC:
-        known = ", ".join([*PLAIN, *(shape(name) for name in PARAMETRIC)])
+        known = ", ".join([*PLAIN, *(shape(name) for name in PARAMETRIC), *SEQUENTIAL])
         raise BadSetting(f"there is no estimator {text!r}: use {known}")
     family = PARAMETRIC[name]
     key, equals, number = rest.rpartition("=")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,18 @@ MODEL = ("q_logged", "v_target", "marginal_weight")
 FEATURES = ("item", "variant", "hour")
 """Of the logged action: for overlap, and for `mips`."""
 SEGMENT = "segment"
-KNOWN = (*REQUIRED, *MODEL, "user_id", "decision_id", "decided_at", *FEATURES, SEGMENT, *COUNTS)
-"""Columns that mean something; others are left alone."""
+STEP, TO_GO, STATE = ("step", "day"), ("q_to_go", "v_to_go"), "state"
+"""Of a user's days: `evaluation.steps` reads them."""
+KNOWN = (
+    *(*REQUIRED, *MODEL, "user_id", "decision_id", "decided_at", *FEATURES, SEGMENT, *COUNTS),
+    *(*STEP, *TO_GO, STATE),
+)
+"""Columns that mean something, beside features by their prefix; others are left alone."""
 SEGMENTS = 20
 """Most segments that are reported one by one."""
-_NUMBERS = (*REQUIRED, *MODEL, *COUNTS)
-_TEXTS = ("user_id", "decision_id", *FEATURES, SEGMENT)
+OTHERS = "all others"
+_NUMBERS = (*REQUIRED, *MODEL, *COUNTS, *STEP, *TO_GO)
+_TEXTS = ("user_id", "decision_id", *FEATURES, SEGMENT, STATE)
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 
 
@@ -34,16 +41,24 @@ def read_table(file: Path | str) -> Sample:
 
     Raises `BadInput` or `NotEnoughData`, naming file and column.
     """
-    file = Path(file)
+    with naming(file):
+        return sample_of(read_frame(file))
+
+
+@contextmanager
+def naming(file: Path | str) -> Iterator[None]:
+    """Puts a file's name before what is wrong with its content."""
     try:
-        return sample_of(_read(file))
+        yield
     except NotEnoughData as error:
         raise NotEnoughData(f"{file}: {error}") from error
     except BadInput as error:
         raise BadInput(f"{file}: {error}") from error
 
 
-def _read(file: Path) -> pd.DataFrame:
+def read_frame(file: Path | str) -> pd.DataFrame:
+    """A file's columns, CSV or Parquet; raises `BadInput`."""
+    file = Path(file)
     if not file.is_file():
         raise BadInput("there is no such file")
     kind = "parquet" if file.suffix.lower() == ".parquet" else "csv"
@@ -71,8 +86,8 @@ def sample_of(frame: pd.DataFrame) -> Sample:
         )
     if frame.empty:
         raise NotEnoughData("the table has no rows")
-    columns = {name: _numbers(frame[name]) for name in REQUIRED}
-    columns |= {name: _numbers(frame[name]) for name in MODEL if name in frame.columns}
+    columns = {name: numbers(frame[name]) for name in REQUIRED}
+    columns |= {name: numbers(frame[name]) for name in MODEL if name in frame.columns}
     _once(frame)
     features = {name: labels(frame[name]) for name in FEATURES if name in frame.columns}
     if features and "marginal_weight" not in columns:
@@ -80,7 +95,7 @@ def sample_of(frame: pd.DataFrame) -> Sample:
             weights = columns["target_propensity"] / columns["propensity"]
         if np.isfinite(weights).all():  # else `Sample` says what is wrong
             columns["marginal_weight"] = cell_weights(weights, joint(features.values()))
-    at = _times(frame)
+    at = times(frame)
     counts = {name: _finite(frame[name]) for name in COUNTS if name in frame.columns}
     segments = {SEGMENT: labels(frame[SEGMENT], SEGMENTS)} if SEGMENT in frame.columns else {}
     return Sample(
@@ -102,18 +117,22 @@ def joint(features: Iterable[Labels]) -> np.ndarray:
     return np.unique(code, return_inverse=True)[1].astype(np.int64)
 
 
-def labels(column: pd.Series, most: int | None = None) -> Labels:
-    """Names of a column's rows, the most frequent first; beyond `most` the rest is one."""
-    codes, names = pd.factorize(column.astype(object).where(column.notna(), "").astype(str))
-    order = np.argsort(-np.bincount(codes, minlength=len(names)), kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    sorted_names = tuple(str(names[i]) or "(none)" for i in order)
-    codes = place[codes]
-    if most is not None and len(sorted_names) > most:
-        codes = np.minimum(codes, most - 1)
-        sorted_names = (*sorted_names[: most - 1], "all others")
-    return Labels(codes, sorted_names)
+def labels(column: pd.Series, names: int | tuple[str, ...] | None = None) -> Labels:
+    """Names of a column's rows, the most frequent first. names: how many there may be, or which;
+    what is beyond them is one."""
+    codes, values = pd.factorize(column, use_na_sentinel=False)
+    texts = ["(none)" if pd.isna(value) else str(value) or "(none)" for value in values]
+    same, found = pd.factorize(np.array(texts, object))
+    codes = same[codes]
+    order = np.argsort(-np.bincount(codes, minlength=len(found)), kind="stable")
+    known = [str(found[i]) for i in order]
+    if isinstance(names, int):
+        names = tuple(known) if len(known) <= names else (*known[: names - 1], OTHERS)
+    elif names is None:
+        names = tuple(known)
+    place = {name: n for n, name in enumerate(names)}
+    where = np.array([place.get(str(name), len(names) - 1) for name in found], np.int64)
+    return Labels(where[codes], names)
 
 
 def _once(frame: pd.DataFrame) -> None:
@@ -130,7 +149,8 @@ def _once(frame: pd.DataFrame) -> None:
         )
 
 
-def _times(frame: pd.DataFrame) -> pd.Series | None:
+def times(frame: pd.DataFrame) -> pd.Series | None:
+    """When each row was decided; None without a column decided_at. Raises `BadInput`."""
     if "decided_at" not in frame.columns:
         return None
     at = pd.to_datetime(frame["decided_at"], utc=True, format="ISO8601", errors="coerce")
@@ -148,25 +168,26 @@ def _days(at: pd.Series) -> float:
     return max(1.0, (at.max() - at.min()) / pd.Timedelta(days=1))
 
 
-def _numbers(column: pd.Series) -> np.ndarray:
+def numbers(column: pd.Series) -> np.ndarray:
+    """A column as float64, NaN where it is missing; raises `BadInput` where it is no number."""
     if column.dtype.kind in "mM":
         raise BadInput(f"{column.name} must be a number, and its column holds times")
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = np.flatnonzero((numbers.isna() & column.notna()).to_numpy())
+    values = pd.to_numeric(column, errors="coerce")
+    wrong = np.flatnonzero((values.isna() & column.notna()).to_numpy())
     if len(wrong):
         raise BadInput(
             f"{column.name} must be a number, and row {wrong[0]} (counted from 0) holds "
             f"{str(column.iloc[wrong[0]])!r}"
         )
-    return numbers.to_numpy(np.float64, na_value=np.nan)
+    return values.to_numpy(np.float64, na_value=np.nan)
 
 
 def _finite(column: pd.Series) -> np.ndarray:
-    numbers = _numbers(column)
-    wrong = np.flatnonzero(~np.isfinite(numbers))
+    values = numbers(column)
+    wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
         raise BadInput(f"{column.name} is missing in {len(wrong)} rows, the first is {wrong[0]}")
-    return numbers
+    return values
 
 
 def _users(frame: pd.DataFrame) -> np.ndarray:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from ingestion.complete import completed
+from ingestion.imported import Imported
 from ingestion.log import LogMeta, time_column
 from ingestion.mapping import ANY, Cell, Rows, SourceMapping
 from ingestion.merge import joined
-from ingestion.online_retail import Imported
 from ingestion.parse import log_of
 from ingestion.schema import TABLES, Missing, Type
 from mdp.errors import BadInput, NotEnoughData
@@ -147,7 +147,7 @@ def _table(
         }
         if cell.paths:
             (here if seen else not_here).add(f"{rows.table}.{name} ({', '.join(cell.paths)})")
-        values = _values(cell, found, frame.index)
+        values = _amounts(cell, _values(cell, found, frame.index), frame)
         if name in times:
             columns[name] = _instants(values, cell, meta)
         else:
@@ -175,6 +175,21 @@ def _values(cell: Cell, found: list[pd.Series], index: pd.Index) -> pd.Series:
     for other in found[1:]:
         values = values.where(values.notna() & (values != ""), other)
     return values
+
+
+def _amounts(cell: Cell, values: pd.Series, frame: pd.DataFrame) -> pd.Series:
+    """Values times the cell's factor and the rate of their currency. One without a rate becomes
+    text with its currency, which `check` names; what is no number stays."""
+    if cell.factor is None and not cell.rates:
+        return values
+    by = pd.Series(1.0 if cell.factor is None else cell.factor, values.index)
+    if cell.currency is not None:
+        named = path_values(frame, cell.currency).map(_written).astype("str").str.strip()
+        by = by * named.str.upper().map(dict(cell.rates)).astype(np.float64)
+        strange = values.notna() & by.isna()
+        values = values.mask(strange, values.map(_written) + " " + named.fillna("?"))
+    product = (pd.to_numeric(values, errors="coerce") * by).round(6)
+    return product.astype(object).where(product.notna(), values)
 
 
 def _written(value: Any) -> str | None:

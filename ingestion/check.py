@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingestion.log import NONE, Log, Problem
+from ingestion.codes import again, listed
+from ingestion.log import NONE, Log, Problem, epoch_us
 from ingestion.parse import may_be_missing
-from ingestion.plausible import unlikely
+from ingestion.plausible import FINDERS, Finder, Found
 from ingestion.rules import ERROR, RULES
 from ingestion.schema import OUTCOME_KEY, SEPARATOR, TABLES, Column, Missing, Table, Type
-from mdp.clock import NO_ZONE, zone_code
+from ingestion.usual import Usual, amounts, unusual, usual
+from ingestion.written import WRITTEN
+from mdp.clock import NEVER, NO_ZONE, zone_code
 
 FIRST = 3
 """Rows and values that a finding shows."""
@@ -61,15 +68,33 @@ def findings(log: Log) -> list[Finding]:
     return findings_of(log, problems_of(log))
 
 
+def errors_of(log: Log) -> list[Finding]:
+    """What is wrong in a log as an error; warnings are not looked for, which is quicker."""
+    return findings_of(log, problems_of(log, [n for n in RULES if RULES[n].severity == ERROR]))
+
+
 def findings_of(log: Log, problems: Sequence[Problem]) -> list[Finding]:
     """Problems in words, errors first, in their order."""
     found = [finding_of(log, problem) for problem in problems]
     return sorted(found, key=lambda finding: finding.severity != ERROR)
 
 
-def problems_of(log: Log) -> list[Problem]:
-    """Every rule that a log breaks, with all rows that break it."""
-    return [*log.problems, *_problems(log)]
+def problems_of(
+    log: Log,
+    rules: Collection[str] = RULES.keys(),
+    tables: Collection[str] = TABLES.keys(),
+    whole: Usual | None = None,
+) -> list[Problem]:
+    """Every rule that a log breaks, with all rows that break it.
+
+    Only some rules and tables where those are given. What is usual is that of `whole`, where the
+    log is but a part of it.
+    """
+    found = [each for each in log.problems if each.rule in rules and each.table in tables]
+    for name in tables:
+        if not log.tables[name].empty:
+            found += _problems(log, name, rules, whole)
+    return found
 
 
 def finding_of(log: Log, problem: Problem) -> Finding:
@@ -99,22 +124,35 @@ def finding_of(log: Log, problem: Problem) -> Finding:
     )
 
 
-def _problems(log: Log) -> Iterator[Problem]:
-    for table in TABLES.values():
-        if log.tables[table.name].empty:
+def _problems(
+    log: Log, name: str, rules: Collection[str], whole: Usual | None
+) -> Iterator[Problem]:
+    found = [_column_rules(log, TABLES[name], column) for column in TABLES[name].columns]
+    found += [
+        finder.find(log, name)
+        for finder in (*_ROW_FINDERS, *FINDERS, *WRITTEN)
+        if name in finder.tables and not set(finder.rules).isdisjoint(rules)
+    ]
+    if name in _UNUSUAL and not set(_UNUSUAL[name]).isdisjoint(rules):
+        found.append(unusual(log, usual([amounts(log)]) if whole is None else whole, name))
+    for column, rule, mask in chain.from_iterable(found):
+        if rule not in rules:
             continue
-        for column in table.columns:
-            for rule, mask in _column_rules(log, table, column):
-                rows = np.flatnonzero(np.asarray(mask, bool))
-                if len(rows):
-                    yield Problem(table.name, column.name, rule, rows)
-    for name, column_name, rule, mask in (*_row_rules(log), *unlikely(log)):
         rows = np.flatnonzero(np.asarray(mask, bool))
         if len(rows):
-            yield Problem(name, column_name, rule, rows)
+            yield Problem(name, column, rule, rows)
 
 
-def _column_rules(log: Log, table: Table, column: Column) -> Iterator[tuple[str, Any]]:
+_UNUSUAL = {
+    "users": ("reseller", "zone_at_night"),
+    "events": ("odd_value", "odd_quantity", "unit"),
+    "outcomes": ("clock_skew",),
+}
+OF_THE_WHOLE = tuple(chain.from_iterable(_UNUSUAL.values()))
+"""Rules about what is unusual in the whole log."""
+
+
+def _column_rules(log: Log, table: Table, column: Column) -> Found:
     values = log.tables[table.name][column.name]
     broken = np.zeros(len(values), bool)
     for problem in log.problems:
@@ -127,27 +165,30 @@ def _column_rules(log: Log, table: Table, column: Column) -> Iterator[tuple[str,
     )
     there = values.notna().to_numpy()
     missing = may_be_missing(table.name, column, log.meta)
+    name = column.name
     if not absent and missing is not Missing.FINE:
-        yield _missing_rule(table, column, missing), ~there & ~broken
-    if table.key == column.name:
-        yield "duplicate", values.duplicated().to_numpy() & there
+        yield name, _missing_rule(table, column, missing), ~there & ~broken
+    if not there.any():
+        return
+    if table.key == name:
+        yield name, "duplicate", again(values)
     if column.type is Type.ID and column.refers_to is None:
-        yield "separator", values.fillna("").str.contains(SEPARATOR, regex=False)
+        yield name, "separator", values.str.contains(SEPARATOR, regex=False).fillna(False)
     if column.type is Type.ZONE:
-        bad = {name for name in values.dropna().unique() if zone_code(name) == NO_ZONE}
-        yield "zone", values.isin(bad)
+        codes = log.codes(table.name, name)
+        yield name, "zone", there & ~codes.each(lambda zone: zone_code(zone) != NO_ZONE)
     if column.allowed:
         pattern = "|".join(f"{word}.+" if word.endswith(":") else word for word in column.allowed)
-        yield "not_allowed", there & ~values.fillna("").str.fullmatch(pattern).to_numpy(bool)
+        allowed = log.codes(table.name, name).each(re.compile(pattern, re.DOTALL).fullmatch)
+        yield name, "not_allowed", there & ~allowed
     if column.type is Type.HOURS:
-        bad_hours = {text for text in values.dropna().unique() if not _are_hours(text)}
-        yield "bad_hour", values.isin(bad_hours)
-    if column.type in (Type.NUMBER, Type.INTEGER) and column.name != "propensity":
-        yield "out_of_range", there & ~_in_range(values, column)
-    if column.refers_to is not None:
-        key = TABLES[column.refers_to].key
-        rule = "unknown_listed" if column.type is Type.IDS else "unknown"
-        yield rule, there & ~_refers(values, log.tables[column.refers_to][key], column.type)
+        yield name, "bad_hour", there & ~log.codes(table.name, name).each(_are_hours)
+    if column.type in (Type.NUMBER, Type.INTEGER) and name != "propensity":
+        yield name, "out_of_range", there & ~_in_range(values, column)
+    if column.refers_to is not None and column.type is Type.IDS:
+        yield name, "unknown_listed", _lists_unknown(values, log.tables[column.refers_to])
+    elif column.refers_to is not None:
+        yield name, "unknown", there & (log.rows_of(table.name, name) < 0)
 
 
 def _missing_rule(table: Table, column: Column, missing: Missing) -> str:
@@ -164,7 +205,7 @@ def _in_range(values: pd.Series, column: Column) -> np.ndarray:
     """Whether each number (n,) is finite and within the column's limits, bool (n,)."""
     low = -np.inf if column.minimum is None else column.minimum
     high = np.inf if column.maximum is None else column.maximum
-    numbers = values.astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    numbers = values.to_numpy(np.float64, na_value=np.nan)
     return np.isfinite(numbers) & (numbers >= low) & (numbers <= high)
 
 
@@ -172,56 +213,83 @@ def _are_hours(text: str) -> bool:
     return all(part in _HOURS for part in text.split(SEPARATOR))
 
 
-def _refers(values: pd.Series, known: pd.Series, kind: Type) -> np.ndarray:
-    """Whether every id in each value (n,) is known, bool (n,)."""
-    names = set(known.dropna())
-    if kind is Type.IDS:
-        texts = values.dropna().unique()
-        bad = {text for text in texts if not names.issuperset(text.split(SEPARATOR))}
-        return ~values.isin(bad).to_numpy()
-    return values.isin(names).to_numpy()
+def _lists_unknown(values: pd.Series, table: pd.DataFrame) -> np.ndarray:
+    """Whether each list (n,) has an id that is no key of the table, bool (n,)."""
+    known = pa.array(table[table.columns[0]], pa.large_string(), from_pandas=True)
+    out = np.zeros(len(values), bool)
+    for rows, ids in listed(values):
+        out[rows[~pc.is_in(ids, value_set=known).to_numpy(zero_copy_only=False)]] = True
+    return out
 
 
-def _row_rules(log: Log) -> Iterator[tuple[str, str, str, Any]]:
-    """Rules that look at several columns: table, column, rule, mask."""
-    table, outcomes, events = (log.tables[name] for name in ("decisions", "outcomes", "events"))
-    yield "events", "value", "no_amount", events["event"].eq("purchase") & events["value"].isna()
-    yield (
-        "outcomes",
-        "outcome",
-        "repeated",
-        outcomes.duplicated(OUTCOME_KEY) & outcomes["at"].notna(),
-    )
+def _amounts(log: Log, name: str) -> Found:
+    events = log.tables["events"]
+    yield "value", "no_amount", events["event"].eq("purchase") & events["value"].isna()
+
+
+def _sends(log: Log, name: str) -> Found:
+    table = log.tables["decisions"]
     sent = table["send_at"].notna()
     parts = table[["item_id", "variant_id"]].notna()
-    yield "decisions", "send_at", "incomplete_send", parts.ne(sent, axis=0).any(axis=1)
-    yield "decisions", "send_at", "too_early", sent & (table["send_at"] < table["decided_at"])
-    drawn = table["arm"].fillna("policy").str.match(r"policy$|challenger:")
-    if log.meta.propensities != NONE:
-        good = table["propensity"].gt(0) & table["propensity"].le(1)
-        reported = np.zeros(len(table), bool)
-        for problem in log.problems:
-            if problem.table == "decisions" and problem.column in (None, "propensity"):
-                reported[problem.rows if len(problem.rows) else slice(None)] = True
-        yield "decisions", "propensity", "propensity", drawn & ~good & ~reported
+    yield "send_at", "incomplete_send", parts.ne(sent, axis=0).any(axis=1)
+    yield "send_at", "too_early", sent & (table["send_at"] < table["decided_at"])
+
+
+def _draws(log: Log, name: str) -> Found:
+    table = log.tables["decisions"]
+    if log.meta.propensities == NONE:
+        return
+    drawn = log.codes("decisions", "arm").each(re.compile(r"policy\Z|challenger:").match)
+    drawn |= table["arm"].isna().to_numpy()
+    good = table["propensity"].gt(0) & table["propensity"].le(1)
+    reported = np.zeros(len(table), bool)
+    for problem in log.problems:
+        if problem.table == "decisions" and problem.column in (None, "propensity"):
+            reported[problem.rows if len(problem.rows) else slice(None)] = True
+    yield "propensity", "propensity", drawn & ~good.to_numpy() & ~reported
+
+
+def _offers(log: Log, name: str) -> Found:
+    table = log.tables["decisions"]
     for column, lists in (("item_id", "candidates"), ("variant_id", "variants")):
-        offered = [
-            one in many.split(SEPARATOR)
-            for one, many in zip(
-                table[column].fillna(""), table[lists].fillna("").astype(str), strict=True
-            )
-        ]
-        known = sent & table[column].notna() & table[lists].notna()
-        yield "decisions", column, "not_offered", known.to_numpy() & ~np.array(offered, bool)
-    decided = table.drop_duplicates("decision_id").set_index("decision_id")
-    mine = outcomes["decision_id"].isin(decided.index)
-    of = decided.reindex(outcomes["decision_id"])
-    early = outcomes["at"].to_numpy() < of["decided_at"].to_numpy()
-    yield "outcomes", "at", "too_early", mine & early
-    before = outcomes["at"].to_numpy() < of["send_at"].to_numpy()
-    response = outcomes["outcome"].isin(["opened", "clicked", "dismissed", "unsubscribed"])
-    unmoved = ~outcomes["decision_id"].isin(
-        outcomes["decision_id"][outcomes["outcome"].eq("moved")]
+        known = (table["send_at"].notna() & table[column].notna() & table[lists].notna()).to_numpy()
+        chosen = pa.array(table[column], pa.large_string(), from_pandas=True)
+        offered = np.zeros(len(table), bool)
+        for rows, ids in listed(table[lists].where(known)):
+            same = pc.equal(ids, chosen.take(pa.array(rows))).to_numpy(zero_copy_only=False)
+            offered[rows[same]] = True
+        yield column, "not_offered", known & ~offered
+
+
+def _repeats(log: Log, name: str) -> Found:
+    outcomes = log.tables["outcomes"]
+    twice = outcomes.duplicated(OUTCOME_KEY) & outcomes["at"].notna()
+    yield "outcome", "repeated", twice
+
+
+def _follows(log: Log, name: str) -> Found:
+    outcomes, decisions = log.tables["outcomes"], log.tables["decisions"]
+    of = log.rows_of("outcomes", "decision_id")
+    mine, at = of >= 0, epoch_us(outcomes["at"])
+    decided, sent = (
+        np.append(epoch_us(decisions[column]), NEVER)[of] for column in ("decided_at", "send_at")
     )
-    yield "outcomes", "at", "before_send", mine & before & ~early & response & unmoved
-    yield "outcomes", "decision_id", "outcome_of_hold", mine & of["send_at"].isna().to_numpy()
+    mine_at = mine & (at != NEVER)
+    early = mine_at & (at < decided)
+    yield "at", "too_early", early
+    kind = log.codes("outcomes", "outcome")
+    response = kind.each(lambda w: w in ("opened", "clicked", "dismissed", "unsubscribed"))
+    moved = np.zeros(len(decisions) + 1, bool)
+    moved[of[kind.each(lambda word: word == "moved") & mine]] = True
+    yield "at", "before_send", mine_at & (at < sent) & ~early & response & ~moved[of]
+    yield "decision_id", "outcome_of_hold", mine & (sent == NEVER)
+
+
+_ROW_FINDERS = (
+    Finder(("no_amount",), ("events",), _amounts),
+    Finder(("incomplete_send", "too_early"), ("decisions",), _sends),
+    Finder(("propensity",), ("decisions",), _draws),
+    Finder(("not_offered",), ("decisions",), _offers),
+    Finder(("repeated",), ("outcomes",), _repeats),
+    Finder(("too_early", "before_send", "outcome_of_hold"), ("outcomes",), _follows),
+)

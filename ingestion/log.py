@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ingestion.schema import FORMAT_VERSION
+from ingestion.codes import Codes, codes_of, rows_in
+from ingestion.schema import FORMAT_VERSION, TABLES
 
 LOGGED, ESTIMATED, NONE = "logged", "estimated", "none"
 
@@ -65,6 +66,20 @@ class Log:
     """what `log.json` says"""
     problems: tuple[Problem, ...] = ()
     """what could not be read as its type (such values are missing in `tables`), or is not there"""
+    _seen: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False)
+
+    def codes(self, table: str, column: str) -> Codes:
+        """A column of ids or words as integers; made once."""
+        if (table, column) not in self._seen:
+            self._seen[table, column] = codes_of(self.tables[table][column])
+        return self._seen[table, column]
+
+    def rows_of(self, table: str, column: str) -> np.ndarray:
+        """Row (n,) int64 of the table that a column of ids refers to, or whose key it is: the first
+        with that id, -1 where there is none."""
+        described = TABLES[table].column(column)
+        other = TABLES[described.refers_to or table]
+        return rows_in(self.codes(table, column), self.tables[other.name][other.key])
 
     def replace_tables(self, **tables: pd.DataFrame) -> "Log":
         """This log with other frames in place of some, typed like those they replace."""

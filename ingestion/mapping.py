@@ -15,11 +15,21 @@
     at = "timestamp"
     value = { product = [".price", ".quantity"] }
 
+A database is read by queries, each of which gives records whose `query` is its name:
+
+    [queries]
+    orders = "SELECT customer, sku, paid_at, amount FROM orders WHERE state = 'paid'"
+
+    [[rows]]
+    table = "events"
+    where = { query = "orders" }
+
 A path goes into structures by dots, and into lists of key and value by brackets, as GA4 has them:
 `event_params[ga_session_id]`. A column takes a path, a list of paths or a table with one of
 `from` (paths), `value`, `product` (paths to multiply) and `join` (paths, joined by a hyphen), and
 with `words` (what stands there = what it is called here), `prefix`, `unit` (s, ms or us, of times
-that are numbers) and `timezone` (of times without one).
+that are numbers), `timezone` (of times without one), `factor` (of numbers), and `currency` (a path)
+with `rates` (of amounts).
 """
 
 from __future__ import annotations
@@ -40,6 +50,7 @@ ANY = "*"
 """In `where`: whatever value, if there is one."""
 UNITS = ("s", "ms", "us")
 _KINDS = ("from", "value", "product", "join")
+_REFINED = ("words", "prefix", "unit", "timezone", "factor", "currency", "rates")
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,12 @@ class Cell:
     """of times that are numbers since 1970"""
     timezone: str | None = None
     """of times without one"""
+    factor: float | None = None
+    """a number times this"""
+    currency: str | None = None
+    """path of the currency that an amount is in"""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """currency → what an amount in it is multiplied by"""
 
 
 @dataclass(frozen=True)
@@ -84,6 +101,8 @@ class SourceMapping:
     """what becomes of records; one record may match several"""
     meta: LogMeta
     """for log.json"""
+    queries: Mapping[str, str] = field(default_factory=dict)
+    """name → SQL, for a source that is a database"""
 
 
 def source_names() -> list[str]:
@@ -95,9 +114,12 @@ def source_names() -> list[str]:
 def mapping_text(source: str) -> str:
     """The TOML of a source by name, or of a file. Raises `BadInput` where there is none."""
     if source in source_names():
-        return files("ingestion.sources").joinpath(f"{source}.toml").read_text()
+        return files("ingestion.sources").joinpath(f"{source}.toml").read_text("utf-8")
     if source.endswith(".toml") and Path(source).is_file():
-        return Path(source).read_text()
+        try:
+            return Path(source).read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{source} is not UTF-8: {error}") from error
     raise BadInput(
         f"{source!r} is no source: use {', '.join(source_names())}, online-retail-ii, open-bandit, "
         "or the path of a mapping's .toml"
@@ -108,10 +130,12 @@ def read_mapping(text: str, where: str) -> SourceMapping:
     """A mapping from its TOML; raises `BadInput` that names what is wrong in it."""
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadInput(f"{where} is not TOML: {error}") from error
-    if unknown := sorted(values.keys() - {"log", "rows"}):
-        raise BadInput(f"{where}: {unknown[0]!r} is unknown: a mapping has [log] and [[rows]]")
+    if unknown := sorted(values.keys() - {"log", "queries", "rows"}):
+        raise BadInput(
+            f"{where}: {unknown[0]!r} is unknown: a mapping has [log], [queries] and [[rows]]"
+        )
     blocks = values.get("rows")
     if not isinstance(blocks, list) or not blocks:
         raise BadInput(f"{where} has no [[rows]]: say what becomes of the records")
@@ -120,7 +144,10 @@ def read_mapping(text: str, where: str) -> SourceMapping:
     except BadLog as error:
         raise BadInput(str(error)) from error
     rows = tuple(_rows(block, f"{where}, [[rows]] {n}") for n, block in enumerate(blocks, 1))
-    return SourceMapping(rows, meta)
+    queries = values.get("queries", {})
+    if not isinstance(queries, dict) or not all(isinstance(sql, str) for sql in queries.values()):
+        raise BadInput(f"{where}: [queries] holds {queries!r}; write names and SQL texts")
+    return SourceMapping(rows, meta, queries)
 
 
 def _rows(block: dict[str, Any], where: str) -> Rows:
@@ -147,7 +174,7 @@ def _cell(cell: Any, where: str) -> Cell:
     if not isinstance(cell, dict):
         raise BadInput(f"{where} is {cell!r}; write a path, a list of paths or a table")
     kinds = [kind for kind in _KINDS if kind in cell]
-    others = cell.keys() - {*_KINDS, "words", "prefix", "unit", "timezone"}
+    others = cell.keys() - {*_KINDS, *_REFINED}
     if len(kinds) != 1 or others:
         what = f"{sorted(others)[0]!r} is unknown" if others else f"{len(kinds)} of them are given"
         raise BadInput(f"{where} takes one of {', '.join(_KINDS)}, and {what}")
@@ -167,4 +194,16 @@ def _cell(cell: Any, where: str) -> Cell:
         str(cell.get("prefix", "")),
         unit,
         cell.get("timezone"),
+        *_amount(cell, where),
     )
+
+
+def _amount(cell: dict[str, Any], where: str) -> tuple[float | None, str | None, dict[str, float]]:
+    """An amount's factor, the path of its currency and the rates."""
+    factor, path, rates = cell.get("factor"), cell.get("currency"), cell.get("rates", {})
+    for name, number in {"factor": 1 if factor is None else factor, **rates}.items():
+        if not isinstance(number, int | float) or not 0 < number < 1e12:
+            raise BadInput(f"{where}: {name} is {number!r}; write a number above 0")
+    if (path is None) != (not rates) or not isinstance(path, str | None):
+        raise BadInput(f"{where}: `currency` is a path, and `rates` say what each is worth")
+    return factor, path, {name.upper(): float(rate) for name, rate in rates.items()}

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ingestion.codes import repeated
 from ingestion.complete import DESCRIBED, NO_ZONE, UNKNOWN
 from ingestion.log import ESTIMATED, LOGGED, NONE, Log, LogMeta
-from ingestion.plausible import comparable
 from ingestion.records import read_records
 from ingestion.schema import TABLES
 from mdp.errors import BadInput
@@ -62,12 +62,20 @@ def merged(first: Log, second: Log) -> tuple[dict[str, pd.DataFrame], LogMeta, d
             continue
         if name in DESCRIBED:
             key = str(table.key)
-            tables[name] = _one_each(
+            known = _one_each(
                 _without_made_up(first, name), _without_made_up(second, name), name, key, counts
             )
+            # What neither log knows is made up as before.
+            for log in (first, second):
+                made = log.tables[name].drop_duplicates(key).set_index(key)
+                for column in known.columns.intersection(made.columns):
+                    gap = known[column].isna()
+                    if gap.any():
+                        known[column] = known[column].where(~gap, known[key].map(made[column]))
+            tables[name] = known
             continue
         both = pd.concat([one, two], ignore_index=True)
-        again = comparable(both).duplicated()
+        again = repeated(both, table.key)
         _count(counts, f"{name}: rows in both, kept once", int(again.sum()))
         both = both[~again]
         if name == "decisions":

@@ -8,13 +8,13 @@ back: cancellations (invoices that begin with C) are taken off the purchases tha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
+from ingestion.imported import Imported
 from ingestion.log import LogMeta
 from ingestion.returns import pair_returns
 from mdp.errors import BadInput, NotEnoughData
@@ -74,6 +74,8 @@ ZONES = {
     "Czech Republic": "Europe/Prague",
 }
 """Time zone of each country, its most populous one; any other country reads as the shop's."""
+NO_COUNTRY = "Unspecified"
+"""What the file itself calls a country that is not known."""
 CATEGORIES, CATEGORY_SIZE = 59, 12
 """Most categories beside "other", and the fewest items that make one."""
 RETURNED = "cancelled in full later"
@@ -91,24 +93,6 @@ SAYS_LITTLE = frozenset(
 """Words that say how a thing is or how many there are, and not what it is."""
 ASIDE = re.compile(r"\b(?:in|with|w|for|on|from|and)\b|\bw/|[.,(&]")
 """What ends the part of a title that names the thing."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """A foreign log in our format, and an account of every row."""
-
-    tables: dict[str, pd.DataFrame]
-    """users, items, events"""
-    meta: LogMeta
-    """for `log.json`"""
-    rows: int
-    """rows read"""
-    dropped: dict[str, int]
-    """rows dropped by the first reason that applies"""
-    repaired: dict[str, int]
-    """values repaired by reason"""
-    found: dict[str, int] = field(default_factory=dict)
-    """rows with each kind of dirt, a row under all that it has"""
 
 
 def read_online_retail(file: Path) -> pd.DataFrame:
@@ -142,7 +126,8 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
     customer, quantity, price = (
         pd.to_numeric(raw[name], errors="coerce") for name in ("Customer ID", "Quantity", "Price")
     )
-    local = pd.to_datetime(raw["InvoiceDate"], format="ISO8601", errors="coerce")
+    customer = customer.where(customer % 1 == 0)
+    local = pd.to_datetime(raw["InvoiceDate"].astype("str"), format="ISO8601", errors="coerce")
     cancelled = raw["Invoice"].astype(str).str.startswith("C")
     reasons = {
         "no customer": customer.isna(),
@@ -165,7 +150,7 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
             "units": quantity.abs(),
             "Price": price,
             "Description": raw["Description"],
-            "Country": raw["Country"],
+            "Country": raw["Country"].astype("str").fillna(NO_COUNTRY),
         }
     )
     undone = (reason == "cancellation") & ((quantity < 0) & local.notna()).to_numpy(bool)

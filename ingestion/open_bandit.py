@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from ingestion.imported import Imported
 from ingestion.log import LogMeta
-from ingestion.online_retail import Imported
 from ingestion.schema import SEPARATOR
 from mdp.errors import BadInput, NotEnoughData
 
@@ -80,7 +81,7 @@ def _campaign(directory: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     file = directory / f"{campaign}.csv"
     if not file.is_file():
         raise BadInput(f"{file} is missing: a campaign's directory is named as its file of rows")
-    raw, items = pd.read_csv(file, index_col=0), pd.read_csv(directory / CONTEXT, index_col=0)
+    raw, items = _csv(file), _csv(directory / CONTEXT)
     for name, frame, columns in ((file, raw, COLUMNS), (directory / CONTEXT, items, ("item_id",))):
         if missing := [column for column in columns if column not in frame.columns]:
             raise BadInput(f"{name} lacks the column {missing[0]!r} of the Open Bandit Dataset")
@@ -90,7 +91,7 @@ def _campaign(directory: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             "campaign": campaign,
             "at": pd.to_datetime(raw["timestamp"], utc=True, format="ISO8601", errors="coerce"),
             "item_id": _item(campaign, raw["item_id"]),
-            "position": pd.to_numeric(raw["position"], errors="coerce").astype("Int64"),
+            "position": _whole(raw["position"]),
             "click": pd.to_numeric(raw["click"], errors="coerce"),
             "propensity": pd.to_numeric(raw["propensity_score"], errors="coerce"),
         }
@@ -99,6 +100,19 @@ def _campaign(directory: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     rows[features] = raw[features].astype(str)
     items = items.assign(campaign=campaign, item_id=_item(campaign, items["item_id"]))
     return rows, items
+
+
+def _whole(values: pd.Series) -> pd.Series:
+    """Whole numbers (n,) Int64; others missing."""
+    numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
+    return numbers.where((numbers % 1 == 0) & (numbers.abs() < 2**53)).astype("Int64")
+
+
+def _csv(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(file, index_col=0)
+    except ValueError as error:
+        raise BadInput(f"{file} can't be read as csv: {error}") from error
 
 
 def _item(campaign: str, ids: pd.Series) -> pd.Series:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ingestion.log import Log
-from ingestion.plausible import of_each
+from ingestion.log import Log, epoch_us
 from ingestion.schema import SEPARATOR
+from mdp.clock import DAY, HOUR, NEVER, NO_ZONE, local_time, zone_codes
 
 INK, BACK = "#2b6cb0", "#a0aec0"
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -41,17 +41,14 @@ def _drawn(log: Log, draw: Callable[[Log, Any], bool]) -> bytes | None:
 
 
 def _hours(log: Log, axes: Any) -> bool:
-    events, users = log.tables["events"], log.tables["users"]
-    zones = of_each(
-        events["user_id"], users.drop_duplicates("user_id").set_index("user_id")["timezone"]
-    )
-    grid = np.zeros((7, 24))
-    for zone, at in events["at"].dropna().groupby(zones):
-        try:
-            local = at.dt.tz_convert(str(zone))
-        except (ValueError, KeyError, OSError):
-            continue
-        np.add.at(grid, (local.dt.day_of_week.to_numpy(), local.dt.hour.to_numpy()), 1)
+    zones = log.codes("users", "timezone")
+    code = np.append(zone_codes(zones.distinct.to_pylist()), NO_ZONE).astype(np.int16)
+    zone = code[np.append(zones.of, -1)[log.rows_of("events", "user_id")]]
+    at = epoch_us(log.tables["events"]["at"])
+    local = local_time(at, zone)[(zone != NO_ZONE) & (at != NEVER)]
+    # 1970 began on a Thursday.
+    day, hour = (local // DAY + 3) % 7, local // HOUR % 24
+    grid = np.bincount(day * 24 + hour, minlength=7 * 24).reshape(7, 24)
     if not grid.any():
         return False
     image = axes.imshow(grid, aspect="auto", cmap="Blues")

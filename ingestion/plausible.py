@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ingestion.log import Log
+from ingestion.codes import repeated
+from ingestion.log import Log, epoch_us, time_column
 from ingestion.plain_text import name_key, plain_texts
 from ingestion.schema import TABLES, Type
+from ingestion.usual import FAR, beyond, spreads
+from mdp.clock import HOUR, NEVER
 
-Found = Iterator[tuple[str, str, str, np.ndarray]]
-"""Table, column, rule and mask (n,) bool of the rows."""
+Found = Iterator[tuple[str, str, Any]]
+"""Column, rule and mask (n,) bool of the rows."""
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds the breaches of some rules in one table at a time."""
+
+    rules: tuple[str, ...]
+    """the rules"""
+    tables: tuple[str, ...]
+    """the tables that they look at; none of them is empty when it is looked at"""
+    find: Callable[[Log, str], Found]
+    """the breaches in the table of that name"""
+
 
 INSTANTS = {
     "users": ("signed_up_at",),
@@ -30,38 +50,11 @@ TEXTS = {
 }
 """Columns that people read."""
 NAMES = ("category", "brand")
-SAME_VIEW, SAME_PURCHASE = pd.Timedelta("1s"), pd.Timedelta("1min")
-FAR = 6.0
-"""Robust standard deviations that make an outlier."""
-LEAST_SPREAD = 0.25
-"""Of logarithms: where all prices are alike, one is far out from 4.5 times them on."""
-ENOUGH = 30
-"""Values that it takes to say what is usual."""
+SAME_VIEW, SAME_PURCHASE = 1_000_000, 60_000_000
+"""Microseconds."""
 VIEWS_AN_HOUR = 300
-NIGHT, NIGHT_SHARE = (1, 2, 3, 4), 0.4
-"""Hours of the night, and the share of a zone's events in them (uniform: 0.17) that is too much."""
-
-
-def unlikely(log: Log) -> Found:
-    """Every breach of these rules."""
-    yield from _times(log)
-    yield from _signups(log)
-    yield from _texts(log)
-    yield from _twice(log)
-    yield from _outliers(log)
-    yield from _rates(log)
-    yield from _nights(log)
-    for name, table in log.tables.items():
-        if len(table):
-            yield name, table.columns[0], "repeated_row", comparable(table).duplicated().to_numpy()
-
-
-def comparable(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with lists and structures, which can't be compared, as text."""
-    nested = [name for name in table.columns if table[name].dtype == object]
-    if not nested:
-        return table
-    return table.assign(**{name: table[name].map(repr) for name in nested})
+BLANK = r"[\x09-\x0d\x1c-\x1f\x{85}\pZ]"
+"""What Unicode takes for white space, for RE2."""
 
 
 def latest() -> pd.Timestamp:
@@ -69,54 +62,58 @@ def latest() -> pd.Timestamp:
     return pd.Timestamp.now("UTC") + pd.Timedelta(days=366)
 
 
-def _times(log: Log) -> Found:
+def _times(log: Log, name: str) -> Found:
     soon, last = pd.Timestamp.now("UTC") + pd.Timedelta(days=1), latest()
-    for name, columns in INSTANTS.items():
-        for column in columns if len(log.tables[name]) else ():
-            at = log.tables[name][column]
-            impossible = (at < EARLIEST) | (at > last)
-            yield name, column, "impossible_time", impossible.to_numpy()
-            yield name, column, "future", ((at > soon) & ~impossible).to_numpy()
+    for column in INSTANTS[name]:
+        at = log.tables[name][column]
+        impossible = (at < EARLIEST) | (at > last)
+        yield column, "impossible_time", impossible.to_numpy()
+        yield column, "future", ((at > soon) & ~impossible).to_numpy()
 
 
 def first_activity(log: Log) -> pd.Series:
-    """The first event or decision of each user, by user id; impossible times aside."""
-    parts = [
-        log.tables[name][["user_id", at]].rename(columns={at: "at"})
-        for name, at in (("events", "at"), ("decisions", "decided_at"))
-    ]
-    acts = pd.concat(parts, ignore_index=True)
-    acts = acts[(acts["at"] >= EARLIEST) & (acts["at"] <= latest())]
-    return acts.groupby("user_id")["at"].min()
-
-
-def of_each(keys: pd.Series, values: pd.Series) -> pd.Series:
-    """The value of each key (n,), typed as the values, which are indexed by key; else missing."""
-    return values[values.index.notna()].reindex(keys).set_axis(keys.index)
-
-
-def _signups(log: Log) -> Found:
+    """The first event or decision of each user in the table of users; impossible times aside."""
     users = log.tables["users"]
-    first = of_each(users["user_id"], first_activity(log))
-    yield "users", "signed_up_at", "before_signup", (first < users["signed_up_at"]).to_numpy()
+    own = log.rows_of("users", "user_id")
+    never = np.iinfo(np.int64).max
+    first = np.full(len(users) + 1, never)
+    low, high = (epoch_us(pd.Series([at]))[0] for at in (EARLIEST, latest()))
+    for name, column in (("events", "at"), ("decisions", "decided_at")):
+        at = epoch_us(log.tables[name][column])
+        possible = (at >= low) & (at <= high)
+        np.minimum.at(first, log.rows_of(name, "user_id")[possible], at[possible])
+    # The last place is that of acts whose user is not there, and of users without an id.
+    first[-1] = never
+    return time_column(np.where(first == never, NEVER, first)[own]).set_axis(users.index)
 
 
-def _texts(log: Log) -> Found:
-    for name, columns in TEXTS.items():
-        for column in columns if len(log.tables[name]) else ():
-            texts = log.tables[name][column]
-            changed = texts.notna() & (plain_texts(texts).fillna("") != texts.fillna(""))
-            yield name, column, "markup", changed.to_numpy()
+def _signups(log: Log, name: str) -> Found:
+    late = first_activity(log) < log.tables["users"]["signed_up_at"]
+    yield "signed_up_at", "before_signup", late.to_numpy()
+
+
+def _texts(log: Log, name: str) -> Found:
+    for column in TEXTS[name]:
+        texts = log.tables[name][column]
+        changed = texts.notna() & (plain_texts(texts).fillna("") != texts.fillna(""))
+        yield column, "markup", changed.to_numpy()
+
+
+def _spellings(log: Log, name: str) -> Found:
     for column in NAMES:
         names = log.tables["items"][column]
         changed = names.notna() & (spelled(names).fillna("") != names.fillna(""))
-        yield "items", column, "spelling", changed.to_numpy()
-    for table in TABLES.values():
-        for each in table.columns if len(log.tables[table.name]) else ():
-            if each.type in (Type.ID, Type.IDS):
-                ids = log.tables[table.name][each.name]
-                mask = ids.notna() & (trimmed(ids).fillna("") != ids.fillna(""))
-                yield table.name, each.name, "blank_around", mask.to_numpy()
+        yield column, "spelling", changed.to_numpy()
+
+
+def _blanks(log: Log, name: str) -> Found:
+    for column in TABLES[name].columns:
+        if column.type in (Type.ID, Type.IDS):
+            ids = log.tables[name][column.name]
+            short = trimmed(ids)
+            if short is not ids:
+                mask = ids.notna() & (short.fillna("") != ids.fillna(""))
+                yield column.name, "blank_around", mask.to_numpy()
 
 
 def spelled(names: pd.Series) -> pd.Series:
@@ -131,8 +128,11 @@ def spelled(names: pd.Series) -> pd.Series:
 
 
 def trimmed(ids: pd.Series) -> pd.Series:
-    """Ids or lists of ids (n,) without white space around each; what is left empty is missing."""
-    suspect = ids.fillna("").str.contains(r"\s", regex=True)
+    """Ids or lists of ids (n,) without white space around each; what is left empty is missing.
+    Where nothing changes, the very same column."""
+    column = pa.array(ids, pa.large_string(), from_pandas=True)
+    blank = pc.match_substring_regex(column, BLANK).fill_null(False)
+    suspect = blank.to_numpy(zero_copy_only=False)
     if not suspect.any():
         return ids
     short = ids.astype(object).copy()
@@ -142,67 +142,72 @@ def trimmed(ids: pd.Series) -> pd.Series:
     return short.astype("str")
 
 
-def _twice(log: Log) -> Found:
+def _repeated_rows(log: Log, name: str) -> Found:
+    table = log.tables[name]
+    yield str(table.columns[0]), "repeated_row", repeated(table, TABLES[name].key)
+
+
+def _twice(log: Log, name: str) -> Found:
     events = log.tables["events"]
-    order = events.sort_values("at", kind="stable")
-    same = [order[name].fillna("") for name in ("user_id", "item_id", "event")]
-    since = order["at"].groupby([*same, order["value"].fillna(-1.0)]).diff().sort_index()
-    bought = events["event"].eq("purchase")
-    exact = comparable(events).duplicated() if len(events) else bought
-    near = since.le(SAME_VIEW) & ~bought & ~exact
-    yield "events", "at", "near_duplicate", near.to_numpy(bool)
-    double = since.le(SAME_PURCHASE) & bought & ~exact
-    yield "events", "at", "double_purchase", double.to_numpy(bool)
+    at, value = epoch_us(events["at"]), events["value"].fillna(-1.0).to_numpy()
+    acts = np.zeros(len(events), np.int64)
+    for column in ("user_id", "item_id", "event"):
+        codes = log.codes("events", column)
+        acts = acts * (len(codes.distinct) + 1) + codes.of + 1
+    rows = np.flatnonzero(pd.Series(acts).duplicated(keep=False).to_numpy() & (at != NEVER))
+    rows = rows[np.lexsort((at[rows], value[rows], acts[rows]))]
+    same = (acts[rows[1:]] == acts[rows[:-1]]) & (value[rows[1:]] == value[rows[:-1]])
+    since = np.full(len(events), np.iinfo(np.int64).max)
+    since[rows[1:][same]] = np.diff(at[rows])[same]
+    bought = events["event"].eq("purchase").to_numpy(bool)
+    near, double = (since <= SAME_VIEW) & ~bought, (since <= SAME_PURCHASE) & bought
+    if near.any() or double.any():
+        exact = repeated(events, "event_id")
+        near, double = near & ~exact, double & ~exact
+    yield "at", "near_duplicate", near
+    yield "at", "double_purchase", double
 
 
-def far_out(values: pd.Series, group: pd.Series) -> np.ndarray:
-    """Whether each positive value (n,) is more than `FAR` robust standard deviations from the
-    median of its group, by logarithms; groups of fewer than `ENOUGH` say nothing. bool (n,)."""
-    logs = pd.Series(np.log(values.where(values > 0).to_numpy(np.float64)), values.index)
-    of = logs.groupby(group)
-    off = (logs - of.transform("median")).abs()
-    spread = (1.4826 * off.groupby(group).transform("median")).clip(lower=LEAST_SPREAD)
-    return ((off > FAR * spread) & (of.transform("count") >= ENOUGH)).to_numpy(bool)
+def _rates(log: Log, name: str) -> Found:
+    events, users = log.tables["events"], log.codes("events", "user_id")
+    at = epoch_us(events["at"])
+    looks = log.codes("events", "event").each(lambda word: word in ("view", "cart"))
+    looks &= (at != NEVER) & (users.of >= 0)
+    busy = np.bincount(users.of[looks], minlength=len(users.distinct) + 1) > VIEWS_AN_HOUR
+    rows = np.flatnonzero(looks & busy[users.of])
+    acts = pd.DataFrame({"user": users.of[rows], "hour": at[rows] // HOUR})
+    out = np.zeros(len(events), bool)
+    out[rows] = acts.groupby(["user", "hour"])["hour"].transform("size") > VIEWS_AN_HOUR
+    yield "user_id", "inhuman_rate", out
 
 
-def _outliers(log: Log) -> Found:
-    items, events = log.tables["items"], log.tables["events"]
-    price = far_out(items["price"], items["category"].fillna(""))
-    yield "items", "price", "odd_price", price
-    category = items.drop_duplicates("item_id").set_index("item_id")["category"]
-    bought = events["event"].eq("purchase")
-    value = events["value"].where(bought)
-    yield (
-        "events",
-        "value",
-        "odd_value",
-        far_out(value, of_each(events["item_id"], category).fillna("")),
-    )
-    users = log.tables["users"]
-    spent = of_each(users["user_id"], value.groupby(events["user_id"]).sum())
-    many = far_out(spent, pd.Series("", users.index)) & (spent > spent.median()).to_numpy()
-    yield "users", "user_id", "reseller", many
+def _currencies(log: Log, name: str) -> Found:
+    events, own = log.tables["events"], log.meta.currency
+    if "currency" in events and own is not None:
+        said = events["currency"].astype("str").str.strip().str.upper()
+        paid = said.notna() & (said != "") & events["value"].notna()
+        yield "currency", "other_currency", (paid & (said != own.upper())).to_numpy(bool)
 
 
-def _rates(log: Log) -> Found:
-    events = log.tables["events"]
-    looks = events["event"].isin(["view", "cart"]) & events["at"].notna()
-    hour = events["at"].dt.floor("h")
-    count = hour[looks].groupby([events["user_id"], hour]).transform("size").reindex(hour.index)
-    yield "events", "user_id", "inhuman_rate", (count > VIEWS_AN_HOUR).to_numpy()
+def _odd_prices(log: Log, name: str) -> Found:
+    price, category = (log.tables["items"][column] for column in ("price", "category"))
+    logs = np.log(price.where(price > 0).to_numpy(np.float64))
+    group = pd.factorize(category.fillna(""))[0]
+    there = ~np.isnan(logs)
+    usual = spreads(logs[there], group[there])
+    yield "price", "odd_price", np.abs(beyond(logs, group, usual)) > FAR
 
 
-def _nights(log: Log) -> Found:
-    users, events = log.tables["users"], log.tables["events"]
-    zones = users.drop_duplicates("user_id").set_index("user_id")["timezone"]
-    zone = of_each(events["user_id"], zones)
-    wrong = set()
-    for name, at in events["at"].groupby(zone):
-        try:
-            hours = at.dropna().dt.tz_convert(str(name)).dt.hour
-        except (ValueError, KeyError, OSError):
-            continue  # not a zone: another rule says so
-        enough = len(hours) >= ENOUGH and events.loc[at.index, "user_id"].nunique() >= 10
-        if enough and hours.isin(NIGHT).mean() > NIGHT_SHARE:
-            wrong.add(name)
-    yield "users", "timezone", "zone_at_night", users["timezone"].isin(wrong).to_numpy()
+FINDERS = (
+    Finder(("impossible_time", "future"), tuple(INSTANTS), _times),
+    Finder(("before_signup",), ("users",), _signups),
+    Finder(("markup",), tuple(TEXTS), _texts),
+    Finder(("spelling",), ("items",), _spellings),
+    Finder(("blank_around",), tuple(TABLES), _blanks),
+    Finder(("near_duplicate", "double_purchase"), ("events",), _twice),
+    Finder(("odd_price",), ("items",), _odd_prices),
+    Finder(("other_currency",), ("events",), _currencies),
+    Finder(("inhuman_rate",), ("events",), _rates),
+    Finder(("repeated_row",), tuple(TABLES), _repeated_rows),
+)
+"""How breaches of these rules are found."""

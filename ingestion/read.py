@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from ingestion.encryption import ENDING, opened
 from ingestion.log import Log, LogMeta
 from ingestion.parse import log_of
 from ingestion.schema import FORMAT_VERSION, TABLES
@@ -42,13 +44,17 @@ def read_raw(path: Path | str) -> tuple[dict[str, pd.DataFrame], LogMeta]:
     return tables, _read_meta(path / META_FILE)
 
 
+def is_log(path: Path) -> bool:
+    """Whether a directory holds a table of a log."""
+    return any(_files_of(path, name) for name in TABLES)
+
+
 def load_checked(path: Path | str) -> Log:
     """A log without errors; raises `BadLog` that counts them and names the first."""
-    from ingestion.check import findings
-    from ingestion.rules import ERROR
+    from ingestion.check import errors_of
 
     log = read_log(path)
-    errors = [finding for finding in findings(log) if finding.severity == ERROR]
+    errors = errors_of(log)
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise BadLog(
@@ -59,27 +65,33 @@ def load_checked(path: Path | str) -> Log:
 
 
 def _files_of(path: Path, name: str) -> list[Path]:
-    found = [path / f"{name}.{ending}" for ending in ("parquet", "csv")]
-    found = [file for file in found if file.exists()]
+    plain = [path / f"{name}.{ending}" for ending in ("parquet", "csv")]
+    closed = [file.with_name(file.name + ENDING) for file in plain]
+    found = [file for file in (*plain, *closed) if file.exists()]
     if len(found) > 1:
-        raise BadLog(f"{path} holds both {name}.parquet and {name}.csv: keep one of them")
+        one, two = (file.name for file in found[:2])
+        raise BadLog(f"{path} holds both {one} and {two}: keep one of them")
     return found
 
 
 def _read_table(file: Path) -> pd.DataFrame:
+    kind = Path(file.name.removesuffix(ENDING)).suffix
+    source = BytesIO(opened(file)) if file.suffix == ENDING else file
     try:
-        frame = pd.read_parquet(file) if file.suffix == ".parquet" else _read_csv(file)
+        frame = pd.read_parquet(source) if kind == ".parquet" else _read_csv(source)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
-    except (ValueError, pa.ArrowException) as error:
-        raise BadLog(f"{file} can't be read as {file.suffix[1:]}: {error}") from error
+    except (ValueError, pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # not what the file holds, but that it can't be opened
+        raise BadLog(f"{file} can't be read as {kind[1:]}: {error}") from error
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise BadLog(f"{file} has the column {twice[0]!r} twice: keep one of them")
     return frame
 
 
-def _read_csv(file: Path) -> pd.DataFrame:
+def _read_csv(file: Path | BytesIO) -> pd.DataFrame:
     # The header is read as a row: pandas would rename a second column of the same name, and take
     # the first column of rows that are longer than the header for an index.
     lines = pd.read_csv(
@@ -91,11 +103,12 @@ def _read_csv(file: Path) -> pd.DataFrame:
 
 
 def _read_meta(file: Path) -> LogMeta:
-    if not file.exists():
+    closed = file.with_name(file.name + ENDING)
+    if not file.exists() and not closed.exists():
         return LogMeta()
     try:
-        values = json.loads(file.read_bytes())
-    except ValueError as error:
+        values = json.loads(file.read_bytes() if file.exists() else opened(closed))
+    except (ValueError, RecursionError) as error:
         raise BadLog(f"{file} is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise BadLog(f"{file} must hold an object, and holds {type(values).__name__}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def record_files(paths: Iterable[Path]) -> list[Path]:
     found = []
     for path in paths:
         if path.is_dir():
-            below = sorted(file for file in path.rglob("*") if _ending(file) in ENDINGS)
+            below = sorted(file for file in path.rglob("*") if ending(file) in ENDINGS)
             if not below:
                 raise BadInput(f"{path} holds no file that ends in {', '.join(ENDINGS)}")
             found += below
@@ -38,11 +39,11 @@ def record_files(paths: Iterable[Path]) -> list[Path]:
 def read_records(file: Path) -> pd.DataFrame:
     """A file's records, one row each, structures as they are; what its directories' names say
     (`event_type=…/date=…`) as columns. Raises `BadInput` for a file that can't be read."""
-    ending = _ending(file)
+    kind = ending(file)
     try:
-        frame = _READERS[ending](file) if ending in _READERS else None
-    except (ValueError, pa.ArrowException, EOFError, OSError, StopIteration) as error:
-        raise BadInput(f"{file} can't be read as {ending[1:]}: {error}") from error
+        frame = _READERS[kind](file) if kind in _READERS else None
+    except (ValueError, pa.ArrowException, EOFError, OSError, RecursionError, zlib.error) as error:
+        raise BadInput(f"{file} can't be read as {kind[1:]}: {error}") from error
     if frame is None:
         raise BadInput(f"{file} ends in none of {', '.join(ENDINGS)} (or one of them and .gz)")
     for part in file.parts[:-1]:
@@ -52,7 +53,8 @@ def read_records(file: Path) -> pd.DataFrame:
     return frame
 
 
-def _ending(file: Path) -> str:
+def ending(file: Path) -> str:
+    """What a file's name ends in, compression aside."""
     return Path(file.stem).suffix if file.suffix == ".gz" else file.suffix
 
 
@@ -102,7 +104,10 @@ def _avro(file: Path) -> pd.DataFrame:
 
     import fastavro
 
-    return _frame(fastavro.reader(io.BytesIO(_bytes(file))))
+    try:
+        return _frame(fastavro.reader(io.BytesIO(_bytes(file))))
+    except Exception as error:  # of whatever kind fastavro stumbles with
+        raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
 def _frame(records: Iterable[Any]) -> pd.DataFrame:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ingestion.clocks import behind
 from ingestion.log import Log, Problem
 from ingestion.plain_text import plain_texts
-from ingestion.plausible import first_activity, of_each, spelled
+from ingestion.plausible import first_activity, spelled
 from ingestion.schema import SEPARATOR, TABLES
+from ingestion.written import languages
 
 DECIDES_NOTHING = {
     "items": ("list_price", "margin", "rating"),
@@ -40,8 +42,7 @@ def repair(log: Log, problem: Problem) -> Repair:
     old = log.tables[problem.table][problem.column].iloc[problem.rows]
     nothing = Repair(old, np.zeros(len(old), bool))
     if (problem.table, problem.column) == ("users", "signed_up_at"):
-        users = log.tables["users"]["user_id"].iloc[problem.rows]
-        first = of_each(users, first_activity(log))
+        first = first_activity(log).iloc[problem.rows]
         return Repair(first, first.notna().to_numpy())
     if problem.rule in _REPAIRS:
         return _REPAIRS[problem.rule](log, problem, old)
@@ -76,10 +77,22 @@ def _whole_column(new: Callable[[pd.Series], pd.Series]) -> Mend:
     return mended
 
 
+def _language(log: Log, problem: Problem, old: pd.Series) -> Repair:
+    texts = log.tables[problem.table]["text"].iloc[problem.rows]
+    return Repair(languages(texts), np.ones(len(old), bool))
+
+
+def _clock(log: Log, problem: Problem, old: pd.Series) -> Repair:
+    by = pd.to_timedelta(behind(log).reindex(problem.rows).to_numpy(), unit="us")
+    return Repair((old + by).astype(old.dtype), np.ones(len(old), bool))
+
+
 _REPAIRS: dict[str, Mend] = {
     "zone": _zone,
     "no_zone": _zone,
     "unknown_listed": _known_part,
+    "clock_skew": _clock,
+    "no_language": _language,
     "spelling": _whole_column(spelled),
     "markup": _whole_column(plain_texts),
 }

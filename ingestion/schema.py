@@ -1,7 +1,16 @@
 """The log format as data: which tables and columns there are, of which type, and what is allowed.
 
 A log is a directory with one file per table, `NAME.parquet` or `NAME.csv`, and an optional
-`log.json`. Reading, checking, cleaning and writing are all driven by `TABLES`.
+`log.json`. Reading, checking, cleaning, merging, pseudonymising and writing are all driven by
+`TABLES`, the only declaration; `tests/contracts/test_docs.py` holds the table in `docs/concepts.md`
+to it.
+
+Why not pandera's schemas: pandera says whether a frame passes. Here every breach is a row of a rule
+with a severity and an action (`ingestion.rules`), whether a value may be missing depends on
+`log.json`, a value that can't be typed is kept for the record of a cleaning, and types must say how
+a column is read from CSV and written to Arrow, what an id refers to and what is pseudonymised. Of
+all that pandera would express the type, the range and the allowed words, beside this table rather
+than in place of it.
 """
 
 from dataclasses import dataclass
@@ -9,6 +18,8 @@ from enum import Enum
 from typing import Any
 
 FORMAT_VERSION = 1
+MOST = 1e12
+"""The greatest price, amount, rating or stock: float32 holds it, its sums and its squares."""
 SEPARATOR = "|"
 """Separates the ids of a list; refused inside an id."""
 
@@ -121,15 +132,15 @@ ITEMS = Table(
         _words("title"),
         _words("category"),
         _words("brand"),
-        Column("price", Type.NUMBER, minimum=0),
+        Column("price", Type.NUMBER, minimum=0, maximum=MOST),
         _optional(
             "kind", Type.TEXT, allowed=("product", "promotion", "content"), default="product"
         ),
-        _optional("list_price", Type.NUMBER, minimum=0),
-        _optional("margin", Type.NUMBER, maximum=1),
+        _optional("list_price", Type.NUMBER, minimum=0, maximum=MOST),
+        _optional("margin", Type.NUMBER, minimum=-1e6, maximum=1),
         _optional("description", Type.TEXT),
-        _optional("rating", Type.NUMBER, minimum=0),
-        _optional("stock", Type.NUMBER, minimum=0),
+        _optional("rating", Type.NUMBER, minimum=0, maximum=MOST),
+        _optional("stock", Type.NUMBER, minimum=0, maximum=MOST),
         _optional("available_until", Type.TIME),
         _optional("image_url", Type.TEXT),
         _optional("deep_link", Type.TEXT),
@@ -160,7 +171,7 @@ EVENTS = Table(
         Column("item_id", Type.ID, refers_to="items"),
         Column("event", Type.TEXT, allowed=("view", "cart", "purchase")),
         Column("at", Type.TIME),
-        _nullable("value", Type.NUMBER, minimum=0),
+        _nullable("value", Type.NUMBER, minimum=0, maximum=MOST),
         _optional("event_id", Type.ID),
     ),
     key="event_id",
@@ -214,7 +225,7 @@ OUTCOMES = Table(
             ),
         ),
         Column("at", Type.TIME),
-        _nullable("value", Type.NUMBER, minimum=0),
+        _nullable("value", Type.NUMBER, minimum=0, maximum=MOST),
     ),
 )
 OUTCOME_KEY = ["decision_id", "outcome", "at"]
@@ -224,9 +235,10 @@ REVIEWS = Table(
     (
         Column("item_id", Type.ID, refers_to="items"),
         _words("text"),
-        _optional("rating", Type.NUMBER, minimum=0),
+        _optional("rating", Type.NUMBER, minimum=0, maximum=MOST),
         _optional("user_id", Type.ID, refers_to="users"),
         _optional("at", Type.TIME),
+        _optional("language", Type.TEXT),
     ),
 )
 CHANGES = Table(

@@ -28,17 +28,37 @@ RULES_OF = {
     COMPLETE: (
         *("missing_table", "missing_column", "missing_value", "no_words", "no_zone", "no_signup"),
         "no_amount",
+        "no_language",
     ),
     CONSISTENT: (
         *("unknown", "unknown_listed", "incomplete_send", "not_offered", "too_early"),
-        *("before_send", "outcome_of_hold", "before_signup", "spelling", "separator"),
+        *("before_send", "outcome_of_hold", "before_signup", "spelling", "separator", "clock_skew"),
     ),
     ACCURATE: (
         *("wrong_type", "naive_time", "integer_time", "bad_time", "impossible_time", "future"),
         *("zone", "not_allowed", "out_of_range", "propensity", "bad_hour", "blank_around"),
-        *("markup", "odd_price", "odd_value", "inhuman_rate", "reseller", "zone_at_night"),
+        *(
+            "markup",
+            "odd_price",
+            "odd_value",
+            "odd_quantity",
+            "unit",
+            "other_currency",
+            "other_language",
+            "inhuman_rate",
+            "reseller",
+            "zone_at_night",
+        ),
     ),
-    UNIQUE: ("repeated_row", "duplicate", "repeated", "near_duplicate", "double_purchase"),
+    UNIQUE: (
+        "repeated_row",
+        "duplicate",
+        "repeated",
+        "near_duplicate",
+        "double_purchase",
+        "copied_review",
+        "copied_description",
+    ),
 }
 """The dimension that each rule belongs to; timeliness has none: it counts days."""
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.encryption import is_encrypted
 from ingestion.log import LogMeta
 from ingestion.read import META_FILE
 from ingestion.schema import TABLES, Type
@@ -36,15 +37,20 @@ def write_log(path: Path | str, tables: Mapping[str, pd.DataFrame], meta: LogMet
     no tables are left alone. Raises `BadInput` where the directory holds files but no log.
     """
     with _replacing(Path(path)) as temporary:
-        for name, frame in tables.items():
-            wanted = TABLES[name]
-            optional = {column.name for column in wanted.columns if not column.required}
-            empty = [c for c in frame.columns if c in optional and not frame[c].notna().any()]
-            frame.drop(columns=empty).to_parquet(temporary / f"{name}.parquet", index=False)
-        _write_meta(temporary, meta)
+        write_tables(temporary, tables, meta)
 
 
-def write_tables(path: Path | str, tables: Mapping[str, pd.DataFrame]) -> None:
+def write_tables(directory: Path, tables: Mapping[str, pd.DataFrame], meta: LogMeta) -> None:
+    """Write a log's files into a directory that has none of them."""
+    for name, frame in tables.items():
+        wanted = TABLES[name]
+        optional = {column.name for column in wanted.columns if not column.required}
+        empty = [c for c in frame.columns if c in optional and not frame[c].notna().any()]
+        frame.drop(columns=empty).to_parquet(directory / f"{name}.parquet", index=False)
+    _write_meta(directory, meta)
+
+
+def replace_tables(path: Path | str, tables: Mapping[str, pd.DataFrame]) -> None:
     """Replace some tables of a log; the others stay as they are.
 
     Each is written whole beside the old one and then takes its place. Raises `BadInput` where the
@@ -106,6 +112,11 @@ def _replacing(path: Path) -> Iterator[Path]:
     there = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is a file: give a directory for the log")
+    if is_encrypted(path):
+        raise BadInput(
+            f"{path} is encrypted, and nothing is written in plain beside that: decrypt it into "
+            "another directory, and encrypt what comes of it"
+        )
     if there and not there & mine:
         raise BadInput(f"{path} is not empty and holds no log: choose another directory")
     temporary = path.with_name(path.name + f".part{os.getpid()}")

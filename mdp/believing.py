@@ -10,6 +10,7 @@ from numba import njit
 
 from mdp.additive import TOGETHER
 from mdp.clock import NEVER
+from mdp.masking import mask_risky
 from mdp.predicting import predict_some
 from mdp.state import COUNTS, HALF_LIVES, STYLE_COUNTS
 
@@ -30,13 +31,17 @@ def believe_all(
     predicted: Any,
     shown: Any,
     limit: Any,
+    risk: Any,
+    action_mask: Any,
 ) -> None:
-    """Adds what a model believes to the observation of N decisions that `face_all` began.
+    """Adds what a model believes to the observation of N decisions that `face_all` began, and
+    masks items that are too risky by it.
 
     traits: (N,) `TRAITS`. lists: rows of candidates (N, K) and variants (N, V). terms: from
     `heads_first`. reasons: of items, variants and hours, and the hours' instants. worth: margin ×
     price of each item of the catalogue. recency: fatigue (N,) and wear (N, V). predicted: best
     hours and the hours' values. shown: an observation's arrays but the mask, cut at ± limit.
+    risk: from `risk_limits`. action_mask: (N, K + V + 24).
     """
     items, variants = lists
     base, item, variant, hour, cloglog = terms
@@ -47,6 +52,16 @@ def believe_all(
     for start in range(0, N, TOGETHER):
         end = min(start + TOGETHER, N)
         rows, best, values = items[start:end], predicted[0][start:end], predicted[1][start:end]
+        mask_risky(
+            base[start:end],
+            item[start:end],
+            variant[start:end],
+            hour[start:end],
+            cloglog,
+            risk,
+            (item_reason[start:end], variant_reason[start:end], hour_reason[start:end]),
+            action_mask[start:end],
+        )
         for n in range(end - start):
             for k in range(K):
                 own[n, k] = worth[rows[n, k]] if rows[n, k] >= 0 else _ZERO

@@ -16,7 +16,7 @@ from mdp.additive import TOGETHER, terms_all, terms_scratch
 from mdp.believing import believe_all
 from mdp.clock import DAY, NEVER, local_times_all, send_times_all
 from mdp.exponential import log32
-from mdp.guardrails import mask_all, mask_scratch
+from mdp.masking import mask_all, mask_scratch
 from mdp.reasons import allowed_first, item_reasons_all
 from mdp.recency import recency_all, recency_scratch
 from mdp.state import COUNTS, HALF_LIVES, RING, STYLE_COUNTS, advance_all
@@ -171,6 +171,7 @@ def see_all(
     predicted: Any,
     pairs: Any,
     limit: Any,
+    risk: Any,
 ) -> None:
     """`face_all`, then `terms_all` of an additive model, then `believe_all`, some users at a time
     so that each finds in the cache what the one before it made."""
@@ -219,6 +220,8 @@ def see_all(
             (predicted[0][start:end], predicted[1][start:end]),
             (user, of_items, styles, hours, pairs[start:end]),
             limit,
+            risk,
+            shown[4][start:end],
         )
 
 

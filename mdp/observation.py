@@ -8,7 +8,7 @@ is seen the same alone and in a batch.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
@@ -20,8 +20,9 @@ from mdp.believing import believe_all
 from mdp.catalog import Catalog
 from mdp.clock import zone_tables
 from mdp.facing import face_all, see_all
-from mdp.guardrails import Guardrails, Mask, Reason, limits
+from mdp.guardrails import Guardrails, Reason, limits, risk_limits
 from mdp.hashing import content_hash
+from mdp.masking import Mask
 from mdp.predicting import prediction_scratch
 from mdp.prediction import (
     PARTS,
@@ -65,14 +66,22 @@ NAMES = {"user": USER, "candidates": CANDIDATE, "variants": VARIANT, "hours": HO
 PLAIN_HALF_LIVES = np.array([7.0, 7.0, 14.0, 30.0], np.float32)
 """Half-lives of recency where there is no model to say its own."""
 
-SCHEMA = content_hash(
-    [str(HISTORY.descr), str(TRAITS.descr)],
-    {name: list(names) for name, names in NAMES.items()},
-    [field.name for field in fields(Reward)],
-    [reason.name for reason in Reason],
-    list(HEADS),
-)
+
+def _schema(reasons: Sequence[str]) -> str:
+    return content_hash(
+        [str(HISTORY.descr), str(TRAITS.descr)],
+        {name: list(names) for name, names in NAMES.items()},
+        [field.name for field in fields(Reward)],
+        list(reasons),
+        list(HEADS),
+    )
+
+
+SCHEMA = _schema([reason.name for reason in Reason])
 """Hash of all that an artifact must agree on with this code."""
+READABLE = (SCHEMA, _schema([r.name for r in Reason if r is not Reason.UNSUBSCRIBE_RISK]))
+"""Schemas of the artifacts that can be read: also the one before the ceiling on unsubscribe risk,
+which those artifacts lack and which is off by default."""
 
 
 _OPEN = np.zeros((0, 24), np.uint8)
@@ -199,7 +208,7 @@ def observe(
     traits: np.ndarray | None = None,
     closed: np.ndarray | None = None,
 ) -> View:
-    """The view of N decisions.
+    """The view of N decisions. Raises `BadSetting` for a ceiling on unsubscribe risk and no model.
 
     model: a response model bound to the same catalogue, with the traits (N,) `TRAITS` that it
     believes; without one the features that predict are 0. closed: reasons (N, 24) uint8 against
@@ -242,14 +251,16 @@ def seen(
         (recency.fatigue, recency.repetition, recency.wear, recency.bought, recency.views),
         tuple(shown[name] for name in ("user", "candidates", "variants", "hours", "action_mask")),
     )
+    ceiling = guardrails.unsubscribe_ceiling
     if model is None:
+        guardrails.need_no_model()
         face_all(*facing)
         shown["pairs"][:] = 0.0
         return View(shown, allowed, None, None)
     believed = np.zeros(len(at), TRAITS) if traits is None else traits
     worth, weights = (table.margin * table.price).astype(np.float32), weights_of(reward)
     scratch = prediction_scratch(len(HEADS), sheet.items.shape[1], copy.shape[1])
-    predicted = sheet.best_hour, sheet.hour_value
+    predicted, risk = (sheet.best_hour, sheet.hour_value), risk_limits(ceiling)
     if isinstance(model, BoundModel):
         item, variant, hour = (
             getattr(sheet, f"{name}_terms").transpose(0, 2, 1)
@@ -267,6 +278,7 @@ def seen(
             predicted,
             shown["pairs"],
             LIMIT,
+            risk,
         )
     else:
         face_all(*facing)
@@ -285,6 +297,8 @@ def seen(
             predicted,
             tuple(shown[name] for name in NAMES),
             LIMIT,
+            risk,
+            shown["action_mask"],
         )
     prediction = Prediction(sheet.best_hour, shown["pairs"], sheet.hour_value)
     return View(shown, allowed, terms, prediction)

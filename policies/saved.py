@@ -3,6 +3,7 @@
     manifest.json         kind, schema and content hashes, reward, guardrails, trained_until, …
     arrays.safetensors    the policy's own arrays
     network.onnx          only for a network
+    running/, new/        of a mixture: both policies' arrays and networks
     model/                the response model and the users' traits that its observations come from
     candidates/           the recommender's arrays
 
@@ -28,13 +29,14 @@ from safetensors.numpy import save as dump_arrays
 
 from mdp.errors import BadArtifact, BadInput
 from mdp.guardrails import Guardrails
-from mdp.observation import SCHEMA
+from mdp.observation import READABLE, SCHEMA
 from mdp.response import ResponseModel
 from mdp.reward import Reward
 from mdp.state import TRAITS
 from policies.bandits import LinearThompson, LinearUCB
 from policies.base import Policy
 from policies.baselines import Greedy, Hold, Popular, Random, StaticRule, Table
+from policies.mixture import Mixture
 from policies.network import NetworkPolicy
 from policies.planner import Planner
 from policies.recovering import RecoveringSoftmax
@@ -44,10 +46,12 @@ TYPES: dict[str, type[Policy]] = {
     cls.__name__: cls
     for cls in (
         *(Greedy, Hold, Popular, Random, StaticRule, Table, NetworkPolicy, Planner),
-        *(LinearUCB, LinearThompson, RecoveringSoftmax),
+        *(LinearUCB, LinearThompson, RecoveringSoftmax, Mixture),
     )
 }
 """Policy classes by the name that a manifest gives."""
+_PARTS = ("running", "new")
+"""Of a mixture."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ def load_policy(path: Path | str) -> PolicyBundle:
     """
     path = Path(path)
     manifest = read_manifest(path)
-    if manifest.get("format") != FORMAT or manifest.get("schema") != SCHEMA:
+    if manifest.get("format") != FORMAT or manifest.get("schema") not in READABLE:
         raise BadArtifact(
             f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
             f"this pushwise needs format {FORMAT}, schema {SCHEMA}: train it again"
@@ -178,12 +182,7 @@ def load_policy(path: Path | str) -> PolicyBundle:
         )
     files = checked_files(path, manifest)
     try:
-        cls = TYPES[manifest["type"]]
-        arrays = load_arrays(files["arrays.safetensors"])
-        values = {**manifest["parameters"], **arrays}
-        if "network.onnx" in files:
-            values["graph"] = files["network.onnx"]
-        policy = cls(**values)
+        policy = _policy_of(manifest, files)
         reward = Reward.from_mapping(manifest["reward"])
         guardrails = Guardrails().updated(manifest["guardrails"])
     except (KeyError, TypeError, SafetensorError) as error:
@@ -228,14 +227,7 @@ def with_floor(bundle: PolicyBundle, floor: float) -> Policy:
 
 def _files(bundle: PolicyBundle) -> dict[str, bytes]:
     """Content by file name."""
-    own = {
-        f.name: getattr(bundle.policy, f.name)
-        for f in fields(bundle.policy)
-        if isinstance(getattr(bundle.policy, f.name), np.ndarray)
-    }
-    files = {"arrays.safetensors": dump_arrays(own)}
-    if isinstance(bundle.policy, NetworkPolicy):
-        files["network.onnx"] = bundle.policy.graph
+    files = _policy_files(bundle.policy)
     if bundle.model is not None:
         files["model/parameters.safetensors"] = dump_arrays(contiguous(bundle.model.arrays()))
     if bundle.traits is not None:
@@ -243,6 +235,35 @@ def _files(bundle: PolicyBundle) -> dict[str, bytes]:
     if bundle.recommender is not None:
         files["candidates/arrays.safetensors"] = dump_arrays(contiguous(bundle.recommender.arrays))
     return files
+
+
+def _policy_files(policy: Policy, place: str = "") -> dict[str, bytes]:
+    """What a policy, or both of a mixture, need beside their parameters, by file name."""
+    if isinstance(policy, Mixture):
+        parts = (_policy_files(getattr(policy, part), f"{place}{part}/") for part in _PARTS)
+        return {name: content for files in parts for name, content in files.items()}
+    own = {
+        f.name: getattr(policy, f.name)
+        for f in fields(policy)
+        if isinstance(getattr(policy, f.name), np.ndarray)
+    }
+    files = {f"{place}arrays.safetensors": dump_arrays(own)}
+    if isinstance(policy, NetworkPolicy):
+        files[f"{place}network.onnx"] = policy.graph
+    return files
+
+
+def _policy_of(entry: Mapping[str, Any], files: Mapping[str, bytes], place: str = "") -> Policy:
+    """The policy that `_parameters` and `_policy_files` took apart; entry: type and parameters."""
+    cls, values = TYPES[entry["type"]], dict(entry["parameters"])
+    if cls is Mixture:
+        for part in _PARTS:
+            values[part] = _policy_of(values[part], files, f"{place}{part}/")
+        return cls(**values)
+    values |= load_arrays(files[f"{place}arrays.safetensors"])
+    if cls is NetworkPolicy:
+        values["graph"] = files[f"{place}network.onnx"]
+    return cls(**values)
 
 
 def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -267,6 +288,9 @@ def traits_of(arrays: Mapping[str, np.ndarray]) -> TraitStore:
 
 def _parameters(policy: Policy) -> dict[str, Any]:
     values = {f.name: getattr(policy, f.name) for f in fields(policy)}
+    for name, value in values.items():
+        if isinstance(value, Policy):
+            values[name] = {"type": type(value).__name__, "parameters": _parameters(value)}
     return {
         name: value for name, value in values.items() if not isinstance(value, np.ndarray | bytes)
     }

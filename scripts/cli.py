@@ -59,6 +59,8 @@ OTHER_COMMANDS = (
     Command("clean", "scripts.clean", "repair what can be repaired in a log, and record it"),
     Command("pseudonymise", "scripts.pseudonymise", "copy a log without what names a person"),
     Command("erase", "scripts.erase", "remove people, or what is too old, from a log"),
+    Command("encrypt", "scripts.encrypt", "encrypt a log directory at rest"),
+    Command("decrypt", "scripts.decrypt", "write an encrypted log in plain"),
     Command("load", "scripts.load", "load a log and a policy into a server's store"),
     Command("explain", "scripts.explain", "pictures of what a policy has learned, on a log"),
     Command("tune", "scripts.tune", "search an agent's hyper-parameters"),
@@ -102,6 +104,7 @@ EXTRA_OF = {
     "psycopg": "serve",
     "httpx2": "serve",
     "jwt": "serve",
+    "cryptography": "serve",
     "pydantic_settings": "serve",
     "ray": "ray",
     "optuna": "ray",
@@ -149,11 +152,26 @@ def _dispatch(argv: list[str]) -> int:
 
         print(f"pushwise {version('pushwise')}")
         return 0
+    if argv[0] == "--log-key":
+        return _with_key(argv[1:])
     for command in COMMANDS:
         words = command.name.split()
         if argv[: len(words)] == words:
             return _run(command, argv[len(words) :])
     return _complain(_unknown(argv), EXIT_USAGE)
+
+
+def _with_key(argv: list[str]) -> int:
+    """Runs a command that may read logs under the key in the file named first."""
+    from pathlib import Path
+
+    from ingestion.encryption import reading_with
+    from ingestion.privacy import read_key
+
+    if len(argv) < 2:
+        return _complain("--log-key is followed by the key's file and a command", EXIT_USAGE)
+    with reading_with(read_key(Path(argv[0]))):
+        return _dispatch(argv[1:])
 
 
 def _run(command: Command, argv: list[str]) -> int:
@@ -193,6 +211,7 @@ def _help() -> str:
             "also:",
             *rows(OTHER_COMMANDS),
             "",
+            "`pushwise --log-key FILE COMMAND …` reads logs that are encrypted.",
             "`pushwise COMMAND --help` shows a command's arguments and an example.",
         ]
     )

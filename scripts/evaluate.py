@@ -14,7 +14,7 @@ Example:
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +22,10 @@ from tyro.conf import Positional
 
 if TYPE_CHECKING:
     from evaluation.assessment import Assessment
-    from evaluation.specification import Estimator
+    from evaluation.intervals import Intervals
+    from evaluation.replayed import Replayed
+    from evaluation.spread import Spread
+    from policies.saved import PolicyBundle
 
 GATE = {"better": 0, "no_difference": 3, "cannot_tell": 4, "worse": 5}
 """Exit status by verdict with --gate; 1 is bad input and 2 an unknown argument."""
@@ -46,12 +49,17 @@ class Args:
     """column of the log's users table to report by, such as locale"""
     days: bool = False
     """also what the policy is worth over a user's days, and on the first of them"""
+    discount: float = 1.0
+    """with --days: of the reward of each further decision, above 0 and at most 1"""
     guardrails: Path | None = None
     """TOML file whose keys replace the policies' guardrails"""
     out: Path | None = None
     """directory for report.html, report.md, report.json and pictures"""
     mixture: Path | None = None
-    """directory for the policy with the largest share of users that the log certifies it for"""
+    """directory for the largest mixture with the running policy that the log certifies"""
+    running: Path | None = None
+    """with --mixture: saved policy that made the log, to save both as one that draws between them
+    at every decision"""
     reconcile: Path | None = None
     """report.json that predicted the policy, to set against --logs of its live days"""
     ledger: Path | None = None
@@ -62,22 +70,43 @@ class Args:
     """print JSON"""
     seed: int = 0
     """seed of the bootstrap"""
+    ray: bool = False
+    """make resamples, refits and batches as Ray tasks, with the same numbers: on the cluster that
+    RAY_ADDRESS names, or on all of this machine's cores"""
 
 
 def run(args: Args) -> int:
     """Evaluates, prints, and writes the report where one is asked for."""
-    from evaluation.specification import parse
+    if not args.ray:
+        return _run(args)
+    from scripts.on_ray import on_ray
+
+    with on_ray() as spread:
+        return _run(args, spread)
+
+
+def _run(args: Args, spread: Spread | None = None) -> int:
+    from evaluation.intervals import Intervals
     from mdp.errors import BadInput
 
-    chosen = parse(args.estimators) if args.estimators is not None else ()
+    how = Intervals(args.intervals, args.seed)
+    if spread is not None:
+        how = replace(how, spread=spread)
     if args.table is not None:
-        others = (args.policies, args.logs, args.guardrails, args.segment, args.mixture)
-        if any(others) or args.reconcile is not None:
+        others = (
+            args.logs,
+            args.guardrails,
+            args.segment,
+            args.mixture,
+            args.running,
+            args.reconcile,
+        )
+        if args.policies or any(others):
             raise BadInput(
                 "--table stands alone: leave out policies, --logs, --guardrails, --mixture, "
-                "--reconcile and --segment (a column segment of the table is reported by)"
+                "--running, --reconcile, --segment (a column segment of the table is reported by)"
             )
-        return _report(args, [_of_table(args.table, chosen, args)])
+        return _report(args, [_of_table(args.table, args, how)])
     if not args.policies or args.logs is None:
         raise BadInput("give saved policies with --logs LOGS, or a plain table with --table FILE")
     single = args.mixture or args.reconcile
@@ -87,11 +116,29 @@ def run(args: Args) -> int:
         )
     if args.reconcile is not None:
         return _reconcile(args, args.logs)
-    found = _of_policies(args, chosen)
+    from evaluation.replayed import replayed
+    from ingestion.read import load_checked
+
+    if args.running is not None and args.mixture is None:
+        raise BadInput("--running is of --mixture: say with it where to save the mixture")
+    log = replayed(load_checked(args.logs))
+    running = None if args.running is None else _running(args, log)
+    found = _of_policies(args, log, how)
     status = _report(args, found)
     if args.mixture is not None:
-        _save_mixture(args, found[0])
+        _save_mixture(args, found[0], running)
     return status
+
+
+def _running(args: Args, log: Replayed) -> PolicyBundle:
+    from evaluation.mixture import same_world
+    from policies.saved import load_policy
+
+    assert args.running is not None
+    running = load_policy(args.running)
+    hashes = log.log.tables["decisions"]["policy_hash"].dropna().unique()
+    same_world(load_policy(args.policies[0]), running, hashes.tolist())
+    return running
 
 
 def _reconcile(args: Args, logs: Path) -> int:
@@ -116,45 +163,62 @@ def _reconcile(args: Args, logs: Path) -> int:
     return 0
 
 
-def _save_mixture(args: Args, found: Assessment) -> None:
+def _save_mixture(args: Args, found: Assessment, running: PolicyBundle | None) -> None:
     """Save what is certified and say how to serve it, on stderr; or say that nothing is."""
     from evaluation.mixture import save_certified
     from policies.saved import load_policy
 
     assert args.mixture is not None
-    share = save_certified(args.mixture, load_policy(args.policies[0]), found)
-    said = (
-        f"{args.mixture}: certified for {share:.0%} of the users; add it to the server's policies, "
-        f"then PUT {args.mixture}/experiment.json to /v1/experiment"
-        if share is not None
-        else "no mixture of this policy and the running one is certified by this log: nothing saved"
-    )
+    share = save_certified(args.mixture, load_policy(args.policies[0]), found, running)
+    if share is None:
+        said = "no mixture of this policy and the running one is certified by this log: not saved"
+    elif running is not None:
+        said = (
+            f"{args.mixture}: draws the new policy's decision {share:.0%} of the time, the running "
+            "one's otherwise; serve it in place of the running one"
+        )
+    else:
+        said = (
+            f"{args.mixture}: certified for {share:.0%} of the users; add it to the server's "
+            f"policies, then PUT {args.mixture}/experiment.json to /v1/experiment (served alone it "
+            "would decide for all; --running saves one policy that draws between both)"
+        )
     print(said, file=sys.stderr)
 
 
-def _of_table(file: Path, chosen: tuple[Estimator, ...], args: Args) -> Assessment:
-    from evaluation.assessment import assess
-    from evaluation.batches import assess_large, is_large
-    from evaluation.table import read_table
+def _of_table(file: Path, args: Args, how: Intervals) -> Assessment:
+    from evaluation.arrays import evaluate
+    from evaluation.batches import LARGE, assess_large, is_large
+    from evaluation.specification import divided
+    from evaluation.table import naming, read_frame
+    from mdp.errors import BadInput
 
     if is_large(file):
-        return assess_large(file, file.name, chosen, args.seed, args.intervals)
-    return assess(read_table(file), file.name, chosen, seed=args.seed, method=args.intervals)
+        chosen, named = divided(args.estimators) if args.estimators is not None else ((), ())
+        if named or args.days:
+            raise BadInput(
+                f"{file} has {LARGE:,} rows or more and is read in batches, which can't follow "
+                "users over their days: give a table with fewer users"
+            )
+        return assess_large(file, file.name, chosen, how)
+    with naming(file):
+        return evaluate(
+            read_frame(file), estimators=args.estimators, name=file.name, seed=how.seed,
+            method=how.method, days=args.days, discount=args.discount, spread=how.spread,
+        )  # fmt: skip
 
 
-def _of_policies(args: Args, chosen: tuple[Estimator, ...]) -> list[Assessment]:
+def _of_policies(args: Args, log: Replayed, how: Intervals) -> list[Assessment]:
     from rich.console import Console
     from rich.progress import Progress
 
     from evaluation.logs import assess_policy
-    from evaluation.replayed import replayed
-    from ingestion.read import load_checked
+    from evaluation.specification import divided
     from policies.rules_file import read_guardrails
     from policies.saved import load_policy
 
-    assert args.logs is not None
+    chosen, named = divided(args.estimators) if args.estimators is not None else ((), ())
     bundles = [load_policy(path) for path in args.policies]
-    log = replayed(load_checked(args.logs))
     found = []
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -169,9 +233,9 @@ def _of_policies(args: Args, chosen: tuple[Estimator, ...]) -> list[Assessment]:
 
             found.append(
                 assess_policy(
-                    log, bundle, str(path), rules, chosen, args.seed, step,
-                    comparisons=len(bundles), method=args.intervals, segment=args.segment,
-                    days=args.days,
+                    log, bundle, str(path), rules, chosen, how, step,
+                    comparisons=len(bundles), segment=args.segment,
+                    days=named if args.days or named else None, discount=args.discount,
                 )
             )  # fmt: skip
     return found

@@ -2,24 +2,30 @@
 
 NAME says what the files are: segment, ga4 (its BigQuery export), braze (Currents), rees46-messages;
 or the path of a mapping of your own, a TOML file (`--show NAME` prints one to start from, and
-docs/data.md explains it). Files are CSV, Parquet, JSON, JSON lines or Avro, or directories of them.
+docs/data.md explains it). Files are CSV, Parquet, JSON, JSON lines or Avro, or directories of them,
+or a database's URL, which the mapping's queries are sent to.
 Two public data sets have importers of their own: online-retail-ii, UCI's Online Retail II
 (https://archive.ics.uci.edu/dataset/502/online+retail+ii, .xlsx, or its rows in .parquet or .csv);
 open-bandit, a directory of the Open Bandit Dataset (one campaign, or several below it), whose
 recommendations are read as pushes in one variant and at one hour.
 
 With --add the log that OUT holds is kept and what is new is merged into it, so that several sources
-make one log. Every row that is left out is counted by reason, on the screen and in OUT/import.json.
+make one log. With --follow new files of the directories are merged as they land, each exactly once,
+whatever kills the process in between. Every row that is left out is counted by reason, on the
+screen and in OUT/import.json.
 Examples:
 
     pushwise import segment events.jsonl --out shop
     pushwise import braze currents/ --out shop --add --identities ids.csv
+    pushwise import segment landing/ --out shop --follow
     pushwise import our-shop.toml export.csv --out shop
+    pushwise import our-shop.toml postgresql://reader@db/shop --out shop
     pushwise import online-retail-ii online_retail_II.xlsx --out shop
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +35,9 @@ from tyro.conf import Positional
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ingestion.imported import Imported
     from ingestion.log import LogMeta
-    from ingestion.online_retail import Imported
+    from ingestion.mapping import SourceMapping
 
 
 @dataclass(frozen=True)
@@ -39,12 +46,18 @@ class Args:
 
     source: Positional[str]
     """what the files are: a name, or the path of a mapping"""
-    files: Positional[tuple[Path, ...]] = ()
-    """the files, or directories"""
+    files: Positional[tuple[str, ...]] = ()
+    """the files, or directories, or a database's URL"""
     out: Path | None = None
     """directory for the log"""
     add: bool = False
     """merge into the log that OUT holds"""
+    follow: bool = False
+    """go on merging new files of the directories as they land"""
+    every: float = 5.0
+    """seconds between two looks for new files"""
+    idle: float | None = None
+    """seconds without a new file after which --follow ends (default: never)"""
     identities: Path | None = None
     """file with the columns id and user_id: which id is which user's"""
     show: bool = False
@@ -54,11 +67,10 @@ class Args:
 def run(args: Args) -> None:
     """Imports and prints the account."""
     import json
-    from dataclasses import asdict
 
     from rich.console import Console
-    from rich.table import Table
 
+    from ingestion.follow import LEDGER
     from ingestion.write import write_log
     from mdp.errors import BadInput
 
@@ -73,7 +85,10 @@ def run(args: Args) -> None:
         raise BadInput("--out is not given: say in which directory the log goes")
     if args.identities is not None and args.source in _WANTED:
         raise BadInput(f"--identities means nothing to {args.source}")
-    names = ", ".join(file.name for file in args.files)
+    if args.follow:
+        _follow(args, args.out)
+        return
+    names = ", ".join(_name(file) for file in args.files)
     with Console(stderr=True).status(f"reading {names}"):
         done = _imported(args)
     tables, meta = done.tables, done.meta
@@ -81,10 +96,28 @@ def run(args: Args) -> None:
     if args.add:
         tables, meta, met = _added(args.out, done)
     write_log(args.out, tables, meta)
-    account = asdict(done) | {"kept": len(_kept(done))}
-    account = {name: account[name] for name in ("rows", "found", "kept", "dropped", "repaired")}
-    account["merged"] = met
+    if not args.add:
+        (args.out / LEDGER).unlink(missing_ok=True)
+    account = done.account() | {"merged": met}
     (args.out / "import.json").write_text(json.dumps(account, indent=1) + "\n")
+    _show(done, met, names)
+    print(
+        f"{args.out}: "
+        + ", ".join(f"{len(frame):,} {name}" for name, frame in tables.items() if len(frame))
+    )
+
+
+_WANTED = {"online-retail-ii": "UCI's online_retail_II.xlsx", "open-bandit": "a directory"}
+
+
+def _name(file: str) -> str:
+    return "the database" if "://" in file else Path(file).name
+
+
+def _show(done: Imported, met: dict[str, int], names: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(title=f"{names}: {done.rows:,} rows", title_justify="left")
     table.add_column("rows", justify="right")
     table.add_column("what became of them")
@@ -92,44 +125,75 @@ def run(args: Args) -> None:
         table.add_row(f"{count:,}", f"found: {kind}")
     table.add_section()
     what = "kept as decisions" if "decisions" in done.tables else "kept as events"
-    table.add_row(f"{account['kept']:,}", what, style="bold", end_section=True)
-    for reason, count in done.dropped.items():
-        table.add_row(f"{count:,}", f"dropped: {reason}")
-    table.add_section()
-    for reason, count in done.repaired.items():
-        table.add_row(f"{count:,}", f"repaired: {reason}")
-    table.add_section()
-    for what, count in met.items():
-        table.add_row(f"{count:,}", f"merged: {what}")
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(
-        f"{args.out}: "
-        + ", ".join(f"{len(frame):,} {name}" for name, frame in tables.items() if len(frame)),
-        markup=False,
-        soft_wrap=True,
-    )
-
-
-_WANTED = {"online-retail-ii": "UCI's online_retail_II.xlsx", "open-bandit": "a directory"}
+    table.add_row(f"{done.kept():,}", what, style="bold", end_section=True)
+    for word, counts in (("dropped", done.dropped), ("repaired", done.repaired), ("merged", met)):
+        for reason, count in counts.items():
+            table.add_row(f"{count:,}", f"{word}: {reason}")
+        table.add_section()
+    Console(highlight=False).print(table)
 
 
 def _imported(args: Args) -> Imported:
     if args.source == "open-bandit":
-        return _open_bandit(args.files)
+        return _open_bandit([Path(file) for file in args.files])
     if args.source == "online-retail-ii":
-        return _retail(args.files)
+        return _retail([Path(file) for file in args.files])
+    from ingestion.database import is_database, read_queries
+    from ingestion.records import read_records, record_files
+
+    mapping, importing = _mapped(args)
+    urls = [file for file in args.files if is_database(file)]
+    paths = [Path(file) for file in args.files if not is_database(file)]
+    frames = [frame for url in urls for frame in read_queries(url, mapping.queries)]
+    if paths:
+        frames += [read_records(file) for file in record_files(paths)]
+    return importing(frames)
+
+
+def _mapped(args: Args) -> tuple[SourceMapping, Callable[[Sequence[pd.DataFrame]], Imported]]:
+    """The mapping, and what makes a log of records by it."""
     from ingestion.adapt import adapt
     from ingestion.mapping import mapping_text, read_mapping
     from ingestion.merge import read_identities
-    from ingestion.records import read_records, record_files
 
     mapping = read_mapping(mapping_text(args.source), args.source)
     known, twice = ({}, 0) if args.identities is None else read_identities(args.identities)
-    done = adapt([read_records(file) for file in record_files(args.files)], mapping, known)
-    if twice:
-        done.found["ids that the identities give to a second user, the first kept"] = twice
-    return done
+
+    def importing(frames: Sequence[pd.DataFrame]) -> Imported:
+        done = adapt(frames, mapping, known)
+        if twice:
+            done.found["ids that the identities give to a second user, the first kept"] = twice
+        return done
+
+    return mapping, importing
+
+
+def _follow(args: Args, out: Path) -> None:
+    import time
+
+    from ingestion.database import is_database
+    from ingestion.follow import following
+    from mdp.errors import BadInput, BadSetting
+
+    if args.source in _WANTED or any(is_database(file) for file in args.files):
+        raise BadInput(f"--follow looks for files that a mapping reads, not for {args.files[0]}")
+    if not args.every > 0 or (args.idle is not None and not args.idle > 0):
+        raise BadSetting("--every and --idle are seconds above 0")
+    _, importing = _mapped(args)
+    with following([Path(file) for file in args.files], out, importing) as follower:
+        last = time.monotonic()
+        while args.idle is None or time.monotonic() - last < args.idle:
+            batch = follower.look()
+            if batch is None:
+                time.sleep(args.every)
+                continue
+            for name, count in batch.taken.items():
+                print(f"{name}: {count:,} records", flush=True)
+            for name, same in batch.again.items():
+                print(f"{name}: taken before as {same}", flush=True)
+            for name, why in batch.refused.items():
+                print(f"{name}: left out: {why}", flush=True)
+            last = time.monotonic()
 
 
 def _added(out: Path, done: Imported) -> tuple[dict[str, pd.DataFrame], LogMeta, dict[str, int]]:
@@ -140,11 +204,7 @@ def _added(out: Path, done: Imported) -> tuple[dict[str, pd.DataFrame], LogMeta,
     return merged(load_checked(out), log_of(done.tables, done.meta))
 
 
-def _kept(done: Imported) -> pd.DataFrame:
-    return done.tables["decisions" if "decisions" in done.tables else "events"]
-
-
-def _retail(files: tuple[Path, ...]) -> Imported:
+def _retail(files: Sequence[Path]) -> Imported:
     import pandas as pd
 
     from ingestion.online_retail import import_online_retail, read_online_retail
@@ -157,7 +217,7 @@ def _retail(files: tuple[Path, ...]) -> Imported:
     return import_online_retail(raw)
 
 
-def _open_bandit(directories: tuple[Path, ...]) -> Imported:
+def _open_bandit(directories: Sequence[Path]) -> Imported:
     from ingestion.open_bandit import find_open_bandit, import_open_bandit
 
     found = [campaign for directory in directories for campaign in find_open_bandit(directory)]

@@ -30,7 +30,7 @@ def run(args: Args) -> None:
 
     from mdp.errors import BadInput
     from serving.access import audit, create_key, revoke_key
-    from serving.decide import wall_clock
+    from serving.clocks import wall_clock
     from serving.schemas import iso
     from serving.store import open_store, writing
     from serving.tables import API_KEYS

@@ -30,7 +30,7 @@ def run(args: Args) -> None:
 
     from ingestion.read import load_checked
     from policies.saved import load_policy
-    from serving.decide import wall_clock
+    from serving.clocks import wall_clock
     from serving.load import load_log
     from serving.registry import add_policy
     from serving.store import open_store, writing

@@ -34,6 +34,17 @@ class Args:
     """TOML file whose keys replace the policy's guardrails"""
 
 
+def open_files() -> None:
+    """Allow this process and its workers as many open files, connections among them, as the system
+    lets it; the usual 1,024 would stop it from accepting more."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def run(args: Args) -> None:
     """Serves until it is stopped."""
     import sys
@@ -42,7 +53,7 @@ def run(args: Args) -> None:
     import uvicorn
 
     from mdp.errors import BadSetting
-    from serving.decide import wall_clock
+    from serving.clocks import wall_clock
     from serving.metrics import share_metrics
     from serving.service import has_keys, prepare
     from serving.settings import hand_on, read_settings
@@ -61,6 +72,7 @@ def run(args: Args) -> None:
     for name in looser:
         print(f"warning: {name} is looser than the policy was trained with", file=sys.stderr)
     hand_on(settings)
+    open_files()
     with tempfile.TemporaryDirectory(prefix="pushwise-metrics-") as directory:
         if args.workers > 1:
             share_metrics(directory)

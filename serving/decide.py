@@ -7,7 +7,6 @@ the committed draw is ever logged. So caps hold however many threads and process
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +18,7 @@ from mdp.errors import BadInput
 from mdp.events import Kind
 from serving.arms import Assigned, assigned
 from serving.budget import Budget, read_budget
+from serving.clocks import Clock, wall_clock
 from serving.commit import (
     Answer,
     Draft,
@@ -40,14 +40,8 @@ from serving.store import reading, rows_by_key, writing
 from serving.tables import DECISIONS, IDEMPOTENCY
 from serving.users import User, new_user, read_users
 
-Clock = Callable[[], int]
 LIFTED = ("killed", "policy_killed", "consent_unknown", "timezone_unknown", "budget")
 """Holds that bind only while their reason lasts; every other hold binds for the local date."""
-
-
-def wall_clock() -> int:
-    """Now, microseconds UTC."""
-    return time.time_ns() // 1000
 
 
 class Decider:

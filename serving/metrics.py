@@ -72,6 +72,7 @@ class Metrics:
         self.ratio = self._gauge(
             "sample_ratio_p", "Chance of a split between the arms as far off as this; 1: no split"
         )
+        self.clock_jumps = self._counter("clock_jumps", "Times that the clock was set by much")
         self.stopped = self._gauge("killed", "1 while the kill switch for everything is on")
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:

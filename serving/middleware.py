@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
@@ -12,9 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mdp.errors import PushwiseError
 from serving.access import Access
 from serving.metrics import Metrics
-from serving.problems import Problem
+from serving.problems import Problem, as_problem
 
 REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
 OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
@@ -28,11 +30,26 @@ class TooLarge(Problem):
         super().__init__(413, "body", f"the body is larger than {limit} bytes")
 
 
-class Gate:
-    """Refuses callers who lack a key or its scope, and bodies that are too large."""
+class TooSlow(Problem):
+    """A body that does not arrive."""
 
-    def __init__(self, app: ASGIApp, access: Access, max_body_bytes: int, metrics: Metrics) -> None:
-        self._app, self._access, self._limit, self._metrics = app, access, max_body_bytes, metrics
+    def __init__(self, seconds: float) -> None:
+        super().__init__(408, "body", f"the body did not arrive within {seconds:g} s")
+
+
+class Gate:
+    """Refuses callers who lack a key or its scope, and bodies that are too large or too slow."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        max_body_bytes: int,
+        body_seconds: float,
+        metrics: Metrics,
+    ) -> None:
+        self._app, self._access, self._metrics = app, access, metrics
+        self._limit, self._patience = max_body_bytes, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -58,11 +75,8 @@ class Gate:
         try:
             self._check(scope, headers)
             await self._app(scope, self._counted(receive), noting)
-        except Problem as problem:
-            await refuse(problem, noting)
-        except DBAPIError as error:  # while reading the keys: the routes answer their own
-            structlog.get_logger().error("store", error=str(error.orig))
-            await refuse(Problem(503, None, "the store is busy or gone: try again"), noting)
+        except (PushwiseError, DBAPIError) as error:  # the app answers its own routes'
+            await refuse(as_problem(error), noting)
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "other")
@@ -90,11 +104,19 @@ class Gate:
             raise TooLarge(self._limit)
 
     def _counted(self, receive: Receive) -> Receive:
-        seen = 0
+        seen, whole = 0, False
+        end = asyncio.get_running_loop().time() + self._patience
 
         async def counting() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            if whole:  # what comes now is the end of the connection
+                return await receive()
+            try:
+                async with asyncio.timeout_at(end):
+                    message = await receive()
+            except TimeoutError as error:
+                raise TooSlow(self._patience) from error
+            whole = not message.get("more_body", False)
             seen += len(message.get("body", b""))
             if seen > self._limit:
                 raise TooLarge(self._limit)

@@ -19,8 +19,9 @@ import numpy as np
 from sqlalchemy import Connection, Engine, exists, select, update
 
 from mdp.clock import HOUR, MINUTE, NEVER
-from mdp.guardrails import Reason, mask
+from mdp.guardrails import Reason
 from mdp.hashing import hash_id
+from mdp.masking import mask
 from mdp.reasons import catalog_reasons
 from mdp.state import RELEASED, features
 from serving.budget import release

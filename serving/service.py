@@ -18,7 +18,8 @@ from mdp.guardrails import Guardrails
 from policies.rules_file import read_guardrails
 from serving.batcher import Batcher
 from serving.budget import checked
-from serving.decide import Clock, Decider, wall_clock
+from serving.clocks import Clock, wall_clock
+from serving.decide import Decider
 from serving.in_flight import InFlight
 from serving.metrics import Metrics
 from serving.registry import Registry, World, add_policy

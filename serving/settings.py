@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Judge copy by the rule packs before it is approved; false: the shop does so itself."""
     max_body_bytes: int = Field(4 << 20, gt=0)
     """Largest request body."""
+    body_seconds: float = Field(30.0, gt=0)
+    """How long a request's body may take to arrive."""
     max_batch: int = Field(10_000, gt=0)
     """Most decisions, events, outcomes or rows in one request."""
     clock_tolerance_seconds: float = Field(300.0, ge=0)

@@ -22,7 +22,7 @@ from ingestion.splits import before, of_users
 from mdp.clock import DAY, local_day, next_local_midnight
 from mdp.response import HEADS
 from mdp.reward import Reward
-from mdp.state import CLICKED, DISMISSED, OPENED, SENT
+from mdp.state import DISMISSED, SCHEDULED
 from simulator.fidelity_heads import against_baselines
 from simulator.fidelity_weeks import COUNTED, gaps_of, half_of, told_apart, weeks_of
 from simulator.fit import Fit
@@ -33,7 +33,6 @@ from simulator.population import with_users
 MOST_DAYS, LEAST_DAYS = 14, 3
 """Days after the fit that are compared; with fewer only the heads are judged."""
 BINS = 8
-WAS_SENT = (SENT, OPENED, CLICKED, DISMISSED)
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def _stretch(log: Log, start: int, days: int) -> Stretch:
     some = decisions.only(sent)
     ring = requests_of(log, catalog, events, some).histories["ring"]
     age = some.decided_at[:, None] - ring["send_at"]
-    counted = (ring["status"] > 0) & (ring["status"] <= SENT + 3)
+    counted = (ring["status"] >= SCHEDULED) & (ring["status"] <= DISMISSED)
     variants = np.array(catalog.variants.ids, object)
     sends = pd.DataFrame(
         {

@@ -24,12 +24,11 @@ from generation.candidates.prepare import ranked_of
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.replay import replay
 from ingestion.splits import of_users, split_time
-from mdp.catalog import Catalog
 from mdp.clock import zone_name
 from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
 from mdp.observation import observe
-from mdp.response import ResponseModel
+from mdp.response import ITEM_FEATURES, ResponseModel
 from mdp.reward import Reward
 from mdp.state import TRAITS
 from simulator.description import Simulator, Users, own_beliefs
@@ -122,7 +121,7 @@ def fit(
     slope = slopes(*seen[:2])
     shift = shifts(calibrated(heads, sends, slope), sends, traits)
     model, *members = (
-        _model(material.catalog, tastes, calibrated(one, sends, slope, shift), lives)
+        _model(material, tastes, calibrated(one, sends, slope, shift), lives)
         for one in (heads, *again)
     )
     report("habit of good days")
@@ -144,7 +143,12 @@ def fit(
     simulator = replace(
         simulator,
         beliefs=own_beliefs(simulator),
-        manifest={"trained_until": material.until, "metrics": metrics, "seed": seed},
+        manifest={
+            "trained_until": material.until,
+            "scaling": _scaling(model),
+            "metrics": metrics,
+            "seed": seed,
+        },
     )
     return Fit(simulator, *seen, metrics, len(sends.user))
 
@@ -192,9 +196,10 @@ def _drawn_again(users: int, seed: int) -> np.ndarray:
 
 
 def _model(
-    catalog: Catalog, tastes: Tastes, heads: dict[str, np.ndarray], lives: np.ndarray
+    material: Material, tastes: Tastes, heads: dict[str, np.ndarray], lives: np.ndarray
 ) -> ResponseModel:
-    _, center, scale = standard(catalog)
+    catalog = material.catalog
+    _, center, scale = standard(material)
     names = np.unique(catalog.items.categories)
     own = {
         name: heads[name]
@@ -221,6 +226,12 @@ def _model(
         category_hash=hash_ids(names),
         variant_hash=catalog.variants.hashes,
     )
+
+
+def _scaling(model: ResponseModel) -> dict[str, dict[str, float]]:
+    """What each item feature was standardised by, fitted before `trained_until`."""
+    fitted = zip(ITEM_FEATURES, model.item_center, model.item_scale, strict=True)
+    return {name: {"mean": float(mean), "std": float(std)} for name, mean, std in fitted}
 
 
 def _traits(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ingestion.hours import hour_flags
 from mdp.clock import local_day
 from mdp.events import Kind
 from policies.baselines import Table
@@ -20,14 +21,9 @@ def logging_policy(material: Material) -> Table:
     decisions = material.decisions
     there: np.ndarray = np.any(decisions.items >= 0, 1) & np.any(decisions.variants >= 0, 1)
     hours = material.log.tables["decisions"]["hours"].iloc[decisions.rows]
-    texts = hours.fillna("").to_numpy(object)
-    open_hours = np.ones((len(texts), 24), bool)
+    open_hours = np.ones((len(hours), 24), bool)
     if hours.notna().any():
-        table = {
-            text: np.isin(np.arange(24), [int(part) for part in text.split("|") if part])
-            for text in set(texts)
-        }
-        open_hours = np.stack([table[text] for text in texts])
+        open_hours = hour_flags(hours)
         there &= open_hours.any(1)
     # Where no hold shows a list, lists are not logged: the hold was a choice all the same.
     if not there[~decisions.sent].any():

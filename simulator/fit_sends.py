@@ -57,7 +57,7 @@ def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarr
     catalog, some = material.catalog, material.decisions.only(sent)
     rows = np.arange(len(sent))
     item, variant = some.items[rows, some.k], some.variants[rows, some.v]
-    measured, _, _ = standard(catalog)
+    measured, _, _ = standard(material)
     followed = material.followed
     outcome = np.stack(
         [
@@ -86,9 +86,11 @@ def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarr
     )
 
 
-def standard(catalog: Catalog) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Standardised item features (I, 2), their means (2,) and standard deviations (2,)."""
-    raw = item_features(catalog)
-    center, scale = raw.mean(0), raw.std(0)
+def standard(material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standardised item features (I, 2), and the means (2,) and standard deviations (2,) of the
+    items offered before `material.until`: what a shop sells later changes nothing."""
+    raw = item_features(material.catalog)
+    offered = np.unique(material.decisions.items)
+    center, scale = (part(raw[offered[offered >= 0]], 0) for part in (np.mean, np.std))
     scale = np.where(scale > 1e-6, scale, 1.0)
     return (raw - center) / scale, center, scale

@@ -12,7 +12,7 @@ from mdp.actions import HOLD, HOURS, checked
 from mdp.catalog import Catalog
 from mdp.clock import DAY, NEVER
 from mdp.events import Kind
-from mdp.guardrails import Mask
+from mdp.masking import Mask
 from mdp.reward import PARTS, Reward
 from simulator.outcomes import Outcomes
 

@@ -28,7 +28,7 @@ from generation.candidates.saved import recommender_of
 from mdp.catalog import Catalog, Items, Variants
 from mdp.errors import BadArtifact, BadInput
 from mdp.guardrails import Guardrails
-from mdp.observation import SCHEMA
+from mdp.observation import READABLE, SCHEMA
 from mdp.response import ResponseModel, Truth
 from mdp.reward import Reward
 from mdp.state import HISTORY
@@ -116,7 +116,7 @@ def load_simulator(path: Path | str) -> Simulator:
     manifest = read_manifest(path)
     if manifest.get("artifact") != ARTIFACT:
         raise BadArtifact(f"{path} holds no simulator, but a saved {manifest.get('kind')} policy")
-    if manifest.get("format") != FORMAT or manifest.get("schema") != SCHEMA:
+    if manifest.get("format") != FORMAT or manifest.get("schema") not in READABLE:
         raise BadArtifact(
             f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
             f"this pushwise needs format {FORMAT}, schema {SCHEMA}: fit it again"

@@ -30,7 +30,7 @@ import pandas as pd
 from generation.copy.moderation import Moderator, Verdict
 from ingestion.log import Log
 from ingestion.read import read_log
-from ingestion.write import write_tables
+from ingestion.write import replace_tables
 from mdp.errors import BadInput, BadLog
 
 HISTORY = "copy_review.parquet"
@@ -171,7 +171,7 @@ class Review:
             }
         ).astype(self._changes.dtypes.to_dict())
         changes = pd.concat([self._changes, rows], ignore_index=True)
-        write_tables(self._path, {"variants": self._variants, "changes": changes})
+        replace_tables(self._path, {"variants": self._variants, "changes": changes})
         self.history, self._new = [*self.history, *self._new], []
 
     def _places(self, variants: Sequence[str]) -> list[int]:

@@ -58,7 +58,7 @@ def _card(row: Mapping[Any, Any], facts: Mapping[str, Facts]) -> str:
     return (
         f'<div class="push"><b>{escape(str(row["title"]))}</b><p>{escape(str(row["body"]))}</p>'
         f"<small>{escape(str(row['description']))}</small>"
-        f"<small>{escape('the push claims ' + held if held else 'the push claims nothing')}{escape(segment)}</small>"
+        f"<small>{escape('the push claims ' + (held or 'nothing') + segment)}</small>"
         f'<span class="id">{escape(str(row["variant_id"]))} · {escape(str(row["copywriter"]))}'
         "</span></div>"
     )

@@ -110,11 +110,11 @@ class Verifier:
         for match in _LINK.finditer(whole.text):
             yield finding(whole, *match.span(), "link", "an address, which a text may not hold")
         rest = whole.replaced(_labelled(facts), lambda match: GONE)
+        for match in _mislabelled(facts).finditer(rest.text):
+            yield finding(rest, *match.span(), "attribute", "the item's attribute is another")
         if reader.similar and reader.similar != facts.title:
             rest = rest.replaced(_any_of((reader.similar,), ""), lambda match: OWNED)
         rest = rest.replaced(_held(facts, reader), lambda match: GONE)
-        for match in _mislabelled(facts).finditer(rest.text):
-            yield finding(rest, *match.span(), "attribute", "the item's attribute is another")
         for match in _QUOTED.finditer(rest.text):
             words = next(group for group in match.groups() if group)
             if not any(words in aspect.quote for aspect in facts.aspects):
@@ -241,7 +241,9 @@ def _any_of(names: tuple[str, ...], title: str) -> re.Pattern[str]:
     for name in names:
         read = normalised(name.strip()).text
         # A brand called "Best" must not make every "best" innocent; digits alone name nothing.
-        if _LETTER.search(read) and (name == title or not _is_claim(read)):
+        if (_LETTER.search(read) or (name == title and len(read) > 3)) and (
+            name == title or not _is_claim(read)
+        ):
             kept.append(read)
     bounded = [
         rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"

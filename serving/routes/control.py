@@ -12,7 +12,7 @@ from sqlalchemy import select
 from mdp.errors import BadSetting
 from mdp.guardrails import Guardrails
 from serving.access import audit
-from serving.budget import checked, limits_of
+from serving.budget import budget_table, checked
 from serving.ledger import ledger
 from serving.problems import Problem
 from serving.registry import World
@@ -36,9 +36,7 @@ def show_guardrails(service: Here) -> Response:
 
 def rules_of(world: World) -> dict[str, Any]:
     """Guardrails and budget as the tables of the TOML file."""
-    limits = limits_of(world.values)
-    budget = {f"per_{period}": limits.get(period, "none") for period in ("hour", "day")}
-    return {**world.guardrails.to_mapping(), "budget": budget}
+    return {**world.guardrails.to_mapping(), "budget": budget_table(world.values)}
 
 
 @router.put("/v1/guardrails")
@@ -53,7 +51,10 @@ def put_guardrails(service: Here, who: Who, body: dict[str, Any]) -> Response:
             raise Problem(422, wrong_key(world.guardrails, body), str(error)) from error
         put_rules(connection, body, service.clock(), who)
         audit(connection, service.clock(), who, "guardrails", body)
-        world = service.registry.world(connection)
+        try:
+            world = service.registry.world(connection)
+        except BadSetting as error:
+            raise Problem(422, "unsubscribe.ceiling", str(error)) from error
     looser = rules.looser_than(world.bundle.guardrails)
     if looser:
         structlog.get_logger().warning("guardrails looser than trained", names=looser)

@@ -1,11 +1,16 @@
 """Tables read in batches say what they say in memory."""
 
+import pickle
+from dataclasses import astuple
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from evaluation.assessment import assess
 from evaluation.batches import assess_large, is_large
+from evaluation.intervals import Intervals
+from evaluation.report import dumps, to_json
 from evaluation.specification import parse
 from evaluation.table import read_table
 from mdp.errors import BadInput, BadSetting, NotEnoughData
@@ -17,8 +22,10 @@ EVERYTHING = parse("ips,snips,ips:clip=1.5,dm,dr,sndr,switch_dr:1.5,dros:2,sg_dr
 @pytest.mark.parametrize("users", [True, False])
 def test_batches_and_memory_agree(frame, tmp_path, users):
     frame.drop(columns=[] if users else ["user_id"]).to_parquet(tmp_path / "t.parquet")
-    whole = assess(read_table(tmp_path / "t.parquet"), "t", EVERYTHING, method="analytic")
-    parts = assess_large(tmp_path / "t.parquet", "t", EVERYTHING, method="analytic", batch=300)
+    whole = assess(read_table(tmp_path / "t.parquet"), "t", EVERYTHING, how=Intervals("analytic"))
+    parts = assess_large(
+        tmp_path / "t.parquet", "t", EVERYTHING, how=Intervals("analytic"), batch=300
+    )
     assert (parts.rows, parts.users) == (whole.rows, whole.users)
     assert parts.verdict.answer == whole.verdict.answer
     for one, two in zip(whole.estimates, parts.estimates, strict=True):
@@ -64,6 +71,55 @@ def test_only_large_parquet_files_are_read_in_batches(frame, tmp_path, monkeypat
     monkeypatch.setattr("evaluation.batches.is_large", lambda file: True)
     assert main(["evaluate", "--table", str(tmp_path / "t.parquet")]) == 0
     assert "the table was read in batches" in capsys.readouterr().out
+
+
+def test_overlap_segments_and_measures_add_up_over_batches(frame, tmp_path):
+    """A segment that the first batch does not have is under `all others`."""
+    file, n = tmp_path / "t.parquet", np.arange(2000)
+    more = frame.assign(
+        item=np.where(n % 7 < 3, "lamp", [f"i{k % 50}" for k in n]),
+        hour=n % 3 + 8,
+        segment=np.where(n % 2 == 0, "new", np.where(n < 300, "old", "later")),
+        sent=1.0,
+        clicked=frame["reward"],
+    )
+    more.to_parquet(file)
+    whole, parts = assess(read_table(file), "t"), assess_large(file, "t", batch=300)
+    assert whole.diagnostics is not None
+    assert parts.diagnostics is not None
+    for name, levels in whole.diagnostics.overlap.items():
+        for one, two in zip(levels, parts.diagnostics.overlap[name], strict=True):
+            assert two.name == one.name
+            assert astuple(two)[1:] == pytest.approx(astuple(one)[1:], rel=1e-9)
+    assert list(whole.diagnostics.overlap) == ["item", "hour"]
+    assert set(parts.measures) == set(whole.measures)
+    for name, pair in parts.measures.items():
+        assert pair.target.value == pytest.approx(whole.measures[name].target.value, rel=1e-12)
+    found, expected = parts.segments["segment"], whole.segments["segment"]
+    assert list(found) == ["new", "old", "all others"]
+    reward = "reward per decision"
+    assert list(found["new"]) == [reward]
+    for own, same in (("new", "new"), ("old", "old"), ("all others", "later")):
+        for policy in ("logged", "target"):
+            one, two = (getattr(x[reward], policy) for x in (found[own], expected[same]))
+            assert one.value == pytest.approx(two.value, rel=1e-12)
+
+
+def test_row_groups_are_parts_that_may_be_summed_up_anywhere(frame, tmp_path):
+    """In another order, and in copies as other processes would have them: the same report."""
+    file = tmp_path / "t.parquet"
+    frame.to_parquet(file, row_group_size=150)
+
+    def elsewhere(work, shared, parts):
+        again = {
+            n: work(*pickle.loads(pickle.dumps((shared, parts[n]))))
+            for n in range(len(parts))[::-1]
+        }
+        return iter([again[n] for n in range(len(parts))])
+
+    here = assess_large(file, "t", EVERYTHING, batch=300)
+    there = assess_large(file, "t", EVERYTHING, Intervals(spread=elsewhere), batch=300)
+    assert dumps(to_json(there)) == dumps(to_json(here))
 
 
 def test_slope_chooses_on_the_first_batch(frame, tmp_path):

@@ -8,8 +8,8 @@ import pytest
 from evaluation.assessment import assess
 from evaluation.diagnostics import effective_size
 from evaluation.estimators import ips, logged, sndr, snips
-from evaluation.intervals import sums_of
 from evaluation.sample import Sample
+from evaluation.sums import sums_of
 
 
 def test_effective_size():

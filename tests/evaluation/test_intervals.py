@@ -8,13 +8,15 @@ import pytest
 from benchmarks.coverage import NEAR, study
 from evaluation.assessment import assess
 from evaluation.estimators import Terms, logged
-from evaluation.intervals import Bootstrap, closed_form, resampled, sums_of
+from evaluation.intervals import Bootstrap, Intervals, closed_form, long_tail, resampled
 from evaluation.sample import Sample
 from evaluation.specification import parse
+from evaluation.sums import sums_of
 
 
 def bootstrap(terms, user: np.ndarray, seed: int, replicates: int = 1000) -> Bootstrap:
-    return resampled(sums_of([Terms(*each) for each in terms], user), seed, replicates)
+    sums = sums_of([Terms(*each) for each in terms], user)
+    return resampled(sums, Intervals(seed=seed, replicates=replicates))
 
 
 def test_users_are_resampled_and_not_rows():
@@ -50,15 +52,46 @@ def test_differences_are_paired():
     assert difference.high == pytest.approx(1.0)
 
 
-def test_the_seed_decides_and_chunks_do_not(monkeypatch):
+def test_the_seed_decides_and_not_where_resamples_are_made():
     rng = np.random.default_rng(0)
-    terms = [(rng.normal(size=50), np.ones(50))]
-    whole = bootstrap(terms, np.arange(50), seed=3, replicates=100)
-    monkeypatch.setattr("evaluation.intervals._CELLS", 8 * 50)
-    chunked = bootstrap(terms, np.arange(50), seed=3, replicates=100)
-    np.testing.assert_allclose(whole.replicates, chunked.replicates)
-    other = bootstrap(terms, np.arange(50), seed=4, replicates=100)
+    sums = sums_of([Terms(rng.normal(size=50))], np.arange(50))
+
+    def backwards(work, shared, parts):
+        return iter([work(shared, part) for part in reversed(parts)][::-1])
+
+    whole = resampled(sums, Intervals(seed=3, replicates=250))
+    assert whole.replicates.shape == (250, 1)
+    assert len(np.unique(whole.replicates)) == 250
+    spread = resampled(sums, Intervals(seed=3, replicates=250, spread=backwards))
+    np.testing.assert_array_equal(whole.replicates, spread.replicates)
+    other = resampled(sums, Intervals(seed=4, replicates=250))
     assert not np.array_equal(whole.replicates, other.replicates)
+
+
+def test_where_influence_is_skewed_the_interval_reaches_towards_the_long_tail():
+    """Means of 60 draws of rare amounts: percentiles alone miss the truth from below."""
+    covered = {"plain": 0, "found": 0}
+    truth = np.exp(0.5) * 0.2
+    for run in range(150):
+        rng = np.random.default_rng([5, run])
+        values = rng.lognormal(size=60) * (rng.random(60) < 0.2)
+        drawn = bootstrap([(values,)], np.arange(60), seed=run, replicates=400)
+        found = drawn.interval(0)
+        low, high = np.quantile(drawn.replicates[:, 0], [0.025, 0.975])
+        assert found.low <= low + 1e-9
+        assert found.high > high
+        assert found.high - found.value > found.value - found.low
+        covered["plain"] += low <= truth <= high
+        covered["found"] += found.low <= truth <= found.high
+    assert covered["found"] > covered["plain"] + 5
+    even = bootstrap([(np.r_[-np.ones(200), np.ones(200)],)], np.arange(400), seed=0)
+    assert long_tail(0.0, even.pulls[:, 0], 0.95) is None
+    skewed = np.r_[-np.full(300, 1.0), np.full(30, 10.0)] / 330
+    up, down = long_tail(0.0, skewed, 0.95), long_tail(0.0, -skewed, 0.95)
+    assert up is not None
+    assert down is not None
+    assert up.low == down.high == 0.0
+    assert up.high == -down.low > 1.96 * (skewed**2).sum() ** 0.5
 
 
 def test_nothing_to_divide_by_is_unknown():
@@ -95,7 +128,7 @@ def test_the_closed_form_agrees_with_the_bootstrap(sample: Sample):
     for specification in ("ips", "snips", "dr", "sndr", "dros:2"):
         terms = [logged(sample), parse(specification)[0].terms(sample)]
         sums = sums_of(terms, sample.user)
-        exact, drawn = closed_form(sums), resampled(sums, seed=2, replicates=4000)
+        exact, drawn = closed_form(sums), resampled(sums, Intervals(seed=2, replicates=4000))
         for less in (None, 0):
             one, two = exact.interval(1, less), drawn.interval(1, less)
             assert one.value == two.value
@@ -107,7 +140,7 @@ def test_more_users_than_are_resampled_are_put_together_at_random(monkeypatch, s
     sums = sums_of([logged(sample)], np.arange(len(sample.reward)))
     exact = closed_form(sums).interval(0)
     monkeypatch.setattr("evaluation.intervals.CLUSTERS", 300)
-    grouped = resampled(sums, seed=1, replicates=2000).interval(0)
+    grouped = resampled(sums, Intervals(seed=1, replicates=2000)).interval(0)
     assert grouped.value == exact.value
     assert grouped.high - grouped.low == pytest.approx(exact.high - exact.low, rel=0.15)
 

@@ -301,7 +301,7 @@ def test_the_split_of_fit_leaves_days_to_evaluate(log):
 
 def test_over_a_users_days(replay, bundle):
     """The logging policy over the days is worth what it earned; holding is worth nothing."""
-    found = assess_policy(replay, bundle, "logging", days=True).days
+    found = assess_policy(replay, bundle, "logging", days=()).days
     assert found is not None
     assert found.steps > 3
     assert found.believed == found.steps
@@ -310,7 +310,7 @@ def test_over_a_users_days(replay, bundle):
         assert found.estimates[name].value == pytest.approx(earned.value)
     for name in ("sdr", "fqe"):
         assert earned.low < found.estimates[name].value < earned.high
-    hold = assess_policy(replay, replace(bundle, policy=Hold()), "hold", days=True).days
+    hold = assess_policy(replay, replace(bundle, policy=Hold()), "hold", days=()).days
     assert hold is not None
     for name in ("first", "pdis", "mis"):
         assert abs(hold.estimates[name].value) < 1e-9

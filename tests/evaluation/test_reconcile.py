@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.coverage import NEAR
 from evaluation.assessment import assess
-from evaluation.intervals import Interval
+from evaluation.intervals import Interval, Intervals
 from evaluation.logs import assess_policy
 from evaluation.reconcile import compared, read_report, reconcile, record
 from evaluation.replayed import Replayed, replayed
@@ -113,7 +113,7 @@ def test_predictions_hold_as_often_as_they_say():
     rng, held = np.random.default_rng(0), []
     for run in range(200):
         drawn = NEAR.draw(np.random.default_rng([1, run]))
-        before = assess(drawn, "t", parse("snips"), method="analytic")
+        before = assess(drawn, "t", parse("snips"), how=Intervals("analytic"))
         truth = NEAR.truth(NEAR.target())
         live = rng.random((500, 8)) < truth
         mean = live.mean()

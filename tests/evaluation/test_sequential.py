@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from evaluation.intervals import Intervals
 from evaluation.sample import Sample
 from evaluation.sequential import (
     Trajectories,
@@ -108,7 +109,7 @@ def test_intervals_hold_the_truth():
             given = drawn(100 + seed, users=300)
             if name == "sdr":
                 given = with_q(given)
-            held += not estimate(given, name, seed, replicates=100).excludes(truth)
+            held += not estimate(given, name, Intervals(seed=seed, replicates=100)).excludes(truth)
         assert held >= 16, name
 
 
@@ -118,7 +119,7 @@ def test_the_logging_policy_itself_is_worth_what_it_earned():
     earned = logged_value(given)
     assert not earned.excludes(value(LOGGING))
     for name in ("pdis", "sn_pdis", "mis"):
-        assert estimate(same, name, replicates=20).value == pytest.approx(earned.value)
+        assert estimate(same, name, Intervals(replicates=20)).value == pytest.approx(earned.value)
     np.testing.assert_allclose(effective_users(same), USERS)
     lost = effective_users(given)
     assert (np.diff(lost) < 0).all()

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,14 @@ def test_researcher_analyst_and_production_follow_one_another(tmp_path):
     told = _run("production", shop, policy, "--store", store, "--port", port)
     assert '"propensity"' in told
     assert "'unbalanced': 0" in told
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not all(map(find_spec, ("ray", "tree", "lz4", "ormsgpack"))),
+    reason="needs the extra `ray`, dm-tree, lz4 and ormsgpack",
+)
+def test_rllib_learns_under_masks():
+    told = _run("rllib", "--days", "7", "--iterations", "2", "--batch", "256")
+    returns = [float(line.split()[-1]) for line in told.splitlines() if "mean return" in line]
+    assert len(returns) == 2

@@ -27,6 +27,9 @@ SPOILT = [
     ("users", "signed_up_at", 0, "", "no_signup"),
     ("items", "price", 1, "-3", "out_of_range"),
     ("items", "price", 1, "cheap", "wrong_type"),
+    ("items", "price", 1, "1e300", "out_of_range"),
+    ("items", "margin", 1, "-1e300", "out_of_range"),
+    ("events", "value", 2, "1e39", "out_of_range"),
     ("events", "event", 0, "like", "not_allowed"),
     ("events", "item_id", 0, "chair", "unknown"),
     ("events", "user_id", 0, "eve", "unknown"),
@@ -49,6 +52,8 @@ SPOILT = [
 
 @pytest.mark.parametrize(("table", "column", "row", "value", "rule"), SPOILT)
 def test_a_broken_rule_is_named_with_its_place(tables, table, column, row, value, rule):
+    if column not in tables[table]:
+        tables[table][column] = ""
     tables[table].loc[row, column] = value
     found = findings(log_of(tables))
     hits = [f for f in found if (f.table, f.column, f.rule) == (table, column, rule)]

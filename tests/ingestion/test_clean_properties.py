@@ -19,12 +19,14 @@ DIRT = [
     *("<b>x</b>", "&lt;i&gt;", "\x00", "ＡＢ", "👩‍👧", "Mars/Phobos", "../etc", "Asia/Shanghai"),
 ]
 cells = st.tuples(
-    st.sampled_from(["users", "items", "variants", "events", "decisions", "outcomes"]),
+    st.sampled_from(["users", "items", "variants", "events", "decisions", "outcomes", "reviews"]),
     st.integers(0, 10**6),
     st.integers(0, 10**6),
     st.sampled_from(DIRT) | st.text(max_size=8),
 )
-copies = st.tuples(st.sampled_from(["users", "items", "events", "decisions", "outcomes"]))
+copies = st.tuples(
+    st.sampled_from(["users", "items", "events", "decisions", "outcomes", "reviews"])
+)
 OPTIONAL = {
     "users": ("consent", "locale"),
     "items": ("margin", "rating", "available_until", "stock"),
@@ -32,12 +34,15 @@ OPTIONAL = {
     "events": (),
     "decisions": ("variants", "hours", "turn", "arm"),
     "outcomes": (),
+    "reviews": ("rating", "user_id", "at"),
 }
 zones = st.sampled_from([None, "Europe/Berlin", "America/New_York"])
 
 
 def _dirty(tables, spoilt, doubled):
     tables = {name: table.copy() for name, table in tables.items()}
+    texts = ["The lamp is lovely and its light is warm, so I bought two", "灯很漂亮，光线也柔和"]
+    tables["reviews"] = pd.DataFrame({"item_id": ["lamp", "lamp"], "text": texts, "language": ""})
     for (name,) in doubled:
         tables[name] = pd.concat([tables[name], tables[name]], ignore_index=True)
     for name, row, column, value in spoilt:

@@ -12,7 +12,7 @@ from ingestion.parse import log_of
 from ingestion.plain_text import plain_text
 from ingestion.rules import ERROR, RULES, Action, rules_table
 
-META = LogMeta(default_timezone="Europe/Berlin")
+META = LogMeta(default_timezone="Europe/Berlin", currency="EUR")
 DOCS = Path(__file__).parents[2] / "docs" / "data.md"
 
 
@@ -96,6 +96,56 @@ def _night(tables):
     tables["events"]["at"] = "2026-03-04T02:00:00-05:00"
 
 
+def _reviews(tables, *texts):
+    tables["reviews"] = pd.DataFrame(
+        {"item_id": "lamp", "text": texts, "language": ["en"] * len(texts)}
+    )
+
+
+def _copied_review(tables):
+    first = "The lamp is lovely and its light is warm, so I bought two"
+    _reviews(tables, first, first.replace("lovely and", "LOVELY -  and"), "Arrived broken, sadly")
+
+
+def _no_language(tables):
+    _reviews(tables, "灯很漂亮，光线也柔和")
+    tables["reviews"]["language"] = ""
+
+
+def _copied_description(tables):
+    told = "A lamp of brass, forty centimetres high, with a shade of linen"
+    tables["items"]["description"] = [told, told.replace("linen", "cotton")]
+
+
+def _other_language(tables):
+    tables["variants"]["locale"] = ["en-GB", "en-GB"]
+    tables["variants"].loc[1, "title"] = "{item}，今天为你降价"
+
+
+def _odd_quantity(tables):
+    _usual(tables)
+    tables["events"]["quantity"] = "2"
+    tables["events"].loc[5, "quantity"] = "90000"
+
+
+def _cents(tables):
+    _usual(tables)
+    tables["events"].loc[3:, "value"] = [str(40000 + n) for n in range(40)]
+
+
+def _behind(tables):
+    """40 sends, opened two minutes later by a clock that is an hour behind."""
+    first = tables["decisions"].iloc[[0]]
+    days = pd.date_range("2026-03-03T18:00Z", periods=40)
+    sends = pd.concat([first] * 40).assign(decision_id=[f"s{n}" for n in range(40)])
+    sends["decided_at"] = sends["send_at"] = [day.isoformat() for day in days]
+    tables["decisions"] = pd.concat([tables["decisions"], sends], ignore_index=True)
+    opened = pd.DataFrame({"decision_id": sends["decision_id"].to_numpy(), "outcome": "opened"})
+    opened["at"] = [(day - pd.Timedelta("58min")).isoformat() for day in days]
+    opened["source"] = "devices"
+    tables["outcomes"] = pd.concat([tables["outcomes"], opened], ignore_index=True)
+
+
 def _spelling(tables):
     _again("items", 0, item_id="lamp2")(tables)
     _again("items", 0, item_id="lamp3", brand=" ACME")(tables)
@@ -137,6 +187,14 @@ PLANTED = {
     "double_purchase": _again("events", 2, event_id="e9", at="2026-03-03T10:00:50+01:00"),
     "spelling": _spelling,
     "markup": _set("items", "title", 0, "<b>Lamp</b> &amp; shade 💡"),
+    "clock_skew": _behind,
+    "copied_review": _copied_review,
+    "copied_description": _copied_description,
+    "no_language": _no_language,
+    "other_language": _other_language,
+    "odd_quantity": _odd_quantity,
+    "unit": _cents,
+    "other_currency": _set("events", "currency", 2, "USD"),
     "odd_price": _odd_price,
     "odd_value": _odd_value,
     "inhuman_rate": _bot,
@@ -180,6 +238,9 @@ def test_a_planted_breach_is_found_and_handled_as_the_table_says(tables, rule):
         ("markup", "items", "title", 0, "Lamp & shade 💡"),
         ("blank_around", "events", "item_id", 0, "lamp"),
         ("unknown_listed", "decisions", "candidates", 0, "lamp"),
+        ("no_language", "reviews", "language", 0, "zh"),
+        # 58 minutes before their sends become 0 after: how long they took nobody knows.
+        ("clock_skew", "outcomes", "at", 2, pd.Timestamp("2026-03-03T18:00:00Z")),
     ],
 )
 def test_a_repair_gives_the_value_that_the_table_promises(tables, rule, table, column, row, value):

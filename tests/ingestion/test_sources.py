@@ -202,6 +202,19 @@ def test_an_own_format_needs_a_mapping_and_no_code(tmp_path, ending):
     assert account["repaired"]["users only named, made up"] == 1
 
 
+def test_amounts_are_brought_to_one_unit_and_currency():
+    text = MAPPING.replace(
+        'value = { product = ["price", "quantity"] }',
+        'value = { from = "cents", factor = 0.01, currency = "in", rates = { eur = 1, USD = 0.5 }}',
+    )
+    rows = pd.DataFrame({"cents": [250, 250, 250, None], "in": ["EUR", "usd", "JPY", "EUR"]})
+    rows = rows.assign(kind="bought", customer="7", shop="de", sku="a", when="2026-03-01 10:00")
+    done = adapt([rows], read_mapping(text, "shop.toml"))
+    assert done.tables["events"]["value"].fillna("").tolist() == ["2.5", "1.25", "250 JPY", ""]
+    found = findings(log_of(done.tables, done.meta))
+    assert [f.values for f in found if f.rule == "wrong_type"] == [("250 JPY",)]
+
+
 def test_two_sources_make_one_log(tmp_path):
     first = _lines(tmp_path / "s.jsonl", _segment())
     _import(tmp_path, "segment", first)
@@ -231,6 +244,17 @@ def test_values_that_differ_are_counted_and_the_first_stays(tmp_path):
     assert log.tables["items"]["brand"].iloc[0] == "acme"
 
 
+def test_what_neither_source_knows_is_made_up_still(tmp_path):
+    (tmp_path / "shop.toml").write_text(MAPPING)
+    ROWS[:2].to_csv(tmp_path / "a.csv", index=False)
+    ROWS[:2].assign(when="2026-03-02 09:00").to_csv(tmp_path / "b.csv", index=False)
+    _import(tmp_path, tmp_path / "shop.toml", tmp_path / "a.csv")
+    log, _ = _import(tmp_path, tmp_path / "shop.toml", tmp_path / "b.csv", "--add")
+    assert findings(log) == []
+    assert log.tables["users"]["timezone"].tolist() == ["Europe/Berlin"]
+    assert log.tables["items"]["title"].tolist() == ["de-a"]
+
+
 @pytest.mark.parametrize("name", source_names())
 def test_every_source_is_a_mapping_that_can_be_shown(name, capsys):
     assert main(["import", name, "--show"]) == 0
@@ -248,6 +272,8 @@ def test_every_source_is_a_mapping_that_can_be_shown(name, capsys):
         ("[[rows]]\ntable = 'events'\nat = {from = 'a', value = 'b'}", "2 of them are given"),
         ("[[rows]]\ntable = 'events'\nat = {from = 'a', form = 'b'}", "'form' is unknown"),
         ("[[rows]]\ntable = 'events'\nat = {from = 'a', unit = 'h'}", "unit is 'h'"),
+        ("[[rows]]\ntable = 'events'\nvalue = {from = 'a', factor = 0}", "factor is 0"),
+        ("[[rows]]\ntable = 'events'\nvalue = {from = 'a', currency = 'b'}", "`rates` say"),
         ("[log]\ndefault_timezone = 'Mars'\n[[rows]]\ntable = 'events'", "default_timezone"),
     ],
 )

@@ -4,13 +4,18 @@ import numpy as np
 import pytest
 
 from mdp.catalog import Catalog, simple_items, simple_variants
-from mdp.clock import DAY, HOUR
+from mdp.clock import DAY, HOUR, zone_codes
 from mdp.events import Kind, event_order, events_array
 from mdp.hashing import STYLE_BUCKETS, hash_ids
+from mdp.observation import Requests
+from mdp.reasons import catalog_reasons
 from mdp.response import HEADS, ResponseModel
-from mdp.state import TASTE, TRAITS
+from mdp.state import TASTE, TRAITS, apply, new_histories
 
 START = 20_000 * DAY
+AT = 20_021 * DAY + 7 * HOUR
+"""When decisions are made."""
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "")
 
 
 @pytest.fixture
@@ -99,3 +104,19 @@ def lives():
         return owner[order], events[order]
 
     return make
+
+
+@pytest.fixture
+def requests(catalog, lives) -> Requests:
+    owner, events = lives(4)
+    early = events["at"] < AT
+    histories = new_histories(5)
+    apply(histories, owner[early], events[early])
+    histories["unsubscribed"][2] = 1
+    rng = np.random.default_rng(0)
+    items = np.stack([rng.permutation(6)[:4] for _ in range(5)]).astype(np.int32)
+    items[1, 3] = -1
+    variants = np.tile(np.array([0, 1, 2], np.int32), (5, 1))
+    at = np.full(5, AT)
+    item, variant = catalog_reasons(catalog, items, variants, at)
+    return Requests(histories, at, zone_codes(ZONES), items, variants, item, variant)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mdp.clock import DAY, HOUR, NEVER, zone_codes
-from mdp.guardrails import Guardrails, Reason, mask
+from mdp.guardrails import Guardrails, Reason
+from mdp.masking import mask
 from mdp.state import new_histories
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -6,33 +6,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mdp.clock import DAY, HOUR, zone_codes
+from mdp.clock import DAY
 from mdp.guardrails import Guardrails
 from mdp.observation import CANDIDATE, NAMES, USER, Requests, View, observe
 from mdp.prediction import PARTS, outcomes_of
-from mdp.reasons import catalog_reasons
 from mdp.reward import Reward
-from mdp.state import apply, new_histories
 
-AT = 20_021 * DAY + 7 * HOUR
-ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "")
 RULES = Guardrails(per_calendar_day=None, per_7d=None)
-
-
-@pytest.fixture
-def requests(catalog, lives) -> Requests:
-    owner, events = lives(4)
-    early = events["at"] < AT
-    histories = new_histories(5)
-    apply(histories, owner[early], events[early])
-    histories["unsubscribed"][2] = 1
-    rng = np.random.default_rng(0)
-    items = np.stack([rng.permutation(6)[:4] for _ in range(5)]).astype(np.int32)
-    items[1, 3] = -1
-    variants = np.tile(np.array([0, 1, 2], np.int32), (5, 1))
-    at = np.full(5, AT)
-    item, variant = catalog_reasons(catalog, items, variants, at)
-    return Requests(histories, at, zone_codes(ZONES), items, variants, item, variant)
 
 
 @pytest.fixture
@@ -146,7 +126,7 @@ def test_recency_halves_with_age(requests, catalog, model, traits):
     assert late.terms is not None
     fatigue = early.terms.recency.fatigue
     assert (fatigue > 0).any()
-    settled = requests.histories["ring"]["send_at"].max(1) < AT - DAY
+    settled = requests.histories["ring"]["send_at"].max(1) < requests.decided_at[0] - DAY
     np.testing.assert_allclose(
         late.terms.recency.fatigue[settled], fatigue[settled] / 2**10, rtol=1e-3, atol=1e-7
     )

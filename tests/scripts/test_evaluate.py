@@ -3,17 +3,20 @@
 import json
 import subprocess
 import sys
+from functools import partial
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from evaluation.batches import assess_large
 from ingestion.splits import split_time
 from ingestion.write import write_log
 from mdp.clock import DAY
 from mdp.response import ResponseModel
 from policies.baselines import Hold, Random
-from policies.saved import PolicyBundle, save_policy
+from policies.saved import PolicyBundle, load_policy, save_policy
 from scripts.cli import main
 from simulator.demo import demo
 from simulator.description import own_beliefs
@@ -195,3 +198,61 @@ def test_the_gate_is_the_exit_status(table, capsys, tmp_path):
         found[answer] = main([*line, str(tmp_path / "t.csv")])
         assert f'"verdict": "{answer}"' in capsys.readouterr().out
     assert found == {"worse": 5, "no_difference": 3, "cannot_tell": 4}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `ray`")
+@pytest.mark.filterwarnings("ignore")
+def test_ray_tasks_say_the_same(table, tmp_path, capsys, monkeypatch):
+    """Resamples, SLOPE's choices and refits; batches of a large table; and what is wrong."""
+    frame = pd.read_csv(table)
+    n = np.arange(len(frame))
+    frame = frame.assign(
+        user_id=n // 4, step=n % 4, state=n % 2, feature_a=n % 3, target_feature_a=0.5,
+        q_logged=0.4, v_target=0.4,
+    )  # fmt: skip
+    frame.to_parquet(tmp_path / "t.parquet", row_group_size=200)
+    monkeypatch.setattr("evaluation.batches.assess_large", partial(assess_large, batch=200))
+    command = ["evaluate", "--table", str(tmp_path / "t.parquet"), "--json"]
+    names = ["--estimators", "snips,dros:slope,ips:clip=slope,pdis,mis,fqe"]
+    for large, options in ((False, names), (True, [])):
+        monkeypatch.setattr("evaluation.batches.is_large", lambda file, large=large: large)
+        printed = []
+        for extra in ([], ["--ray"]):
+            assert main([*command, *options, *extra]) == 0
+            printed.append(capsys.readouterr().out)
+        assert printed[0] == printed[1]
+    assert "read in batches" in printed[0]
+    frame.assign(propensity=np.where(n == 700, 0.0, 0.5)).to_parquet(
+        tmp_path / "t.parquet", row_group_size=200
+    )
+    assert main([*command, "--ray"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"error: {tmp_path / 't.parquet'}, rows from 600 on: propensity must be")
+
+
+def test_a_certified_mixture_is_saved_and_decides(shop, tmp_path, capsys, monkeypatch):
+    """With the running policy one that draws between both, without it a challenger's share."""
+    monkeypatch.setattr("evaluation.mixture.certified_share", lambda found: 0.25)
+    command = [
+        "evaluate",
+        str(shop / "hold"),
+        "--logs",
+        str(shop / "logs"),
+        "--estimators",
+        "snips",
+    ]
+    assert main([*command, "--mixture", str(tmp_path / "share")]) == 0
+    assert "served alone it would decide for all" in capsys.readouterr().err
+    assert (tmp_path / "share" / "experiment.json").exists()
+    mix = tmp_path / "mix"
+    assert main([*command, "--mixture", str(mix), "--running", str(shop / "random")]) == 0
+    assert "draws the new policy's decision 25% of the time" in capsys.readouterr().err
+    assert load_policy(mix).manifest["kind"] == "mixture"
+    out = tmp_path / "decisions.csv"
+    assert main(["decide", str(mix), "--logs", str(shop / "logs"), "--out", str(out)]) == 0
+    made = pd.read_csv(out)
+    held = made["item_id"].isna()
+    assert 0 < held.mean() < 1
+    assert main([*command, "--running", str(shop / "random")]) == 1
+    assert "--running is of --mixture" in capsys.readouterr().err

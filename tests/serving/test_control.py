@@ -2,15 +2,23 @@
 
 import threading
 from collections import Counter
+from typing import Any
 
+import numpy as np
 import pytest
+from sqlalchemy import select
 
 from mdp.clock import DAY, HOUR
+from mdp.guardrails import Guardrails
+from mdp.response import ResponseModel
 from policies.baselines import Hold, Random
+from policies.saved import PolicyBundle, save_policy
 from serving.arms import chance
 from serving.schemas import iso
 from serving.store import reading
 from serving.tables import BUDGET, DECISIONS
+from simulator.worlds.logit import LogitShop
+from tests.serving.conftest import NOON, OPEN_RULES, Shop
 
 ASK = {"user_id": "u", "candidates": ["i0", "i1"]}
 SENDS = Random(hold=1e-9)
@@ -88,7 +96,7 @@ def test_no_more_is_sent_in_an_hour_than_the_budget(kind, request):
     shop = request.getfixturevalue(kind)
     with shop.server(shop.policy("p", SENDS, floor=0.0)) as client:
         rules = put(client, "/v1/guardrails", budget={"per_hour": 2, "per_day": 30})
-        assert rules["budget"] == {"per_hour": 2, "per_day": 30}
+        assert rules["budget"] == {"per_hour": 2, "per_day": 30, "pace": False}
         threads = [
             threading.Thread(target=batch, args=(client, range(30 * n, 30 * n + 30)))
             for n in range(4)
@@ -111,6 +119,57 @@ def test_no_more_is_sent_in_an_hour_than_the_budget(kind, request):
         assert held == {"budget"}
         bad = client.put("/v1/guardrails", json={"budget": {"per_hour": -1}})
         assert (bad.status_code, bad.json()["field"]) == (422, "budget.per_hour")
+
+
+def sends_by_hour(shop: Shop, pace: bool) -> list[int]:
+    """Of a day (UTC) whose every hour 12 users ask in, with a budget of 48 sends a day."""
+    start = NOON // DAY * DAY
+    with shop.server(shop.policy("p", SENDS, floor=0.0)) as client:
+        put(client, "/v1/guardrails", budget={"per_day": 48, "pace": pace})
+        for hour in range(24):
+            shop.clock.now = start + hour * HOUR
+            batch(client, range(12 * hour, 12 * hour + 12))
+        app: Any = client.app
+        with reading(app.state.service.engine) as connection:
+            times = connection.scalars(select(DECISIONS.c.send_at)).all()
+    sends = Counter((at - start) // HOUR for at in times if at is not None)
+    return [sends[hour] for hour in range(24)]
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_pace_releases_a_days_budget_hour_by_hour(kind, request):
+    hours = np.array(sends_by_hour(request.getfixturevalue(kind), pace=True))
+    plan = 48 * np.arange(1, 25) // 24
+    assert (hours.cumsum() <= plan).all()
+    assert hours.sum() == 48  # what one hour leaves, the later ones may use
+
+
+def test_without_pace_those_who_ask_first_spend_the_day(shop):
+    hours = np.array(sends_by_hour(shop, pace=False))
+    assert hours.sum() == 48
+    assert (hours.cumsum() > 48 * np.arange(1, 25) // 24).any()
+
+
+def test_a_ceiling_is_refused_for_a_policy_that_cannot_predict(always):
+    refused = always.put("/v1/guardrails", json={"unsubscribe": {"ceiling": 0.01}})
+    assert (refused.status_code, refused.json()["field"]) == (422, "unsubscribe.ceiling")
+    assert "has a model" in refused.json()["detail"]
+    assert always.get("/v1/guardrails").json()["unsubscribe"] == {"ceiling": "none"}
+
+
+def test_a_ceiling_holds_back_what_is_too_risky(shop):
+    fitted = LogitShop().simulator(8, 0).response
+    assert isinstance(fitted, ResponseModel)
+    bundle = PolicyBundle(SENDS, fitted, None, guardrails=Guardrails(**OPEN_RULES))
+    save_policy(shop.path / "modelled", bundle)
+    with shop.server(shop.path / "modelled") as client:
+        put(client, "/v1/guardrails", unsubscribe={"ceiling": 0.0})
+        held = decide(client)
+        assert (held["reason"], held["propensity"]) == ("unsubscribe_risk", 1.0)
+        shown = client.get(f"/v1/decisions/{held['decision_id']}").json()
+        assert shown["why"]["masked"]["items"] == {"unsubscribe_risk": 2}
+        put(client, "/v1/guardrails", unsubscribe={"ceiling": "none"})
+        assert decide(client, user_id="another")["action"] == "send"
 
 
 def test_a_hold_for_lack_of_budget_binds_only_while_it_lasts(always):

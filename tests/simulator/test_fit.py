@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ingestion.log import NONE, Log
+from ingestion.log import NONE, Log, epoch_us
 from ingestion.parse import log_of
 from ingestion.splits import before, split_time
 from mdp.errors import NotEnoughData
@@ -20,6 +20,7 @@ from simulator.fidelity import card_of
 from simulator.fidelity_page import write_card
 from simulator.fit import MEMBERS, Fit, fit
 from simulator.fit_logging import logging_policy
+from simulator.fit_sends import standard
 from simulator.kernel import Kernel
 from simulator.material import acts_of, material_of
 from simulator.saved import load_simulator, save_simulator
@@ -59,6 +60,29 @@ def test_effects_have_the_truths_signs(fitted):
     assert model.taste_weight[0] > 0.05
     assert model.hours_weight[0] > 0.1
     assert model.repetition_weight[0] < 0
+
+
+def test_features_are_scaled_by_what_was_offered_before_and_later_items_change_nothing(
+    shop, fitted
+):
+    log, until = shop[0], split_time(shop[0])
+    late = log.tables["items"].iloc[[0]].assign(item_id="late", price=1e6)
+    table = log.tables["decisions"]
+    since = epoch_us(table["decided_at"]) >= until
+    lists = table["candidates"].where(~since, table["candidates"] + "|late")
+    later = log.replace_tables(
+        items=pd.concat([log.tables["items"], late], ignore_index=True),
+        decisions=table.assign(candidates=lists),
+    )
+    assert since.any()
+    _, *before = standard(material_of(log, until))
+    measured, *after = standard(material_of(later, until))
+    np.testing.assert_array_equal(before, after)
+    assert measured.max() > 5
+    told = fitted.simulator.manifest["scaling"]
+    mean, std = before
+    assert told["log_price"]["mean"] == pytest.approx(mean[0], rel=1e-6)
+    assert told["discount"]["std"] == pytest.approx(std[1], rel=1e-6)
 
 
 def test_heads_beat_their_rates_where_there_is_enough_to_learn(fitted):
