@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """IANA zone of users whose zone is unknown; unset: hold with `timezone_unknown`."""
     currency: str | None = None
     """The shop's currency, written to the log's `log.json`."""
+    moderate_copy: bool = True
+    """Judge copy by the rule packs before it is approved; false: the shop does so itself."""
     max_body_bytes: int = Field(4 << 20, gt=0)
     """Largest request body."""
     body_seconds: float = Field(30.0, gt=0)
