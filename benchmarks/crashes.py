@@ -109,14 +109,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def served(store: str, port: int, workers: int) -> subprocess.Popen[bytes]:
+def served(store: str, port: int, workers: int, *more: str) -> subprocess.Popen[bytes]:
     """A server in a process group of its own, once it answers."""
     setting = {
         "PUSHWISE_UNKNOWN_CONSENT": "1",
         "PUSHWISE_DEFAULT_TIMEZONE": "UTC",
         "PUSHWISE_LOG_LEVEL": "error",
     }
-    words = ["serve", "--store", store, "--port", str(port), "--workers", str(workers)]
+    words = ["serve", "--store", store, "--port", str(port), "--workers", str(workers), *more]
     server = subprocess.Popen(
         [sys.executable, "-m", "scripts.cli", *words],
         cwd=ROOT, env={**os.environ, **setting}, start_new_session=True,

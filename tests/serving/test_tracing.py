@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from serving.tracing import Tracing
 
@@ -14,7 +15,7 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 @pytest.fixture
 def collector(monkeypatch):
     """The spans that are sent to a local server, which the environment names."""
-    spans = []
+    spans: list[Span] = []
 
     class Collector(BaseHTTPRequestHandler):
         def do_POST(self):
