@@ -129,7 +129,7 @@ def served(store: str, port: int, workers: int, *more: str) -> subprocess.Popen[
             with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
                 if ask(connection, "GET", "/readyz")[0] == 200:
                     return server
-        except OSError:
+        except (OSError, ValueError):  # not there, or not JSON yet
             time.sleep(0.1)
 
 

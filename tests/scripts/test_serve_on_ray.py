@@ -28,8 +28,8 @@ def test_replicas_decide_over_one_store(tmp_path):
             [sys.executable, "-m", "scripts.cli", *words],
             cwd=ROOT, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=log,
         )  # fmt: skip
+    assert server.stdout is not None
     try:
-        assert server.stdout is not None
         assert b"2 replicas" in server.stdout.readline(), (tmp_path / "log").read_text()
         answers = [ask(port, f"u{n}") for n in range(20)]
         again = ask(port, "u0", key="again"), ask(port, "u0", key="again")
