@@ -104,6 +104,12 @@ def read_settings(**given: object) -> Settings:
         ) from error
 
 
+def field_keys() -> tuple[str, ...]:
+    """The keys that users' fields are encrypted with at rest, the one to write with first."""
+    given = os.environ.get("PUSHWISE_FIELD_KEYS", "")
+    return tuple(key.strip() for key in given.split(",") if key.strip())
+
+
 def trace_name() -> str | None:
     """The service's name in OpenTelemetry's traces; None where none are asked for. All else that
     OpenTelemetry can be told (`OTEL_*`) it reads by itself."""
