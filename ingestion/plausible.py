@@ -193,7 +193,7 @@ def _odd_prices(log: Log, name: str) -> Found:
     price, category = (log.tables["items"][column] for column in ("price", "category"))
     logs = np.log(price.where(price > 0).to_numpy(np.float64))
     group = pd.factorize(category.fillna(""))[0]
-    there = ~np.isnan(logs)
+    there = np.isfinite(logs)
     # Small categories are judged together: each alone says too little.
     few = np.bincount(group[there], minlength=group.max(initial=-1) + 1) < ENOUGH
     group = np.where(few[group], -1, group)
