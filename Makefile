@@ -9,10 +9,11 @@ SHOP ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PACKAGES := mdp policies ingestion generation simulator envs agents evaluation serving scripts
 # Small networks and two busy cores: more than one thread made the tests eight times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install quickstart serve test test-all clean-env lint proof proof-crashes proof-connections bench bench-offline bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
+.PHONY: help install quickstart serve test test-all clean-env lint audit proof proof-crashes proof-connections bench bench-offline bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,11 +43,16 @@ test-all: test ## the fast tests, then the slow ones
 clean-env: $(INSTALLED) ## of the slow tests, those that install the wheel into environments of their own
 	$(BIN)/python -m pytest tests/contracts/test_clean_environments.py
 
-lint: $(INSTALLED) ## ruff, the layers and mypy
+lint: $(INSTALLED) ## ruff, the layers, bandit and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -r -ll $(PACKAGES)
 	$(BIN)/mypy
+
+audit: ## known vulnerabilities of the versions that are pinned; needs the network
+	test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install -q pip-audit; }
+	.venv/audit/bin/pip-audit -r constraints.txt --no-deps --disable-pip
 
 proof: $(INSTALLED) ## reproduce the figures that the README claims
 	$(BIN)/python -m benchmarks.proof

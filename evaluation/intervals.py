@@ -49,27 +49,33 @@ class Interval:
 UNKNOWN = Interval(float("nan"), float("nan"), float("nan"))
 
 
-def corrected(value: float, pulls: np.ndarray, level: float) -> Interval | None:
-    """An interval that follows the skewness of what users add to an estimate, pulls (G,), and so
-    reaches further towards the long tail; None where it is too small to matter.
+def standard_error(pulls: np.ndarray) -> float:
+    """Of an estimate, from what users add to it (G,); no square of a large number is taken."""
+    users, top = len(pulls), float(np.abs(pulls).max(initial=0.0))
+    if users < 2 or not top > 0:
+        return 0.0
+    return top * float(np.sqrt(users / (users - 1) * ((pulls / top) ** 2).sum()))
 
-    Student's t made symmetric by a cubic: Hall (1992), "On the removal of skewness by
-    transformation".
+
+def long_tail(value: float, pulls: np.ndarray, level: float) -> Interval | None:
+    """How far an interval must reach towards the long tail, where what users add to an estimate,
+    pulls (G,), is skewed; its other end is the value. None where skewness is too small to matter.
+
+    The end of a Student's interval made symmetric by a cubic: Hall (1992), "On the removal of
+    skewness by transformation".
     """
-    users = len(pulls)
-    squares = float((pulls**2).sum())
-    if users < 3 or not squares > 0:
+    users, error = len(pulls), standard_error(pulls)
+    if users < 3 or not error > 0:
         return None
-    skewness = float((pulls**3).sum()) / squares**1.5
+    skewness = float(((pulls / error) ** 3).sum())
     if not abs(skewness) > SKEWED:
         return None
-    error = np.sqrt(users / (users - 1) * squares)
     quantile = student_quantile((1 + level) / 2, users - 1)
 
-    def back(t: float) -> float:
-        return float(3 / skewness * (np.cbrt(1 + skewness * (t - skewness / 6)) - 1))
-
-    return Interval(value, value - error * back(quantile), value - error * back(-quantile))
+    toward = -quantile if skewness > 0 else quantile
+    back = float(3 / skewness * (np.cbrt(1 + skewness * (toward - skewness / 6)) - 1))
+    end = value - error * back
+    return Interval(value, min(value, end), max(value, end))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,25 +89,24 @@ class Analytic:
 
     def interval(self, which: int, less: int | None = None, level: float = LEVEL) -> Interval:
         """An interval of a ratio, or of its difference to another one; where users' influence is
-        skewed, as wide as `corrected` says too."""
+        skewed, it reaches as far as `long_tail`."""
         value, pulls = self.value[which], self.pulls[:, which]
         if less is not None:
             value, pulls = value - self.value[less], pulls - self.pulls[:, less]
         value = float(value)
-        plain = self._plain(value, pulls, which, less, level)
-        skewed = corrected(value, pulls, level)
-        return plain if skewed is None or plain is UNKNOWN else plain.joined(skewed)
+        if not np.isfinite(value):
+            return UNKNOWN
+        if len(pulls) < 2:
+            return Interval(value, np.nan, np.nan)
+        plain, tail = self._plain(value, pulls, which, less, level), long_tail(value, pulls, level)
+        return plain if tail is None else plain.joined(tail)
 
     def _plain(
         self, value: float, pulls: np.ndarray, which: int, less: int | None, level: float
     ) -> Interval:
         """Student's interval from the influence functions, robust to users' rows being alike
         (Liang & Zeger 1986, "Longitudinal data analysis using generalized linear models")."""
-        users = len(pulls)
-        if not np.isfinite(value) or users < 2:
-            return UNKNOWN
-        error = np.sqrt(users / (users - 1) * (pulls**2).sum())
-        half = float(error * student_quantile((1 + level) / 2, users - 1))
+        half = standard_error(pulls) * student_quantile((1 + level) / 2, len(pulls) - 1)
         return Interval(value, value - half, value + half)
 
 
@@ -121,7 +126,7 @@ class Bootstrap(Analytic):
         if less is not None:
             replicates = replicates - self.replicates[:, less]
         known = replicates[np.isfinite(replicates)]
-        if not np.isfinite(value) or not len(known):
+        if not len(known):
             return UNKNOWN
         tail, users = (1 - level) / 2, len(pulls)
         if users > 2:

@@ -18,6 +18,7 @@ from evaluation.collected import REWARD
 from evaluation.diagnostics import Diagnostics
 from evaluation.intervals import Interval
 from evaluation.outlook import Outlook, Trial
+from evaluation.verdict import weight_text
 
 if TYPE_CHECKING:
     from evaluation.days import Days
@@ -33,6 +34,8 @@ MEANINGS = {
 _HALVES = "second half of the log less the first"
 _NOTHING = 1e-12
 """Shown as 0: what sums of rounded numbers leave over."""
+_TOO_LONG = 3650
+"""Days that nobody waits for."""
 _WIDE = 100
 """Characters of a terminal line that a report needs."""
 
@@ -218,7 +221,12 @@ def trial_rows(found: Outlook) -> Rows:
 
 
 def _effort(trial: Trial) -> str:
-    days = "" if trial.days is None else f" ({max(trial.days, 1):,.0f} days)"
+    if trial.days is None:
+        days = ""
+    elif trial.days > _TOO_LONG:
+        days = " (over ten years)"
+    else:
+        days = f" ({max(trial.days, 1):,.0f} days)"
     return f"{rounded(trial.decisions)} decisions{days}"
 
 
@@ -258,7 +266,11 @@ def diagnostic_rows(found: Diagnostics) -> Rows:
     rows: Rows = [
         ("diagnostic", "value", "says"),
         ("rows", f"{found.rows:,}", f"of {found.users:,} users"),
-        ("mean weight", f"{mean.value:.3f} [{mean.low:.3f}, {mean.high:.3f}]", "1 if all is well"),
+        (
+            "mean weight",
+            f"{weight_text(mean.value)} [{weight_text(mean.low)}, {weight_text(mean.high)}]",
+            "1 if all is well",
+        ),
         ("largest weight", f"{found.max_weight:.4g}", ""),
         (
             "effective sample size",
@@ -303,4 +315,6 @@ def _number(value: float, sign: str = "") -> str:
 
 
 def _span(interval: Interval, sign: str = "") -> str:
+    if not math.isfinite(interval.low + interval.high):
+        return "unknown"
     return f"[{_number(interval.low, sign)}, {_number(interval.high, sign)}]"

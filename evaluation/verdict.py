@@ -172,14 +172,17 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
             "policy would do"
         )
     mean = found.mean_weight
-    off, said = abs(mean.value - 1.0), f"the mean weight is {mean.value:.3f}, 99 % interval "
-    said += f"{mean.low:.3f} to {mean.high:.3f}, which leaves 1 out"
+    off, said = (
+        abs(mean.value - 1.0),
+        f"the mean weight is {weight_text(mean.value)}, 99 % interval ",
+    )
+    said += f"{weight_text(mean.low)} to {weight_text(mean.high)}, which leaves 1 out"
     if mean.excludes(1.0) and off > gates.mean_weight:
         doubts.append(f"{said}: {_why_mean(mean.value)}")
     elif off > gates.mean_weight_at_all:
         doubts.append(
-            f"the mean weight is {mean.value:.3f}, and with right propensities and enough rows it "
-            f"is 1 (0.9 to 1.1 is allowed): {_why_mean(mean.value)}"
+            f"the mean weight is {weight_text(mean.value)}, and with right propensities and enough "
+            f"rows it is 1 (0.9 to 1.1 is allowed): {_why_mean(mean.value)}"
         )
     if found.heaviest_users > gates.heaviest_users:
         doubts.append(
@@ -192,6 +195,11 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
             f"{gates.effective_users:g}"
         )
     return doubts + ([] if found.coverage is None else _gaps(found.coverage, gates))
+
+
+def weight_text(weight: float) -> str:
+    """A weight of usual size to three places, a huge one in short."""
+    return f"{weight:.3f}" if weight < 1000 else f"{weight:.4g}"
 
 
 def _why_mean(mean: float) -> str:
@@ -252,6 +260,7 @@ def _misfits(logged: float, found: Diagnostics, gates: Gates) -> list[str]:
     if gap is None or not gap.excludes(0.0) or abs(gap.value) <= gates.model_gap * abs(logged):
         return []
     return [
+        "the reward model does not fit what the policy does: "
         f"v_target and the weighted q_logged are {gap.value:+.4g} apart on average, 99 % interval "
         f"{gap.low:+.4g} to {gap.high:+.4g}, which leaves 0 out: v_target is not what q_logged's "
         "model expects of the policy, or propensities are wrong"

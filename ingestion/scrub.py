@@ -53,12 +53,12 @@ def scrubbed(text: str, regions: Sequence[str] = REGIONS) -> tuple[str, Counter[
 
     text = _PATTERNS["email"].sub(lambda match: mark("email"), text)
     text = _PATTERNS["ip"].sub(lambda match: mark("ip"), text)
-    text = _CARD.sub(lambda m: mark("id-card") if _is_identity_card(m[0]) else m[0], text)
+    text = _CARD.sub(lambda m: mark("id-card") if is_identity_card(m[0]) else m[0], text)
     text = _NATIONAL.sub(lambda match: mark("id-card"), text)
     text = _IBAN.sub(lambda m: mark("bank-card") if _is_iban(m[0]) else m[0], text)
     # Before bank cards: a phone number may fulfil their formula by chance.
     text = _CHINESE_MOBILE.sub(lambda match: mark("phone"), text)
-    text = _BANK.sub(lambda m: mark("bank-card") if _is_bank_card(m[0]) else m[0], text)
+    text = _BANK.sub(lambda m: mark("bank-card") if is_bank_card(m[0]) else m[0], text)
     if _DIGITS.search(text):
         text = _without_phones(text, regions, found)
     text = _PATTERNS["address"].sub(lambda match: mark("address"), text)
@@ -77,7 +77,7 @@ def _without_phones(text: str, regions: Sequence[str], found: Counter[str]) -> s
     return text
 
 
-def _is_identity_card(number: str) -> bool:
+def is_identity_card(number: str) -> bool:
     """Whether the check digit of a Chinese identity number is right (GB 11643-1999)."""
     rest = sum(int(digit) * weight for digit, weight in zip(number, _WEIGHTS, strict=False)) % 11
     return "10X98765432"[rest] == number[-1].upper()
@@ -89,7 +89,7 @@ def _is_iban(written: str) -> bool:
     return int("".join(str(int(each, 36)) for each in number[4:] + number[:4])) % 97 == 1
 
 
-def _is_bank_card(written: str) -> bool:
+def is_bank_card(written: str) -> bool:
     """Whether the digits fulfil Luhn's formula (ISO/IEC 7812-1)."""
     digits = [int(digit) for digit in re.sub(r"\D", "", written)][::-1]
     doubled = [

@@ -50,6 +50,25 @@ def write_tables(directory: Path, tables: Mapping[str, pd.DataFrame], meta: LogM
     _write_meta(directory, meta)
 
 
+def replace_tables(path: Path | str, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Replace some tables of a log; the others stay as they are.
+
+    Each is written whole beside the old one and then takes its place. Raises `BadInput` where the
+    directory is not there.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise BadInput(f"{path} is not a directory: give one that holds a log's tables")
+    for name, frame in tables.items():
+        part = path / f".{name}.part{os.getpid()}"
+        try:
+            frame.to_parquet(part, index=False)
+            os.replace(part, path / f"{name}.parquet")
+        finally:
+            part.unlink(missing_ok=True)
+        (path / f"{name}.csv").unlink(missing_ok=True)
+
+
 class LogStream:
     """Tables of a log that are written part by part, so that they need not fit into memory."""
 

@@ -19,7 +19,7 @@ from mdp.observation import CANDIDATE, HOUR, USER, VARIANT, Observation
 from mdp.prediction import PARTS
 from policies.base import Policy
 from policies.baselines import shape_of
-from policies.composition import Distribution, Factors, masked, split_mask
+from policies.composition import Distribution, Factors, Masked, masked, split_mask
 
 SIZES = (1, len(USER), len(CANDIDATE), len(VARIANT), len(PARTS), len(HOUR))
 """Numbers of features in the order in which θ weighs them; the first is the constant."""
@@ -128,24 +128,15 @@ class LinearThompson(Linear):
     """Draws of θ from its posterior (M, `FEATURES`) float64."""
     name: str = "thompson"
 
-    def distribution(self, observation: Observation) -> Distribution:
+    def distribution_of(self, factors: Factors, observation: Observation) -> Distribution:
         """The draws' votes, mixed with exploration around the mean's best send."""
-        parts = masked(self.scores(observation), observation["action_mask"])
+        parts = masked(factors, observation["action_mask"])
         starts = range(0, len(parts.sendable), _TOGETHER)
         votes = np.concatenate(
             [self._votes(_rows(observation, start)) for start in starts]
             or [np.zeros((0, len(self.table)), np.int64)]
         )
-        # Marginals, for those who look; what the votes say together is in `votes`.
-        sends = np.maximum((votes != HOLD).sum(1), 1)[:, None]
-        N, pairs = parts.pair.shape
-        pair, hour = np.zeros((N, pairs)), np.zeros((N, HOURS))
-        row, draw = np.nonzero(votes != HOLD)
-        place = votes[row, draw] - 1
-        np.add.at(pair, (row, place // HOURS), 1.0)
-        np.add.at(hour, (row, place % HOURS), 1.0)
-        send = (votes != HOLD).mean(1)
-        return Votes(send, pair / sends, hour / sends, self.floor, parts, votes)
+        return Votes.of(parts, votes, self.floor)
 
     def _votes(self, observation: Observation) -> np.ndarray:
         """Each draw's best flat action (N, M) int64; ties to hold."""
@@ -173,6 +164,20 @@ class Votes(Distribution):
 
     votes: np.ndarray
     """(N, M) int64"""
+
+    @classmethod
+    def of(cls, parts: Masked, votes: np.ndarray, floor: float) -> Votes:
+        """The distribution of votes (N, M) int64 among what is allowed."""
+        # Marginals, for those who look; what the votes say together is in `votes`.
+        sends = np.maximum((votes != HOLD).sum(1), 1)[:, None]
+        N, pairs = parts.pair.shape
+        pair, hour = np.zeros((N, pairs)), np.zeros((N, HOURS))
+        row, draw = np.nonzero(votes != HOLD)
+        place = votes[row, draw] - 1
+        np.add.at(pair, (row, place // HOURS), 1.0)
+        np.add.at(hour, (row, place % HOURS), 1.0)
+        send = (votes != HOLD).mean(1)
+        return cls(send, pair / sends, hour / sends, floor, parts, votes)
 
     def _base(self, pair: np.ndarray, hour: np.ndarray) -> np.ndarray:
         return (self.votes == (1 + pair * HOURS + hour)[:, None]).mean(1)

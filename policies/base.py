@@ -17,7 +17,7 @@ class Policy(ABC):
     """Decides from observations. Subclasses are frozen dataclasses that give `scores`."""
 
     kind: ClassVar[str]
-    """network, greedy, planner, linear, table or rule"""
+    """network, greedy, planner, linear, table, rule or mixture"""
     name: str
     """What reports and logs call it."""
     temperature: float | None
@@ -31,7 +31,10 @@ class Policy(ABC):
 
     def distribution(self, observation: Observation) -> Distribution:
         """π of N decisions, in parts."""
-        factors = self.scores(observation)
+        return self.distribution_of(self.scores(observation), observation)
+
+    def distribution_of(self, factors: Factors, observation: Observation) -> Distribution:
+        """π of N decisions from their scores, for who has these already."""
         return distribution(factors, observation["action_mask"], self.temperature, self.floor)
 
     def probabilities(self, observation: Observation) -> np.ndarray:

@@ -3,6 +3,8 @@
     manifest.json         kind, schema and content hashes, reward, guardrails, trained_until, …
     arrays.safetensors    the policy's own arrays
     network.onnx          only for a network
+    network.safetensors   the same network as training goes on from it; deciding never reads it
+    running/, new/        of a mixture: both policies' arrays and networks
     model/                the response model and the users' traits that its observations come from
     candidates/           the recommender's arrays
 
@@ -35,6 +37,7 @@ from mdp.state import TRAITS
 from policies.bandits import LinearThompson, LinearUCB
 from policies.base import Policy
 from policies.baselines import Greedy, Hold, Popular, Random, StaticRule, Table
+from policies.mixture import Mixture
 from policies.network import NetworkPolicy
 from policies.planner import Planner
 from policies.recovering import RecoveringSoftmax
@@ -44,10 +47,12 @@ TYPES: dict[str, type[Policy]] = {
     cls.__name__: cls
     for cls in (
         *(Greedy, Hold, Popular, Random, StaticRule, Table, NetworkPolicy, Planner),
-        *(LinearUCB, LinearThompson, RecoveringSoftmax),
+        *(LinearUCB, LinearThompson, RecoveringSoftmax, Mixture),
     )
 }
 """Policy classes by the name that a manifest gives."""
+_PARTS = ("running", "new")
+"""Of a mixture."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class PolicyBundle:
     recommender: SavedRecommender | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
     """Further entries: trained_until, command, metrics, …; after loading, all entries."""
+    learned: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """The network's parameters by name, for training to go on from; empty where there is none."""
 
     @property
     def trained_until(self) -> int | None:
@@ -178,12 +185,7 @@ def load_policy(path: Path | str) -> PolicyBundle:
         )
     files = checked_files(path, manifest)
     try:
-        cls = TYPES[manifest["type"]]
-        arrays = load_arrays(files["arrays.safetensors"])
-        values = {**manifest["parameters"], **arrays}
-        if "network.onnx" in files:
-            values["graph"] = files["network.onnx"]
-        policy = cls(**values)
+        policy = _policy_of(manifest, files)
         reward = Reward.from_mapping(manifest["reward"])
         guardrails = Guardrails().updated(manifest["guardrails"])
     except (KeyError, TypeError, SafetensorError) as error:
@@ -196,7 +198,10 @@ def load_policy(path: Path | str) -> PolicyBundle:
     if "candidates/arrays.safetensors" in files:
         arrays = load_arrays(files["candidates/arrays.safetensors"])
         recommender = SavedRecommender(manifest["recommender"], arrays)
-    return PolicyBundle(policy, model, traits, reward, guardrails, recommender, manifest)
+    learned = {}
+    if "network.safetensors" in files:
+        learned = load_arrays(files["network.safetensors"])
+    return PolicyBundle(policy, model, traits, reward, guardrails, recommender, manifest, learned)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -228,14 +233,9 @@ def with_floor(bundle: PolicyBundle, floor: float) -> Policy:
 
 def _files(bundle: PolicyBundle) -> dict[str, bytes]:
     """Content by file name."""
-    own = {
-        f.name: getattr(bundle.policy, f.name)
-        for f in fields(bundle.policy)
-        if isinstance(getattr(bundle.policy, f.name), np.ndarray)
-    }
-    files = {"arrays.safetensors": dump_arrays(own)}
-    if isinstance(bundle.policy, NetworkPolicy):
-        files["network.onnx"] = bundle.policy.graph
+    files = _policy_files(bundle.policy)
+    if bundle.learned:
+        files["network.safetensors"] = dump_arrays(contiguous(bundle.learned))
     if bundle.model is not None:
         files["model/parameters.safetensors"] = dump_arrays(contiguous(bundle.model.arrays()))
     if bundle.traits is not None:
@@ -243,6 +243,35 @@ def _files(bundle: PolicyBundle) -> dict[str, bytes]:
     if bundle.recommender is not None:
         files["candidates/arrays.safetensors"] = dump_arrays(contiguous(bundle.recommender.arrays))
     return files
+
+
+def _policy_files(policy: Policy, place: str = "") -> dict[str, bytes]:
+    """What a policy, or both of a mixture, need beside their parameters, by file name."""
+    if isinstance(policy, Mixture):
+        parts = (_policy_files(getattr(policy, part), f"{place}{part}/") for part in _PARTS)
+        return {name: content for files in parts for name, content in files.items()}
+    own = {
+        f.name: getattr(policy, f.name)
+        for f in fields(policy)
+        if isinstance(getattr(policy, f.name), np.ndarray)
+    }
+    files = {f"{place}arrays.safetensors": dump_arrays(own)}
+    if isinstance(policy, NetworkPolicy):
+        files[f"{place}network.onnx"] = policy.graph
+    return files
+
+
+def _policy_of(entry: Mapping[str, Any], files: Mapping[str, bytes], place: str = "") -> Policy:
+    """The policy that `_parameters` and `_policy_files` took apart; entry: type and parameters."""
+    cls, values = TYPES[entry["type"]], dict(entry["parameters"])
+    if cls is Mixture:
+        for part in _PARTS:
+            values[part] = _policy_of(values[part], files, f"{place}{part}/")
+        return cls(**values)
+    values |= load_arrays(files[f"{place}arrays.safetensors"])
+    if cls is NetworkPolicy:
+        values["graph"] = files[f"{place}network.onnx"]
+    return cls(**values)
 
 
 def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -267,6 +296,9 @@ def traits_of(arrays: Mapping[str, np.ndarray]) -> TraitStore:
 
 def _parameters(policy: Policy) -> dict[str, Any]:
     values = {f.name: getattr(policy, f.name) for f in fields(policy)}
+    for name, value in values.items():
+        if isinstance(value, Policy):
+            values[name] = {"type": type(value).__name__, "parameters": _parameters(value)}
     return {
         name: value for name, value in values.items() if not isinstance(value, np.ndarray | bytes)
     }

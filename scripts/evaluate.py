@@ -23,7 +23,9 @@ from tyro.conf import Positional
 if TYPE_CHECKING:
     from evaluation.assessment import Assessment
     from evaluation.intervals import Intervals
+    from evaluation.replayed import Replayed
     from evaluation.spread import Spread
+    from policies.saved import PolicyBundle
 
 GATE = {"better": 0, "no_difference": 3, "cannot_tell": 4, "worse": 5}
 """Exit status by verdict with --gate; 1 is bad input and 2 an unknown argument."""
@@ -54,7 +56,10 @@ class Args:
     out: Path | None = None
     """directory for report.html, report.md, report.json and pictures"""
     mixture: Path | None = None
-    """directory for the policy with the largest share of users that the log certifies it for"""
+    """directory for the largest mixture with the running policy that the log certifies"""
+    running: Path | None = None
+    """with --mixture: saved policy that made the log, to save both as one that draws between them
+    at every decision"""
     reconcile: Path | None = None
     """report.json that predicted the policy, to set against --logs of its live days"""
     ledger: Path | None = None
@@ -88,11 +93,18 @@ def _run(args: Args, spread: Spread | None = None) -> int:
     if spread is not None:
         how = replace(how, spread=spread)
     if args.table is not None:
-        others = (args.policies, args.logs, args.guardrails, args.segment, args.mixture)
-        if any(others) or args.reconcile is not None:
+        others = (
+            args.logs,
+            args.guardrails,
+            args.segment,
+            args.mixture,
+            args.running,
+            args.reconcile,
+        )
+        if args.policies or any(others):
             raise BadInput(
                 "--table stands alone: leave out policies, --logs, --guardrails, --mixture, "
-                "--reconcile and --segment (a column segment of the table is reported by)"
+                "--running, --reconcile, --segment (a column segment of the table is reported by)"
             )
         return _report(args, [_of_table(args.table, args, how)])
     if not args.policies or args.logs is None:
@@ -104,11 +116,29 @@ def _run(args: Args, spread: Spread | None = None) -> int:
         )
     if args.reconcile is not None:
         return _reconcile(args, args.logs)
-    found = _of_policies(args, how)
+    from evaluation.replayed import replayed
+    from ingestion.read import load_checked
+
+    if args.running is not None and args.mixture is None:
+        raise BadInput("--running is of --mixture: say with it where to save the mixture")
+    log = replayed(load_checked(args.logs))
+    running = None if args.running is None else _running(args, log)
+    found = _of_policies(args, log, how)
     status = _report(args, found)
     if args.mixture is not None:
-        _save_mixture(args, found[0])
+        _save_mixture(args, found[0], running)
     return status
+
+
+def _running(args: Args, log: Replayed) -> PolicyBundle:
+    from evaluation.mixture import same_world
+    from policies.saved import load_policy
+
+    assert args.running is not None
+    running = load_policy(args.running)
+    hashes = log.log.tables["decisions"]["policy_hash"].dropna().unique()
+    same_world(load_policy(args.policies[0]), running, hashes.tolist())
+    return running
 
 
 def _reconcile(args: Args, logs: Path) -> int:
@@ -133,19 +163,26 @@ def _reconcile(args: Args, logs: Path) -> int:
     return 0
 
 
-def _save_mixture(args: Args, found: Assessment) -> None:
+def _save_mixture(args: Args, found: Assessment, running: PolicyBundle | None) -> None:
     """Save what is certified and say how to serve it, on stderr; or say that nothing is."""
     from evaluation.mixture import save_certified
     from policies.saved import load_policy
 
     assert args.mixture is not None
-    share = save_certified(args.mixture, load_policy(args.policies[0]), found)
-    said = (
-        f"{args.mixture}: certified for {share:.0%} of the users; add it to the server's policies, "
-        f"then PUT {args.mixture}/experiment.json to /v1/experiment"
-        if share is not None
-        else "no mixture of this policy and the running one is certified by this log: nothing saved"
-    )
+    share = save_certified(args.mixture, load_policy(args.policies[0]), found, running)
+    if share is None:
+        said = "no mixture of this policy and the running one is certified by this log: not saved"
+    elif running is not None:
+        said = (
+            f"{args.mixture}: draws the new policy's decision {share:.0%} of the time, the running "
+            "one's otherwise; serve it in place of the running one"
+        )
+    else:
+        said = (
+            f"{args.mixture}: certified for {share:.0%} of the users; add it to the server's "
+            f"policies, then PUT {args.mixture}/experiment.json to /v1/experiment (served alone it "
+            "would decide for all; --running saves one policy that draws between both)"
+        )
     print(said, file=sys.stderr)
 
 
@@ -171,21 +208,17 @@ def _of_table(file: Path, args: Args, how: Intervals) -> Assessment:
         )  # fmt: skip
 
 
-def _of_policies(args: Args, how: Intervals) -> list[Assessment]:
+def _of_policies(args: Args, log: Replayed, how: Intervals) -> list[Assessment]:
     from rich.console import Console
     from rich.progress import Progress
 
     from evaluation.logs import assess_policy
-    from evaluation.replayed import replayed
     from evaluation.specification import divided
-    from ingestion.read import load_checked
     from policies.rules_file import read_guardrails
     from policies.saved import load_policy
 
-    assert args.logs is not None
     chosen, named = divided(args.estimators) if args.estimators is not None else ((), ())
     bundles = [load_policy(path) for path in args.policies]
-    log = replayed(load_checked(args.logs))
     found = []
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

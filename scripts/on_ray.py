@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,7 +23,7 @@ def on_ray() -> Iterator[Spread]:
     import ray
     from ray.exceptions import RayTaskError
 
-    ray.init(log_to_driver=False, include_dashboard=False, logging_level="ERROR")
+    ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
     most = AHEAD * max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
     def spread(work: Callable[[Any, Any], Any], shared: Any, parts: Sequence[Any]) -> Iterator[Any]:

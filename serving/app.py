@@ -12,11 +12,12 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
-from mdp.errors import BadArtifact, BadInput, PushwiseError
+from mdp.errors import PushwiseError
 from serving.access import Access
 from serving.clocks import Clock, ClockWatch, wall_clock
+from serving.direct import Direct
 from serving.middleware import Gate
-from serving.problems import Problem, problem_of
+from serving.problems import Problem, as_problem, problem_of
 from serving.routes import (
     catalog,
     control,
@@ -65,12 +66,14 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
     app.state.service = service
     for module in (decisions, feeds, users, catalog, control, policies, outbox, logs, health):
         app.include_router(module.router)
+    app.add_middleware(Direct, service=service)
     app.add_middleware(
         Gate,
         access=Access(service.engine, settings.keys, settings.rate_per_second),
         max_body_bytes=settings.max_body_bytes,
         body_seconds=settings.body_seconds,
         metrics=service.metrics,
+        tracing=service.tracing,
     )
     add_problem_handlers(app)
     return app
@@ -91,17 +94,9 @@ def add_problem_handlers(app: FastAPI) -> None:
         return problem_response(Problem(error.status_code, field, str(error.detail)))
 
     @app.exception_handler(PushwiseError)
-    async def wrong(request: Request, error: PushwiseError) -> Response:
-        if isinstance(error, Problem):
-            return problem_response(error)
-        status = 409 if isinstance(error, BadArtifact) else 422
-        status = status if isinstance(error, BadArtifact | BadInput) else 500
-        return problem_response(Problem(status, None, str(error)))
-
     @app.exception_handler(DBAPIError)
-    async def busy(request: Request, error: DBAPIError) -> Response:
-        structlog.get_logger().error("store", error=str(error.orig))
-        return problem_response(Problem(503, None, "the store is busy or gone: try again"))
+    async def wrong(request: Request, error: PushwiseError | DBAPIError) -> Response:
+        return problem_response(as_problem(error))
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:

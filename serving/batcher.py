@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from contextlib import suppress
 
 from serving.commit import Answer, Keyed
 
 LARGEST = 1024
 """Requests after which a group is closed."""
-Job = tuple[list[Keyed], "Future[list[Answer]]"]
+Job = tuple[list[Keyed], "asyncio.Future[list[Answer]]"]
 
 
 class Batcher:
@@ -31,9 +33,9 @@ class Batcher:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, requests: list[Keyed]) -> Future[list[Answer]]:
-        """The answers to these requests, later."""
-        future: Future[list[Answer]] = Future()
+    def submit(self, requests: list[Keyed]) -> asyncio.Future[list[Answer]]:
+        """The answers to these requests, later; to be called where an event loop runs."""
+        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
         self._jobs.put((requests, future))
         return future
 
@@ -62,15 +64,30 @@ class Batcher:
 
     @staticmethod
     def _serve(decide: Callable[[Sequence[Keyed]], list[Answer]], group: list[Job]) -> None:
-        # Whose client has gone by now is not decided for; from here on nobody can cancel.
-        group = [job for job in group if job[1].set_running_or_notify_cancel()]
+        # Whose client has gone by now is not decided for.
+        group = [job for job in group if not job[1].cancelled()]
+        answers: list[Answer] | Exception
         try:
             answers = decide([keyed for requests, _ in group for keyed in requests])
         except Exception as error:
-            for _, future in group:
-                future.set_exception(error)
-            return
-        start = 0
-        for requests, future in group:
-            future.set_result(answers[start : start + len(requests)])
-            start += len(requests)
+            answers = error
+        waiting: dict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
+        given, start = {}, 0
+        for job in group:
+            waiting[job[1].get_loop()].append(job)
+            if isinstance(answers, list):
+                given[job[1]] = answers[start : start + len(job[0])]
+            start += len(job[0])
+
+        def deliver(jobs: list[Job]) -> None:
+            for _, future in jobs:
+                if future.cancelled():
+                    continue
+                if isinstance(answers, Exception):
+                    future.set_exception(answers)
+                else:
+                    future.set_result(given[future])
+
+        for loop, jobs in waiting.items():  # a loop is woken once for the whole group
+            with suppress(RuntimeError):  # it was closed: nobody waits there
+                loop.call_soon_threadsafe(deliver, jobs)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Row, insert
+from sqlalchemy import Connection, Engine, insert
 
 from mdp.clock import local_day, local_hour
 from mdp.events import Kind, events_array
@@ -19,6 +19,7 @@ from serving.access import audit
 from serving.budget import reserve
 from serving.catalog import changed
 from serving.outbox import enqueue
+from serving.prepared import Prepared
 from serving.problems import Problem
 from serving.registry import World
 from serving.rendering import render
@@ -28,9 +29,11 @@ from serving.settings import Settings
 from serving.snapshot import pack
 from serving.store import all_settings, inserting, rows_by_key, writing
 from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SHADOWS, SNAPSHOTS
-from serving.users import User, read_stamps, version_of, with_history, write_users
+from serving.users import ABSENT, Stamp, User, read_stamps, with_history, write_users
 
 Answer = Mapping[str, Any] | Problem
+_DECISION = Prepared(insert(DECISIONS), [c.name for c in DECISIONS.columns if c.name != "why"])
+_SNAPSHOT = Prepared(insert(SNAPSHOTS), [column.name for column in SNAPSHOTS.columns])
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Keyed:
     key: str | None = None
     batch: str = ""
     """Hash of the batch that the request is one of."""
+    trace: Any = None
+    """Context of the request's span."""
 
     @property
     def hash(self) -> str:
@@ -101,7 +106,7 @@ def commit(
         kept = {
             n: draft
             for n, draft in drafts.items()
-            if version_of(stored.get(draft.user.user_id)) == draft.user.version
+            if stored.get(draft.user.user_id, ABSENT).version == draft.user.version
             and draft.keyed.key not in taken
         }
         if draws := [n for n, draft in kept.items() if draft.arm != "critical"]:
@@ -115,7 +120,7 @@ def commit(
         moved = [row for draft in kept.values() for row in _zone_changes(stored, draft)]
         if moved:
             connection.execute(insert(CHANGES), moved)
-        connection.execute(insert(DECISIONS), [rows[n] for n in kept])
+        _DECISION.run(connection, [rows[n] for n in kept])
         for n, draft in kept.items():
             if draft.who is not None:
                 detail = {"decision_id": rows[n]["decision_id"], **(draft.told or {})}
@@ -157,8 +162,7 @@ def _keep_snapshots(
         for draft, row in decided
         if draft.drawn.snapshot is not None
     ]
-    if rows:
-        connection.execute(insert(SNAPSHOTS), rows)
+    _SNAPSHOT.run(connection, rows)
 
 
 def _keep_shadows(
@@ -183,7 +187,7 @@ def _keep_shadows(
         connection.execute(insert(SHADOWS), rows)
 
 
-def _zone_changes(stored: Mapping[str, Row[Any]], draft: Draft) -> list[dict[str, Any]]:
+def _zone_changes(stored: Mapping[str, Stamp], draft: Draft) -> list[dict[str, Any]]:
     """The row of `changes` for a known user whom the request put in another time zone."""
     user = draft.user
     if user.is_new:
@@ -253,7 +257,7 @@ def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
     events["hour"] = local_hour(events["at"], zones)
     apply(histories, np.arange(len(decided)), events)
     return [
-        replace(with_history(draft.user, state), last_decision=row["decision_id"], turn=row["turn"])
+        with_history(draft.user, state, last_decision=row["decision_id"], turn=row["turn"])
         for (draft, row), state in zip(decided, histories, strict=True)
     ]
 

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from mdp.errors import BadInput
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from mdp.errors import BadArtifact, BadInput, PushwiseError
 
 
 class Problem(BadInput):
@@ -48,10 +51,26 @@ def problem_of(errors: Sequence[Any], skip: int = 0) -> Problem:
     """The first of pydantic's errors; `skip` leading parts of its place are left out."""
     first = errors[0]
     if first["type"] == "json_invalid":
-        where = f"malformed JSON at character {first['loc'][-1]}: {first['ctx']['error']}"
-        return Problem(400, "body", where)
+        return malformed(first["loc"][-1], first["ctx"]["error"])
     place = path_of(first["loc"][skip:]) or "body"
     return Problem(422, place, first["msg"].removeprefix("Value error, "))
+
+
+def malformed(place: int | str, what: str) -> Problem:
+    """A body that is no JSON."""
+    return Problem(400, "body", f"malformed JSON at character {place}: {what}")
+
+
+def as_problem(error: PushwiseError | DBAPIError) -> Problem:
+    """What an error that routes raise on purpose, or the store's, is answered with."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, DBAPIError):
+        structlog.get_logger().error("store", error=str(error.orig))
+        return Problem(503, None, "the store is busy or gone: try again")
+    status = 409 if isinstance(error, BadArtifact) else 422
+    status = status if isinstance(error, BadArtifact | BadInput) else 500
+    return Problem(status, None, str(error))
 
 
 def path_of(parts: Sequence[str | int]) -> str:

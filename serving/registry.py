@@ -95,8 +95,6 @@ class Registry:
 
     def __init__(self, fixed: tuple[str, PolicyBundle] | None = None) -> None:
         """fixed: name and bundle of the policy to decide by, whichever is active in the store."""
-        if fixed is not None:
-            _draws_from_scores(*fixed)
         self._fixed = fixed
         self._bundles: dict[str, PolicyBundle] = {}
         self._catalog: tuple[Any, Catalog] | None = None
@@ -111,7 +109,7 @@ class Registry:
                 self._world = self._make(connection, values)
             return self._world
 
-    def _make(self, connection: Connection, values: dict[str, Any]) -> World:
+    def _make(self, connection: Connection, values: Mapping[str, Any]) -> World:
         if self._fixed is not None:
             return self._of(connection, values, *self._fixed)
         world = self._of(connection, values, *self._active(connection, values))
@@ -125,14 +123,14 @@ class Registry:
         return replace(world, challenger=challenger, shadow=shadow)
 
     def trial(
-        self, connection: Connection, name: str, values: dict[str, Any] | None = None
+        self, connection: Connection, name: str, values: Mapping[str, Any] | None = None
     ) -> World:
         """The world with another policy of the store; raises as `bundle` does."""
         values = all_settings(connection) if values is None else values
         return self._of(connection, values, name, self.bundle(connection, name))
 
     def _of(
-        self, connection: Connection, values: dict[str, Any], name: str, bundle: PolicyBundle
+        self, connection: Connection, values: Mapping[str, Any], name: str, bundle: PolicyBundle
     ) -> World:
         version = values.get("catalog")
         if self._catalog is None or self._catalog[0] != version:
@@ -182,19 +180,10 @@ class Registry:
         return self._bundles[added]
 
 
-def _draws_from_scores(name: str, bundle: PolicyBundle) -> None:
-    if type(bundle.policy).distribution is not Policy.distribution:
-        raise BadInput(
-            f"policy {name!r} draws in a way of its own ({bundle.policy.name}); a server draws "
-            "from scores alone, which it keeps to draw again: take another policy"
-        )
-
-
 def add_policy(connection: Connection, path: Path, now: int, activate: bool = True) -> str:
     """Make a saved policy known to the store, by its directory's name, and activate it."""
     path = path.resolve()
     bundle = load_policy(path)
-    _draws_from_scores(path.name, bundle)
     row = {"name": path.name, "path": str(path), "hash": bundle.hash, "added_at": now}
     upsert(connection, POLICIES, [row])
     if activate:

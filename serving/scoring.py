@@ -16,11 +16,11 @@ from mdp.masking import Mask
 from mdp.observation import Requests, View, observe
 from mdp.reasons import catalog_reasons
 from mdp.state import HISTORY, features
-from policies.composition import UNIFORMS, distribution
+from policies.composition import UNIFORMS
 from serving.budget import SPENT, Budget
 from serving.explaining import reason_name
 from serving.registry import World
-from serving.snapshot import Snapshot, taken
+from serving.snapshot import Snapshot, taken, taken_in_turns
 from serving.users import User
 
 CHUNK = 1024
@@ -90,13 +90,8 @@ def _draw(
         users = hash_ids(question.user.user_id for question in questions)
         traits = world.bundle.traits.rows(users)[0]
     view = _view(world, requests, traits, budget)
-    scores = world.policy.scores(view.observation)
-    draws = rng.random((len(questions), UNIFORMS))
-    chances = distribution(
-        scores, view.observation["action_mask"], world.policy.temperature, world.policy.floor
-    )
-    actions = chances.drawn(draws)
-    propensity = chances.probability(actions)
+    turns = taken_in_turns(world.policy, view.observation, rng.random((len(questions), UNIFORMS)))
+    actions, propensity = turns.actions, turns.propensity
     k, v, h = decode(actions, requests.items.shape[1], requests.variants.shape[1])
     out = []
     for n in range(len(questions)):
@@ -114,7 +109,7 @@ def _draw(
                 send_at=int(view.mask.send_at[n, h[n]]) if send else None,
                 propensity=float(propensity[n]),
                 reason="policy" if send else why_held(view.mask, n),
-                snapshot=taken(view, scores, draws, world.policy, n, size),
+                snapshot=taken(view, turns, n, size),
             )
         )
     return out

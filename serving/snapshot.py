@@ -15,13 +15,17 @@ import pyarrow as pa
 from mdp.actions import HOURS
 from mdp.errors import BadArtifact
 from mdp.observation import NAMES, Observation, View
+from policies.bandits import Votes
 from policies.base import Policy
 from policies.composition import UNIFORMS, Factors, distribution
+from policies.mixture import components, mixed
 
-FORMAT = 1
+FORMAT, WITHOUT_PARTS = 2, 1
+"""The second one knew neither mixtures nor votes."""
 CODEC = "lz4"
 NO_MODEL = -2
 _HEAD = struct.Struct("<BHHHHdd?b")
+_PART = struct.Struct("<BddH")
 USER, CANDIDATE, VARIANT, HOUR, PART = (len(names) for names in NAMES.values())
 
 
@@ -57,6 +61,15 @@ class Snapshot:
     """K and V with padding."""
     temperature: float | None
     floor: float
+    part: int = 0
+    """Which of the policies of a mixture decided; 0 for one that is no mixture."""
+    share: float = 1.0
+    """Of the decisions, that policy's."""
+    beside: float = 0.0
+    """What the others add to the propensity."""
+    votes: np.ndarray | None = None
+    """Flat actions (of the padded lists) that a policy draws one of (M,) int64; None for one that
+    draws from its scores."""
 
     def again(self) -> tuple[int, float]:
         """Flat action (of the padded lists) and propensity, recomputed from scores and draw."""
@@ -65,12 +78,14 @@ class Snapshot:
             self.hold.reshape(1), _padded(self.pair, (K, V))[None], self.hour.reshape(1, HOURS)
         )
         parts = distribution(factors, self._mask(), self.temperature, self.floor)
+        if self.votes is not None:
+            parts = Votes.of(parts.masked, self.votes[None], self.floor)
         action = parts.drawn(self.draw.reshape(1, UNIFORMS))
-        return int(action[0]), float(parts.probability(action)[0])
+        return int(action[0]), float(self.share * parts.probability(action)[0] + self.beside)
 
     def rescored(self, policy: Policy) -> float:
         """Largest difference of a policy's scores, of what is allowed, from those kept."""
-        scores = policy.scores(self.observation())
+        scores = components(policy)[self.part][1].scores(self.observation())
         item, variant, hour = (part == 0 for part in self.factors())
         pairs = item[:, None] & variant
         k, v = self.pair.shape
@@ -111,19 +126,52 @@ def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return out
 
 
-def taken(
-    view: View,
-    scores: Factors,
-    draws: np.ndarray,
-    policy: Policy,
-    n: int,
-    size: tuple[int, int],
-) -> Snapshot:
-    """The snapshot of decision `n`, of `size` candidates and variants.
+@dataclass(frozen=True)
+class Turns:
+    """N draws of a policy, or of those that a mixture draws between."""
 
-    draws: (N, `UNIFORMS`) float64.
-    """
+    actions: np.ndarray
+    """Flat actions (N,) int64."""
+    propensity: np.ndarray
+    """(N,) float64"""
+    parts: tuple[tuple[float, Policy], ...]
+    """Shares and policies."""
+    scores: tuple[Factors, ...]
+    """Each policy's."""
+    which: np.ndarray
+    """Whose turn it was (N,) int64."""
+    draws: np.ndarray
+    """Uniform numbers that it drew by (N, `UNIFORMS`) float64."""
+    chance: np.ndarray
+    """What each adds to the propensity (P, N) float64."""
+    votes: tuple[np.ndarray | None, ...]
+    """Each policy's (N, M), see `Snapshot.votes`."""
+
+
+def taken_in_turns(policy: Policy, observation: Observation, u: np.ndarray) -> Turns:
+    """Draw by uniform numbers (N, `UNIFORMS`)."""
+    parts = components(policy)
+    scores = tuple(part.scores(observation) for _, part in parts)
+    chances = [
+        part.distribution_of(own, observation) for own, (_, part) in zip(scores, parts, strict=True)
+    ]
+    which, draws = np.zeros(len(u), np.int64), u
+    if len(parts) > 1:
+        which, draws = mixed(chances, [share for share, _ in parts]).picked(u)
+    rows = np.arange(len(u))
+    actions = np.stack([each.drawn(draws) for each in chances])[which, rows]
+    chance = np.stack(
+        [share * each.probability(actions) for (share, _), each in zip(parts, chances, strict=True)]
+    )
+    votes = tuple(each.votes if isinstance(each, Votes) else None for each in chances)
+    return Turns(actions, chance.sum(0), parts, scores, which, draws, chance, votes)
+
+
+def taken(view: View, turns: Turns, n: int, size: tuple[int, int]) -> Snapshot:
+    """The snapshot of decision `n`, of `size` candidates and variants."""
     k, v = size
+    part = int(turns.which[n])
+    (share, policy), scores, votes = turns.parts[part], turns.scores[part], turns.votes[part]
     observation, mask = view.observation, view.mask
     return Snapshot(
         user=observation["user"][n],
@@ -136,16 +184,21 @@ def taken(
         hold=np.array(scores.hold[n], np.float64),
         pair=scores.pair[n, :k, :v],
         hour=scores.hour[n],
-        draw=draws[n],
+        draw=turns.draws[n],
         best_hour=NO_MODEL if view.prediction is None else int(view.prediction.best_hour[n]),
         padded=scores.pair.shape[1:],
         temperature=policy.temperature,
         floor=policy.floor,
+        part=part,
+        share=share,
+        beside=float(np.delete(turns.chance[:, n], part).sum()),
+        votes=None if votes is None else votes[n],
     )
 
 
-def _shapes(k: int, v: int) -> dict[str, tuple[tuple[int, ...], type]]:
-    return {
+def _shapes(k: int, v: int, votes: int) -> dict[str, tuple[tuple[int, ...], type]]:
+    """Shape and type of each array; votes: how many there are, 0 for none."""
+    return ({"votes": ((votes,), np.int64)} if votes else {}) | {
         "user": ((USER,), np.float32),
         "candidates": ((k, CANDIDATE), np.float32),
         "variants": ((v, VARIANT), np.float32),
@@ -164,13 +217,15 @@ def pack(snapshot: Snapshot) -> bytes:
     """The snapshot as bytes; `unpack` is the inverse."""
     k, v = snapshot.pair.shape
     temperature = 0.0 if snapshot.temperature is None else snapshot.temperature
+    votes = 0 if snapshot.votes is None else len(snapshot.votes)
     head = _HEAD.pack(
         FORMAT, k, v, *snapshot.padded, temperature, snapshot.floor,
         snapshot.temperature is None, snapshot.best_hour,
     )  # fmt: skip
+    head += _PART.pack(snapshot.part, snapshot.share, snapshot.beside, votes)
     arrays = (
         np.ascontiguousarray(getattr(snapshot, name), dtype).tobytes()
-        for name, (_, dtype) in _shapes(k, v).items()
+        for name, (_, dtype) in _shapes(k, v, votes).items()
     )
     return head + bytes(pa.compress(b"".join(arrays), codec=CODEC, asbytes=True))
 
@@ -179,12 +234,15 @@ def unpack(data: bytes) -> Snapshot:
     """The snapshot that `pack` made bytes of; raises `BadArtifact` for other bytes."""
     try:
         form, k, v, K, V, temperature, floor, best, best_hour = _HEAD.unpack_from(data)
-        shapes = _shapes(k, v)
+        part, start = (0, 1.0, 0.0, 0), _HEAD.size
+        if form == FORMAT:
+            part, start = _PART.unpack_from(data, start), start + _PART.size
+        shapes = _shapes(k, v, part[3])
         size = sum(int(np.prod(shape)) * np.dtype(of).itemsize for shape, of in shapes.values())
-        body = pa.decompress(data[_HEAD.size :], size, codec=CODEC, asbytes=True)
+        body = pa.decompress(data[start:], size, codec=CODEC, asbytes=True)
     except (struct.error, OSError) as error:
         raise BadArtifact(f"this is no snapshot of a decision: {error}") from error
-    if form != FORMAT or len(body) != size:
+    if form not in (FORMAT, WITHOUT_PARTS) or len(body) != size:
         raise BadArtifact("the snapshot is of another version of pushwise, or was cut off")
     arrays: dict[str, np.ndarray] = {}
     start = 0
@@ -197,4 +255,7 @@ def unpack(data: bytes) -> Snapshot:
         padded=(K, V),
         temperature=None if best else temperature,
         floor=floor,
+        part=part[0],
+        share=part[1],
+        beside=part[2],
     )

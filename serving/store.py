@@ -8,10 +8,11 @@ side under advisory locks. A commit is on disk when it returns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -29,7 +30,7 @@ from sqlalchemy import (
     event,
     func,
     inspect,
-    literal,
+    literal_column,
     make_url,
     select,
     text,
@@ -41,6 +42,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from mdp.errors import BadSetting
 from mdp.hashing import hash_id
+from serving.prepared import Prepared, driver_errors
 from serving.tables import COUNTERS, GUARDRAILS, METADATA, REVISION, SETTINGS
 
 BUSY_MILLISECONDS = 30_000
@@ -143,7 +145,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as plain:
         one_state = {"isolation_level": "REPEATABLE READ"} if _is_postgresql(plain) else {}
         connection = plain.execution_options(**one_state)
-        with connection.begin():
+        with connection.begin(), driver_errors(connection):
             yield connection
 
 
@@ -156,7 +158,7 @@ def writing(engine: Engine, users: Iterable[str] | None = None) -> Iterator[Conn
     """
     with _queue(engine), engine.connect() as plain:
         connection = plain.execution_options(immediate=True)
-        with connection.begin():
+        with connection.begin(), driver_errors(connection):
             if _is_postgresql(connection):
                 _lock(connection, users)
             yield connection
@@ -207,7 +209,7 @@ def _each_in_postgresql(element: EachText, compiler: Any, **rest: Any) -> str:
 
 
 @cache
-def _by_key(table: Table, columns: tuple[str, ...]) -> Select[Any]:
+def by_key(table: Table, columns: tuple[str, ...] = ()) -> Select[Any]:
     """Rows of a table whose primary key is among the bound JSON list `keys`; made once, as making
     a statement takes longer than running it."""
     values = EachText(bindparam("keys", type_=String)).table_valued("value")
@@ -220,8 +222,12 @@ def found_by_key(
     connection: Connection, table: Table, keys: Iterable[str], *columns: str
 ) -> CursorResult[Any]:
     """Rows (or some columns) of a table whose primary key is among any number of values."""
-    given = {"keys": orjson.dumps(list(keys)).decode()}
-    return connection.execute(_by_key(table, columns), given)
+    return connection.execute(by_key(table, columns), key_list(keys))
+
+
+def key_list(keys: Iterable[str]) -> dict[str, str]:
+    """The value that `by_key` binds."""
+    return {"keys": orjson.dumps(list(keys)).decode()}
 
 
 def rows_by_key(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str, Row[Any]]:
@@ -261,15 +267,25 @@ def touch_catalog(connection: Connection) -> None:
 
 
 _NEWEST = select(func.max(GUARDRAILS.c.number)).scalar_subquery()
-_ALL = select(SETTINGS.c.name, SETTINGS.c.value).union_all(
-    select(literal("guardrails"), GUARDRAILS.c.rules).where(GUARDRAILS.c.number == _NEWEST)
+_ALL = Prepared(
+    select(SETTINGS.c.name, SETTINGS.c.value).union_all(
+        select(literal_column("'guardrails'"), GUARDRAILS.c.rules).where(
+            GUARDRAILS.c.number == _NEWEST
+        )
+    )
 )
 
 
-def all_settings(connection: Connection) -> dict[str, Any]:
+def all_settings(connection: Connection) -> Mapping[str, Any]:
     """Everything that is the same for all decisions: policy, kill, catalog version, guardrails."""
-    values: dict[str, Any] = {row[0]: row[1] for row in connection.execute(_ALL)}
-    return {**values, "guardrails": values.get("guardrails", {})}
+    return _values(tuple(_ALL.rows(connection, {})))
+
+
+@lru_cache(maxsize=8)
+def _values(rows: tuple[tuple[str, str], ...]) -> Mapping[str, Any]:
+    """Settings by name, of their JSON; read once, as they hardly ever change."""
+    values = {name: orjson.loads(text) for name, text in rows}
+    return MappingProxyType({"guardrails": {}} | values)
 
 
 def count(connection: Connection, name: str, by: int) -> None:

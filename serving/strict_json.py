@@ -23,10 +23,14 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         """The body; raises `json.JSONDecodeError`."""
-        body = await self.body()
-        if b"\\u0000" in body and (nul := NUL.search(body)):
-            raise JSONDecodeError("a text holds the character NUL", "", nul.start())
-        return orjson.loads(body)
+        return parsed(await self.body())
+
+
+def parsed(body: bytes) -> Any:
+    """A body's value; raises `json.JSONDecodeError`."""
+    if b"\\u0000" in body and (nul := NUL.search(body)):
+        raise JSONDecodeError("a text holds the character NUL", "", nul.start())
+    return orjson.loads(body)
 
 
 class StrictRoute(APIRoute):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+import orjson
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from mdp.clock import zone_code
 from mdp.state import HISTORY, new_histories
-from serving.store import found_by_key
+from serving.prepared import Prepared
+from serving.sealing import opened, sealed
+from serving.store import by_key, key_list
 from serving.tables import USERS
 
 
@@ -74,24 +77,44 @@ def new_user(
     )
 
 
-def _of(row: Row[Any]) -> User:
-    return User(**row._mapping)
+_COLUMNS = [column.name for column in USERS.columns]
+_SELECT = Prepared(by_key(USERS))
+_STAMPS = Prepared(by_key(USERS, ("user_id", "version", "timezone")))
+_INSERT = Prepared(insert(USERS), _COLUMNS)
+_UPDATE = Prepared(
+    update(USERS)
+    .where(USERS.c.user_id == bindparam("of_user"))
+    .values({name: bindparam(name) for name in _COLUMNS if name != "user_id"})
+)
+_ATTRIBUTES, _PREFERENCES = _COLUMNS.index("attributes"), _COLUMNS.index("preferences")
 
 
 def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, User]:
     """Users by id, of those that exist."""
-    return {row.user_id: _of(row) for row in found_by_key(connection, USERS, user_ids)}
+    out = {}
+    for row in _SELECT.rows(connection, key_list(user_ids)):
+        values = list(row)
+        values[_ATTRIBUTES] = orjson.loads(opened(row[_ATTRIBUTES]) or "{}")
+        values[_PREFERENCES] = opened(row[_PREFERENCES])
+        out[row[0]] = User(*values)
+    return out
 
 
-def read_stamps(connection: Connection, user_ids: Iterable[str]) -> dict[str, Row[Any]]:
-    """Version and time zone by id, of those users that exist."""
-    rows = found_by_key(connection, USERS, user_ids, "user_id", "version", "timezone")
-    return {row.user_id: row for row in rows}
+class Stamp(NamedTuple):
+    """What tells whether a user was written to."""
+
+    version: int
+    """0 of a user who is not in the store."""
+    timezone: str | None
 
 
-def version_of(stamp: Row[Any] | None) -> int:
-    """The version in a stamp, 0 of a user who is not in the store."""
-    return 0 if stamp is None else stamp.version
+ABSENT = Stamp(0, None)
+
+
+def read_stamps(connection: Connection, user_ids: Iterable[str]) -> dict[str, Stamp]:
+    """Stamps by id, of those users that exist."""
+    rows = _STAMPS.rows(connection, key_list(user_ids))
+    return {name: Stamp(version, timezone) for name, version, timezone in rows}
 
 
 def all_user_ids(connection: Connection) -> list[str]:
@@ -99,26 +122,20 @@ def all_user_ids(connection: Connection) -> list[str]:
     return list(connection.scalars(select(USERS.c.user_id).order_by(USERS.c.user_id)))
 
 
-_COLUMNS = [column.name for column in USERS.columns]
-_UPDATE = (
-    update(USERS)
-    .where(USERS.c.user_id == bindparam("of_user"))
-    .values({name: bindparam(name) for name in _COLUMNS if name != "user_id"})
-)
-
-
 def write_users(connection: Connection, users: Sequence[User]) -> None:
     """Write users as they now are, each with its version raised by one."""
     rows = [
-        {name: getattr(user, name) for name in _COLUMNS} | {"version": user.version + 1}
+        {
+            **vars(user),
+            "attributes": sealed(orjson.dumps(user.attributes).decode()),
+            "preferences": sealed(user.preferences),
+            "version": user.version + 1,
+            "of_user": user.user_id,
+        }
         for user in users
     ]
-    new = [row for row in rows if row["version"] == 1]
-    old = [{**row, "of_user": row["user_id"]} for row in rows if row["version"] > 1]
-    if new:
-        connection.execute(insert(USERS), new)
-    if old:
-        connection.execute(_UPDATE, old)
+    _INSERT.run(connection, [row for row in rows if row["version"] == 1])
+    _UPDATE.run(connection, [row for row in rows if row["version"] > 1])
 
 
 def with_history(user: User, state: np.ndarray, **changes: Any) -> User:

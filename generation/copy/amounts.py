@@ -45,10 +45,12 @@ _PATTERNS = (
     ("rating", rf"{_N}\s*(?:/\s*5|out of 5|-?stars?\b|★|⭐|星|分(?!钟))"),
     ("rating", rf"(?:rated|rating|评分|打分)(?:\s+(?:of|is|at)|[为是高达]+)?[:：\s]*{_N}"),
     ("buyers", rf"{_N}\+?\s*(?:people|customers|shoppers|buyers|orders|of you)\b"),
+    ("buyers", rf"{_N}\s+of them(?=\s+(?:bought|ordered|chose))"),
     ("buyers", rf"{_N}\s*(?:人|[位名]\s*(?:顾客|买家|用户|朋友)?|单)"),
     ("reviews", rf"{_N}\s*(?:(?:customer |happy )?reviews?|条评[价论]|个评[价论])"),
     ("window", rf"(?:last|past|in|within|over)\s+(?:the\s+)?(?:last\s+|past\s+)?{_N}\s*days"),
     ("window", rf"(?:最近|近|过去)\s*{_N}\s*[天日]"),
+    ("window", rf"(?<=[（(]){_N}\s*天(?=内)"),
     ("window", rf"{_N}\s*天(?=里?\s*\d+\s*[人位])"),
     (
         "stock",
@@ -67,7 +69,8 @@ _COMPILED = [(kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _PA
 _DIGITS = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _BEFORE_WAS = re.compile(
     r"(?:\bwas|\bwere|instead of|\bbefore|rather than|list(?:ed)?(?: price)?(?: (?:at|of|is))?"
-    r"|(?:down|reduced|cut) from|\brrp|usually|used to (?:be|cost)"
+    r"|goodbye to"
+    r"|(?:down|reduced|cut|fell|dropped|came down) from|\brrp|usually|used to (?:be|cost)"
     r"|从|由|原价|原来|原先|划线价|之前|本来|曾经)[^\w.!?。！？]*(?:是|为|要|卖)?\s*$",
     re.IGNORECASE,
 )
@@ -77,7 +80,7 @@ _BEFORE_SAVING = re.compile(
     re.IGNORECASE,
 )
 _AFTER_SAVING = re.compile(
-    r"\s*(?:off|less|cheaper|discount|below|under its|knocked|saved|的优惠|优惠)", re.IGNORECASE
+    r"\s*(?:off|less|cheaper|discount|below|under its|in your pocket|的优惠|优惠)", re.IGNORECASE
 )
 
 
@@ -201,8 +204,8 @@ _NAMES = {
 
 def _same_currency(sign: str, currency: str | None) -> bool:
     """Whether this is how the shop's currency is written; hundredths (pence, cents) never are."""
-    if currency is None or not sign:
-        return currency is None and not sign
+    if not sign or currency is None:
+        return not sign
     names = _NAMES.get(currency, "").split()
     return sign.strip().lower() in (*names, currency.lower(), SYMBOLS.get(currency, "").lower())
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from datetime import datetime
+from functools import cache
+from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+from generation.copy.aspects import lexicon
 from generation.copy.copywriter import Reader
 from generation.copy.facts import MANY_BUYERS, WINDOW_DAYS, Facts
+from generation.copy.formatting import LOCALES, MONTHS
+from generation.copy.labels import LABELS
 from generation.copy.reviews import aspects_of
 from generation.copy.templates import plain_words
 from generation.copy.verify import Verifier
@@ -90,7 +95,16 @@ def reader_of(log: Log, user_id: str, item_id: str, at: pd.Timestamp | None = No
 def verifier_for(facts: Iterable[Facts]) -> Verifier:
     """A verifier that knows the catalogue's words from those of plain sentences."""
     names = [text for one in facts for text in (one.title, one.named_brand)]
-    return Verifier(Vocabulary.of(names, [*plain_words("en"), *plain_words("zh")]))
+    return Verifier(Vocabulary.of(names, plain_texts()))
+
+
+@cache
+def plain_texts() -> tuple[str, ...]:
+    """Texts that name no item: the templates' phrases, labels, months and everyday words."""
+    everyday = (files("generation.copy") / "data" / "plain_words.txt").read_text("utf-8")
+    labels = [label for of in LABELS.values() for label in of]
+    labels += [label for locale in LOCALES for label in lexicon(locale).labels.values()]
+    return (*plain_words("en"), *plain_words("zh"), *labels, *MONTHS, everyday)
 
 
 def _leading(items: pd.DataFrame, buyers: pd.Series) -> set[str]:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 GONE = "\ue000"
 """Stands in a reading for what the facts hold: a name, a quotation."""
@@ -39,7 +40,7 @@ _NUMBER_WORDS = re.compile(
 _NOT_NUMBERS = re.compile(
     r"\b(?:the|this|that|which|no|any|every|each|some|another) one\b|\bone(?='s)"
     r"|\bone (?:more|last) (?:look|thought)\b|\bone of (?:a kind|them|us)\b"
-    r"|一[起下直定样旦般切致向路边并些点眼看瞧想心手笑提声句栏周走顾轻阵暖面]|[看试想这那每逛歇比算松走坐]一|第一[眼次]|十[分足]|万一|千万别|千般|百般"
+    r"|一[起下直定样旦般切致向路边并些点眼看瞧想心手笑提声句栏周走顾轻阵暖面杯]|[看试想这那每逛歇比算松走坐]一|第一[眼次]|十[分足]|万一|千万别|千般|百般"
     r"|[统单专]一|四季|百[搭变看]|千变万化|五彩|两全|两相宜|四溢|半天",
     re.IGNORECASE,
 )
@@ -100,6 +101,7 @@ class Reading:
         return Reading("".join(text), (*origin, *self.origin[last:]))
 
 
+@lru_cache(4096)
 def normalised(text: str) -> Reading:
     """The text in normal width, simplified characters, without what can't be seen; apostrophes
     and quotation marks straight. Numbers stay as they are written."""

@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from importlib.resources import files
 
@@ -36,6 +37,10 @@ CLAIM_OF = {
 }
 """Slot or tag → the claim that a phrase with it makes."""
 NEEDS_MUST = ("urgent", "discount", "social proof")
+WORTH_SAYING = 4.0
+"""The least rating, of five, that a push speaks of."""
+SOON = timedelta(days=14)
+"""A deadline that is further off is no news for a push; descriptions name it all the same."""
 DRAWS = 12
 """Drafts of one text, until one repeats no three words."""
 
@@ -104,7 +109,7 @@ class Templates:
             draft.compose(style)
             if not repeats(f"{draft.title}\n{draft.body}"):
                 break
-        description = _description(facts, brief, known, rng)
+        description = _description(facts, brief, facts.slots(brief.locale) | _aspect(known), rng)
         return Message(
             draft.title,
             draft.body,
@@ -130,11 +135,20 @@ def slots_for(
     if attributes:
         name, value = attributes[int(rng.integers(len(attributes)))]
         known["detail"] = f"{label(name, locale)}{'：' if locale == 'zh' else ': '}{value}"
-    if facts.category and facts.category in reader.likes:
+    if known.get("category") in reader.likes:
         known["like"] = facts.category
+    if facts.rating is not None and facts.rating < WORTH_SAYING:
+        known.pop("rating", None)
+    at, until = facts.at, facts.available_until
+    if at is not None and until is not None and until - at > SOON:
+        known.pop("until", None)
     if reader.similar and reader.similar != facts.title:
         known["similar"] = reader.similar
     return known
+
+
+def _aspect(known: Mapping[str, str]) -> dict[str, str]:
+    return {"aspect": known["aspect"]} if "aspect" in known else {}
 
 
 def _tags(facts: Facts, reader: Reader) -> frozenset[str]:
@@ -142,12 +156,13 @@ def _tags(facts: Facts, reader: Reader) -> frozenset[str]:
         name
         for name, holds in (
             (reader.met, bool(reader.met)),
-            ("likes", facts.category in reader.likes and bool(facts.category)),
+            ("likes", facts.slots("en").get("category") in reader.likes),
             ("similar", bool(reader.similar)),
             ("leads", "superlative" in facts.evidence),
             ("new", "new" in facts.evidence),
+            ("several", facts.stock != 1),
             ("buyers", "social_proof" in facts.evidence),
-            ("rated", "rating" in facts.evidence),
+            ("rated", (facts.rating or 0) >= WORTH_SAYING),
         )
         if holds
     )
@@ -178,6 +193,7 @@ class _Draft:
         self._space = "" if locale == "zh" else " "
         self._of = phrases(locale)
         self._said: set[str] = set()
+        self._you = str(rng.choice(["你", "您"]))
         self.used: list[str] = []
         self.claims: set[str] = set()
         self.title = self.body = ""
@@ -218,7 +234,9 @@ class _Draft:
         self._said |= phrase.slots
         self.used.append(phrase.id)
         self.claims |= phrase.claims
-        return fill(phrase.text, self._known, self._rng)
+        # One text says 你 or 您, not both.
+        text = re.sub("[你您]", self._you, phrase.text)
+        return fill(text, self._known, self._rng)
 
 
 def fill(text: str, known: Mapping[str, str], rng: np.random.Generator) -> str:

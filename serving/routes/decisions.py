@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
@@ -23,8 +22,10 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 @router.post("/v1/decisions", response_model=DecisionOut)
 async def decide(service: Here, ask: Ask, idempotency_key: Key = None) -> Response:
     """Decide for one user: a send, or a hold that binds for the user's local date."""
+    # Requests come here by `serving.direct`; what FastAPI makes of this is the documentation.
+    keyed = Keyed(ask, idempotency_key, trace=service.tracing.context())
     with service.in_flight.only(idempotency_key):
-        (answer,) = await asyncio.wrap_future(service.batcher.submit([Keyed(ask, idempotency_key)]))
+        (answer,) = await service.batcher.submit([keyed])
     service.metrics.count_answers([answer])
     if isinstance(answer, Problem):
         raise answer
@@ -43,14 +44,15 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
     bad: dict[int, Problem] = {}
     good: dict[int, Keyed] = {}
     batch = content_hash(body.requests) if idempotency_key else ""
+    trace = service.tracing.context()
     for n, request in enumerate(body.requests):
         key = idempotency_key and f"{idempotency_key}/{n}"
         try:
-            good[n] = Keyed(Ask.model_validate(request), key, batch)
+            good[n] = Keyed(Ask.model_validate(request), key, batch, trace)
         except ValidationError as error:
             bad[n] = problem_of(error.errors())
     with service.in_flight.only(idempotency_key):
-        decided = await asyncio.wrap_future(service.batcher.submit(list(good.values())))
+        decided = await service.batcher.submit(list(good.values()))
     answers = dict(zip(good, decided, strict=True)) | bad
     for answer in decided:
         if isinstance(answer, Problem) and answer.field == "Idempotency-Key":

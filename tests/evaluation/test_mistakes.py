@@ -173,3 +173,43 @@ def test_an_effective_sample_size_of_a_handful(good, ask):
     assert found["diagnostics"]["effective_sample_size"] < 20
     assert found["verdict"] == "cannot_tell"
     assert any("the effective sample size is" in why for why in found["reasons"])
+
+
+def test_one_row_has_a_value_and_no_interval(good, ask):
+    found = ask.found(good[good["reward"] > 0].head(1))
+    assert found["verdict"] == "cannot_tell"
+    assert (found["rows"], found["users"]) == (1, 1)
+    for each in found["estimators"].values():
+        assert each["value"] is not None
+        assert each["low"] is each["high"] is None
+
+
+def test_one_user_and_a_few_rows_decide_nothing(good, ask):
+    found = ask.found(good.assign(user_id="u"))
+    assert found["verdict"] == "cannot_tell"
+    assert any("the number of users is 1" in why for why in found["reasons"])
+
+
+@pytest.mark.parametrize("intervals", ["bootstrap", "analytic"])
+def test_weights_of_any_size_are_numbers(good, tmp_path, capsys, intervals):
+    """Of 1e100 and rewards of 1e100: no overflow, no interval of nonsense, no verdict."""
+    wild = good.assign(
+        propensity=np.where(np.arange(6000) % 9 == 0, 1e-100, good["propensity"]),
+        reward=np.where(np.arange(6000) % 7 == 0, 1e100, good["reward"]),
+    )
+    wild.to_csv(tmp_path / "wild.csv", index=False)
+    command = ["evaluate", "--table", str(tmp_path / "wild.csv"), "--intervals", intervals]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["verdict"] == "cannot_tell"
+    for each in found["estimators"].values():
+        assert each["low"] < each["value"] < each["high"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "e+98" in printed
+    assert max(len(word) for word in printed.split()) < 110
+
+
+def test_rewards_that_no_number_can_hold_are_refused(good, ask):
+    said = ask.refused(good.assign(reward=1e300))
+    assert "reward must be a finite number, 1e+100 at most either way" in said

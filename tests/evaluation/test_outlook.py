@@ -10,13 +10,19 @@ from evaluation.arrays import evaluate
 from evaluation.assessment import assess
 from evaluation.collected import collect
 from evaluation.diagnostics import Coverage
-from evaluation.mixture import certified_share, save_certified
+from evaluation.mixture import certified_share, same_world, save_certified
 from evaluation.outlook import SHARES, largest_certified, mixed, trials
 from evaluation.sample import Sample
 from evaluation.specification import parse
-from policies.baselines import Hold
+from mdp.errors import BadInput
+from mdp.observation import observe
+from mdp.response import ResponseModel
+from policies.baselines import Greedy, Hold, Random
 from policies.saved import PolicyBundle, load_policy
 from serving.schemas import ExperimentIn
+from simulator.description import own_beliefs
+from simulator.kernel import Kernel
+from simulator.worlds.logit import LogitShop
 
 ACTIONS = 200
 
@@ -165,3 +171,44 @@ def test_what_is_certified_is_saved_as_a_policy_that_can_be_served(tmp_path, sam
     equal = assess(drawn(0, worth=0.02), "equal", parse("snips"))
     assert save_certified(tmp_path / "none", bundle, equal) is None
     assert not (tmp_path / "none").exists()
+
+
+def test_with_the_running_policy_both_are_saved_as_one_that_draws_between_them(tmp_path):
+    shop = LogitShop().simulator(20, 0)
+    requests = Kernel(shop, np.arange(20)).requests()
+    model = shop.response.bind(shop.catalog)
+    seen = observe(requests, shop.catalog, shop.guardrails, shop.reward, model, shop.traits)
+    assert isinstance(shop.response, ResponseModel)
+    new = PolicyBundle(Greedy(), shop.response, own_beliefs(shop), shop.reward)
+    running = replace(new, policy=Random(hold=0.4))
+    share = save_certified(
+        tmp_path / "mix", new, assess(drawn(0), "greedy", parse("snips")), running
+    )
+    assert share is not None
+    assert not (tmp_path / "mix" / "experiment.json").exists()
+    loaded = load_policy(tmp_path / "mix")
+    assert loaded.manifest["certified"]["share"] == share
+    expected = [x.policy.probabilities(seen.observation) for x in (running, new)]
+    np.testing.assert_allclose(
+        loaded.policy.probabilities(seen.observation),
+        (1 - share) * expected[0] + share * expected[1],
+        atol=1e-15,
+    )
+
+
+def test_policies_that_can_not_be_one_are_refused():
+    shop = LogitShop().simulator(20, 0)
+    assert isinstance(shop.response, ResponseModel)
+    new = PolicyBundle(Greedy(), shop.response, own_beliefs(shop), manifest={"policy_hash": "n"})
+    running = replace(new, policy=Random(), manifest={"policy_hash": "r"})
+    same_world(new, running, ["r", "x"])
+    same_world(new, running, [])
+    with pytest.raises(BadInput, match="no decision of the log does"):
+        same_world(new, running, ["x"])
+    same_world(new, replace(running, model=None, traits=None), [])
+    greedy = replace(running, policy=Greedy(threshold=1.0))
+    with pytest.raises(BadInput, match="another response model, traits or reward"):
+        same_world(new, replace(greedy, model=None), [])
+    for change in ({"traits": None}, {"reward": replace(new.reward, click=0.3)}):
+        with pytest.raises(BadInput, match="another response model, traits or reward"):
+            same_world(new, replace(running, **change), [])

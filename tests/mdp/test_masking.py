@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,10 +34,11 @@ class Hazards:
 def riskiest(view: View, asked: Requests, n: int, k: int) -> float:
     """Highest probability of unsubscribing of the sends of an item, from the heads' terms."""
     hours = np.flatnonzero(view.mask.hour[n] != Reason.QUIET_HOURS)
+    terms: Any = view.terms
     sends = list(product(np.flatnonzero(asked.variant_reason[n] == 0), hours))
     v, h = np.array(sends).T
-    some = replace(view.terms, **{
-        name: np.repeat(getattr(view.terms, name)[n : n + 1], len(sends), 0)
+    some = replace(terms, **{
+        name: np.repeat(getattr(terms, name)[n : n + 1], len(sends), 0)
         for name in ("base", "item", "variant", "hour")
     })  # fmt: skip
     return float(outcomes_of(some, np.full(len(sends), k), v, h)[:, 4].max())

@@ -24,6 +24,7 @@ NEEDED = {
     "tune": ["x", "--out", "y"],
     "candidates evaluate": ["x"],
     "candidates explain": ["x", "--logs", "y"],
+    "copy generate": ["x", "--out", "y"],
 }
 
 

@@ -16,7 +16,7 @@ from ingestion.write import write_log
 from mdp.clock import DAY
 from mdp.response import ResponseModel
 from policies.baselines import Hold, Random
-from policies.saved import PolicyBundle, save_policy
+from policies.saved import PolicyBundle, load_policy, save_policy
 from scripts.cli import main
 from simulator.demo import demo
 from simulator.description import own_beliefs
@@ -229,3 +229,21 @@ def test_ray_tasks_say_the_same(table, tmp_path, capsys, monkeypatch):
     assert main([*command, "--ray"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith(f"error: {tmp_path / 't.parquet'}, rows from 600 on: propensity must be")
+
+
+def test_a_certified_mixture_is_saved_and_decides(shop, tmp_path, capsys, monkeypatch):
+    """With the running policy one that draws between both, without it a challenger's share."""
+    monkeypatch.setattr("evaluation.mixture.certified_share", lambda found: 0.25)
+    command = ["evaluate", str(shop / "hold"), "--logs", str(shop / "logs")]
+    assert main([*command, "--mixture", str(tmp_path / "share")]) == 0
+    assert "served alone it would decide for all" in capsys.readouterr().err
+    assert (tmp_path / "share" / "experiment.json").exists()
+    mix = tmp_path / "mix"
+    assert main([*command, "--mixture", str(mix), "--running", str(shop / "random")]) == 0
+    assert "draws the new policy's decision 25% of the time" in capsys.readouterr().err
+    assert load_policy(mix).manifest["kind"] == "mixture"
+    out = tmp_path / "decisions.csv"
+    assert main(["decide", str(mix), "--logs", str(shop / "logs"), "--out", str(out)]) == 0
+    assert len(pd.read_csv(out)) == 150
+    assert main([*command, "--running", str(shop / "random")]) == 1
+    assert "--running is of --mixture" in capsys.readouterr().err

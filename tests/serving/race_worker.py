@@ -1,12 +1,13 @@
 """One server process of the race: asks for decisions from several threads, prints its answers."""
 
+import asyncio
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
 
-from serving.commit import Keyed
+from serving.commit import Answer, Keyed
 from serving.problems import Problem
 from serving.schemas import Ask
 from serving.service import open_service
@@ -22,10 +23,12 @@ def main(store: str, ready: str, go: str, threads: str, asks: str) -> None:
     while not Path(go).exists():
         pass
 
+    async def asked(user: str) -> list[Answer]:
+        ask = Ask(user_id=user, candidates=[f"i{n}" for n in range(6)])
+        return await service.batcher.submit([Keyed(ask)])
+
     def one(user: str) -> dict:
-        (answer,) = service.batcher.submit(
-            [Keyed(Ask(user_id=user, candidates=[f"i{n}" for n in range(6)]))]
-        ).result()
+        (answer,) = asyncio.run(asked(user))
         assert not isinstance(answer, Problem), answer
         return dict(answer)
 

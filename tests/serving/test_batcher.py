@@ -1,10 +1,17 @@
 """The queue before the decider: it goes on whatever becomes of those who asked."""
 
+import asyncio
 import threading
+
+import pytest
 
 from serving.batcher import Batcher
 from serving.commit import Keyed
 from serving.schemas import Ask
+
+
+def one(user):
+    return [Keyed(Ask(user_id=user))]
 
 
 def test_a_client_who_leaves_stops_nobody():
@@ -18,13 +25,32 @@ def test_a_client_who_leaves_stops_nobody():
         return [{} for _ in requests]
 
     batcher = Batcher(decide)
-    first = batcher.submit([Keyed(Ask(user_id="first"))])
-    entered.wait()
-    gone = batcher.submit([Keyed(Ask(user_id="gone"))])
-    last = batcher.submit([Keyed(Ask(user_id="last"))])
-    assert gone.cancel()
-    assert not first.cancel()
-    leave.set()
-    assert (first.result(10), last.result(10)) == ([{}], [{}])
+
+    async def asked():
+        first = batcher.submit(one("first"))
+        await asyncio.to_thread(entered.wait)
+        gone, last = batcher.submit(one("gone")), batcher.submit(one("last"))
+        gone.cancel()
+        leave.set()
+        return await asyncio.wait_for(asyncio.gather(first, last), 10)
+
+    assert asyncio.run(asked()) == [[{}], [{}]]
     assert seen == ["first", "last"]
+    batcher.close()
+
+
+def test_what_fails_fails_for_those_who_asked_and_the_thread_goes_on():
+    def decide(requests):
+        if requests[0].ask.user_id == "bad":
+            raise ValueError("no")
+        return [{"user": keyed.ask.user_id} for keyed in requests]
+
+    batcher = Batcher(decide)
+
+    async def asked():
+        with pytest.raises(ValueError, match="no"):
+            await batcher.submit(one("bad"))
+        return await asyncio.gather(batcher.submit(one("a") + one("b")), batcher.submit(one("c")))
+
+    assert asyncio.run(asked()) == [[{"user": "a"}, {"user": "b"}], [{"user": "c"}]]
     batcher.close()

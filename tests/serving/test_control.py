@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import select
 
 from mdp.clock import DAY, HOUR
 from mdp.guardrails import Guardrails
+from mdp.response import ResponseModel
 from policies.baselines import Hold, Random
 from policies.saved import PolicyBundle, save_policy
 from serving.arms import chance
@@ -127,7 +129,8 @@ def sends_by_hour(shop: Shop, pace: bool) -> list[int]:
         for hour in range(24):
             shop.clock.now = start + hour * HOUR
             batch(client, range(12 * hour, 12 * hour + 12))
-        with reading(client.app.state.service.engine) as connection:
+        app: Any = client.app
+        with reading(app.state.service.engine) as connection:
             times = connection.scalars(select(DECISIONS.c.send_at)).all()
     sends = Counter((at - start) // HOUR for at in times if at is not None)
     return [sends[hour] for hour in range(24)]
@@ -155,8 +158,9 @@ def test_a_ceiling_is_refused_for_a_policy_that_cannot_predict(always):
 
 
 def test_a_ceiling_holds_back_what_is_too_risky(shop):
-    fitted = LogitShop().simulator(8, 0)
-    bundle = PolicyBundle(SENDS, fitted.response, None, guardrails=Guardrails(**OPEN_RULES))
+    fitted = LogitShop().simulator(8, 0).response
+    assert isinstance(fitted, ResponseModel)
+    bundle = PolicyBundle(SENDS, fitted, None, guardrails=Guardrails(**OPEN_RULES))
     save_policy(shop.path / "modelled", bundle)
     with shop.server(shop.path / "modelled") as client:
         put(client, "/v1/guardrails", unsubscribe={"ceiling": 0.0})

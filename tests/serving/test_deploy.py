@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,13 @@ def test_an_alert_leads_to_a_heading_of_the_runbook(rule):
     page, _, anchor = rule["annotations"]["runbook"].partition("#")
     headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text(), re.MULTILINE)
     assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+def test_the_dockerfile_passes_its_linter():
+    hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
+    assert hadolint, "hadolint is missing: make install"
+    said = subprocess.run([hadolint, DEPLOY / "Dockerfile"], capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (0, "")
 
 
 def test_the_image_holds_every_package():

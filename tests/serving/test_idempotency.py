@@ -1,7 +1,7 @@
 """Idempotency keys as Stripe and the IETF's draft have them."""
 
+import asyncio
 import threading
-from concurrent.futures import Future
 
 import pytest
 from starlette.testclient import TestClient
@@ -57,16 +57,10 @@ def test_a_key_in_flight_is_refused_and_then_answered(always, monkeypatch):
     entered, leave = threading.Event(), threading.Event()
     submit = batcher.submit
 
-    def slowly(requests):
-        future: Future = Future()
-
-        def later():
-            leave.wait(30)
-            future.set_result(submit(requests).result())
-
-        threading.Thread(target=later).start()
+    async def slowly(requests):
         entered.set()
-        return future
+        await asyncio.to_thread(leave.wait, 30)
+        return await submit(requests)
 
     monkeypatch.setattr(batcher, "submit", slowly)
     answers = []

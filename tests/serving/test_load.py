@@ -12,13 +12,11 @@ from ingestion.replay import replay, to_events
 from ingestion.write import write_log
 from mdp.errors import BadInput, BadSetting
 from mdp.state import HISTORY
-from policies.bandits import FEATURES, LinearThompson
 from policies.baselines import Hold, Random
-from policies.saved import PolicyBundle, SavedRecommender, load_policy, save_policy
+from policies.saved import PolicyBundle, SavedRecommender, save_policy
 from scripts.cli import main
 from serving.history import rebuilt
 from serving.load import last_instant, load_log
-from serving.registry import Registry, add_policy
 from serving.settings import read_settings
 from serving.store import all_settings, open_store, reading
 from serving.tables import USERS
@@ -34,17 +32,6 @@ def logs(tmp_path_factory):
     made = demo(known_world("logit").simulator(30, 2), 6, 2)
     write_log(path, made.tables, made.meta)
     return path
-
-
-def test_a_policy_that_draws_in_a_way_of_its_own_is_refused(shop):
-    of = np.zeros(FEATURES)
-    thompson = LinearThompson(center=of, scale=of + 1, mean=of, table=np.zeros((4, FEATURES)))
-    path = shop.policy("t", thompson)
-    engine = open_store(shop.store)
-    with pytest.raises(BadInput, match="'t' draws in a way of its own"), engine.begin() as store:
-        add_policy(store, path, 0)
-    with pytest.raises(BadInput, match="'t' draws in a way of its own"):
-        Registry(("t", load_policy(path)))
 
 
 def test_the_store_holds_the_logs_states(logs, tmp_path):

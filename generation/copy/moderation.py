@@ -1,0 +1,246 @@
+"""May this copy be sent? Rule packs against the text as written and against evasions.
+
+    moderator = Moderator.standard()
+    verdict = moderator.moderate("全 网 最 低 价")
+    verdict.approved, [finding.rule for finding in verdict.findings]
+
+Fails closed: without its packs, or where it can't read the text, nothing is approved, and a rule
+(`pack.missing`, `pack.broken`, `pack.empty`, `text.undecodable`, `text.script`, `text.empty`) says
+so.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from generation.copy.matcher import Matcher, term_of
+from generation.copy.normalise import HANZI, Form, fold, merge, squeeze
+from generation.copy.packs import PACKS, WANTED, Packs, Rule, read_packs
+from generation.copy.personal import DETECT
+from generation.copy.readings import Reading, Vocabulary
+
+BLOCK, REVIEW = "block", "review"
+CLAIMS = ("scarcity", "deadline", "discount", "superlative")
+"""Claims whose rules are lifted where an item's facts hold them (`Facts.evidence`)."""
+LONGEST = 5_000
+"""Characters of the longest text that is read."""
+_HAS_HANZI = re.compile(f"[{HANZI}]")
+_LATIN = re.compile("[a-z]{2}")
+_LETTER = re.compile(r"[^\W\d_]")
+_FOREIGN = re.compile("[\u0370-\u1cff\u3040-\u30ff\ua4d0-\uabff\uac00-\ud7af]")
+_UNREAD = re.compile("[\ufffd\ud800-\udfff\ue000-\uf8ff]")
+_BETWEEN, _MAYBE = r"[\W_]+", r"[\W_]*"
+"""What a space, and a space that may be missing, is in a pattern."""
+_STRANGE = 0.3
+"""Share of letters that are neither Latin nor Chinese from which on a text can't be judged."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One rule that a text breaks."""
+
+    rule: str
+    """the rule's id"""
+    severity: str
+    """block, or review: a person may approve it nevertheless and says why"""
+    start: int
+    """place of the first character in the text"""
+    end: int
+    """place behind the last one"""
+    found: str
+    """what stands there"""
+    says: str
+    """what is wrong"""
+    source: str
+    """the law, guide or custom behind the rule"""
+    pack: str
+    """the rule's pack and its date"""
+
+    def to_mapping(self) -> dict[str, object]:
+        """As JSON holds it."""
+        return {
+            "rule": self.rule,
+            "severity": self.severity,
+            "start": self.start,
+            "end": self.end,
+            "found": self.found,
+            "says": self.says,
+            "pack": self.pack,
+        }
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a text may be sent, and why not."""
+
+    text: str
+    """the text as written"""
+    findings: tuple[Finding, ...]
+    """what it breaks, by place; the first place of each rule"""
+
+    @property
+    def approved(self) -> bool:
+        """Nothing found."""
+        return not self.findings
+
+    @property
+    def blocked(self) -> bool:
+        """Whether no person may approve it as it is."""
+        return any(finding.severity == BLOCK for finding in self.findings)
+
+    def to_mapping(self) -> dict[str, object]:
+        """As JSON holds it."""
+        rules = [finding.to_mapping() for finding in self.findings]
+        return {"text": self.text, "approved": self.approved, "rules": rules}
+
+
+class Moderator:
+    """Rule packs, compiled; several threads may use one."""
+
+    def __init__(self, packs: Packs) -> None:
+        self.versions = dict(packs.versions)
+        """pack → its date"""
+        self._rules = packs.rules
+        self._problems = packs.problems
+        self._matcher = Matcher(
+            [term_of(term, n) for n, rule in enumerate(packs.rules) for term in rule.terms]
+        )
+        self._patterns: dict[str, list[tuple[int, re.Pattern[str]]]] = {"zh": [], "en": []}
+        for number, rule in enumerate(packs.rules):
+            if rule.patterns:
+                language = "zh" if rule.language == "zh" else "en"
+                self._patterns[language].append((number, _compiled(rule.patterns, rule.language)))
+        self._detectors = [(n, r.detect) for n, r in enumerate(packs.rules) if r.detect is not None]
+        self._vocabulary = Vocabulary(
+            text for rule in packs.rules for text in (*rule.terms, *rule.patterns)
+        )
+        self._exempt = {
+            number: _compiled(rule.exempt, rule.language)
+            for number, rule in enumerate(packs.rules)
+            if rule.exempt
+        }
+
+    @classmethod
+    def standard(cls) -> Moderator:
+        """With the packs that come with pushwise; read once."""
+        return _standard()
+
+    @classmethod
+    def of(cls, directory: Path, wanted: Sequence[str] = WANTED) -> Moderator:
+        """With the packs of a directory."""
+        return cls(read_packs(directory, wanted))
+
+    def moderate(self, text: str | bytes, evidence: Collection[str] = ()) -> Verdict:
+        """Judge a text; `evidence` names claims that the item's facts hold (such as scarcity)."""
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", errors="replace")
+        findings = [_system(name, text, says) for name, says in self._problems]
+        findings += _unreadable(text)
+        if not any(finding.rule.startswith("text.") for finding in findings):
+            findings += self._broken(text, evidence)
+        return Verdict(text, tuple(findings))
+
+    def _broken(self, text: str, evidence: Collection[str]) -> list[Finding]:
+        plain, at = fold(text)
+        form = squeeze(plain, at)
+        chinese = _HAS_HANZI.search(form.text) is not None
+        readings = self._vocabulary.readings(plain, at)
+        first: dict[int, tuple[int, int]] = {}
+        spans: list[tuple[int, int, int]] = list(self._matcher.find(text, form, chinese))
+        for reading in readings[1:]:
+            spans += self._matcher.find_again(text, squeeze(reading.text, reading.at, reading.ends))
+        spans += self._matches(readings, form, chinese)
+        for number, begin, end in spans:
+            rule = self._rules[number]
+            if rule.evidence is not None and rule.evidence in evidence:
+                continue
+            known = first.get(number, (len(text) + 1, 0))
+            if (begin, -end) < (known[0], -known[1]) and not self._innocent(
+                number, begin, end, plain, at, form
+            ):
+                first[number] = begin, end
+        return sorted(
+            (_finding(self._rules[number], text, *span) for number, span in first.items()),
+            key=lambda finding: (finding.start, finding.rule),
+        )
+
+    def _matches(
+        self, readings: Sequence[Reading], form: Form, chinese: bool
+    ) -> Iterator[tuple[int, int, int]]:
+        """Rule, begin and end of patterns and of personal data."""
+        if chinese:
+            merged = merge(form)
+            forms = [form] if merged is None else [form, merged]
+            forms += [squeeze(each.text, each.at, each.ends) for each in readings[1:]]
+            for number, pattern in self._patterns["zh"]:
+                for other in forms:
+                    for found in pattern.finditer(other.text):
+                        yield number, *other.span(*found.span())
+        for reading in readings:
+            if _LATIN.search(reading.text):
+                for number, pattern in self._patterns["en"]:
+                    for found in pattern.finditer(reading.text):
+                        yield number, *reading.span(*found.span())
+            for number, kind in self._detectors:
+                for begin, end in DETECT[kind](reading.text):
+                    yield number, *reading.span(begin, end)
+
+    def _innocent(
+        self, number: int, begin: int, end: int, plain: str, at: Sequence[int], form: Form
+    ) -> bool:
+        """Whether the find belongs to a phrase that the rule exempts."""
+        pattern = self._exempt.get(number)
+        if pattern is None:
+            return False
+        if self._rules[number].language == "zh":
+            spans = (form.span(*found.span()) for found in pattern.finditer(form.text))
+        else:
+            spans = ((at[m.start()], at[m.end() - 1] + 1) for m in pattern.finditer(plain))
+        return any(begin < last and first < end for first, last in spans)
+
+
+@functools.cache
+def _standard() -> Moderator:
+    return Moderator(read_packs(PACKS))
+
+
+def _compiled(patterns: Sequence[str], language: str) -> re.Pattern[str]:
+    """One expression of several; what is not Chinese begins and ends with words."""
+    if language == "zh":
+        return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+    spaced = "|".join(f"(?:{_spaced(pattern)})" for pattern in patterns)
+    return re.compile(rf"(?<![a-z0-9])(?:{spaced})(?![a-z0-9])")
+
+
+def _spaced(pattern: str) -> str:
+    return pattern.replace("'", "['’]?").replace(" ?", _MAYBE).replace(" ", _BETWEEN)
+
+
+def _finding(rule: Rule, text: str, begin: int, end: int) -> Finding:
+    return Finding(
+        rule.id, rule.severity, begin, end, text[begin:end], rule.says, rule.source, rule.pack
+    )
+
+
+def _system(name: str, text: str, says: str) -> Finding:
+    return Finding(name, BLOCK, 0, len(text), text, says, "fails closed", "none")
+
+
+def _unreadable(text: str) -> list[Finding]:
+    """What keeps a text from being judged at all."""
+    if not text.strip():
+        return [_system("text.empty", text, "there is no text")]
+    if len(text) > LONGEST:
+        return [_system("text.long", text[:80], f"it is longer than {LONGEST} characters")]
+    if (found := _UNREAD.search(text)) is not None:
+        return [
+            Finding("text.undecodable", BLOCK, found.start(), found.end(), found[0],
+                    "it is not UTF-8, or holds characters without meaning", "fails closed", "none")
+        ]  # fmt: skip
+    if not text.isascii() and len(_FOREIGN.findall(text)) > _STRANGE * len(_LETTER.findall(text)):
+        return [_system("text.script", text, "its script is none that the rules are written in")]
+    return []

@@ -1,0 +1,129 @@
+"""Write draft copy for a log's items: a table of variants and a page of samples to read.
+
+Every text is checked against what the log holds of its item (price, discount, stock, deadline,
+rating, buyers, reviews, attributes); a style that the facts do not carry is left out. Drafts can't
+be sent before they are approved. OUT gets variants.parquet and samples.html.
+
+Example:
+
+    pushwise copy generate shop --out drafts
+    pushwise copy generate shop --out drafts --styles discount urgent --locales zh --each 3
+    pushwise copy generate shop --out drafts --styles personal --readers cart likes
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+@dataclass(frozen=True)
+class Args:
+    """What to write about."""
+
+    logs: Positional[Path]
+    """directory of the log's tables"""
+    out: Path
+    """directory for the drafts; what was generated there before is replaced"""
+    items: int = 100
+    """how many items, those with the most buyers in the last 30 days first; 0: all"""
+    styles: tuple[str, ...] = ("plain", "urgent", "warm", "discount", "social proof")
+    """plain, urgent, warm, discount, "social proof", personal"""
+    locales: tuple[str, ...] = ("en", "zh")
+    """languages: en, zh"""
+    readers: tuple[str, ...] = ("any",)
+    """for whom: any, and for the style personal: view, cart, purchase, likes; also the segment"""
+    each: int = 1
+    """texts of each style, language and reader"""
+    attributes: tuple[str, ...] | None = None
+    """attributes that descriptions must name (default: all that the items have)"""
+    at: str | None = None
+    """what was known at this instant, ISO 8601 with offset (default: the end of the log)"""
+    seed: int = 0
+    """seed of all that is drawn"""
+    json: bool = False
+    """print the counts as JSON"""
+
+
+def run(args: Args) -> None:
+    """Gathers facts, writes, checks, saves."""
+    import json
+
+    import pandas as pd
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from generation.copy.gather import facts_of, verifier_for
+    from generation.copy.generate import Order, generate
+    from generation.copy.samples import page
+    from generation.copy.templates import Templates
+    from generation.copy.writing import Checked
+    from ingestion.read import load_checked
+    from mdp.errors import NotEnoughData
+    from scripts.instants import instant
+
+    _check(args)
+    at = None if args.at is None else pd.Timestamp(instant("--at", args.at), unit="us", tz="UTC")
+    console = Console(stderr=True)
+    with console.status("reading the log"):
+        facts = facts_of(load_checked(args.logs), at)
+    if not facts:
+        raise NotEnoughData(f"{args.logs} has no items: there is nothing to write about")
+    known = list(facts.values())
+    some = sorted(known, key=lambda one: -(one.buyers or 0))[: args.items or None]
+    order = Order(args.styles, args.locales, args.readers, args.each, args.attributes, args.seed)
+    with Progress(console=console) as progress:
+        task = progress.add_task("writing", total=len(some))
+        writer = Checked(Templates(), verifier_for(known))
+        made = generate(some, writer, order, lambda done: progress.update(task, completed=done))
+    args.out.mkdir(parents=True, exist_ok=True)
+    made.variants.to_parquet(args.out / "variants.parquet", index=False)
+    (args.out / "samples.html").write_text(page(made.variants, facts, args.seed), "utf-8")
+    counts = {
+        "items": len(some),
+        "drafts": len(made.variants),
+        "asked": made.asked,
+        "not_carried_or_twice": made.not_carried,
+        "refused_drafts": dict(made.refused),
+        "nothing_may_be_said": made.nothing,
+        "out": str(args.out),
+    }
+    if args.json:
+        print(json.dumps(counts, indent=1, ensure_ascii=False))
+        return
+    print(
+        f"{args.out}: {len(made.variants)} drafts of {len(some)} items, of {made.asked} asked for; "
+        f"{made.not_carried} are in a style that the facts do not carry, or were there already"
+    )
+    for rule, count in sorted(made.refused.items()):
+        print(f"the verifier refused {count} drafts for {rule}; others took their place")
+    if made.nothing:
+        print(f"{made.nothing} texts could not be written: not even the title may be said")
+    print(f"read {args.out / 'samples.html'} before approving any")
+
+
+def _check(args: Args) -> None:
+    from generation.copy.copywriter import STYLES
+    from generation.copy.formatting import LOCALES
+    from generation.copy.generate import READERS
+    from mdp.errors import BadSetting
+
+    for option, given, known in (
+        ("--styles", args.styles, STYLES),
+        ("--locales", args.locales, LOCALES),
+        ("--readers", args.readers, READERS),
+    ):
+        for name in given:
+            if name not in known:
+                raise BadSetting(f"{option} has {name!r}; it can be {', '.join(known)}")
+    if "personal" in args.styles and set(args.readers) == {"any"}:
+        raise BadSetting(
+            "--styles has 'personal', which needs --readers view, cart, purchase or likes"
+        )
+    if set(args.readers) != {"any"} and "personal" not in args.styles:
+        raise BadSetting("--readers other than any are for --styles personal")
+    for option, number, least in (("--each", args.each, 1), ("--items", args.items, 0)):
+        if number < least:
+            raise BadSetting(f"{option} is {number}; it must be at least {least}")

@@ -1,0 +1,76 @@
+"""`POST /v1/decisions` past the framework's routing, which would take longer than the decision.
+
+Requests and answers are as the route in `serving.routes.decisions` has them.
+"""
+
+from __future__ import annotations
+
+from json import JSONDecodeError
+
+from pydantic import ValidationError
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.problems import Problem, malformed, problem_of
+from serving.routes.decisions import decide
+from serving.schemas import Ask
+from serving.service import Service
+from serving.strict_json import parsed
+
+LONGEST_KEY = 200
+"""Characters of an idempotency key."""
+
+
+class Direct:
+    """Takes the requests for one decision; all else goes on to the app."""
+
+    path = "/v1/decisions"
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; raises what is refused."""
+        if scope.get("path") != self.path or scope.get("method") != "POST":
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = self  # whose path the metrics show
+        body = await whole(receive)
+        if body is None:
+            return
+        headers = Headers(scope=scope)
+        response = await decide(self._service, asked(headers, body), key_of(headers))
+        await response(scope, receive, send)
+
+
+async def whole(receive: Receive) -> bytes | None:
+    """The request's body; None where the client has gone."""
+    parts, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def asked(headers: Headers, body: bytes) -> Ask:
+    """The request in a body; raises `Problem`."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Problem(422, "body", "send JSON, with content-type: application/json")
+    try:
+        return Ask.model_validate(parsed(body))
+    except JSONDecodeError as error:
+        raise malformed(error.pos, error.msg) from error
+    except ValidationError as error:
+        raise problem_of(error.errors()) from error
+
+
+def key_of(headers: Headers) -> str | None:
+    """The idempotency key; raises `Problem` for an empty or a long one."""
+    key = headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= LONGEST_KEY:
+        raise Problem(422, "Idempotency-Key", f"a key has 1 to {LONGEST_KEY} characters")
+    return key
