@@ -191,7 +191,7 @@ def _currencies(log: Log, name: str) -> Found:
 
 def _odd_prices(log: Log, name: str) -> Found:
     price, category = (log.tables["items"][column] for column in ("price", "category"))
-    logs = np.log(price.where(price > 0).to_numpy(np.float64))
+    logs = np.log(price.where((price > 0) & (price < np.inf)).to_numpy(np.float64))
     group = pd.factorize(category.fillna(""))[0]
     there = np.isfinite(logs)
     # Small categories are judged together: each alone says too little.
