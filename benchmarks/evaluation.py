@@ -3,10 +3,12 @@
 `speed`: a million rows in memory, each estimator's value from arrays (checks of the input and
 weights included), medians of several runs in turns with obp 0.5.7's where `--obp` names a directory
 with its package; then all of `evaluate` with 1,000 resamples over users. `memory`: tables of 1, 10
-and 100 million rows in Parquet, evaluated in a process each, with its peak memory.
+and 100 million rows in Parquet, evaluated in a process each, with its peak memory. `tasks`: what
+`--ray` spreads, here and on all cores.
 
     python -m benchmarks.evaluation speed --obp DIRECTORY
     python -m benchmarks.evaluation memory --rows 1000000 10000000 100000000
+    python -m benchmarks.evaluation tasks
 """
 
 from __future__ import annotations
@@ -60,6 +62,18 @@ class Memory:
     """rows in a table"""
     users: int = 2_000_000
     """users at most"""
+    seed: int = 0
+    """seed of the data"""
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Seconds here and as Ray tasks."""
+
+    users: int = 20_000
+    """users of 7 decisions each"""
+    large: int = 6_000_000
+    """rows of a table that is read in batches"""
     seed: int = 0
     """seed of the data"""
 
@@ -250,6 +264,55 @@ def memory(args: Memory) -> None:
             )
 
 
+def tasks(args: Tasks) -> None:
+    """Time what Ray may make elsewhere, check that the numbers are the same, and print a table."""
+    from evaluation.arrays import evaluate
+    from evaluation.batches import assess_large
+    from evaluation.report import to_json
+    from evaluation.spread import Spread, in_turn
+    from scripts.on_ray import on_ray
+
+    rng, n = np.random.default_rng(args.seed), args.users * 7
+    send, tired = rng.integers(0, 2, n), rng.integers(0, 2, n)
+    columns: dict[str, Any] = {
+        "user_id": np.arange(n) // 7,
+        "step": np.arange(n) % 7,
+        "reward": rng.random(n) < 0.1 + 0.2 * send,
+        "propensity": np.full(n, 0.5),
+        "target_propensity": np.where(send == 1, 0.6, 0.4),
+        "state": tired,
+        "feature_send": send,
+        "target_feature_send": np.full(n, 0.6),
+    }
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "table.parquet"
+        write_table(file, args.large, args.large // 5, args.seed)
+        runs: dict[str, Callable[[Spread], Any]] = {
+            f"snips, pdis, mis, fqe of {n:,} rows": lambda spread: evaluate(
+                **columns, estimators="snips,pdis,mis,fqe", spread=spread
+            ),
+            f"six estimators of {args.large:,} rows, in batches": lambda spread: assess_large(
+                file, "t", how=Intervals(spread=spread)
+            ),
+        }
+        print("| what | here, s | as Ray tasks, s | same numbers |\n|---|---|---|---|")
+        with on_ray() as spread:
+            for _ in spread(_nothing, None, range(8)):  # processes start with the first tasks
+                pass
+            for name, run in runs.items():
+                seconds, found = [], []
+                for where in (in_turn, spread):
+                    start = time.perf_counter()
+                    found.append(to_json(run(where)))
+                    seconds.append(time.perf_counter() - start)
+                same = "yes" if found[0] == found[1] else "NO"
+                print(f"| {name} | {seconds[0]:.1f} | {seconds[1]:.1f} | {same} |", flush=True)
+
+
+def _nothing(shared: None, part: int) -> None:
+    time.sleep(0.2)
+
+
 def one(args: One) -> None:
     """Evaluate one table in batches and print seconds and peak memory as JSON."""
     from evaluation.batches import assess_large
@@ -262,9 +325,14 @@ def one(args: One) -> None:
 def main() -> None:
     """Run what was asked for."""
     args = tyro.extras.subcommand_cli_from_dict(
-        {"speed": Speed, "memory": Memory, "one": One}, description=__doc__
+        {"speed": Speed, "memory": Memory, "tasks": Tasks, "one": One}, description=__doc__
     )
-    runs: dict[type, Callable[[Any], None]] = {Speed: speed, Memory: memory, One: one}
+    runs: dict[type, Callable[[Any], None]] = {
+        Speed: speed,
+        Memory: memory,
+        Tasks: tasks,
+        One: one,
+    }
     runs[type(args)](args)
 
 

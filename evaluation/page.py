@@ -233,11 +233,14 @@ def _details(assessment: Assessment, overlap: bytes | None) -> str:
 
 def _html(content: list[str] | Rows) -> str:
     if content and isinstance(content[0], tuple):
-        head = "".join(f"<th>{escape(cell)}</th>" for cell in content[0])
-        lines = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in content[1:]
-        )
+        words = [' class="words"' if name == "says" else "" for name in content[0]]
+
+        def line(tag: str, row: tuple[str, ...]) -> str:
+            cells = zip(words, row, strict=True)
+            return "".join(f"<{tag}{kind}>{escape(str(x))}</{tag}>" for kind, x in cells)
+
+        head = line("th", content[0])
+        lines = "".join(f"<tr>{line('td', row)}</tr>" for row in content[1:])
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
         return f'<div class="wide">{table}</div>'
     return "<ul>" + "".join(f"<li>{escape(str(text))}</li>" for text in content) + "</ul>"
@@ -245,7 +248,7 @@ def _html(content: list[str] | Rows) -> str:
 
 def _image(picture: bytes, alt: str) -> str:
     code = base64.b64encode(picture).decode()
-    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{code}">'
+    return f'<div class="wide"><img alt="{escape(alt)}" src="data:image/png;base64,{code}"></div>'
 
 
 _PAGE = """<!doctype html>
@@ -257,8 +260,11 @@ color: #1f2328 }}
 .wide {{ overflow-x: auto }}
 table {{ border-collapse: collapse; margin: .5rem 0 1rem }}
 th, td {{ padding: .25rem .75rem; border-bottom: 1px solid #ddd; text-align: right }}
-th:first-child, td:first-child {{ text-align: left }}
-img {{ max-width: 100% }} dt {{ font-weight: bold }} h3 {{ margin: 1rem 0 .25rem }}
+td {{ white-space: nowrap }}
+th:first-child, td:first-child, .words {{ text-align: left; white-space: normal }}
+.words {{ min-width: 11rem }}
+img {{ max-width: 100%; min-width: 42rem }}
+dt {{ font-weight: bold }} h3 {{ margin: 1rem 0 .25rem }}
 ul {{ margin: .25rem 0; padding-left: 1.25rem }}
 .answer {{ border-left: 6px solid; padding: .25rem 1rem; margin: 1rem 0; background: #f6f8fa }}
 .answer h2 {{ margin: 0 }} .answer .name {{ color: #57606a; margin: 0 }}

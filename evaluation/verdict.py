@@ -260,6 +260,7 @@ def _misfits(logged: float, found: Diagnostics, gates: Gates) -> list[str]:
     if gap is None or not gap.excludes(0.0) or abs(gap.value) <= gates.model_gap * abs(logged):
         return []
     return [
+        "the reward model does not fit what the policy does: "
         f"v_target and the weighted q_logged are {gap.value:+.4g} apart on average, 99 % interval "
         f"{gap.low:+.4g} to {gap.high:+.4g}, which leaves 0 out: v_target is not what q_logged's "
         "model expects of the policy, or propensities are wrong"

@@ -1,4 +1,4 @@
-"""Settings of the server: environment variables `PUSHWISE_*`, read here and nowhere else."""
+"""Settings of the server: the environment, `PUSHWISE_*` and OpenTelemetry, read here alone."""
 
 from __future__ import annotations
 
@@ -104,6 +104,20 @@ def read_settings(**given: object) -> Settings:
         raise BadSetting(
             f"PUSHWISE_{name} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
         ) from error
+
+
+def field_keys() -> tuple[str, ...]:
+    """The keys that users' fields are encrypted with at rest, the one to write with first."""
+    given = os.environ.get("PUSHWISE_FIELD_KEYS", "")
+    return tuple(key.strip() for key in given.split(",") if key.strip())
+
+
+def trace_name() -> str | None:
+    """The service's name in OpenTelemetry's traces; None where none are asked for. All else that
+    OpenTelemetry can be told (`OTEL_*`) it reads by itself."""
+    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        return None
+    return os.environ.get("OTEL_SERVICE_NAME", "pushwise")
 
 
 def hand_on(settings: Settings) -> None:
