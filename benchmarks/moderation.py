@@ -27,7 +27,7 @@ from generation.copy.packs import Packs, Rule, read_packs
 
 TEXTS = Path(__file__).parent / "moderation_texts"
 _MARKED = re.compile(r"\{([^}]*)\}")
-BATCHES, INNOCENT, LANGUAGES = ("held_out", "later", "last"), ("held_out", "later"), ("zh", "en")
+BATCHES, LANGUAGES = ("held_out", "later", "last"), ("zh", "en")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def innocent() -> dict[tuple[str, str], list[str]]:
         (batch, language): (TEXTS / f"{batch}_innocent_{language}.txt")
         .read_text("utf-8")
         .splitlines()
-        for batch in INNOCENT
+        for batch in BATCHES
         for language in LANGUAGES
     }
 

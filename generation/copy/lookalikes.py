@@ -21,7 +21,7 @@ LETTERS = {
     **{chr(0x1F1E6 + n): chr(97 + n) for n in range(26)},
     **{chr(0x2776 + n): str(n + 1) for n in range(9)},
     "æ": "ae", "œ": "oe", "ß": "ss", "þ": "p", "ð": "d", "℮": "e", "㏑": "ln",
-    "🆓": "free", "🔝": "top", "🆒": "cool", "🆕": "new",
+    "💯": "100", "🆓": "free", "🔝": "top", "🆒": "cool", "🆕": "new",
 }  # fmt: skip
 """A letter → the Latin letters that it looks like, both without case."""
 
@@ -37,7 +37,7 @@ CHARACTERS = {
     **_pairs("沵伱祢仴苆瑬", "你你你月切流"),
     **_pairs("徣恏釢涐莪硪", "借好奶我我我"),
     **_pairs("涳价侒洧鍀哋", "空价安有得的"),
-    **_pairs("冇", "无"),
+    **_pairs("冇夲亾冭", "无本人太"),
     **_pairs("〇", "零"),
     "🐴": "马", "🐎": "马", "🐔": "鸡", "🐓": "鸡", "🐶": "狗", "🐕": "狗", "🐷": "猪",
     "🐖": "猪", "🐂": "牛", "🐮": "牛", "🐄": "牛", "🌿": "草", "🈚": "无", "🈶": "有",

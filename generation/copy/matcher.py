@@ -10,6 +10,7 @@ from itertools import groupby
 import ahocorasick_rs as aho
 
 from generation.copy.normalise import Form, collapse, fold, folded, is_hanzi, merge, squeeze
+from generation.copy.readings import MASK as _MASK
 from generation.copy.sounds import sounds
 
 LONGEST_GAP = 6
@@ -18,7 +19,6 @@ LONG = 9
 """Letters from which on several words that are written as one are found inside a word."""
 _SENTENCE = re.compile(r"[^\W\d]{3,}\.\s|\.\s+[A-Z]")
 _STOPS = frozenset("!?;。！？；\n")
-_MASK = "*＊✱✳●○■□_#•×"
 _MASKED = re.compile(rf"\w[{_MASK}]+\w|[^\W\d_][{_MASK}]{{2,}}")
 _COMMON = frozenset(
     re.findall(
@@ -96,7 +96,7 @@ class Matcher:
 
     def find(self, text: str, form: Form, chinese: bool) -> Iterator[tuple[int, int, int]]:
         """Rule, begin and end in the text as written, of every term that is there."""
-        yield from self.find_again(text, form, read=False)
+        yield from self.find_again(text, form, chinese, read=False)
         yield from self._repeated(text, form)
         if chinese:
             if _MASKED.search(text):
@@ -105,12 +105,14 @@ class Matcher:
             yield from self._heard(text, form)
 
     def find_again(
-        self, text: str, form: Form, read: bool = True
+        self, text: str, form: Form, chinese: bool, read: bool = True
     ) -> Iterator[tuple[int, int, int]]:
         """The same in another reading of the text, where only terms as they are count."""
         for term, begin, end in self._plain.find(form.text):
             if _stands(term, text, form, begin, end, read):
                 yield term.rule, *form.span(begin, end)
+        if read and chinese:
+            yield from self._heard(text, form)
 
     def _repeated(self, text: str, form: Form) -> Iterator[tuple[int, int, int]]:
         collapsed = collapse(form)

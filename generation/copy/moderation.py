@@ -152,7 +152,8 @@ class Moderator:
         first: dict[int, tuple[int, int]] = {}
         spans: list[tuple[int, int, int]] = list(self._matcher.find(text, form, chinese))
         for reading in readings[1:]:
-            spans += self._matcher.find_again(text, squeeze(reading.text, reading.at, reading.ends))
+            again = squeeze(reading.text, reading.at, reading.ends)
+            spans += self._matcher.find_again(text, again, chinese)
         spans += self._matches(readings, form, chinese)
         for number, begin, end in spans:
             rule = self._rules[number]

@@ -53,9 +53,9 @@ _ADDRESS = re.compile(
     r"|(?:寄到|寄往|送到|送至|收货地址|家庭住址|住址|家住|住在)\W{0,3}[\u4e00-\u9fff]{2,}?(?:路|街|道|巷|弄|村)\s?\d+\s?号"
 )
 _ACCOUNT = re.compile(
-    r"(?:微信|薇信|威信|徽信|[vw]信|维信|\bwe\s?chat|\bweixin|\b[vw]x|\+\s?v|加v|扣扣|企鹅号|\bq\s?q|\bwhatsapp"
+    r"(?:微信|wei信|we信|威❤|[加+]\s?[微薇威卫维魏]|薇信|威信|徽信|[vw]信|维信|\bwe\s?chat|\bweixin|\b[vw]x|\+\s?v|加v|扣扣|企鹅号|\bq\s?q|\bwhatsapp"
     r"|\btelegram|\bsnapchat|飞信|\bskype)"
-    r"\s?(?:号码?|群|id|同号|me(?: on)?)?\s?[:=是为]?\s?@?"
+    r"\s?(?:号码?|搜|[❤♥💚]|群|id|同号|me(?: on)?)?\s?[:=是为]?\s?@?"
     r"(?:[a-z][a-z\d_-]*\d[\w-]*|[a-z]\w*_\w+|\d(?: ?\d){4,11})"
 )
 

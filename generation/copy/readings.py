@@ -14,7 +14,7 @@ from generation.copy.lookalikes import LEET
 from generation.copy.normalise import HANZI, folded, unleet
 from generation.copy.sounds import sounds
 
-MASK = "*＊✱✳●○■□#•×_"
+MASK = "*＊✱✳●○■□#•×"
 _SIGNS = "".join(map(re.escape, LEET))
 _DISGUISED = re.compile(
     rf"[a-z'’{MASK}{_SIGNS}]*(?:[a-z][{MASK}{_SIGNS}]|[{MASK}{_SIGNS}][a-z])[a-z'’{MASK}{_SIGNS}]*"
