@@ -100,6 +100,8 @@ def advantage_of(advantages: Advantages, action: Tensor) -> Tensor:
 class FactorQPolicy(BasePolicy):
     """SB3's Q-network interface around a `FactorNetwork`."""
 
+    # SB3 annotates an observation as one tensor; ours are dicts of them, as its code allows.
+
     def __init__(
         self,
         observation_space: spaces.Space[Any],
@@ -128,6 +130,8 @@ class FactorQPolicy(BasePolicy):
 class MaskedDQN(InParts, DQN):
     """DQN that never leaves the mask."""
 
+    # Ignored below: SB3 names its own classes where ours take their places, and annotates an
+    # observation as one array where it passes on dicts.
     policy: FactorQPolicy  # type: ignore[assignment]
     replay_buffer: Replay  # type: ignore[assignment]
     q_net: FactorNetwork  # type: ignore[assignment]
@@ -220,6 +224,8 @@ class MaskedDQN(InParts, DQN):
 def build_dqn(env: VecEnv, network: FactorNetwork, settings: DQNSettings, seed: int) -> MaskedDQN:
     """DQN over a vector environment, starting from a network."""
     rate = settings.learning_rate
+    # Ignored below: SB3's annotations ask for subclasses of its own policy and buffer, its code
+    # does not.
     return MaskedDQN(
         FactorQPolicy,  # type: ignore[arg-type]
         env,

@@ -31,14 +31,16 @@ def learn(
     checkpoint: Callable[[PolicyBundle], None] | None = None,
     run: Path | None = None,
     resume: bool = False,
+    start_from: PolicyBundle | None = None,
+    workers: int | None = None,
 ) -> PolicyBundle:
     """Learn a policy by a registered algorithm; same arguments, same policy.
 
     log: what those learn from that learn from logs, of before the simulator's `trained_until`;
     they take from the simulator only what it believes of users, its guardrails and its recommender.
-    settings: the algorithm's own, default: `Algorithm.default_settings()`. checkpoint, run and
-    resume: see `agents.training.train`. Raises `BadSetting`, and `NotEnoughData` for a log
-    with too little in it.
+    settings: the algorithm's own, default: `Algorithm.default_settings()`. checkpoint, run,
+    resume, start_from and workers: see `agents.training.train`. Raises `BadSetting`, and
+    `NotEnoughData` for a log with too little in it.
     """
     algorithm = algorithm_of(algo)
     chosen = algorithm.default_settings() if settings is None else settings
@@ -46,6 +48,10 @@ def learn(
         raise BadSetting("--resume needs the folder of the run to go on: give it with --run DIR")
     if run is not None and (algorithm.from_logs or algo == "greedy"):
         raise BadSetting(f"{algo} is done at once and keeps no run: leave out --run")
+    if start_from is not None and (algorithm.from_logs or algo == "greedy"):
+        raise BadSetting(f"{algo} begins anew, from no other policy: leave out --from")
+    if workers is not None and algo != "ppo":
+        raise BadSetting(f"{algo} learns in one process: leave out --workers")
     if algorithm.from_logs:
         if log is None:
             raise BadSetting(f"{algo} learns from logged decisions: give the log with --logs LOGS")
@@ -61,7 +67,18 @@ def learn(
     from agents.training import train
 
     torch.set_num_threads(1)  # more only get in one another's way with networks this small
-    return train(simulator, algo, seed, chosen, command, checkpoint, run, resume)
+    return train(
+        simulator,
+        algo,
+        seed,
+        chosen,
+        command,
+        checkpoint,
+        run,
+        resume,
+        start_from=start_from,
+        workers=workers,
+    )
 
 
 def _from_log(
@@ -72,6 +89,7 @@ def _from_log(
     model = simulator.additive_model  # before any work: a policy can't carry another
     data = logged(log, simulator, seed)
     found: dict[str, Any] = {}
+    learned: dict[str, np.ndarray] = {}
     if algo in ("linucb", "thompson"):
         policy: Policy = getattr(bandits, algo)(data, settings, seed)
     elif algo == "recovering":
@@ -79,7 +97,7 @@ def _from_log(
         found = {"rule": {"hour": rule.hour, "every_days": rule.every_days}}
         policy = bandits.recovering(data, settings, rule)
     else:
-        policy = _network(algo, data, settings, seed)
+        policy, learned = _network(algo, data, settings, seed)
     manifest = {
         "algorithm": algo,
         "seed": seed,
@@ -96,15 +114,20 @@ def _from_log(
         reward=simulator.reward,
         guardrails=simulator.guardrails,
         recommender=SavedRecommender(simulator.recommender.kind, simulator.recommender.arrays()),
+        learned=learned,
         manifest=manifest,
     )
 
 
-def _network(algo: str, data: Logged, settings: Any, seed: int) -> NetworkPolicy:
-    """An agent of `agents.offline`, exported."""
+def _network(
+    algo: str, data: Logged, settings: Any, seed: int
+) -> tuple[NetworkPolicy, dict[str, np.ndarray]]:
+    """An agent of `agents.offline`, exported, and what training in the simulator could go on
+    from."""
     import torch
 
     from agents import offline
+    from agents.continuing import learned_by
     from agents.export import to_onnx
 
     torch.set_num_threads(1)
@@ -112,4 +135,5 @@ def _network(algo: str, data: Logged, settings: Any, seed: int) -> NetworkPolicy
     example = data.some(np.arange(min(len(data.action), 2)))
     # A clone draws as the logging policy did; who learned values takes the best.
     temperature = 1.0 if algo == "clone" else None
-    return NetworkPolicy(graph=to_onnx(network, example), name=algo, temperature=temperature)
+    policy = NetworkPolicy(graph=to_onnx(network, example), name=algo, temperature=temperature)
+    return policy, {} if algo == "bcq" else learned_by(network)

@@ -51,22 +51,8 @@ _TOGETHER = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class CloneSettings:
-    """Settings of behaviour cloning."""
-
-    steps: int = 500
-    """gradient steps"""
-    batch_size: int = 1024
-    """decisions in a gradient step"""
-    learning_rate: float = 2e-3
-    """of Adam; falls linearly to a tenth"""
-    hidden: int = 64
-    """width of the network's layers"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PriceSettings:
-    """Settings of Q-learning of the price of a send."""
+class DescentSettings:
+    """Settings of whatever descends along gradients over logged decisions."""
 
     steps: int = 3_000
     """gradient steps"""
@@ -74,12 +60,28 @@ class PriceSettings:
     """decisions in a gradient step"""
     learning_rate: float = 1e-3
     """of Adam; falls linearly to a tenth"""
+    hidden: int = 64
+    """width of the network's layers"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloneSettings(DescentSettings):
+    """Settings of behaviour cloning."""
+
+    steps: int = 500
+    """gradient steps"""
+    learning_rate: float = 2e-3
+    """of Adam; falls linearly to a tenth"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceSettings(DescentSettings):
+    """Settings of Q-learning of the price of a send."""
+
     gamma: float = 0.97
     """discount a day"""
     tau: float = 0.01
     """how far the target network moves towards the online one each step"""
-    hidden: int = 64
-    """width of the network's layers"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,7 +270,7 @@ def _descent(
     parameters: Iterable[nn.Parameter],
     loss: Callable[[Tensor], Tensor],
     rows: np.ndarray,
-    settings: CloneSettings | PriceSettings,
+    settings: DescentSettings,
     seed: int,
 ) -> Iterator[int]:
     """Adam over rows (M,), in batches drawn alike; yields after each step."""

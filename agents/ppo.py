@@ -10,7 +10,7 @@ stop sending. J. Schulman et al., Proximal Policy Optimization Algorithms, 2017.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from gymnasium import spaces
@@ -68,6 +68,9 @@ class PPOSettings:
 class FactorActorCritic(ActorCriticPolicy):
     """SB3's actor-critic interface around a `Soft` factor network."""
 
+    # SB3 annotates an observation as one tensor; ours are dicts of them, as its code allows. That
+    # is what the ignored overrides are about.
+
     def __init__(
         self,
         observation_space: spaces.Space[Any],
@@ -121,10 +124,19 @@ class PartialPPO(InParts, PPO):
     """PPO that learns in parts."""
 
 
-def build_ppo(env: VecEnv, network: Soft, settings: PPOSettings, seed: int) -> PartialPPO:
+Kind = TypeVar("Kind", bound=PartialPPO)
+
+
+def build_ppo(
+    env: VecEnv,
+    network: Soft,
+    settings: PPOSettings,
+    seed: int,
+    kind: type[Kind] = PartialPPO,  # type: ignore[assignment]  # a default can't bind Kind
+) -> Kind:
     """PPO over a vector environment, starting from a network."""
     rate = settings.learning_rate
-    return PartialPPO(
+    return kind(
         FactorActorCritic,
         env,
         learning_rate=lambda left: rate * (0.1 + 0.9 * left),

@@ -60,11 +60,11 @@ class Run:
         """A run that went on differently would be what neither of the two describes."""
         found = json.loads((self.folder / "run.json").read_text())
         wanted = json.loads(json.dumps(described(description)))
-        for name in wanted.keys() - {"command"}:
-            if found.get(name) != wanted[name]:
+        for name in sorted((wanted.keys() | found.keys()) - {"command"}):
+            if found.get(name) != wanted.get(name):
                 raise BadInput(
                     f"{self.folder} is of a run with {name} {found.get(name)!r}, and now it is "
-                    f"{wanted[name]!r}: give what it began with, or leave out --resume"
+                    f"{wanted.get(name)!r}: give what it began with, or leave out --resume"
                 )
 
     def save(

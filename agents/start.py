@@ -37,11 +37,23 @@ class _Past:
     returns: np.ndarray
     """Discounted, (M,) float32, in the order of the observations' rows."""
 
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the returns; 1 where they don't differ."""
+        spread = float(self.returns.std())
+        return spread if spread > 1e-6 else 1.0
+
+    @property
+    def joined(self) -> Observation:
+        """All rows' observations."""
+        names = self.observations[0]
+        return {name: np.concatenate([seen[name] for seen in self.observations]) for name in names}
+
 
 def starting_network(
     simulator: Simulator, threshold: float, plan: Planner, hidden: int, seed: int
 ) -> tuple[FactorNetwork, str]:
-    """The network that training improves on, and the name of the policy that it was made after;
+    """The network that training improves on, and what policy it was made after;
     deterministic for a seed. plan: with the discount that training has, and the prices of budgets,
     which only the planner knows to pay."""
     rows = population(simulator, USERS, seed)
@@ -50,20 +62,26 @@ def starting_network(
     chosen = plan if worth[1] > worth[0] or any(plan.prices) else greedy
     past = _live(simulator, chosen, rows, plan, seed)
     torch.manual_seed(seed)
-    spread = float(past.returns.std())
-    network = FactorNetwork(
-        fit_scaling(past.observations), threshold, spread if spread > 1e-6 else 1.0, hidden
-    )
-    joined = {
-        name: np.concatenate([seen[name] for seen in past.observations])
-        for name in past.observations[0]
-    }
+    network = FactorNetwork(fit_scaling(past.observations), threshold, past.spread, hidden)
+    joined = past.joined
     with torch.no_grad():
         context = network.context(tensors(joined))
     if chosen is plan:
         _fit_price(network, context, _charged(network, plan, joined), seed)
     _fit_critic(network, context, past.returns, seed)
-    return network, chosen.name
+    return network, f"fitted {chosen.name}"
+
+
+def teach_critic(
+    simulator: Simulator, network: FactorNetwork, policy: Policy, plan: Planner, seed: int
+) -> None:
+    """Let a network's critic learn what a policy is worth here; nothing else of it changes.
+    plan: says the discount and the prices that are charged."""
+    past = _live(simulator, policy, population(simulator, USERS, seed), plan, seed)
+    with torch.no_grad():
+        network.value_unit.fill_(past.spread)
+        context = network.context(tensors(past.joined))
+    _fit_critic(network, context, past.returns, seed)
 
 
 def _live(

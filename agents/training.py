@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -14,6 +15,7 @@ from stable_baselines3.common.logger import configure
 
 from agents.algorithms import algorithm_of
 from agents.budgets import Budget, Prices, first_prices, priced
+from agents.continuing import learned_by, network_of
 from agents.dqn import DQNSettings, MaskedDQN, build_dqn
 from agents.export import to_onnx
 from agents.judging import Judge, Judgement, TorchPolicy, deciding, divided
@@ -22,8 +24,9 @@ from agents.paying import ExpectedRewards
 from agents.ppo import PartialPPO, PPOSettings, build_ppo
 from agents.runs import Run
 from agents.search import baselines, best_static_rule, best_threshold
-from agents.start import starting_network
+from agents.start import starting_network, teach_critic
 from envs.vector import PushVectorEnv
+from mdp.errors import BadSetting
 from mdp.hashing import content_hash
 from policies.baselines import Greedy, StaticRule
 from policies.network import NetworkPolicy
@@ -43,7 +46,7 @@ class Prepared:
 
     simulator: Simulator
     """With the users' habits."""
-    network: FactorNetwork
+    network: FactorNetwork | Soft
     start: str
     """Name of the policy that the network was made after."""
     threshold: float
@@ -56,8 +59,13 @@ class Prepared:
     """How large a price is that matters."""
 
 
-def prepared(simulator: Simulator, settings: PPOSettings | DQNSettings, seed: int) -> Prepared:
-    """Searches for what simple policies can do, and starts there."""
+def prepared(
+    simulator: Simulator,
+    settings: PPOSettings | DQNSettings,
+    seed: int,
+    start_from: PolicyBundle | None = None,
+) -> Prepared:
+    """Searches for what simple policies can do, and starts there, or from a saved policy."""
     if simulator.model is None:
         simulator = simulator.believing(simulator)
     threshold = best_threshold(simulator, seed)
@@ -68,10 +76,22 @@ def prepared(simulator: Simulator, settings: PPOSettings | DQNSettings, seed: in
     budget = Budget(settings.send_budget, settings.unsubscribe_budget)
     scales = Prices(max(threshold, 0.01), max(-simulator.reward.unsubscribe, 1.0))
     prices = first_prices(simulator, plan, budget, scales, seed)
-    network, start = starting_network(
-        simulator, threshold, priced(plan, prices), settings.hidden, seed
-    )
+    network: FactorNetwork | Soft
+    if start_from is None:
+        network, start = starting_network(
+            simulator, threshold, priced(plan, prices), settings.hidden, seed
+        )
+        network = network if isinstance(settings, DQNSettings) else Soft(network)
+    else:
+        algo, start = "dqn" if isinstance(settings, DQNSettings) else "ppo", "a saved policy"
+        network = network_of(start_from, algo)
+        teach_critic(simulator, plain(network), deciding(network), priced(plan, prices), seed)
     return Prepared(simulator, network, start, threshold, rule, plan, budget, prices, scales)
+
+
+def plain(network: FactorNetwork | Soft) -> FactorNetwork:
+    """The network that a stochastic policy is made of, or itself."""
+    return network.network if isinstance(network, Soft) else network
 
 
 def train(
@@ -84,6 +104,8 @@ def train(
     run: Path | None = None,
     resume: bool = False,
     report: Callable[[Judgement], None] | None = None,
+    start_from: PolicyBundle | None = None,
+    workers: int | None = None,
 ) -> PolicyBundle:
     """Train an agent in a simulator; the best checkpoint on held-out episodes is the result.
 
@@ -91,11 +113,16 @@ def train(
     whether it was interrupted and resumed or not. checkpoint: is given the best policy so far,
     while training goes on. run: folder for TensorBoard's curves and for the state to resume from.
     resume: go on from the state in the run's folder, where there is one. report: is told each
-    judgement of training. Raises `BadSetting`, and `BadInput` where the folder holds something
-    else.
+    judgement of training. start_from: a saved policy to go on from, in place of fitted greedy or
+    the planner; its width of the layers holds. workers: processes that share PPO's work
+    (`agents.parallel`); the policy is the same for any number of them, and another without.
+    Raises `BadSetting`, and `BadInput` where the folder holds something else.
     """
     began = time.process_time()
     chosen = settings or algorithm_of(algo).default_settings()
+    if start_from is not None:
+        width = plain(network_of(start_from, algo)).trunk[0].out_features
+        chosen = replace(chosen, hidden=width)
     description = {
         "algorithm": algo,
         "seed": seed,
@@ -103,20 +130,20 @@ def train(
         "command": list(command),
         "simulator_hash": hash_of(simulator),
     }
+    if start_from is not None:
+        description["from"] = start_from.hash
+    if workers is not None:
+        description["in_shards"] = True
     folder = None if run is None else Run(run)
     goes_on = folder is not None and folder.begin(description, resume)
     with Console(stderr=True).status("searching for what simple policies can do, to start there"):
-        ready = prepared(simulator, chosen, seed)
-    plain = ready.network
-    network: FactorNetwork | Soft = plain if isinstance(chosen, DQNSettings) else Soft(plain)
+        ready = prepared(simulator, chosen, seed, start_from)
+    network = ready.network
     learned, judged = divided(ready.simulator)
     env = ExpectedRewards(
-        PushVectorEnv(learned, chosen.users, chosen.days), float(plain.value_unit), chosen.pessimism
-    )
-    model = (
-        build_dqn(env, plain, chosen, seed)
-        if isinstance(chosen, DQNSettings)
-        else build_ppo(env, cast(Soft, network), chosen, seed)
+        PushVectorEnv(learned, chosen.users, chosen.days),
+        float(plain(network).value_unit),
+        chosen.pessimism,
     )
 
     def bundle(judge: Judge) -> PolicyBundle:
@@ -125,6 +152,7 @@ def train(
         limits = ready.budget.said(best.prices, best.sends, best.unsubscribes)
         return bundle_of(
             deciding(network),
+            learned_by(network),
             algo,
             ready.simulator,
             {
@@ -150,14 +178,38 @@ def train(
         None if checkpoint is None else lambda judge: checkpoint(bundle(judge)),
     )
     part, prices = (0, ready.prices)
-    if folder is not None:
-        model.set_logger(configure(str(folder.folder), ["tensorboard"]))
-        judge.init_callback(model)
-        if goes_on:
-            part, prices = folder.restore(model, network, judge)
-    with judge:
+    with judge, _learner(env, network, chosen, seed, workers) as model:
+        if folder is not None:
+            model.set_logger(configure(str(folder.folder), ["tensorboard"]))
+            judge.init_callback(model)
+            if goes_on:
+                part, prices = folder.restore(model, network, judge)
         _learn(model, env, judge, ready, chosen, seed, part, prices, folder, report)
     return bundle(judge)
+
+
+@contextmanager
+def _learner(
+    env: ExpectedRewards,
+    network: FactorNetwork | Soft,
+    settings: PPOSettings | DQNSettings,
+    seed: int,
+    workers: int | None,
+) -> Iterator[PartialPPO | MaskedDQN]:
+    """What learns, and the processes that it learns with."""
+    if isinstance(settings, DQNSettings):
+        if workers is not None:
+            raise BadSetting("dqn learns in one process: leave out --workers")
+        yield build_dqn(env, plain(network), settings, seed)
+        return
+    assert isinstance(network, Soft)
+    if workers is None:
+        yield build_ppo(env, network, settings, seed)
+        return
+    from agents.parallel import parallel_ppo  # needs Ray, which few have
+
+    with parallel_ppo(env, network, settings, seed, workers) as model:
+        yield model
 
 
 def _learn(
@@ -211,9 +263,14 @@ def hash_of(simulator: Simulator) -> str:
 
 
 def bundle_of(
-    policy: TorchPolicy, name: str, simulator: Simulator, manifest: dict[str, Any]
+    policy: TorchPolicy,
+    learned: Mapping[str, np.ndarray],
+    name: str,
+    simulator: Simulator,
+    manifest: dict[str, Any],
 ) -> PolicyBundle:
-    """A trained network and all that its decisions depend on, without torch."""
+    """A trained network and all that its decisions depend on, without torch. learned: what
+    training could go on from."""
     example = Kernel(simulator, np.zeros(2, np.int64)).view().observation
     exported = NetworkPolicy(
         graph=to_onnx(policy.network, example),
@@ -228,5 +285,6 @@ def bundle_of(
         reward=simulator.reward,
         guardrails=simulator.guardrails,
         recommender=SavedRecommender(simulator.recommender.kind, simulator.recommender.arrays()),
+        learned=learned,
         manifest=manifest,
     )

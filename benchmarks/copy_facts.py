@@ -156,7 +156,7 @@ def mutations(names: list[str]) -> dict[str, Mutation]:
     def named_beside(message: Message, facts: Facts, rng: np.random.Generator) -> Message | None:
         """Another item's name is added."""
         other = str(rng.choice(names))
-        if other.lower() in facts.title.lower():
+        if other.lower() in facts.title.lower() or not re.search("[a-z]", other):
             return None
         said = f"配{other}。" if message.locale == "zh" else f" Goes with {other}."
         return replace(message, body=message.body + said)
@@ -183,8 +183,9 @@ def mutations(names: list[str]) -> dict[str, Mutation]:
         lines = (TEXTS / f"claims_{message.locale}.txt").read_text("utf-8").splitlines()
         kind, said = str(rng.choice(lines)).split("|")
         space = "" if message.locale == "zh" else " "
-        # Who the reader is is known beside the facts, so nothing of it is planted.
-        if kind in facts.evidence or kind == "reader":
+        # Who the reader is is known beside the facts, so nothing of it is planted; and with two
+        # in stock "only two remaining" is true.
+        if kind in facts.evidence or kind == "reader" or facts.stock == 2:
             return None
         return replace(message, body=f"{message.body}{space}{said}")
 

@@ -109,14 +109,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def served(store: str, port: int, workers: int) -> subprocess.Popen[bytes]:
+def served(store: str, port: int, workers: int, *more: str) -> subprocess.Popen[bytes]:
     """A server in a process group of its own, once it answers."""
     setting = {
         "PUSHWISE_UNKNOWN_CONSENT": "1",
         "PUSHWISE_DEFAULT_TIMEZONE": "UTC",
         "PUSHWISE_LOG_LEVEL": "error",
     }
-    words = ["serve", "--store", store, "--port", str(port), "--workers", str(workers)]
+    words = ["serve", "--store", store, "--port", str(port), "--workers", str(workers), *more]
     server = subprocess.Popen(
         [sys.executable, "-m", "scripts.cli", *words],
         cwd=ROOT, env={**os.environ, **setting}, start_new_session=True,
@@ -129,7 +129,7 @@ def served(store: str, port: int, workers: int) -> subprocess.Popen[bytes]:
             with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
                 if ask(connection, "GET", "/readyz")[0] == 200:
                     return server
-        except OSError:
+        except (OSError, ValueError):  # not there, or not JSON yet
             time.sleep(0.1)
 
 

@@ -3,8 +3,9 @@
     python -m benchmarks.moderation --titles online_retail_ii.parquet
 
 Sentences are in `benchmarks/moderation_texts`: `held_out_*` were written before any word list,
-`later_*` once there were lists. `{…}` marks what a sentence breaks a rule with; an evasion changes
-that and nothing else. A violation counts as found where the text is not approved.
+`later_*` and `last_*` once there were lists, to see what they lacked. `{…}` marks what a sentence
+breaks a rule with; an evasion changes that and nothing else. A violation counts as found where the
+text is not approved.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from generation.copy.packs import Packs, Rule, read_packs
 
 TEXTS = Path(__file__).parent / "moderation_texts"
 _MARKED = re.compile(r"\{([^}]*)\}")
-BATCHES, LANGUAGES = ("held_out", "later"), ("zh", "en")
+BATCHES, INNOCENT, LANGUAGES = ("held_out", "later", "last"), ("held_out", "later"), ("zh", "en")
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def innocent() -> dict[tuple[str, str], list[str]]:
         (batch, language): (TEXTS / f"{batch}_innocent_{language}.txt")
         .read_text("utf-8")
         .splitlines()
-        for batch in BATCHES
+        for batch in INNOCENT
         for language in LANGUAGES
     }
 

@@ -1,6 +1,6 @@
 """The server's speed beside a bare FastAPI endpoint; run with `make bench-serving`.
 
-    python -m benchmarks.serving [--seconds 6] [--rounds 5] [--store sqlite|postgresql]
+    python -m benchmarks.serving [--seconds 6] [--rounds 5] [--store sqlite|postgresql] [--scaling]
 
 One worker each. The bare endpoint takes and gives the same models and does nothing. Both are
 called in turns by one process over keep-alive connections, and rates are compared by their ratio
@@ -219,12 +219,44 @@ def compared(store: str, items: list[str], seconds: float, rounds: int) -> dict[
     return {name: np.array(values) for name, values in out.items()}
 
 
+def scaled(store: str, items: list[str], seconds: float, *more: str) -> dict[int, float]:
+    """Requests a second at 32 connections by number of workers; more: words for the server."""
+    rates = {}
+    bodies = requests(items)
+    for workers in (1, 2):
+        port = free_port()
+        server = served(store, port, workers, *more)
+        try:
+            asyncio.run(load(port, bodies, 32, 2.0))
+            rates[workers], _ = asyncio.run(load(port, bodies, 32, seconds))
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+            server.wait()
+    return rates
+
+
+def show(store: str, items: list[str], args: argparse.Namespace) -> None:
+    """Prints medians and ranges, or how workers scale."""
+    if args.scaling:
+        for name, more in (("processes", ()), ("replicas of Ray Serve", ("--ray",))):
+            one, two = scaled(store, items, args.seconds, *more).values()
+            print(f"{args.store}, {name}: 1: {one:,.0f}, 2: {two:,.0f} a second, {two / one:.2f}")
+        return
+    found = compared(store, items, args.seconds, args.rounds)
+    print(f"{args.store}, median of {args.rounds} rounds of {args.seconds:g} s (least, most):")
+    for name, values in found.items():
+        print(f"  {np.median(values):10,.2f}  ({values.min():,.2f}, {values.max():,.2f})  {name}")
+
+
 def main() -> None:
-    """Prints medians and ranges."""
+    """Starts a store and measures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--store", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument(
+        "--scaling", action="store_true", help="1 and 2 workers, with and without Ray"
+    )
     parser.add_argument("--bare", type=int, default=0, help="serve the bare endpoint on a port")
     args = parser.parse_args()
     if args.bare:
@@ -236,14 +268,11 @@ def main() -> None:
         path = Path(directory)
         if args.store == "sqlite":
             store = f"sqlite:///{path / 'store.sqlite'}"
-            found = compared(store, prepared(path, store), args.seconds, args.rounds)
-        else:
-            with running() as cluster:
-                store = cluster.database()
-                found = compared(store, prepared(path, store), args.seconds, args.rounds)
-    print(f"{args.store}, median of {args.rounds} rounds of {args.seconds:g} s (least, most):")
-    for name, values in found.items():
-        print(f"  {np.median(values):10,.2f}  ({values.min():,.2f}, {values.max():,.2f})  {name}")
+            show(store, prepared(path, store), args)
+            return
+        with running() as cluster:
+            store = cluster.database()
+            show(store, prepared(path, store), args)
 
 
 if __name__ == "__main__":

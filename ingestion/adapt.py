@@ -165,7 +165,7 @@ def _values(cell: Cell, found: list[pd.Series], index: pd.Index) -> pd.Series:
     if cell.kind == "product":
         product = pd.Series(1.0, index)
         for values in found:
-            product = product * pd.to_numeric(values, errors="coerce")
+            product = product * _numbers(values)
         return product.round(6).astype(object)
     if cell.kind == "join":
         whole = pd.concat([values.map(_written) for values in found], axis=1)
@@ -188,8 +188,14 @@ def _amounts(cell: Cell, values: pd.Series, frame: pd.DataFrame) -> pd.Series:
         by = by * named.str.upper().map(dict(cell.rates)).astype(np.float64)
         strange = values.notna() & by.isna()
         values = values.mask(strange, values.map(_written) + " " + named.fillna("?"))
-    product = (pd.to_numeric(values, errors="coerce") * by).round(6)
+    product = (_numbers(values) * by).round(6)
     return product.astype(object).where(product.notna(), values)
+
+
+def _numbers(values: pd.Series) -> pd.Series:
+    """Values (n,) float64, NaN for what is no number."""
+    # As texts: of whole numbers that are beyond float64 pandas makes nothing.
+    return pd.to_numeric(values.map(_written).astype("str"), errors="coerce").astype(np.float64)
 
 
 def _written(value: Any) -> str | None:
@@ -210,7 +216,7 @@ def _written(value: Any) -> str | None:
 def _instants(values: pd.Series, cell: Cell, meta: LogMeta) -> pd.Series:
     """Times as ISO 8601 text (n,); one without a zone and without `timezone` stays without."""
     if cell.unit is not None:
-        numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
+        numbers = _numbers(values)
         least = (numbers * _MICROSECONDS[cell.unit]).where(lambda us: us.abs() < 1e17)
         at = time_column(least.fillna(-(2.0**63)).round().to_numpy().astype(np.int64))
         at.index = values.index

@@ -41,6 +41,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ingestion.complete import DESCRIBED
 from ingestion.log import LogMeta
 from ingestion.read import meta_of
 from ingestion.schema import TABLES
@@ -155,6 +156,9 @@ def _rows(block: dict[str, Any], where: str) -> Rows:
     table, each, match = cells.pop("table", None), cells.pop("each", None), cells.pop("where", {})
     if table not in TABLES:
         raise BadInput(f"{where}: table is {table!r}; use one of {', '.join(TABLES)}")
+    key = TABLES[table].key
+    if table in DESCRIBED and key not in cells:
+        raise BadInput(f"{where}: {table} need {key}: say where it stands")
     if not isinstance(match, dict) or not isinstance(each, str | None):
         raise BadInput(f"{where}: `where` is a table of paths and values, `each` a path")
     wanted = {

@@ -85,11 +85,12 @@ def _campaign(directory: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     for name, frame, columns in ((file, raw, COLUMNS), (directory / CONTEXT, items, ("item_id",))):
         if missing := [column for column in columns if column not in frame.columns]:
             raise BadInput(f"{name} lacks the column {missing[0]!r} of the Open Bandit Dataset")
+    times = raw["timestamp"].astype("str")
     rows = pd.DataFrame(
         {
             "policy": policy,
             "campaign": campaign,
-            "at": pd.to_datetime(raw["timestamp"], utc=True, format="ISO8601", errors="coerce"),
+            "at": pd.to_datetime(times, utc=True, format="ISO8601", errors="coerce"),
             "item_id": _item(campaign, raw["item_id"]),
             "position": _whole(raw["position"]),
             "click": pd.to_numeric(raw["click"], errors="coerce"),
@@ -104,7 +105,7 @@ def _campaign(directory: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _whole(values: pd.Series) -> pd.Series:
     """Whole numbers (n,) Int64; others missing."""
-    numbers = pd.to_numeric(values, errors="coerce").astype(np.float64)
+    numbers = pd.to_numeric(values.astype("str"), errors="coerce").astype(np.float64)
     return numbers.where((numbers % 1 == 0) & (numbers.abs() < 2**53)).astype("Int64")
 
 

@@ -60,6 +60,8 @@ def _hours(log: Log, axes: Any) -> bool:
 
 
 def _weeks(log: Log, axes: Any) -> bool:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
     drawn = False
     for name, column in (("events", "at"), ("decisions", "decided_at")):
         at = log.tables[name][column].dropna()
@@ -71,7 +73,9 @@ def _weeks(log: Log, axes: Any) -> bool:
     if drawn:
         axes.set_ylim(bottom=0)
         axes.set_ylabel("rows a week")
-        axes.tick_params(axis="x", rotation=20)
+        locator = AutoDateLocator(minticks=3, maxticks=8)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.legend(frameon=False)
     return drawn
 

@@ -15,7 +15,7 @@ from ingestion.codes import repeated
 from ingestion.log import Log, epoch_us, time_column
 from ingestion.plain_text import name_key, plain_texts
 from ingestion.schema import TABLES, Type
-from ingestion.usual import FAR, beyond, spreads
+from ingestion.usual import ENOUGH, FAR, beyond, spreads
 from mdp.clock import HOUR, NEVER
 
 Found = Iterator[tuple[str, str, Any]]
@@ -191,9 +191,12 @@ def _currencies(log: Log, name: str) -> Found:
 
 def _odd_prices(log: Log, name: str) -> Found:
     price, category = (log.tables["items"][column] for column in ("price", "category"))
-    logs = np.log(price.where(price > 0).to_numpy(np.float64))
+    logs = np.log(price.where((price > 0) & (price < np.inf)).to_numpy(np.float64))
     group = pd.factorize(category.fillna(""))[0]
-    there = ~np.isnan(logs)
+    there = np.isfinite(logs)
+    # Small categories are judged together: each alone says too little.
+    few = np.bincount(group[there], minlength=group.max(initial=-1) + 1) < ENOUGH
+    group = np.where(few[group], -1, group)
     usual = spreads(logs[there], group[there])
     yield "price", "odd_price", np.abs(beyond(logs, group, usual)) > FAR
 

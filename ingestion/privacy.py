@@ -75,6 +75,8 @@ class Privacy:
     """users that share the rarest combination of them"""
     few: int = 0
     """users whose combination fewer than `FEW` share"""
+    few_without: dict[str, int] = field(default_factory=dict)
+    """the same count, were an attribute dropped, by attribute"""
 
 
 def pseudonymised(
@@ -165,12 +167,21 @@ def _singled_out(users: pd.DataFrame, done: Privacy) -> None:
     aside = {"user_id", "signed_up_at"}
     done.quasi = [str(c) for c in users if c not in aside and users[c].notna().any()]
     if done.quasi and len(users):
-        shared = (
-            users.fillna({c: "" for c in done.quasi if _is_text(users[c])})
-            .groupby(done.quasi, dropna=False)["user_id"]
-            .transform("size")
+        codes = pd.DataFrame(
+            {c: pd.factorize(users[c], use_na_sentinel=False)[0] for c in done.quasi}
         )
+        shared = _sharing(codes)
         done.k, done.few = int(shared.min()), int((shared < FEW).sum())
+        done.few_without = {
+            column: int((_sharing(codes.drop(columns=column)) < FEW).sum()) for column in done.quasi
+        }
+
+
+def _sharing(codes: pd.DataFrame) -> pd.Series:
+    """How many rows (n,) share each row's values; all of them where there is no column."""
+    if codes.columns.empty:
+        return pd.Series(len(codes), codes.index)
+    return codes.assign(n=1).groupby(list(codes.columns))["n"].transform("size")
 
 
 def erased(

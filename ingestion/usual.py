@@ -73,7 +73,7 @@ def amounts(log: Log) -> Amounts:
     users, events = log.tables["users"], log.tables["events"]
     bought = events["event"].eq("purchase").to_numpy(bool)
     value = np.where(bought, events["value"].to_numpy(np.float64), np.nan)
-    paid = value > 0
+    paid = (value > 0) & (value < np.inf)
     owner = log.rows_of("events", "user_id")
     mine = paid & (owner >= 0)
     spent = np.bincount(owner[mine], value[mine], len(users))
@@ -94,7 +94,7 @@ def _units(log: Log, value: np.ndarray) -> np.ndarray:
     """Logarithm (n,) of each purchase's amount over its item's price, NaN where one is missing."""
     price = np.append(log.tables["items"]["price"].to_numpy(np.float64), np.nan)
     of = price[log.rows_of("events", "item_id")]
-    there = (value > 0) & (of > 0)
+    there = (value > 0) & (value < np.inf) & (of > 0) & (of < np.inf)
     return np.log(np.where(there, value, np.nan)) - np.log(np.where(there, of, np.nan))
 
 
@@ -103,7 +103,7 @@ def _quantities(log: Log) -> np.ndarray:
     events = log.tables["events"]
     if "quantity" not in events:
         return np.full(len(events), np.nan)
-    quantity = pd.to_numeric(events["quantity"], errors="coerce").to_numpy(np.float64)
+    quantity = pd.to_numeric(events["quantity"].astype("str"), errors="coerce").to_numpy(np.float64)
     return np.log(np.where(np.isfinite(quantity) & (quantity > 0), quantity, np.nan))
 
 
@@ -175,7 +175,7 @@ def unusual(log: Log, whole: Usual, name: str) -> Iterator[tuple[str, str, np.nd
     """Column, rule and mask of what is unusual in a table of a part, given the whole."""
     users, events = log.tables["users"], log.tables["events"]
     value = events["value"].where(events["event"].eq("purchase")).to_numpy(np.float64)
-    value = np.where(value > 0, value, np.nan)
+    value = np.where((value > 0) & (value < np.inf), value, np.nan)
     if name == "events":
         far = np.abs(beyond(np.log(value), _categories(log), whole.values)) > FAR
         yield "value", "odd_value", far

@@ -3,6 +3,7 @@
     manifest.json         kind, schema and content hashes, reward, guardrails, trained_until, …
     arrays.safetensors    the policy's own arrays
     network.onnx          only for a network
+    network.safetensors   the same network as training goes on from it; deciding never reads it
     running/, new/        of a mixture: both policies' arrays and networks
     model/                the response model and the users' traits that its observations come from
     candidates/           the recommender's arrays
@@ -99,6 +100,8 @@ class PolicyBundle:
     recommender: SavedRecommender | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
     """Further entries: trained_until, command, metrics, …; after loading, all entries."""
+    learned: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """The network's parameters by name, for training to go on from; empty where there is none."""
 
     @property
     def trained_until(self) -> int | None:
@@ -195,7 +198,10 @@ def load_policy(path: Path | str) -> PolicyBundle:
     if "candidates/arrays.safetensors" in files:
         arrays = load_arrays(files["candidates/arrays.safetensors"])
         recommender = SavedRecommender(manifest["recommender"], arrays)
-    return PolicyBundle(policy, model, traits, reward, guardrails, recommender, manifest)
+    learned = {}
+    if "network.safetensors" in files:
+        learned = load_arrays(files["network.safetensors"])
+    return PolicyBundle(policy, model, traits, reward, guardrails, recommender, manifest, learned)
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -228,6 +234,8 @@ def with_floor(bundle: PolicyBundle, floor: float) -> Policy:
 def _files(bundle: PolicyBundle) -> dict[str, bytes]:
     """Content by file name."""
     files = _policy_files(bundle.policy)
+    if bundle.learned:
+        files["network.safetensors"] = dump_arrays(contiguous(bundle.learned))
     if bundle.model is not None:
         files["model/parameters.safetensors"] = dump_arrays(contiguous(bundle.model.arrays()))
     if bundle.traits is not None:

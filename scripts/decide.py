@@ -5,6 +5,7 @@ own transaction, caps included, and the policy that it serves stays active. Exam
 
     pushwise decide runs/quickstart/ppo --logs runs/quickstart/shop --out decisions.csv
     pushwise decide runs/quickstart/ppo --store sqlite:///pushwise.sqlite --out decisions.parquet
+    pushwise decide ppo --store postgresql://shop:secret@db/pushwise --out all.parquet --ray
 """
 
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ class Args:
     """instant to decide at, ISO 8601 with offset (default: the log's end; on a store, now)"""
     seed: int | None = None
     """seed of the draws (default: other draws each time, as in a server)"""
+    ray: bool = False
+    """decide for a thousand users at a time in Ray's processes: all cores, or the cluster that
+    RAY_ADDRESS names; the same decisions"""
 
 
 def run(args: Args) -> None:
@@ -64,29 +68,33 @@ def run(args: Args) -> None:
 
 def _decide(args: Args, store: str, end: int | None) -> None:
     """Decide for all users of a store, at `end` or now."""
+    import secrets
     import sys
+    from contextlib import nullcontext
 
-    import numpy as np
     import pandas as pd
     from rich.console import Console
     from rich.progress import Progress
 
     from scripts.instants import instant
-    from serving.batch import decide_all
+    from scripts.on_ray import on_ray
+    from serving.batch import Night, decide_all
     from serving.settings import read_settings
 
     at = instant("--at", args.at) if args.at is not None else end
     settings = read_settings(store=store, trust_request_time=at is not None or None)
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("deciding", total=None)
+    seed = secrets.randbits(63) if args.seed is None else args.seed
+    night = Night(settings, args.policy.resolve(), at, seed)
+    parts = on_ray() if args.ray else nullcontext()
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with bar, parts as spread:
+        task = bar.add_task("deciding", total=None)
         rows = decide_all(
-            settings,
-            args.policy,
-            at,
+            night,
             CHUNK,
-            lambda done, total: progress.update(task, completed=done, total=total),
-            np.random.default_rng(args.seed),
+            lambda done, total: bar.update(task, completed=done, total=total),
+            spread,
         )
     good = [row for row in rows if "error" not in row]
     frame = pd.DataFrame(good)

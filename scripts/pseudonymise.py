@@ -59,3 +59,6 @@ def run(args: Args) -> None:
             f"k-anonymity over {', '.join(done.quasi)}: {done.k}; {done.few:,} of "
             f"{len(tables['users']):,} users share theirs with fewer than {FEW - 1} others"
         )
+        for attribute, few in done.few_without.items():
+            if few < done.few:
+                print(f"  without {attribute}: {few:,}")

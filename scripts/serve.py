@@ -4,6 +4,7 @@ Without an API key (`pushwise keys`, PUSHWISE_API_KEYS) the server binds to loop
 
     pushwise serve runs/quickstart/ppo
     pushwise serve runs/quickstart/ppo --store sqlite:///pushwise.sqlite --port 8080 --workers 2
+    pushwise serve --store postgresql://shop:secret@db/pushwise --ray --workers 8
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ class Args:
     """port to listen on"""
     workers: int = 1
     """processes"""
+    ray: bool = False
+    """serve on Ray: `workers` replicas on this machine, or on the cluster that RAY_ADDRESS names"""
     guardrails: Path | None = None
     """TOML file whose keys replace the policy's guardrails"""
 
@@ -74,8 +77,13 @@ def run(args: Args) -> None:
     hand_on(settings)
     open_files()
     with tempfile.TemporaryDirectory(prefix="pushwise-metrics-") as directory:
-        if args.workers > 1:
+        if args.workers > 1 or args.ray:
             share_metrics(directory)
+        if args.ray:
+            from scripts.serve_on_ray import serve_on_ray
+
+            serve_on_ray(args.host, args.port, args.workers)
+            return
         uvicorn.run(
             "serving.app:create_app",
             factory=True,

@@ -21,15 +21,19 @@ Example:
     pushwise train runs/sim --algo ppo --out runs/ppo --run runs/ppo.run --resume
     pushwise train runs/sim --algo ppo --out runs/few --send-budget 1.5 --unsubscribe-budget 5
     pushwise train runs/sim --algo price --logs shop --out runs/price
+
+Going on from a policy that serves, in a simulator fitted to the server's own log:
+    pushwise fit runs/served --out runs/sim-2
+    pushwise train runs/sim-2 --algo ppo --from runs/ppo --out runs/ppo-2
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,19 @@ class Args:
     """user-days to train for, or gradient steps on a log; default: about a minute's worth"""
     settings: Path | None = None
     """TOML file of hyper-parameters, such as `pushwise tune` writes"""
+    start: Annotated[Path | None, arg(name="from")] = None
+    """saved policy that ppo or dqn goes on from, under its guardrails, in place of beginning at
+    greedy or the planner"""
     guardrails: Path | None = None
-    """TOML file whose keys replace the simulator's guardrails"""
+    """TOML file whose keys replace the simulator's guardrails, or those of --from"""
     run: Path | None = None
     """folder for this run of ppo or dqn: command, settings and versions, TensorBoard's curves, and
     the state from which --resume goes on"""
     resume: bool = False
     """go on from the state in --run, where there is one; the policy is the same to the bit"""
+    workers: int | None = None
+    """processes, by Ray, that share ppo's work, 1 to 8: here or on the cluster that RAY_ADDRESS
+    names; the policy is the same for any number, but another than without"""
     send_budget: float | None = None
     """sends per user and week that ppo or dqn may use"""
     unsubscribe_budget: float | None = None
@@ -74,7 +84,7 @@ def run(args: Args) -> int:
     from ingestion.read import load_checked
     from mdp.errors import BadSetting
     from policies.rules_file import read_guardrails
-    from policies.saved import for_a_policy, save_policy
+    from policies.saved import for_a_policy, load_policy, save_policy
     from simulator.saved import load_simulator
 
     algorithm_of(args.algo)
@@ -83,6 +93,9 @@ def run(args: Args) -> int:
     for_a_policy(args.out)
     simulator = load_simulator(args.simulator)
     settings = _settings(args, simulator.world)
+    start = None if args.start is None else load_policy(args.start)
+    if start is not None:
+        simulator = replace(simulator, guardrails=start.guardrails)
     if args.guardrails is not None:
         rules = read_guardrails(args.guardrails, simulator.guardrails)
         simulator = replace(simulator, guardrails=rules)
@@ -96,6 +109,8 @@ def run(args: Args) -> int:
         lambda best: save_policy(args.out, best),
         args.run,
         args.resume,
+        start,
+        args.workers,
     )
     save_policy(args.out, bundle)
     print(f"{args.out}: {args.algo}, {_said(bundle.manifest)}")
@@ -135,7 +150,7 @@ def _said(manifest: Any) -> str:
     metrics = manifest["metrics"]
     lines = [
         f"value per user over {metrics['days']} simulated days {metrics['value']:.3f}; it started "
-        f"at {metrics['value_at_start']:.3f}, made after fitted {manifest['start']}"
+        f"at {metrics['value_at_start']:.3f}, made after {manifest['start']}"
     ]
     units = {"send": "sends per user and week", "unsubscribe": "unsubscribes per 1,000 and week"}
     lines += [

@@ -73,6 +73,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         max_body_bytes=settings.max_body_bytes,
         body_seconds=settings.body_seconds,
         metrics=service.metrics,
+        tracing=service.tracing,
     )
     add_problem_handlers(app)
     return app

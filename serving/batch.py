@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sqlalchemy import Engine
 
 from policies.saved import load_policy
 from serving.commit import Keyed
@@ -18,40 +21,76 @@ from serving.settings import Settings
 from serving.store import open_store, reading
 from serving.users import all_user_ids
 
+Part = tuple[int, list[str]]
+"""Its number, and its users."""
+Work = Callable[["Night", Part], list[dict[str, Any]]]
+Spread = Callable[[Work, "Night", Sequence[Part]], Iterator[list[dict[str, Any]]]]
+"""Does a piece of work for each part, in their order."""
+
+
+@dataclass(frozen=True)
+class Night:
+    """What is the same for all parts."""
+
+    settings: Settings
+    policy: Path
+    at: int | None
+    """Instant to decide at, microseconds UTC; None: now."""
+    seed: int
+    """Of the draws, which each part makes for itself: so they don't depend on where it is made."""
+
 
 def decide_all(
-    settings: Settings,
-    policy: Path,
-    at: int | None,
-    chunk: int,
-    progress: Callable[[int, int], None],
-    rng: np.random.Generator | None = None,
+    night: Night, chunk: int, progress: Callable[[int, int], None], spread: Spread | None = None
 ) -> list[dict[str, Any]]:
     """Answers for all users, `chunk` at a time; a user who can't be decided for has an `error`.
 
     The policy decides here alone: the one that is active in the store stays so. Raises
     `BadArtifact` for a policy that can't be loaded, `BadSetting` where there is no store.
 
-    at: instant to decide at, microseconds UTC (default: now). progress: is told how many of how
-    many are done. rng: where the draws come from (default: fresh, as in a server).
+    progress: is told how many of how many are done. spread: where the parts are decided (default:
+    here, one after the other). The answers are the same, unless a budget of sends for the whole
+    shop runs out, which those get who come first.
     """
-    registry = Registry((policy.resolve().name, load_policy(policy)))
-    engine = open_store(settings.store, make=False)
+    load_policy(night.policy)  # refused here, once
+    engine = open_store(night.settings.store, make=False)
+    with reading(engine) as connection:
+        users = all_user_ids(connection)
+    engine.dispose()
+    starts = range(0, len(users), chunk)
+    parts = [(n, users[begin : begin + chunk]) for n, begin in enumerate(starts)]
     answers: list[dict[str, Any]] = []
     try:
-        with reading(engine) as connection:
-            users = all_user_ids(connection)
-        decider = Decider(engine, registry, settings, rng)
-        when = {} if at is None else {"at": iso(at)}
-        for begin in range(0, len(users), chunk):
-            some = users[begin : begin + chunk]
-            asks = [Keyed(Ask.model_validate({"user_id": user, **when})) for user in some]
-            for user, given in zip(some, decider.decide(asks), strict=True):
-                if isinstance(given, Problem):
-                    answers.append({"user_id": user, "error": str(given)})
-                else:
-                    answers.append(dict(given))
-            progress(min(begin + chunk, len(users)), len(users))
+        for rows in (spread or _here)(decide_part, night, parts):
+            answers += rows
+            progress(len(answers), len(users))
     finally:
-        engine.dispose()
+        if _opened.cache_info().currsize:  # in this process
+            _opened(night)[0].dispose()
+            _opened.cache_clear()
     return answers
+
+
+def decide_part(night: Night, part: Part) -> list[dict[str, Any]]:
+    """Answers for the users of one part."""
+    engine, registry = _opened(night)
+    number, users = part
+    rng = np.random.default_rng([night.seed, number])
+    when = {} if night.at is None else {"at": iso(night.at)}
+    asks = [Keyed(Ask.model_validate({"user_id": user, **when})) for user in users]
+    given = Decider(engine, registry, night.settings, rng).decide(asks)
+    return [
+        {"user_id": user, "error": str(answer)} if isinstance(answer, Problem) else dict(answer)
+        for user, answer in zip(users, given, strict=True)
+    ]
+
+
+def _here(work: Work, night: Night, parts: Sequence[Part]) -> Iterator[list[dict[str, Any]]]:
+    return (work(night, part) for part in parts)
+
+
+@lru_cache(maxsize=1)
+def _opened(night: Night) -> tuple[Engine, Registry]:
+    """The store and the policy, once a process."""
+    registry = Registry((night.policy.name, load_policy(night.policy)))
+    return open_store(night.settings.store, make=False), registry

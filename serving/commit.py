@@ -44,6 +44,8 @@ class Keyed:
     key: str | None = None
     batch: str = ""
     """Hash of the batch that the request is one of."""
+    trace: Any = None
+    """Context of the request's span."""
 
     @property
     def hash(self) -> str:

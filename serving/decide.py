@@ -38,10 +38,12 @@ from serving.scoring import Drawn, Question, draw
 from serving.settings import Settings
 from serving.store import reading, rows_by_key, writing
 from serving.tables import DECISIONS, IDEMPOTENCY
+from serving.tracing import Tracing
 from serving.users import User, new_user, read_users
 
 LIFTED = ("killed", "policy_killed", "consent_unknown", "timezone_unknown", "budget")
 """Holds that bind only while their reason lasts; every other hold binds for the local date."""
+UNTRACED = Tracing()
 
 
 class Decider:
@@ -55,12 +57,13 @@ class Decider:
         rng: np.random.Generator | None = None,
         clock: Clock = wall_clock,
         watch: Callable[[np.ndarray], None] | None = None,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         """watch: is shown the features (N, U) of the users whose decisions were drawn."""
         self._engine, self._registry, self._settings = engine, registry, settings
         self._rng = np.random.default_rng() if rng is None else rng
         self._shadow_rng = np.random.default_rng()  # so that a shadow changes nothing of the draws
-        self._clock, self._watch = clock, watch
+        self._clock, self._watch, self._tracing = clock, watch, tracing
 
     def decide(self, requests: Sequence[Keyed]) -> list[Answer]:
         """Answers in the order of the requests: a decision each, or a `Problem`.
@@ -78,7 +81,9 @@ class Decider:
                 names = {requests[n].ask.user_id, f"key:{requests[n].key or n}"}
                 (later if names & seen else turn).append(n)
                 seen |= names
-            undone = self._attempt(requests, turn, answers)
+            links = [requests[n].trace for n in turn]
+            with self._tracing.span("decide", links, requests=len(turn)):
+                undone = self._attempt(requests, turn, answers)
             waiting = sorted(undone + later)
         return [answer for answer in answers if answer is not None]
 
@@ -94,7 +99,8 @@ class Decider:
                 raise Problem(409, None, str(error)) from error
             budget = read_budget(connection, world.values, self._clock())
             asked = self._sort(connection, world, requests, turn, answers, drafts)
-        self._draw(world, requests, asked, drafts, budget)
+        with self._tracing.span("draw", draws=len(asked)):
+            self._draw(world, requests, asked, drafts, budget)
         for n in [n for n in drafts if requests[n].ask.dry_run]:
             draft = drafts.pop(n)
             row = {**decision_row(draft), "decision_id": None}
@@ -105,7 +111,8 @@ class Decider:
         if self._watch is not None and shown:
             self._watch(np.array(shown))
         if drafts:
-            done = commit(self._engine, world, drafts, self._clock(), self._settings)
+            with self._tracing.span("commit", decisions=len(drafts)):
+                done = commit(self._engine, world, drafts, self._clock(), self._settings)
         for n, given in done.items():
             answers[n] = given
         return [n for n in drafts if n not in done]

@@ -30,6 +30,12 @@ def share_metrics(directory: str) -> None:
     os.environ[DIRECTORY] = directory
 
 
+def keep_shared() -> None:
+    """Make the directory that the workers of one machine share, where they were told of one."""
+    if DIRECTORY in os.environ:
+        os.makedirs(os.environ[DIRECTORY], exist_ok=True)
+
+
 class Metrics:
     """Metrics with a registry of their own, so that several apps can live in one process."""
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 import re
 import time
+from typing import Any
 
 import orjson
 import structlog
@@ -17,6 +18,7 @@ from mdp.errors import PushwiseError
 from serving.access import Access
 from serving.metrics import Metrics
 from serving.problems import Problem, as_problem
+from serving.tracing import Tracing
 
 REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
 OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
@@ -47,8 +49,9 @@ class Gate:
         max_body_bytes: int,
         body_seconds: float,
         metrics: Metrics,
+        tracing: Tracing,
     ) -> None:
-        self._app, self._access, self._metrics = app, access, metrics
+        self._app, self._access, self._metrics, self._tracing = app, access, metrics, tracing
         self._limit, self._patience = max_body_bytes, body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,24 +75,32 @@ class Gate:
                 ]
             await send(message)
 
-        try:
-            self._check(scope, headers)
-            await self._app(scope, self._counted(receive), noting)
-        except (PushwiseError, DBAPIError) as error:  # the app answers its own routes'
-            await refuse(as_problem(error), noting)
-        finally:
-            seconds = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path", "other")
-            self._metrics.requests.labels(scope["method"], route, str(status)).observe(seconds)
-            structlog.get_logger().info(
-                "request",
-                method=scope["method"],
-                route=route,
-                status=status,
-                ms=round(1000 * seconds, 2),
-                who=scope.get("state", {}).get("who"),
-            )
-            structlog.contextvars.unbind_contextvars("request_id")
+        with self._tracing.request(scope["method"], headers) as span:
+            try:
+                self._check(scope, headers)
+                await self._app(scope, self._counted(receive), noting)
+            except (PushwiseError, DBAPIError) as error:  # the app answers its own routes'
+                await refuse(as_problem(error), noting)
+            finally:
+                self._note(scope, status, time.perf_counter() - started, span)
+                structlog.contextvars.unbind_contextvars("request_id")
+
+    def _note(self, scope: Scope, status: int, seconds: float, span: Any | None) -> None:
+        """Metrics, log and trace of a request that was answered."""
+        method, route = scope["method"], getattr(scope.get("route"), "path", "other")
+        self._metrics.requests.labels(method, route, str(status)).observe(seconds)
+        who = scope.get("state", {}).get("who")
+        structlog.get_logger().info(
+            "request", method=method, route=route, status=status,
+            ms=round(1000 * seconds, 2), who=who,
+        )  # fmt: skip
+        if span is not None:
+            span.update_name(f"{method} {route}")
+            span.set_attributes({
+                "http.request.method": method,
+                "http.route": route,
+                "http.response.status_code": status,
+            })  # fmt: skip
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         if "\x00" in scope["path"]:

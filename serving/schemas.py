@@ -209,7 +209,12 @@ class VariantIn(BaseModel):
     body: Text
     item_id: Id | None = None
     segment: Text | None = None
-    status: Literal["approved", "draft", "rejected"] = "approved"
+    status: Literal["approved", "draft", "rejected"] | None = None
+    """Left out: as before for the same text, draft for one that changed, approved for a new one."""
+    approved_by: Text | None = None
+    """Who approved it."""
+    approved_because: Text | None = None
+    """Why it may be approved against what the rule packs find."""
 
 
 class VariantsIn(Body):

@@ -29,6 +29,7 @@ from serving.sending import Dispatcher
 from serving.settings import Settings
 from serving.store import all_settings, open_store, put_setting, reading, setting, writing
 from serving.tables import API_KEYS, GUARDRAILS
+from serving.tracing import Tracing, open_tracing
 from serving.users import new_user
 
 DECIDERS = 2
@@ -47,6 +48,7 @@ class Service:
     clock: Clock
     in_flight: InFlight
     dispatcher: Dispatcher | None
+    tracing: Tracing
 
     def close(self) -> None:
         """Finish what waits and close the store."""
@@ -54,21 +56,24 @@ class Service:
         if self.dispatcher is not None:
             self.dispatcher.close()
         self.engine.dispose()
+        self.tracing.close()
 
 
 def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
-    sender, metrics = open_sender(settings), Metrics()
+    sender, metrics, tracing = open_sender(settings), Metrics(), open_tracing()
     engine, registry = open_store(settings.store), Registry()
     deciders = [
-        Decider(engine, registry, settings, clock=clock, watch=metrics.watch)
+        Decider(engine, registry, settings, None, clock, metrics.watch, tracing)
         for _ in range(DECIDERS)
     ]
     dispatcher = None
     if sender is not None:
         dispatcher = Dispatcher(engine, registry, settings, sender, clock, metrics)
     batcher = Batcher(*(decider.decide for decider in deciders))
-    service = Service(settings, engine, registry, batcher, metrics, clock, InFlight(), dispatcher)
+    service = Service(
+        settings, engine, registry, batcher, metrics, clock, InFlight(), dispatcher, tracing
+    )
     try:
         warm_up(service)
     except PushwiseError:

@@ -1,4 +1,4 @@
-"""Settings of the server: environment variables `PUSHWISE_*`, read here and nowhere else."""
+"""Settings of the server: the environment, `PUSHWISE_*` and OpenTelemetry, read here alone."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     """IANA zone of users whose zone is unknown; unset: hold with `timezone_unknown`."""
     currency: str | None = None
     """The shop's currency, written to the log's `log.json`."""
+    moderate_copy: bool = True
+    """Judge copy by the rule packs before it is approved; false: the shop does so itself."""
     max_body_bytes: int = Field(4 << 20, gt=0)
     """Largest request body."""
     body_seconds: float = Field(30.0, gt=0)
@@ -102,6 +104,20 @@ def read_settings(**given: object) -> Settings:
         raise BadSetting(
             f"PUSHWISE_{name} is {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
         ) from error
+
+
+def field_keys() -> tuple[str, ...]:
+    """The keys that users' fields are encrypted with at rest, the one to write with first."""
+    given = os.environ.get("PUSHWISE_FIELD_KEYS", "")
+    return tuple(key.strip() for key in given.split(",") if key.strip())
+
+
+def trace_name() -> str | None:
+    """The service's name in OpenTelemetry's traces; None where none are asked for. All else that
+    OpenTelemetry can be told (`OTEL_*`) it reads by itself."""
+    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        return None
+    return os.environ.get("OTEL_SERVICE_NAME", "pushwise")
 
 
 def hand_on(settings: Settings) -> None:

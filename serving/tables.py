@@ -19,6 +19,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from serving.sealing import SealedJson, SealedText
+
 METADATA = MetaData()
 REVISION = "0002"
 """The migration that leads to these tables (`serving/migrations/versions`)."""
@@ -50,8 +52,8 @@ USERS = Table(
     Column("consent", Integer),  # 1, 0, or null where unknown
     Column("first_consent", Integer, nullable=False),  # before any change of it
     Column("locale", String),
-    Column("preferences", String),
-    Column("attributes", Json, nullable=False),
+    Column("preferences", SealedText),
+    Column("attributes", SealedJson, nullable=False),
     Column("history", LargeBinary, nullable=False),  # one HISTORY record
     Column("version", BigInteger, nullable=False),  # rises with every write to the row
     Column("last_decision", String),
@@ -122,7 +124,7 @@ CHANGES = Table(
     Column("table", String, nullable=False),
     Column("id", String, nullable=False),
     Column("column", String, nullable=False),
-    Column("value", String),
+    Column("value", SealedText),
     Column("at", BigInteger, nullable=False),
     Index("changes_of", "table", "id"),
 )

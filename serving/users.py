@@ -13,6 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from mdp.clock import zone_code
 from mdp.state import HISTORY, new_histories
 from serving.prepared import Prepared
+from serving.sealing import opened, sealed
 from serving.store import by_key, key_list
 from serving.tables import USERS
 
@@ -85,7 +86,7 @@ _UPDATE = Prepared(
     .where(USERS.c.user_id == bindparam("of_user"))
     .values({name: bindparam(name) for name in _COLUMNS if name != "user_id"})
 )
-_ATTRIBUTES = _COLUMNS.index("attributes")
+_ATTRIBUTES, _PREFERENCES = _COLUMNS.index("attributes"), _COLUMNS.index("preferences")
 
 
 def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, User]:
@@ -93,7 +94,8 @@ def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, Use
     out = {}
     for row in _SELECT.rows(connection, key_list(user_ids)):
         values = list(row)
-        values[_ATTRIBUTES] = orjson.loads(row[_ATTRIBUTES])
+        values[_ATTRIBUTES] = orjson.loads(opened(row[_ATTRIBUTES]) or "{}")
+        values[_PREFERENCES] = opened(row[_PREFERENCES])
         out[row[0]] = User(*values)
     return out
 
@@ -125,7 +127,8 @@ def write_users(connection: Connection, users: Sequence[User]) -> None:
     rows = [
         {
             **vars(user),
-            "attributes": orjson.dumps(user.attributes).decode(),
+            "attributes": sealed(orjson.dumps(user.attributes).decode()),
+            "preferences": sealed(user.preferences),
             "version": user.version + 1,
             "of_user": user.user_id,
         }

@@ -109,10 +109,10 @@ def _formed(
     _, limits, places = pack()
     title, body = message.title, message.body
     if channel == "sms":
-        joint = "" if title[-1:] in ".!?。！？" else ("。" if message.locale == "zh" else ".")
-        text = " ".join(
-            part for part in (title + joint if body else title, body, deep_link) if part
-        )
+        end, space = ("。", "") if message.locale == "zh" else (".", " ")
+        end = "" if title[-1:] in ".!?。！？" else end
+        said = f"{title}{end}{space}{body}" if body else title
+        text = f"{said} {deep_link}" if deep_link else said
         encoding, size = segments(text)
         fields, payload, title, body = {"text": text}, {"text": text}, "", text
     else:

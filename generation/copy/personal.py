@@ -21,6 +21,7 @@ _EMAIL = re.compile(
     r"|[\w.+-]+\s*[\[({<【（]\s*(?:at|@|艾特)\s*[\])}>】）]\s*[\w-]+(?:\s*[\[({<【（]?\s*(?:dot|点|\.)"
     r"\s*[\])}>】）]?\s*[a-z]{2,})+"
     r"|[\w.+-]+\s+at\s+[\w-]+\s+dot\s+[a-z]{2,}|[\w.+-]+\s?艾特\s?[\w-]+\s?[点.]\s?[a-z]{2,}"
+    r"|[a-z][\w.+-]*_at_[\w.-]+\.[a-z]{2,}"
     r"|[\w.+-]+#(?:qq|163|126|gmail|hotmail|outlook|sina|yahoo)\.c(?:om|n)\b"
 )
 _MOBILE = re.compile(rf"(?<!\d)(?:\+?86{_GAP})?1{_GAP}[3-9](?:{_GAP}\d){{9}}(?!\d)")
@@ -29,12 +30,17 @@ _SERVICE = re.compile(
     r"(?<!\d)(?:[48]00[\s-]?\d{3,4}[\s-]?\d{3,4}|0?[38]00[\s-]?\d{3,4}[\s-]?\d{3,4})"
 )
 _IDENTITY = re.compile(rf"(?<!\d)\d(?:{_GAP}\d){{16}}{_GAP}[\dx](?![\da-z])")
+_BORN = re.compile(r"[1-8]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}")
+"""A region, a date of birth and a number, though the check digit be wrong."""
 _OTHER_IDENTITY = re.compile(
     r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])|(?:身份证|护照)\w{0,4}\W{0,3}[a-z]?\d{7,17}[\dx]"
     r"|\b(?:ssn|social security(?: number)?|passport(?: number| no)?)\W{0,4}[a-z]?\d[\d -]{6,}\d"
     r"|\b[a-ceghj-prstw-z]{2}\s?\d{2}\s?\d{2}\s?\d{2}\s?[a-d]\b"
 )
 _CARD = re.compile(rf"(?<!\d)[3-6](?:{_GAP}\d){{13,18}}(?!\d)")
+_GROUPED_CARD = re.compile(
+    r"(?<![\d-])[3-6]\d{3}([ -])\d{4}\1\d{4}\1\d{3,4}(?:\1\d{1,3})?(?![\d-])"
+)
 _LABELLED_CARD = re.compile(
     r"(?:银行卡|信用卡|储蓄卡|卡号|card (?:number|no))\D{0,6}\d(?:[ -]?\d){11,18}"
 )
@@ -96,7 +102,8 @@ def _identity(plain: str) -> Spans:
     if _MANY.search(text) is None:
         return
     for found in _IDENTITY.finditer(text):
-        if is_identity_card(re.sub(r"[^\dx]", "", found[0])):
+        digits = re.sub(r"[^\dx]", "", found[0])
+        if is_identity_card(digits) or _BORN.match(digits):
             yield found.span()
     yield from (found.span() for found in _OTHER_IDENTITY.finditer(text))
 
@@ -107,6 +114,7 @@ def _bank_card(plain: str) -> Spans:
         return
     yield from (found.span() for found in _CARD.finditer(text) if is_bank_card(found[0]))
     yield from (found.span() for found in _LABELLED_CARD.finditer(text))
+    yield from (found.span() for found in _GROUPED_CARD.finditer(text))
 
 
 def _address(plain: str) -> Spans:

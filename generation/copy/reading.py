@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 GONE = "\ue000"
 """Stands in a reading for what the facts hold: a name, a quotation."""
@@ -100,6 +101,7 @@ class Reading:
         return Reading("".join(text), (*origin, *self.origin[last:]))
 
 
+@lru_cache(4096)
 def normalised(text: str) -> Reading:
     """The text in normal width, simplified characters, without what can't be seen; apostrophes
     and quotation marks straight. Numbers stay as they are written."""

@@ -25,7 +25,7 @@ _LANGUAGES = {"en": "English", "zh": "中文"}
 
 
 def page(variants: pd.DataFrame, facts: Mapping[str, Facts], seed: int = 0, each: int = 12) -> str:
-    """HTML in one file: `each` drafts of every language and style, and one in every channel.
+    """HTML in one file: `each` drafts of each language and style, the longest in every channel.
 
     variants: what `generate` made. The drafts shown are drawn by `seed`.
     """
@@ -42,7 +42,8 @@ def page(variants: pd.DataFrame, facts: Mapping[str, Facts], seed: int = 0, each
         title = f"{_LANGUAGES.get(str(locale), str(locale))}: {style} ({len(group)})"
         parts.append(f'<h2>{escape(title)}</h2><div class="grid">{cards}</div>')
     for locale, group in variants.groupby("locale", sort=False):
-        row = group.to_dict("records")[int(rng.integers(len(group)))]
+        # The longest says most of what channels cut.
+        row = max(group.to_dict("records"), key=lambda one: len(one["title"] + one["body"]))
         parts.append(_channels(row, facts, _LANGUAGES.get(str(locale), str(locale))))
     return "".join(parts)
 

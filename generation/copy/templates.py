@@ -160,6 +160,7 @@ def _tags(facts: Facts, reader: Reader) -> frozenset[str]:
             ("similar", bool(reader.similar)),
             ("leads", "superlative" in facts.evidence),
             ("new", "new" in facts.evidence),
+            ("several", facts.stock != 1),
             ("buyers", "social_proof" in facts.evidence),
             ("rated", (facts.rating or 0) >= WORTH_SAYING),
         )

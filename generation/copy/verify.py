@@ -67,6 +67,13 @@ def claims() -> dict[str, dict[str, list[re.Pattern[str]]]]:
     }
 
 
+@cache
+def _any_claim(kind: str, language: str) -> re.Pattern[str]:
+    """All patterns of a kind in one: most texts hold none of them."""
+    alternatives = (f"(?:{pattern.pattern})" for pattern in claims()[kind][language])
+    return re.compile("|".join(alternatives), re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Verifier:
     """Compares texts with facts."""
@@ -159,6 +166,8 @@ def _unheld(text: str, facts: Facts, reader: Reader) -> Iterator[tuple[int, int,
     for kind, patterns in claims().items():
         if kind == "innocent":
             continue
+        if not _any_claim(kind, language).search(text):
+            continue
         for pattern in patterns[language]:
             for match in pattern.finditer(text):
                 begin, end = match.span()
@@ -245,11 +254,15 @@ def _any_of(names: tuple[str, ...], title: str) -> re.Pattern[str]:
             name == title or not _is_claim(read)
         ):
             kept.append(read)
-    bounded = [
-        rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"
-        for name in sorted(set(kept), key=len, reverse=True)
-    ]
+    bounded = [_bounded(name) for name in sorted(set(kept), key=len, reverse=True)]
     return re.compile("|".join(bounded) or "(?!)", re.IGNORECASE)
+
+
+def _bounded(name: str) -> str:
+    """A name as a pattern: where it ends in a Latin letter or a digit, a word ends there too."""
+    before = "(?<![A-Za-z0-9])" if name[0].isascii() and name[0].isalnum() else ""
+    after = "(?![A-Za-z0-9])" if name[-1].isascii() and name[-1].isalnum() else ""
+    return f"{before}{re.escape(name)}{after}"
 
 
 def _is_claim(name: str) -> bool:
@@ -265,9 +278,14 @@ def _is_claim(name: str) -> bool:
 
 def _labelled(facts: Facts) -> re.Pattern[str]:
     """Attributes with their label, whose values may be bare numbers: `pieces: 12`, 件数：12."""
+    return _labels_with(tuple(facts.attributes.items()))
+
+
+@lru_cache(4096)
+def _labels_with(attributes: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     pairs = [
         rf"{re.escape(normalised(label).text)}\s*:\s*{re.escape(normalised(value).text)}(?![\d.,]*\d)"
-        for name, value in facts.attributes.items()
+        for name, value in attributes
         for label in labels_of(name)
     ]
     return re.compile("|".join(pairs) or "(?!)", re.IGNORECASE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from serving.approving import with_status
 from serving.catalog import put_rows
 from serving.routes.feeds import check_size
 from serving.schemas import ItemsIn, VariantsIn
@@ -27,9 +28,14 @@ def items(service: Here, body: ItemsIn) -> Response:
 
 @router.put("/v1/variants")
 def variants(service: Here, body: VariantsIn) -> Response:
-    """Add variants, or replace those with the same ids; all or none."""
+    """Add variants, or replace those with the same ids; all or none.
+
+    Only approved copy is sent. A text that changes is a draft until it is put with the status
+    approved, and copy that the rule packs refuse is not approved.
+    """
     check_size(service, "variants", body.variants)
-    rows = [variant.model_dump(exclude_none=True) for variant in body.variants]
     with writing(service.engine) as connection:
+        rows = with_status(connection, body.variants, service.settings.moderate_copy)
         put_rows(connection, VARIANTS, rows, service.clock())
-    return reply({"written": len(rows)})
+    drafts = [row["variant_id"] for row in rows if row["status"] == "draft"]
+    return reply({"written": len(rows), "drafts": drafts})

@@ -23,8 +23,9 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 async def decide(service: Here, ask: Ask, idempotency_key: Key = None) -> Response:
     """Decide for one user: a send, or a hold that binds for the user's local date."""
     # Requests come here by `serving.direct`; what FastAPI makes of this is the documentation.
+    keyed = Keyed(ask, idempotency_key, trace=service.tracing.context())
     with service.in_flight.only(idempotency_key):
-        (answer,) = await service.batcher.submit([Keyed(ask, idempotency_key)])
+        (answer,) = await service.batcher.submit([keyed])
     service.metrics.count_answers([answer])
     if isinstance(answer, Problem):
         raise answer
@@ -43,10 +44,11 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
     bad: dict[int, Problem] = {}
     good: dict[int, Keyed] = {}
     batch = content_hash(body.requests) if idempotency_key else ""
+    trace = service.tracing.context()
     for n, request in enumerate(body.requests):
         key = idempotency_key and f"{idempotency_key}/{n}"
         try:
-            good[n] = Keyed(Ask.model_validate(request), key, batch)
+            good[n] = Keyed(Ask.model_validate(request), key, batch, trace)
         except ValidationError as error:
             bad[n] = problem_of(error.errors())
     with service.in_flight.only(idempotency_key):

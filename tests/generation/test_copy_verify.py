@@ -76,6 +76,8 @@ def test_what_the_facts_hold_passes(text):
         ("The best bag ever", "claim.superlative"),
         ("最好的包", "claim.superlative"),
         ("全网第一", "claim.superlative"),
+        ("for under £4.95", "claim.never"),
+        ("低至£4.95", "claim.never"),
         ("free delivery", "claim.never"),
         ("全场包邮", "claim.never"),
         ("Reviewers praise its size", "claim.review"),

@@ -90,6 +90,18 @@ def test_how_many_share_a_combination_is_counted(tables):
     _, _, done = pseudonymised(log_of(tables), KEY)
     assert (done.k, done.few) == (1, 4)
     assert done.quasi == ["timezone", "consent", "plan"]
+    # Two in Berlin and two in New York; three with gold and one with free.
+    assert done.few_without == {"timezone": 4, "consent": 4, "plan": 4}
+
+
+def test_what_singles_people_out_is_named(tables):
+    names = [f"u{n}" for n in range(20)]
+    users = pd.DataFrame({"user_id": names, "timezone": "Europe/Berlin"})
+    users["signed_up_at"] = "2026-01-01T00:00:00Z"
+    users["shoe_size"] = [str(35 + n) for n in range(19)] + [None]
+    _, _, done = pseudonymised(log_of({**tables, "users": users}), KEY)
+    assert (done.k, done.few) == (1, 20)
+    assert done.few_without == {"timezone": 20, "consent": 20, "shoe_size": 0}
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,14 @@ def test_a_repair_gives_the_value_that_the_table_promises(tables, rule, table, c
     assert change["before"] != change["after"]
 
 
+def test_prices_of_small_categories_are_judged_together(tables):
+    _usual(tables)
+    tables["items"].loc[2:, "category"] = [f"c{n % 8}" for n in range(40)]
+    tables["items"].loc[[0, 5], "price"] = ["400", "4000000"]
+    found = {p.rule: p.rows.tolist() for p in problems_of(log_of(tables, META))}
+    assert found["odd_price"] == [5]
+
+
 def test_a_bad_margin_does_not_cost_the_item(tables):
     PLANTED["wrong_type"](tables)
     log, record = clean(tables, META)

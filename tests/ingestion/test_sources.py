@@ -215,6 +215,12 @@ def test_amounts_are_brought_to_one_unit_and_currency():
     assert [f.values for f in found if f.rule == "wrong_type"] == [("250 JPY",)]
 
 
+def test_whole_numbers_beyond_all_measure_are_kept_for_check_to_name():
+    rows = ROWS[1:2].astype(object).assign(price=10**400)
+    done = adapt([rows], read_mapping(MAPPING, "shop.toml"))
+    assert "out_of_range" in {f.rule for f in findings(log_of(done.tables, done.meta))}
+
+
 def test_two_sources_make_one_log(tmp_path):
     first = _lines(tmp_path / "s.jsonl", _segment())
     _import(tmp_path, "segment", first)
@@ -268,6 +274,7 @@ def test_every_source_is_a_mapping_that_can_be_shown(name, capsys):
         ("[rules]", "'rules' is unknown"),
         ("[log]", "no \\[\\[rows\\]\\]"),
         ("[[rows]]\ntable = 'things'", "table is 'things'"),
+        ("[[rows]]\ntable = 'users'\nid = 'a'", "users need user_id"),
         ("[[rows]]\ntable = 'events'\nat = 3", "at is 3; write a path"),
         ("[[rows]]\ntable = 'events'\nat = {from = 'a', value = 'b'}", "2 of them are given"),
         ("[[rows]]\ntable = 'events'\nat = {from = 'a', form = 'b'}", "'form' is unknown"),

@@ -140,10 +140,10 @@ def packs(tmp_path: Path) -> Path:
     return Path(shutil.copytree(PACKS, tmp_path / "packs"))
 
 
-HEAD = '[pack]\nlanguage = "zh"\nversion = '
+HEAD = '[pack]\nversion = "{}"\nlanguage = "zh"'
 
 
-def swapped(old: str, new: str) -> Callable[[Path], int]:
+def changed(old: str, new: str) -> Callable[[Path], object]:
     return lambda file: file.write_text(file.read_text().replace(old, new))
 
 
@@ -153,10 +153,10 @@ def swapped(old: str, new: str) -> Callable[[Path], int]:
         (lambda file: file.unlink(), "pack.missing"),
         (lambda file: file.write_text("not toml ["), "pack.broken"),
         (lambda file: file.write_bytes(b"\xff\xfe"), "pack.broken"),
-        (lambda file: file.write_text(f'{HEAD}"soon"'), "pack.broken"),
-        (lambda file: file.write_text(f'{HEAD}"2026-01-01"'), "pack.empty"),
-        (swapped('"block"', '"mild"'), "pack.broken"),
-        (swapped("patterns = [", 'patterns = ["(",'), "pack.broken"),
+        (lambda file: file.write_text(HEAD.format("soon")), "pack.broken"),
+        (lambda file: file.write_text(HEAD.format("2026-01-01")), "pack.empty"),
+        (changed('"block"', '"mild"'), "pack.broken"),
+        (changed("patterns = [", 'patterns = ["(",'), "pack.broken"),
     ],
 )
 def test_without_its_packs_nothing_is_approved(packs, change, rule):
