@@ -23,7 +23,7 @@ class Day:
     date: str
     """The user's local date, with the weekday."""
     fate: str
-    """What became of the push (`simulator.month.FATES`), or `HOLDS`."""
+    """What became of the push (`ingestion.fates.FATES`), or `HOLDS`."""
     hour: int
     """Local hour of the push, -1 for a hold."""
     item: str

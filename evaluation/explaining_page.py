@@ -15,18 +15,10 @@ from matplotlib.figure import Figure
 
 from evaluation.explaining import LATE
 from evaluation.report import dumps
+from ingestion.fates import FATES
 
 COLORS = ("#8c959f", "#1a7f37", "#0969da")
 """Of the log, of the policy explained, and of the one beside it."""
-FATES = {
-    "ignored": ("o", "#c9b18a"),
-    "dismissed": ("x", "#d95f02"),
-    "opened": ("o", "#4c9be8"),
-    "clicked": ("o", "#1b7837"),
-    "bought": ("*", "#1b7837"),
-    "unsubscribed": ("X", "#b2182b"),
-}
-"""Marker and colour of what became of a push."""
 _LOGGED = (
     "Left: what the log sent and what became of it. Beside it: on which of the same days a push "
     "would be worth it, each met as the log left the user, so that the policy's own pushes tire "

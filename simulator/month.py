@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ingestion.fates import FATES
 from ingestion.log import epoch_us
 from mdp.clock import DAY, HOUR, local_time
 from policies.base import Policy
@@ -18,16 +19,6 @@ from simulator.payment import Step
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-FATES = {
-    "ignored": ("o", "#c9b18a"),
-    "dismissed": ("x", "#d95f02"),
-    "opened": ("o", "#4c9be8"),
-    "clicked": ("o", "#1b7837"),
-    "bought": ("*", "#1b7837"),
-    "unsubscribed": ("X", "#b2182b"),
-}
-"""Marker and colour of what became of a push."""
 
 
 @dataclass(frozen=True)

@@ -213,3 +213,18 @@ def test_weights_of_any_size_are_numbers(good, tmp_path, capsys, intervals):
 def test_rewards_that_no_number_can_hold_are_refused(good, ask):
     said = ask.refused(good.assign(reward=1e300))
     assert "reward must be a finite number, 1e+100 at most either way" in said
+
+
+def test_every_estimator_goes_by_the_name_it_is_given(good, ask):
+    names = (
+        "ips,snips,dm,dr,sndr,switch_dr:10,dros:10,dros:100,ips:clip=5,sg_ips:0.1,sg_dr:0.1,mips,"
+        "snmips,dros:slope,switch_dr:slope,ips:clip=slope"
+    )
+    model = good.assign(
+        q_logged=WORTH[good["action"]], v_target=float(TARGET @ WORTH), item=good["action"]
+    )
+    found = ask.found(model, names)
+    assert list(found["estimators"]) == names.split(",")
+    assert found["verdict"] == "better"
+    for each in found["estimators"].values():
+        assert each["low"] < float(TARGET @ WORTH) < each["high"]
