@@ -136,6 +136,22 @@ def _in_words(message: Message, facts: Facts, rng: np.random.Generator) -> Messa
     )
 
 
+def _claimed(name: str) -> Mutation:
+    """Adds a claim that the facts do not hold, from one of the lists in `copy_texts`."""
+
+    def claim(message: Message, facts: Facts, rng: np.random.Generator) -> Message | None:
+        lines = (TEXTS / f"{name}_{message.locale}.txt").read_text("utf-8").splitlines()
+        kind, said = str(rng.choice(lines)).split("|")
+        space = "" if message.locale == "zh" else " "
+        # Who the reader is is known beside the facts, so nothing of it is planted; and with two
+        # in stock "only two remaining" is true.
+        if kind in facts.evidence or kind == "reader" or facts.stock == 2:
+            return None
+        return replace(message, body=f"{message.body}{space}{said}")
+
+    return claim
+
+
 def mutations(names: list[str]) -> dict[str, Mutation]:
     """Kind of wrong fact → how to plant it; None where a text gives no occasion."""
 
@@ -178,17 +194,6 @@ def mutations(names: list[str]) -> dict[str, Mutation]:
         )
         return None if made == message.description else replace(message, description=made)
 
-    def claim(message: Message, facts: Facts, rng: np.random.Generator) -> Message | None:
-        """A claim that no log holds is added, from lists written apart from the rules."""
-        lines = (TEXTS / f"claims_{message.locale}.txt").read_text("utf-8").splitlines()
-        kind, said = str(rng.choice(lines)).split("|")
-        space = "" if message.locale == "zh" else " "
-        # Who the reader is is known beside the facts, so nothing of it is planted; and with two
-        # in stock "only two remaining" is true.
-        if kind in facts.evidence or kind == "reader" or facts.stock == 2:
-            return None
-        return replace(message, body=f"{message.body}{space}{said}")
-
     swaps = ("price", "was", "saving", "percent", "tenths", "stock", "until", "rating", "buyers")
     return {
         **{name: _swap(name, name) for name in swaps},
@@ -197,5 +202,6 @@ def mutations(names: list[str]) -> dict[str, Mutation]:
         "another item": named_beside,
         "another brand": other_brand,
         "attribute": attribute,
-        "claim": claim,
+        "claim": _claimed("claims"),
+        "claim of a later list": _claimed("later_claims"),
     }

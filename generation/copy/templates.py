@@ -83,12 +83,28 @@ def _phrase(name: str, line: str) -> Phrase:
 
 
 def plain_words(locale: str) -> list[str]:
-    """Every phrase without its slots: words that name no item."""
+    """Every phrase in every choice, without its slots: words that name no item."""
     return [
-        _SLOT.sub(" ", re.sub(r"[()|]", " ", phrase.text))
+        _SLOT.sub(" ", re.sub("[你您]", you, text).replace("{aspect}", aspect))
         for parts in phrases(locale).values()
         for lines in parts.values()
         for phrase in lines
+        for text in _choices(phrase.text)
+        for you in ("你", "您")[: 1 + (locale == "zh")]
+        for aspect in (lexicon(locale).labels.values() if "{aspect}" in text else ("",))
+    ]
+
+
+def _choices(text: str) -> list[str]:
+    """A phrase in every choice that it has."""
+    match = _CHOICE.search(text)
+    if match is None:
+        return [text]
+    options = match[1].split("|")
+    return [
+        made
+        for option in options
+        for made in _choices(text[: match.start()] + option + text[match.end() :])
     ]
 
 

@@ -80,6 +80,9 @@ class Verifier:
 
     vocabulary: Vocabulary | None = None
     """the catalogue's words; with it, a word of another item's title is a wrong name"""
+    closed: bool = False
+    """whether words that are not `vocabulary.plain` and no fact's are refused: for free writers,
+    whose claims in new words no pattern knows"""
 
     def check(
         self, message: Message, facts: Facts, reader: Reader | None = None
@@ -142,6 +145,8 @@ class Verifier:
                 yield match.span()
         if self.vocabulary is not None:
             yield from self.vocabulary.foreign(text, known)
+            if self.closed:
+                yield from self.vocabulary.unknown(text, known)
 
 
 def _of_number(text: str, match: re.Match[str]) -> bool:

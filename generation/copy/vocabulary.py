@@ -27,11 +27,26 @@ class Vocabulary:
     names: frozenset[str]
     """words of the catalogue's titles, brands and categories that plain sentences do not use"""
 
+    plain: frozenset[str] = frozenset()
+    """the words of texts that name nothing and claim nothing of their own"""
+
     @classmethod
     def of(cls, names: Iterable[str], plain: Iterable[str]) -> Vocabulary:
         """From a catalogue's names and from texts that name nothing (the templates' own words)."""
         own = {word for name in names for word in words_of(name)}
-        return cls(frozenset(own - {word for text in plain for word in words_of(text)}))
+        known = {word for text in plain for word in words_of(text)}
+        return cls(frozenset(own - known), frozenset(known))
+
+    def unknown(self, text: str, known: frozenset[str]) -> Iterator[tuple[int, int]]:
+        """Spans [begin, end) of words that are neither plain nor among `known`."""
+        for match in LATIN.finditer(text):
+            word = match[0].lower()
+            if word not in self.plain and word not in known:
+                yield match.span()
+        for match in HAN.finditer(text):
+            for n in range(match.start(), match.end() - 1):
+                if text[n : n + 2] not in self.plain and text[n : n + 2] not in known:
+                    yield n, n + 2
 
     def foreign(self, text: str, known: frozenset[str]) -> Iterator[tuple[int, int]]:
         """Spans [begin, end) of words that are some item's and not among `known`."""

@@ -34,11 +34,11 @@ def test_every_planted_error_is_wrong_and_found():
             message = write(facts, style, ("en", "zh")[n % 2], n)
             for kind, mutate in mutations(NAMES).items():
                 wrong = mutate(message, facts, rng)
-                if wrong is not None and kind != "claim":
+                if wrong is not None and not kind.startswith("claim"):
                     planted[kind] += 1
                     assert wrong != message
                     assert verifier.check(wrong, facts), (kind, wrong)
-    assert min(count for kind, count in planted.items() if kind != "claim") > 0
+    assert min(count for kind, count in planted.items() if not kind.startswith("claim")) > 0
 
 
 def test_comparing_strings_finds_a_wrong_number_without_the_verifier():

@@ -150,6 +150,19 @@ def test_the_span_is_that_of_the_text_as_it_was_written():
     assert finding.why == "the facts have 23"
 
 
+@pytest.mark.parametrize(
+    "text", ["A steal.", "Postage is on us.", "再不买就没了。", "邮费我们出。"]
+)
+def test_a_claim_in_new_words_is_refused_where_the_vocabulary_is_closed(text):
+    from dataclasses import replace
+
+    from generation.copy.gather import verifier_for
+
+    verifier = verifier_for([BAG, MUG])
+    assert list(verifier.check_text(text, BAG)) == []
+    assert list(replace(verifier, closed=True).check_text(text, BAG)) != []
+
+
 def test_a_message_must_name_its_item():
     message = Message("Lunch bag red", "Now £4.95.", "", "en", "plain", "20725", "x", "y")
     assert [finding.rule for finding in VERIFIER.check(message, BAG)] == ["name.missing"]
