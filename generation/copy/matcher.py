@@ -19,6 +19,13 @@ LONG = 9
 """Letters from which on several words that are written as one are found inside a word."""
 _SENTENCE = re.compile(r"[^\W\d]{3,}\.\s|\.\s+[A-Z]")
 _STOPS = frozenset("!?;。！？；\n")
+_AMOUNT = re.compile(
+    r"\d+[.,]\d+|[$£€¥￥]\s*\d+|\d+\s*(?:[元块角分折倍个件只条支瓶盒包袋片张套双年月日天号点时秒岁人次页层"
+    r"米寸斤克升吨]|小时|厘米|毫升|公斤|k?g|m?l|c?m|%|％)"
+)
+"""Numbers that count or measure something, and so stand for no syllables."""
+_DECIMAL = re.compile(r"\d[.,]\d")
+"""Ends with a digit that is no number of its own: 1 折 is not in 7.1 折."""
 _MASKED = re.compile(rf"\w[{_MASK}]+\w|[^\W\d_][{_MASK}]{{2,}}")
 _COMMON = frozenset(
     re.findall(
@@ -157,7 +164,10 @@ class Matcher:
 
     def _heard(self, text: str, form: Form) -> Iterator[tuple[int, int, int]]:
         spoken = sounds().spoken(form)
+        counted = {place for found in _AMOUNT.finditer(text) for place in range(*found.span())}
         for term, begin, end in self._spoken.find(spoken.text):
+            if any(text[at].isdigit() and at in counted for at in spoken.at[begin:end]):
+                continue
             same = latin = 0
             particle, rare = False, True
             for letter, first, last in zip(
@@ -217,6 +227,8 @@ def _masked(term: Term) -> Iterator[tuple[str, Term]]:
 
 def _stands(term: Term, text: str, form: Form, begin: int, end: int, read: bool) -> bool:
     if not _ends_stand(term, form, begin, end):
+        return False
+    if _DECIMAL.fullmatch(text, max(form.at[begin] - 2, 0), form.at[begin] + 1):
         return False
     if read:
         letters = sum(text[place].isalpha() for place in form.at[begin:end])
