@@ -86,5 +86,6 @@ bench-evaluation: $(INSTALLED) ## measure time and memory of off-policy evaluati
 bench-ope: $(INSTALLED) ## measure bias, error and coverage of every off-policy estimator
 	$(BIN)/python -m benchmarks.ope
 
-bench-scale: $(INSTALLED) ## measure time and memory of fit and simulate by number of users
+bench-scale: $(INSTALLED) ## measure time and memory of clean and check, fit and simulate by size
+	$(BIN)/python -m benchmarks.cleaning
 	$(BIN)/python -m benchmarks.scale

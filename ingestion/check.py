@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
@@ -74,9 +74,8 @@ def errors_of(log: Log) -> list[Finding]:
 
 
 def findings_of(log: Log, problems: Sequence[Problem]) -> list[Finding]:
-    """Problems in words, errors first, in their order."""
-    found = [finding_of(log, problem) for problem in problems]
-    return sorted(found, key=lambda finding: finding.severity != ERROR)
+    """Problems in words, errors first, in the order of tables, columns and rules."""
+    return together(finding_of(log, problem) for problem in problems)
 
 
 def problems_of(
@@ -90,38 +89,76 @@ def problems_of(
     Only some rules and tables where those are given. What is usual is that of `whole`, where the
     log is but a part of it.
     """
-    found = [each for each in log.problems if each.rule in rules and each.table in tables]
+    found = [
+        each
+        for each in log.problems
+        if each.rule in rules and each.table in tables and each.rule != "duplicate"
+    ]
     for name in tables:
         if not log.tables[name].empty:
             found += _problems(log, name, rules, whole)
     return found
 
 
-def finding_of(log: Log, problem: Problem) -> Finding:
-    """A broken rule in words, with the first rows that break it."""
-    rows = tuple(int(row) for row in problem.rows[:FIRST])
+def finding_of(log: Log, problem: Problem, place: np.ndarray | None = None) -> Finding:
+    """A broken rule in words, with the first rows that break it; in a part of a log, `place` (n,)
+    int64 is each row's place in the whole table."""
+    rows = problem.rows[:FIRST]
     values = problem.values[:FIRST]
-    if not values and rows and problem.column is not None:
-        stand = log.tables[problem.table][problem.column].iloc[list(rows)]
+    if not values and len(rows) and problem.column is not None:
+        stand = log.tables[problem.table][problem.column].iloc[rows]
         values = tuple("" if pd.isna(value) else str(value) for value in stand)
     values = tuple(value if len(value) <= LONGEST else f"{value[:LONGEST]}…" for value in values)
-    where = problem.table if problem.column is None else f"{problem.table}.{problem.column}"
-    message = f"{where}: {RULES[problem.rule].says}"
-    if len(problem.rows):
+    whole = rows if place is None else place[rows]
+    first = tuple(int(row) for row in whole)
+    return _worded(problem.table, problem.column, problem.rule, len(problem.rows), first, values)
+
+
+def _worded(
+    table: str,
+    column: str | None,
+    rule: str,
+    count: int,
+    rows: tuple[int, ...],
+    values: tuple[str, ...],
+) -> Finding:
+    where = table if column is None else f"{table}.{column}"
+    message = f"{where}: {RULES[rule].says}"
+    if count:
         some = ", ".join(f"{value!r}" for value in values)
         numbers = ", ".join(str(row) for row in rows)
-        count = len(problem.rows)
         message += f" in {count} row{'s' if count > 1 else ''}, first {numbers} ({some})"
-    return Finding(
-        RULES[problem.rule].severity,
-        problem.table,
-        problem.column,
-        problem.rule,
-        len(problem.rows),
-        rows,
-        values,
-        message,
+    return Finding(RULES[rule].severity, table, column, rule, count, rows, values, message)
+
+
+def together(parts: Iterable[Finding]) -> list[Finding]:
+    """Findings of a log from those of its parts, one for each table, column and rule."""
+    same: dict[tuple[str, str | None, str], list[Finding]] = {}
+    for each in parts:
+        same.setdefault((each.table, each.column, each.rule), []).append(each)
+    found = []
+    for (table, column, rule), each_of in same.items():
+        stands = sorted(
+            pair for each in each_of for pair in zip(each.rows, each.values, strict=False)
+        )[:FIRST]
+        rows, values = tuple(row for row, _ in stands), tuple(value for _, value in stands)
+        count = sum(each.count for each in each_of)
+        found.append(_worded(table, column, rule, count, rows, values))
+    order = {name: place for place, name in enumerate([*TABLES, *RULES])}
+    columns = {t.name: ["None", *(c.name for c in t.columns)] for t in TABLES.values()}
+    return sorted(
+        found,
+        key=lambda each: (
+            each.severity != ERROR,
+            order[each.table],
+            _place(columns[each.table], str(each.column)),
+            order[each.rule],
+        ),
     )
+
+
+def _place(names: list[str], name: str) -> int:
+    return names.index(name) if name in names else len(names)
 
 
 def _problems(
@@ -171,7 +208,11 @@ def _column_rules(log: Log, table: Table, column: Column) -> Found:
     if not there.any():
         return
     if table.key == name:
-        yield name, "duplicate", again(values)
+        # Of a part of a log, `problems` has the rows whose id a row of another part has.
+        elsewhere = [p.rows for p in log.problems if (p.table, p.rule) == (table.name, "duplicate")]
+        twice = again(values)
+        twice[np.concatenate([*elsewhere, np.zeros(0, np.int64)])] = True
+        yield name, "duplicate", twice
     if column.type is Type.ID and column.refers_to is None:
         yield name, "separator", values.str.contains(SEPARATOR, regex=False).fillna(False)
     if column.type is Type.ZONE:

@@ -48,6 +48,6 @@ def skews(found: pd.DataFrame) -> dict[str, int]:
 def behind(log: Log) -> pd.Series:
     """By how much, microseconds, each outcome's clock is behind; by row of those that are."""
     found = delays(log)
-    known = skews(found)
+    known = skews(found) if log.clocks is None else log.clocks
     late = found[found["source"].isin(list(known))]
     return pd.Series(late["source"].map(known).to_numpy(), late["row"].to_numpy())

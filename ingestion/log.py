@@ -66,6 +66,8 @@ class Log:
     """what `log.json` says"""
     problems: tuple[Problem, ...] = ()
     """what could not be read as its type (such values are missing in `tables`), or is not there"""
+    clocks: Mapping[str, int] | None = None
+    """source → how far its clock is behind, microseconds, where that is known of the whole log"""
     _seen: dict[tuple[str, str], Any] = field(default_factory=dict, init=False, repr=False)
 
     def codes(self, table: str, column: str) -> Codes:

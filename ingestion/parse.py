@@ -82,8 +82,7 @@ def _typed(table: Table, raw: pd.DataFrame, meta: LogMeta) -> tuple[pd.DataFrame
 
 def absent(column: Column, index: pd.Index) -> pd.Series:
     """A column that the log does not have: missing values, or the column's default."""
-    empty = parse_column(column, pd.Series(np.nan, index, dtype=object)).values
-    return empty
+    return pd.Series(column.default, index, dtype=_DTYPES.get(column.type, "str"))
 
 
 def parse_column(column: Column, source: pd.Series) -> Parsed:
@@ -186,6 +185,15 @@ _PARSERS: dict[Type, Callable[[pd.Series], Parsed]] = {
     Type.IDS: _text,
     Type.HOURS: _text,
 }
+
+
+_DTYPES: dict[Type, str] = {
+    Type.TIME: "datetime64[us, UTC]",
+    Type.NUMBER: "float64",
+    Type.INTEGER: "Int64",
+    Type.BOOLEAN: "boolean",
+}
+"""How a frame holds each type; all others are str."""
 
 
 def may_be_missing(table: str, column: Column, meta: LogMeta) -> Missing:

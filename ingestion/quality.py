@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
 
 from ingestion.check import Finding
-from ingestion.log import LOGGED, Log
+from ingestion.log import LOGGED, Log, LogMeta
 from ingestion.rules import ERROR
+from ingestion.schema import TABLES
 
 ENOUGH_SENDS = 500
 """Sends below which a fit learns little but averages."""
@@ -45,13 +48,68 @@ class Quality:
         return asdict(self)
 
 
-def quality(log: Log, found: list[Finding]) -> Quality:
-    """The quality of a log, given what `findings` found in it."""
+@dataclass(frozen=True)
+class Figures:
+    """What of a log can be counted in parts of it and added up."""
+
+    rows: dict[str, int]
+    """rows of each table"""
+    first: pd.Timestamp
+    """instant of the first event or decision; NaT where there is none"""
+    last: pd.Timestamp
+    """instant of the last one"""
+    users: int
+    """users that something was decided for"""
+    decisions: int
+    """decisions"""
+    sends: int
+    """decisions that sent something"""
+    kinds: Counter[str]
+    """decisions with each kind of outcome"""
+
+
+def figures_of(log: Log, tables: Collection[str] = TABLES.keys()) -> Figures:
+    """The figures of a log, or of some tables of a part of it."""
     decisions, outcomes = log.tables["decisions"], log.tables["outcomes"]
-    instants = pd.concat([log.tables["events"]["at"], decisions["decided_at"]]).dropna()
-    sends = int(decisions["send_at"].notna().sum())
-    users = int(decisions["user_id"].nunique())
+    instants = pd.concat([log.tables["events"]["at"], decisions["decided_at"]])
     kinds = outcomes.drop_duplicates(["decision_id", "outcome"])["outcome"].value_counts()
+    return Figures(
+        {name: len(log.tables[name]) for name in tables},
+        instants.min(),
+        instants.max(),
+        int(decisions["user_id"].nunique()),
+        len(decisions),
+        int(decisions["send_at"].notna().sum()),
+        Counter({str(kind): int(count) for kind, count in kinds.items()}),
+    )
+
+
+def added(parts: Sequence[Figures]) -> Figures:
+    """The figures of a log from those of its parts."""
+    rows: Counter[str] = Counter(dict.fromkeys(TABLES, 0))
+    kinds: Counter[str] = Counter()
+    for part in parts:
+        rows.update(part.rows)
+        kinds.update(part.kinds)
+    return Figures(
+        dict(rows),
+        pd.Series([part.first for part in parts], dtype="datetime64[us, UTC]").min(),
+        pd.Series([part.last for part in parts], dtype="datetime64[us, UTC]").max(),
+        sum(part.users for part in parts),
+        sum(part.decisions for part in parts),
+        sum(part.sends for part in parts),
+        kinds,
+    )
+
+
+def quality(log: Log, found: Sequence[Finding]) -> Quality:
+    """The quality of a log, given what `findings` found in it."""
+    return quality_of(figures_of(log), log.meta, found)
+
+
+def quality_of(figures: Figures, meta: LogMeta, found: Sequence[Finding]) -> Quality:
+    """The quality of a log by its figures."""
+    sends, users, decisions = figures.sends, figures.users, figures.decisions
     errors = sum(finding.severity == ERROR for finding in found)
     fit = _first_reason(
         (errors > 0, f"{errors} kinds of error; `pushwise clean` repairs what can be repaired"),
@@ -60,18 +118,19 @@ def quality(log: Log, found: list[Finding]) -> Quality:
     )
     evaluate = _first_reason(
         (errors > 0, f"{errors} kinds of error; `pushwise clean` repairs what can be repaired"),
-        (len(decisions) == 0, "there are no decisions"),
-        (log.meta.propensities != LOGGED, f"propensities are {log.meta.propensities}, not logged"),
+        (decisions == 0, "there are no decisions"),
+        (meta.propensities != LOGGED, f"propensities are {meta.propensities}, not logged"),
         (users < ENOUGH_USERS, f"only {users} users with decisions; {ENOUGH_USERS} are the least"),
     )
+    kinds = sorted(figures.kinds.items(), key=lambda pair: (-pair[1], pair[0]))
     return Quality(
-        rows={name: len(table) for name, table in log.tables.items()},
-        first=None if instants.empty else instants.min().isoformat(),
-        last=None if instants.empty else instants.max().isoformat(),
+        rows=figures.rows,
+        first=None if figures.first is pd.NaT else figures.first.isoformat(),
+        last=None if figures.last is pd.NaT else figures.last.isoformat(),
         users=users,
         sends=sends,
-        send_share=sends / len(decisions) if len(decisions) else None,
-        rates={str(kind): int(count) / sends for kind, count in kinds.items()} if sends else {},
+        send_share=sends / decisions if decisions else None,
+        rates={kind: count / sends for kind, count in kinds} if sends else {},
         fit=fit,
         evaluate=evaluate,
     )

@@ -34,14 +34,19 @@ def read_raw(path: Path | str) -> tuple[dict[str, pd.DataFrame], LogMeta]:
 
     Raises `BadLog` where there is no log at all or a file can't be parsed.
     """
+    tables = {name: _read_table(file) for name, file in table_files(path).items()}
+    return tables, read_meta(path)
+
+
+def table_files(path: Path | str) -> dict[str, Path]:
+    """The file of each table that a log has; raises `BadLog` where there is no log at all."""
     path = Path(path)
     if not path.is_dir():
         raise BadLog(f"{path} is not a directory: give one that holds a log's tables")
     files = {name: file for name in TABLES for file in _files_of(path, name)}
     if not files:
         raise BadLog(f"{path} holds no table of a log ({', '.join(TABLES)})")
-    tables = {name: _read_table(file) for name, file in files.items()}
-    return tables, _read_meta(path / META_FILE)
+    return files
 
 
 def is_log(path: Path) -> bool:
@@ -102,7 +107,9 @@ def _read_csv(file: Path | BytesIO) -> pd.DataFrame:
     return frame
 
 
-def _read_meta(file: Path) -> LogMeta:
+def read_meta(path: Path | str) -> LogMeta:
+    """What a log's `log.json` says; raises `BadLog` for a bad one."""
+    file = Path(path) / META_FILE
     closed = file.with_name(file.name + ENDING)
     if not file.exists() and not closed.exists():
         return LogMeta()

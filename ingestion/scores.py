@@ -6,15 +6,17 @@ a part of accuracy here. A score is the share of values or rows that break no ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ingestion.log import Log, Problem
+from ingestion.log import Log, Problem, epoch_us
 from ingestion.quality import Quality
+from ingestion.schema import TABLES
+from mdp.clock import DAY
 
 COMPLETE, CONSISTENT, ACCURATE, UNIQUE, TIMELY = (
     "completeness",
@@ -83,43 +85,81 @@ class Score:
         return asdict(self)
 
 
-def scores(log: Log, problems: Sequence[Problem]) -> list[Score]:
-    """Scores of every table that has rows, then of its columns that are not perfect."""
-    out = []
-    for name, table in log.tables.items():
-        mine = [each for each in problems if each.table == name]
-        if table.empty:
-            continue
+@dataclass(frozen=True)
+class Breaches:
+    """What scores are made of, which can be counted in parts of a log and added up."""
+
+    rows: Counter[tuple[str, str, str | None]]
+    """rows with a breach, by dimension, table and column (None for the whole table)"""
+    days: dict[str, frozenset[int]]
+    """days since 1970 that have rows, by table"""
+
+
+def breaches_of(log: Log, problems: Sequence[Problem], tables: Collection[str]) -> Breaches:
+    """The breaches in some tables of a log."""
+    rows: Counter[tuple[str, str, str | None]] = Counter()
+    for name in tables:
+        size = len(log.tables[name])
         for dimension, rules in RULES_OF.items():
-            of = [each for each in mine if each.rule in rules]
-            out.append(_score(dimension, name, None, of, len(table)))
-            columns = dict.fromkeys(each.column for each in of if each.column is not None)
-            for column in columns:
-                part = [each for each in of if each.column == column]
-                out.append(_score(dimension, name, column, part, len(table)))
-        if name in _TIMES:
-            out.append(_timely(name, table[_TIMES[name]]))
-    return out
+            of = [each for each in problems if each.table == name and each.rule in rules]
+            for column in {None, *(each.column for each in of)}:
+                part = [each for each in of if column in (None, each.column)]
+                rows[dimension, name, column] = _broken(part, size)
+    days = {
+        name: frozenset(np.unique(epoch_us(log.tables[name][at].dropna()) // DAY).tolist())
+        for name, at in _TIMES.items()
+        if name in tables
+    }
+    return Breaches(rows, days)
 
 
 _TIMES = {"events": "at", "decisions": "decided_at"}
 
 
-def _score(
-    dimension: str, table: str, column: str | None, problems: Sequence[Problem], rows: int
-) -> Score:
-    broken = np.zeros(rows, bool)
+def _broken(problems: Sequence[Problem], size: int) -> int:
+    broken = np.zeros(size, bool)
     for problem in problems:
         broken[problem.rows if len(problem.rows) else slice(None)] = True
-    count = int(broken.sum())
-    return Score(dimension, table, column, 1 - count / rows, count)
+    return int(broken.sum())
 
 
-def _timely(table: str, at: pd.Series) -> Score:
-    days = at.dropna().dt.floor("D")
-    span = (days.max() - days.min()).days + 1 if len(days) else 1
-    gaps = span - days.nunique() if len(days) else 1
-    return Score(TIMELY, table, None, 1 - gaps / span, int(gaps))
+def all_breaches(parts: Sequence[Breaches]) -> Breaches:
+    """The breaches in a log from those in its parts."""
+    rows: Counter[tuple[str, str, str | None]] = Counter()
+    for part in parts:
+        rows.update(part.rows)
+    names = dict.fromkeys(name for part in parts for name in part.days)
+    days = {name: [part.days.get(name, frozenset()) for part in parts] for name in names}
+    return Breaches(rows, {name: frozenset().union(*sets) for name, sets in days.items()})
+
+
+def scores(log: Log, problems: Sequence[Problem]) -> list[Score]:
+    """Scores of every table that has rows, and of its columns that are not perfect."""
+    sizes = {name: len(table) for name, table in log.tables.items()}
+    return scores_of(breaches_of(log, problems, TABLES), sizes)
+
+
+def scores_of(found: Breaches, sizes: Mapping[str, int]) -> list[Score]:
+    """The scores by the breaches and the rows of each table."""
+    out = []
+    for name, table in TABLES.items():
+        if not sizes[name]:
+            continue
+        for dimension in RULES_OF:
+            for column in (None, *(column.name for column in table.columns)):
+                broken = found.rows.get((dimension, name, column), 0)
+                if column is None or broken:
+                    share = 1 - broken / sizes[name]
+                    out.append(Score(dimension, name, column, share, broken))
+        if name in _TIMES:
+            out.append(_timely(name, found.days[name]))
+    return out
+
+
+def _timely(table: str, days: frozenset[int]) -> Score:
+    span = max(days) - min(days) + 1 if days else 1
+    gaps = span - len(days)
+    return Score(TIMELY, table, None, 1 - gaps / span, gaps)
 
 
 def overall(found: Sequence[Score]) -> dict[str, float]:

@@ -20,7 +20,7 @@ from ingestion.read import META_FILE
 from ingestion.schema import TABLES, Type
 from mdp.errors import BadInput
 
-_ARROW = {
+ARROW = {
     Type.TIME: pa.timestamp("us", "UTC"),
     Type.NUMBER: pa.float64(),
     Type.INTEGER: pa.int64(),
@@ -36,7 +36,7 @@ def write_log(path: Path | str, tables: Mapping[str, pd.DataFrame], meta: LogMet
     before all of this one is written beside it; then its tables are replaced, and files that are
     no tables are left alone. Raises `BadInput` where the directory holds files but no log.
     """
-    with _replacing(Path(path)) as temporary:
+    with replacing(Path(path)) as temporary:
         write_tables(temporary, tables, meta)
 
 
@@ -47,7 +47,7 @@ def write_tables(directory: Path, tables: Mapping[str, pd.DataFrame], meta: LogM
         optional = {column.name for column in wanted.columns if not column.required}
         empty = [c for c in frame.columns if c in optional and not frame[c].notna().any()]
         frame.drop(columns=empty).to_parquet(directory / f"{name}.parquet", index=False)
-    _write_meta(directory, meta)
+    write_meta(directory, meta)
 
 
 def replace_tables(path: Path | str, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -80,7 +80,7 @@ class LogStream:
         """Rows of a table; every part of it has the same columns."""
         if name not in self._writers:
             types = {column.name: column.type for column in TABLES[name].columns}
-            schema = [(c, _ARROW.get(types.get(c, Type.TEXT), pa.string())) for c in frame.columns]
+            schema = [(c, ARROW.get(types.get(c, Type.TEXT), pa.string())) for c in frame.columns]
             file = self._directory / f"{name}.parquet"
             self._writers[name] = pq.ParquetWriter(file, pa.schema(schema))
         writer = self._writers[name]
@@ -89,7 +89,7 @@ class LogStream:
 
     def finish(self, meta: LogMeta) -> None:
         """Write `log.json` after all parts."""
-        _write_meta(self._directory, meta)
+        write_meta(self._directory, meta)
 
     def close(self) -> None:
         """Close the files."""
@@ -101,12 +101,12 @@ class LogStream:
 def log_stream(path: Path | str) -> Iterator[LogStream]:
     """A log to write part by part; its files replace an earlier log's at the end, as `write_log`'s
     do, and nothing changes where writing fails."""
-    with _replacing(Path(path)) as temporary, closing(LogStream(temporary)) as stream:
+    with replacing(Path(path)) as temporary, closing(LogStream(temporary)) as stream:
         yield stream
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A directory to write a log's files into, which then take the place of those in `path`."""
     mine = {META_FILE} | {f"{name}.{ending}" for name in TABLES for ending in ("parquet", "csv")}
     there = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
@@ -133,7 +133,8 @@ def _replacing(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary)
 
 
-def _write_meta(directory: Path, meta: LogMeta) -> None:
+def write_meta(directory: Path, meta: LogMeta) -> None:
+    """Write `log.json`."""
     (directory / META_FILE).write_text(json.dumps(meta_values(meta), indent=1) + "\n")
 
 

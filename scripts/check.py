@@ -2,7 +2,9 @@
 
 The first sentence says whether the log is fit for fitting, evaluating, both or neither; then come
 what is wrong, and scores. --report writes an HTML page with pictures; --against compares the scores
-with another log's. Exits 1 where there are errors. Rows are counted from 0. Examples:
+with another log's. A log of more than a million rows is worked on in parts by user, so that it need
+not fit into memory; the pictures are then of one part. Exits 1 where there are errors. Rows are
+counted from 0. Examples:
 
     pushwise check shop
     pushwise check shop --report quality --against last-months-shop
@@ -21,6 +23,7 @@ from tyro.conf import Positional
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ingestion.by_parts import Checked
     from ingestion.check import Finding
     from ingestion.quality import Quality
 
@@ -37,6 +40,9 @@ class Args:
     """directory for report.html, report.json and pictures"""
     against: Path | None = None
     """another log, whose scores are the ones before"""
+    ray: bool = False
+    """work on parts of the log by Ray Data: on the cluster that RAY_ADDRESS names, or on all cores
+    of this machine"""
 
 
 def run(args: Args) -> int:
@@ -45,22 +51,16 @@ def run(args: Args) -> int:
 
     from rich.console import Console
 
-    from ingestion.check import findings_of, problems_of
-    from ingestion.quality import quality
-    from ingestion.read import read_log
     from ingestion.report import report_values, write_report
     from ingestion.rules import ERROR
-    from ingestion.scores import overall, scores, verdict
+    from ingestion.scores import overall, verdict
 
-    log = read_log(args.logs)
-    problems = problems_of(log)
-    found = findings_of(log, problems)
-    figures, scored, before = quality(log, found), scores(log, problems), None
+    checked = _checked(args.logs, args.ray)
+    found, figures, scored, before = checked.findings, checked.quality, checked.scores, None
     if args.against is not None:
-        other = read_log(args.against)
-        before = overall(scores(other, problems_of(other)))
+        before = overall(_checked(args.against, args.ray).scores)
     if args.report is not None:
-        write_report(args.report, log, found, figures, scored, before)
+        write_report(args.report, checked.sample, found, figures, scored, before)
     if args.json:
         print(json.dumps(report_values(found, figures, scored, before), indent=1))
     else:
@@ -74,6 +74,18 @@ def run(args: Args) -> int:
         if args.report is not None:
             console.print(f"report: {args.report / 'report.html'}", markup=False, soft_wrap=True)
     return int(any(finding.severity == ERROR for finding in found))
+
+
+def _checked(logs: Path, ray: bool) -> Checked:
+    from ingestion.by_parts import check_log
+    from ingestion.parts import log_batches
+    from ingestion.read import read_meta
+    from scripts.parts import parts_of, progress, runner
+
+    parts = parts_of(logs)
+    bar, report = progress(parts)
+    with bar:
+        return check_log(log_batches(logs), read_meta(logs), parts, runner(ray), report)
 
 
 def _show_findings(found: Sequence[Finding], console: Console) -> None:

@@ -2,8 +2,10 @@
 
 OUT gets the tables, `cleaning.json` (counts: rows in = rows out + rows dropped) and
 `cleaning.parquet` (each row dropped, each value repaired or flagged: table, row, id, column, rule,
-action, before, after). Cleaning a cleaned log changes nothing. `--rules` prints what each rule
-does.
+action, before, after). Cleaning a cleaned log changes nothing. A log of more than a million rows
+is worked on in parts by user, so that it need not fit into memory; with --ray on several machines,
+which must all see OUT's directory. The last line says what the clean log is fit for. `--rules`
+prints what each rule does.
 Examples:
 
     pushwise clean shop shop-clean
@@ -24,6 +26,9 @@ class Args:
     """directory of the log's tables"""
     out: Positional[Path | None] = None
     """directory for the cleaned log"""
+    ray: bool = False
+    """work on parts of the log by Ray Data: on the cluster that RAY_ADDRESS names, or on all cores
+    of this machine"""
     rules: bool = False
     """print the table of rules and do nothing"""
 
@@ -32,11 +37,13 @@ def run(args: Args) -> None:
     """Cleans and prints what was done."""
     import json
 
-    from ingestion.clean import clean
-    from ingestion.read import read_raw
+    from ingestion.by_parts import clean_log
+    from ingestion.parts import log_batches
+    from ingestion.read import read_meta
     from ingestion.rules import rules_table
-    from ingestion.write import write_log
+    from ingestion.scores import verdict
     from mdp.errors import BadInput
+    from scripts.parts import parts_of, progress, runner
 
     if args.rules:
         print(rules_table(), end="")
@@ -48,14 +55,16 @@ def run(args: Args) -> None:
             f"OUT is {args.out}, the log itself: give another directory, so that what is dropped "
             "stays somewhere"
         )
-    tables, meta = read_raw(args.logs)
-    log, record = clean(tables, meta)
-    done = record.to_mapping(log)
-    write_log(args.out, {name: log.tables[name] for name in record.rows_in}, meta)
+    parts = parts_of(args.logs)
+    batches, meta = log_batches(args.logs), read_meta(args.logs)
+    bar, report = progress(parts)
+    with bar:
+        cleaned = clean_log(batches, meta, args.out, parts, runner(args.ray), report)
+    done = cleaned.to_mapping()
     (args.out / "cleaning.json").write_text(json.dumps(done, indent=1) + "\n")
-    record.rows.to_parquet(args.out / "cleaning.parquet", index=False)
-    for name, count in record.rows_in.items():
-        print(f"{name}: {count:,} rows in, {len(log.tables[name]):,} out")
+    for name, count in cleaned.rows_in.items():
+        print(f"{name}: {count:,} rows in, {cleaned.rows_out[name]:,} out")
         for word in ("dropped", "repaired", "flagged"):
             for reason, number in done[word].get(name, {}).items():
                 print(f"  {word} {number:,}: {reason}")
+    print(verdict(cleaned.checked.quality))
