@@ -74,6 +74,7 @@ OTHER_COMMANDS = (
     Command(
         "copy generate", "scripts.copy_generate", "write draft copy for a log's items, with samples"
     ),
+    Command("copy train", "scripts.copy_train", "train a network that writes copy"),
     Command("copy verify", "scripts.copy_verify", "check copy against what a log holds of items"),
     Command("copy moderate", "scripts.copy_moderate", "judge copy by the rule packs"),
     Command(

@@ -9,6 +9,8 @@ Example:
     pushwise copy generate shop --out drafts
     pushwise copy generate shop --out drafts --styles discount urgent --locales zh --each 3
     pushwise copy generate shop --out drafts --styles personal --readers cart likes
+    pushwise copy generate shop --out drafts --writer runs/writer
+    pushwise copy generate shop --out drafts --writer http://localhost:8000/v1 --model NAME
 """
 
 from __future__ import annotations
@@ -41,6 +43,16 @@ class Args:
     """attributes that descriptions must name (default: all that the items have)"""
     at: str | None = None
     """what was known at this instant, ISO 8601 with offset (default: the end of the log)"""
+    writer: str = "templates"
+    """who writes: templates, a directory that `pushwise copy train` wrote, or the address of a
+    language model that speaks OpenAI's chat completions, such as http://localhost:8000/v1; where
+    its texts are refused, the templates write"""
+    model: str = ""
+    """the model's name at that address"""
+    key_file: Path | None = None
+    """file that holds the key of that address"""
+    temperature: float = 0.7
+    """how freely a network or a language model chooses its words; 0: always the likeliest"""
     seed: int = 0
     """seed of all that is drawn"""
     json: bool = False
@@ -58,13 +70,14 @@ def run(args: Args) -> None:
     from generation.copy.gather import facts_of, verifier_for
     from generation.copy.generate import Order, generate
     from generation.copy.samples import page
-    from generation.copy.templates import Templates
+    from generation.copy.writers import writer_of
     from generation.copy.writing import Checked
     from ingestion.read import load_checked
     from mdp.errors import NotEnoughData
     from scripts.instants import instant
 
     _check(args)
+    copywriter = writer_of(args.writer, args.model, args.key_file, args.temperature)
     at = None if args.at is None else pd.Timestamp(instant("--at", args.at), unit="us", tz="UTC")
     console = Console(stderr=True)
     with console.status("reading the log"):
@@ -76,7 +89,7 @@ def run(args: Args) -> None:
     order = Order(args.styles, args.locales, args.readers, args.each, args.attributes, args.seed)
     with Progress(console=console) as progress:
         task = progress.add_task("writing", total=len(some))
-        writer = Checked(Templates(), verifier_for(known))
+        writer = Checked(copywriter, verifier_for(known))
         made = generate(some, writer, order, lambda done: progress.update(task, completed=done))
     args.out.mkdir(parents=True, exist_ok=True)
     made.variants.to_parquet(args.out / "variants.parquet", index=False)

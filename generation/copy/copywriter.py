@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from generation.copy.facts import Facts
+from mdp.errors import PushwiseError
 
 STYLES = ("plain", "urgent", "warm", "discount", "social proof", "personal")
 """What a variant's `style` may be for the copywriters here: those of the demo shop."""
@@ -23,6 +24,8 @@ class Reader:
     """what the person last did with the item: "", `view`, `cart` or `purchase`"""
     similar: str = ""
     """title of an item that the person bought and that goes with this one"""
+    responds: tuple[str, ...] = ()
+    """styles that people like this one responded to, most first; no text says so"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class Message:
     """the claims that it makes, of the keys of `Facts.evidence`"""
 
 
+class NoText(PushwiseError):
+    """A copywriter can't write a text; another one may."""
+
+
 class Copywriter(Protocol):
     """Writes a text about an item. What it says must still be verified."""
 
@@ -72,5 +79,5 @@ class Copywriter(Protocol):
 
     def write(self, facts: Facts, brief: Brief, rng: np.random.Generator) -> Message:
         """A text that says of the item what `facts` hold. The same state of `rng` gives the
-        same text."""
+        same text. Raises `NoText`."""
         ...

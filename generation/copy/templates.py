@@ -163,6 +163,12 @@ def slots_for(
     return known
 
 
+def carried_style(facts: Facts, brief: Brief) -> str:
+    """The style that a text has: the one asked for where the facts carry it, else `plain`."""
+    known = slots_for(facts, brief.reader, brief.locale, np.random.default_rng(0))
+    return _carried(brief, known, _tags(facts, brief.reader))
+
+
 def _aspect(known: Mapping[str, str]) -> dict[str, str]:
     return {"aspect": known["aspect"]} if "aspect" in known else {}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from generation.copy.copywriter import Brief, Copywriter, Message
+from generation.copy.copywriter import Brief, Copywriter, Message, NoText
 from generation.copy.facts import Facts
 from generation.copy.templates import Templates
 from generation.copy.verify import Finding, Verifier
@@ -33,11 +33,14 @@ class Checked:
     """drafts that each of the two may make"""
 
     def write(self, facts: Facts, brief: Brief, rng: np.random.Generator) -> Written:
-        """The first draft that passes."""
+        """The first draft that passes; where a copywriter has none to give, the fallback's."""
         refused: list[tuple[Message, tuple[Finding, ...]]] = []
         for writer in (self.copywriter, self.fallback):
             for _ in range(self.tries):
-                draft = writer.write(facts, brief, rng)
+                try:
+                    draft = writer.write(facts, brief, rng)
+                except NoText:
+                    break
                 findings = self.verifier.check(draft, facts, brief.reader)
                 if not findings:
                     return Written(draft, tuple(refused))

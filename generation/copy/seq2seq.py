@@ -1,0 +1,170 @@
+"""A sequence-to-sequence network with attention and copying, in NumPy.
+
+A bidirectional GRU reads the source, a GRU writes, attending to what was read (Luong et al., 2015);
+each token is drawn from one softmax over the vocabulary and the source's places, as in CopyNet (Gu
+et al., 2016). `generation.learning.copywriting` trains the same network in torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from generation.copy.source import Batch, Draft, Source, draft_of
+
+LONGEST = 160
+"""Tokens at which a text that does not end is cut off."""
+TOGETHER = 256
+"""Texts that are draft_of side by side."""
+_NEVER = np.float32(-1e9)
+
+
+@dataclass(frozen=True, eq=False)
+class Seq2Seq:
+    """Weights, and the vocabulary that they write with."""
+
+    vocabulary: tuple[str, ...]
+    """`END` first"""
+    weights: Mapping[str, np.ndarray]
+    """float32, by the names that torch gives them"""
+
+    def write(
+        self, sources: Sequence[Source], draws: np.ndarray, temperature: float = 0.7
+    ) -> list[Draft]:
+        """A text for each source.
+
+        draws: (N, LONGEST) float64 in [0, 1), which decide what is drawn. temperature: 0 takes
+        the likeliest token each time.
+        """
+        order = np.argsort([len(source.words) for source in sources], kind="stable")
+        texts: list[Draft | None] = [None] * len(sources)
+        for part in (order[n : n + TOGETHER] for n in range(0, len(order), TOGETHER)):
+            some = [sources[n] for n in part]
+            for row, text in zip(part, self._write(some, draws[part], temperature), strict=True):
+                texts[row] = text
+        return [text for text in texts if text is not None]
+
+    def _write(
+        self, sources: list[Source], draws: np.ndarray, temperature: float
+    ) -> Iterator[Draft]:
+        batch = Batch.of(sources)
+        state, read, known = self.read(batch)
+        tokens: list[list[int]] = [[] for _ in sources]
+        live = np.arange(len(sources))
+        previous = np.zeros(len(sources), np.int64)
+        for step in range(LONGEST):
+            logits, state = self.step(previous, state, read, known, batch)
+            drawn = _drawn(logits, draws[live, step], temperature)
+            for row, token in zip(live, drawn, strict=True):
+                tokens[row].append(int(token))
+            go_on = drawn != 0
+            if not go_on.any():
+                live = live[:0]
+                break
+            live, previous, state = live[go_on], drawn[go_on], state[go_on]
+            read, known = read[go_on], known[go_on]
+            batch = _rows(batch, go_on)
+        cut = set(live.tolist())
+        for n, (source, own) in enumerate(zip(sources, tokens, strict=True)):
+            size = len(self.vocabulary)
+            pieces = [self.vocabulary[t] if t < size else t - size for t in own if t]
+            yield draft_of(pieces, source, n not in cut)
+
+    def read(self, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """First state of the writer (N, H), the source as it was read (N, S, H), and what is known
+        at all, which the writer sees at each step (N, E); float32."""
+        w = self.weights
+        x = w["field.weight"][batch.field] + w["place.weight"][batch.place]
+        x = x + w["word.weight"][batch.bucket]
+        there = (batch.field > 0).astype(np.float32)
+        ways = []
+        for suffix, steps in (("", range(x.shape[1])), ("_reverse", range(x.shape[1])[::-1])):
+            gates = [w[f"reader.{name}_l0{suffix}"] for name in _GATES]
+            h = np.zeros((len(x), gates[1].shape[1]), np.float32)
+            out = np.empty((*x.shape[:2], h.shape[1]), np.float32)
+            for s in steps:
+                h = _gru(x[:, s], h, gates) * there[:, s, None]
+                out[:, s] = h
+            ways.append(out)
+        read = np.concatenate(ways, 2)
+        mean = read.sum(1) / there.sum(1)[:, None]
+        told = w["field.weight"][batch.field]
+        told = told + w["word.weight"][batch.bucket] * ~batch.copyable[..., None]
+        told = (told * ((batch.field > 0) & (batch.place == 0))[..., None]).sum(1)
+        known = told @ w["known.weight"].T + w["known.bias"]
+        return np.tanh(mean @ w["first.weight"].T + w["first.bias"]), read, known
+
+    def step(
+        self,
+        previous: np.ndarray,
+        state: np.ndarray,
+        read: np.ndarray,
+        known: np.ndarray,
+        batch: Batch,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Logits of the next token (N, V + S) and the next state (N, H), after tokens (N,)."""
+        w, size, rows = self.weights, len(self.vocabulary), np.arange(len(previous))
+        copied = previous >= size
+        at = np.where(copied, previous - size, 0)
+        x = np.where(
+            copied[:, None],
+            read[rows, at] @ w["copied.weight"].T + w["copied.bias"],
+            w["token.weight"][np.where(copied, 0, previous)],
+        )
+        state = _gru(x + known, state, [w[f"writer.{name}_l0"] for name in _GATES])
+        asks = state @ w["asks.weight"].T + w["asks.bias"]
+        fit = np.einsum("nsh,nh->ns", read, asks)
+        attention = _softmax(np.where(batch.field > 0, fit, _NEVER))
+        both = np.concatenate([state, np.einsum("ns,nsh->nh", attention, read)], 1)
+        says = np.tanh(both @ w["says.weight"].T + w["says.bias"])
+        words = says @ w["token.weight"].T + w["bias"]
+        points = both @ w["points.weight"].T + w["points.bias"]
+        places = np.einsum("nsh,nh->ns", read, points) / np.float32(np.sqrt(read.shape[2]))
+        # A field's first place is chosen like a word of the vocabulary.
+        opens = np.take_along_axis(says @ w["opens.weight"].T, batch.field, 1)
+        places += opens * (batch.place == 0)
+        goes_on = copied & batch.onward[rows, at]
+        places[rows[goes_on], at[goes_on] + 1] += w["onward"][0]
+        return np.concatenate([words, np.where(batch.copyable, places, _NEVER)], 1), state
+
+
+_GATES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def _gru(x: np.ndarray, h: np.ndarray, gates: Sequence[np.ndarray]) -> np.ndarray:
+    inputs, states = x @ gates[0].T + gates[2], h @ gates[1].T + gates[3]
+    (ir, iz, i_new), (hr, hz, h_new) = np.split(inputs, 3, 1), np.split(states, 3, 1)
+    reset, keep = _sigmoid(ir + hr), _sigmoid(iz + hz)
+    new: np.ndarray = (1 - keep) * np.tanh(i_new + reset * h_new) + keep * h
+    return new
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    out: np.ndarray = 0.5 * np.tanh(0.5 * x) + 0.5
+    return out
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(1, keepdims=True))
+    out: np.ndarray = e / e.sum(1, keepdims=True)
+    return out
+
+
+def _drawn(logits: np.ndarray, draws: np.ndarray, temperature: float) -> np.ndarray:
+    """Tokens (N,) int64 by inverting the distribution at the draws (N,)."""
+    if temperature <= 0:
+        return logits.argmax(1)
+    summed = np.cumsum(_softmax(logits.astype(np.float64) / temperature), 1)
+    return np.minimum((summed < draws[:, None]).sum(1), logits.shape[1] - 1)
+
+
+def _rows(batch: Batch, which: np.ndarray) -> Batch:
+    return Batch(
+        batch.field[which],
+        batch.place[which],
+        batch.bucket[which],
+        batch.copyable[which],
+        batch.onward[which],
+    )
