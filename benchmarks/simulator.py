@@ -18,6 +18,7 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.vector import SyncVectorEnv
+from stable_baselines3 import PPO
 
 from agents.network import FactorNetwork, Soft, fit_scaling
 from agents.ppo import PPOSettings, build_ppo
@@ -91,7 +92,7 @@ def ppo_rate(adapter: type[SB3VecEnv], shop: Simulator) -> float:
     users = PushVectorEnv(shop, settings.users, settings.days)
     scaling = fit_scaling([users.kernel.view().observation])
     network = Soft(FactorNetwork(scaling, threshold=0.0, hidden=settings.hidden))
-    model = build_ppo(adapter(users), network, settings, 0)
+    model: PPO = build_ppo(adapter(users), network, settings, 0)
     steps = settings.users * settings.rollout
     began = time.process_time()
     model.learn(steps)

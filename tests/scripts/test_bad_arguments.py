@@ -25,6 +25,7 @@ NEEDED = {
     "candidates evaluate": ["x"],
     "candidates explain": ["x", "--logs", "y"],
     "copy generate": ["x", "--out", "y"],
+    "copy train": ["x", "--out", "y"],
 }
 
 
