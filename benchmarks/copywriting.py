@@ -23,7 +23,7 @@ import tyro
 from tyro.conf import Positional
 
 from benchmarks.copy_world import world
-from generation.copy.copywriter import Copywriter, Message
+from generation.copy.copywriter import Brief, Copywriter, Message
 from generation.copy.facts import Facts
 from generation.copy.gather import verifier_for
 from generation.copy.measured import Request, measured
@@ -113,8 +113,8 @@ def row(
         refused += not sound
         message = draft if sound else checked.write(facts, brief, rng).message
         if message is not None:
-            final.append((message, facts))
-    phrasings = [phrasing(message, facts) for message, facts in final]
+            final.append((message, facts, brief))
+    phrasings = [phrasing(message, facts) for message, facts, _ in final]
     figures: dict[str, object] = {"copywriter": name}
     if isinstance(writer, NetworkWriter):
         raw = measured(writer, requests[:2000], verifier, seed)
@@ -123,7 +123,7 @@ def row(
         figures["slots right"] = "1.0000"
     return figures | {
         "refused": f"{refused / len(requests):.2%}",
-        "wrong": sum(wrong(message, facts) for message, facts in final),
+        "wrong": sum(wrong(*each) for each in final),
         "unique": f"{unique_share(phrasings):.4f}",
         "self-BLEU-4": f"{self_bleu(phrasings, np.random.default_rng(seed)):.4f}",
         "repeated 3-grams": f"{repeated_share(phrasings):.3%}",
@@ -131,15 +131,23 @@ def row(
     }
 
 
-def wrong(message: Message, facts: Facts) -> bool:
-    """Whether a text has a number that no fact has, or lacks the title: a second reading, with no
-    code of the verifier's."""
+def wrong(message: Message, facts: Facts, brief: Brief) -> bool:
+    """Whether a text has a number that neither a fact nor the title of what the reader met has, or
+    lacks the title: a second reading, with no code of the verifier's."""
     text = f"{message.title}\n{message.body}\n{message.description}"
     if facts.title not in text:
         return True
-    known = [*facts.slots("en").values(), *facts.attributes.values(), facts.title, "5"]
-    pattern = "|".join(re.escape(value) for value in sorted(known, key=len, reverse=True))
-    left = re.sub(rf"(?<![\d.]){pattern}(?![\d])", " ", text)
+    known = [
+        *facts.slots("en").values(),
+        *facts.attributes.values(),
+        facts.title,
+        brief.reader.similar,
+        "5",
+    ]
+    pattern = "|".join(
+        re.escape(value) for value in sorted(filter(None, known), key=len, reverse=True)
+    )
+    left = re.sub(rf"(?<![\d.])(?:{pattern})(?!\d)", " ", text)
     return bool(re.search(r"\d", left))
 
 
