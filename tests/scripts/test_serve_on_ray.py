@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `ray`")
 def test_replicas_decide_over_one_store(tmp_path):
     store, port = f"sqlite:///{tmp_path / 'store.sqlite'}", free_port()
     prepared(tmp_path, store)
