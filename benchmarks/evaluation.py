@@ -269,7 +269,7 @@ def tasks(args: Tasks) -> None:
     from evaluation.arrays import evaluate
     from evaluation.batches import assess_large
     from evaluation.report import to_json
-    from evaluation.spread import Spread, in_turn
+    from ingestion.spread import Spread, in_turn
     from scripts.on_ray import on_ray
 
     rng, n = np.random.default_rng(args.seed), args.users * 7

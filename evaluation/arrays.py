@@ -12,9 +12,9 @@ from evaluation.assessment import Assessment, assess
 from evaluation.days import evaluated
 from evaluation.intervals import REPLICATES, Intervals, Method
 from evaluation.specification import divided
-from evaluation.spread import Spread, in_turn
 from evaluation.steps import FEATURE, TARGET_FEATURE, trajectories_of
 from evaluation.table import KNOWN, sample_of
+from ingestion.spread import Spread, in_turn
 from mdp.errors import BadInput
 
 
@@ -59,7 +59,7 @@ def evaluate(
 
     estimators: as `--estimators`, such as "snips,dr,switch_dr:10"; method: "bootstrap" over users
     or "analytic"; comparisons: number of policies compared with the logging one; spread: where
-    resamples are made (`evaluation.spread`). The result's `estimates`, `diagnostics`, `verdict`
+    resamples are made (`ingestion.spread`). The result's `estimates`, `diagnostics`, `verdict`
     and `days` are described in their classes; `evaluation.report.to_json` makes plain values of
     it. Raises `BadInput`, `BadSetting` or `NotEnoughData`.
     """

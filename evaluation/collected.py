@@ -11,9 +11,9 @@ from evaluation.estimators import Terms, dr, ips, logged, model_gap
 from evaluation.overlap import Held, held, together
 from evaluation.sample import Measure, Sample
 from evaluation.specification import Estimator, default_estimators
-from evaluation.spread import Spread, in_turn
 from evaluation.sums import Sums, sums_of
 from evaluation.tally import Tally, tally
+from ingestion.spread import Spread, in_turn
 
 REWARD = "reward per decision"
 

@@ -14,8 +14,8 @@ from typing import Literal
 import numpy as np
 
 from evaluation.slope import student_quantile
-from evaluation.spread import Spread, in_turn
 from evaluation.sums import Sums
+from ingestion.spread import Spread, in_turn
 
 REPLICATES = 1000
 LEVEL = 0.95

@@ -76,6 +76,7 @@ def _decide(args: Args, store: str, end: int | None) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
+    from ingestion.spread import in_turn
     from scripts.instants import instant
     from scripts.on_ray import on_ray
     from serving.batch import Night, decide_all
@@ -86,7 +87,7 @@ def _decide(args: Args, store: str, end: int | None) -> None:
     console = Console(stderr=True)
     seed = secrets.randbits(63) if args.seed is None else args.seed
     night = Night(settings, args.policy.resolve(), at, seed)
-    parts = on_ray() if args.ray else nullcontext()
+    parts = on_ray() if args.ray else nullcontext(in_turn)
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     with bar, parts as spread:
         task = bar.add_task("deciding", total=None)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from evaluation.assessment import Assessment
     from evaluation.intervals import Intervals
     from evaluation.replayed import Replayed
-    from evaluation.spread import Spread
+    from ingestion.spread import Spread
     from policies.saved import PolicyBundle
 
 GATE = {"better": 0, "no_difference": 3, "cannot_tell": 4, "worse": 5}

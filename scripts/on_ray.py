@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from evaluation.spread import Spread
+from ingestion.spread import Spread
 
 AHEAD = 2
 """Parts for each core that are under way or wait to be taken; more would fill memory."""

@@ -23,6 +23,7 @@ from tyro.conf import Positional
 if TYPE_CHECKING:
     from policies.base import Policy
     from simulator.description import Simulator
+    from simulator.population import Lived
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Args:
 
 def run(args: Args) -> None:
     """Simulates, writes and says what came of it."""
-    from functools import partial
+    from contextlib import nullcontext
 
     import numpy as np
     import pandas as pd
@@ -60,9 +61,10 @@ def run(args: Args) -> None:
     from rich.progress import Progress
 
     from ingestion.log import LogMeta
+    from ingestion.spread import in_turn
     from ingestion.write import log_stream
     from mdp.errors import BadInput, BadSetting
-    from scripts.blocks import lived_in_turn, lived_on_ray
+    from scripts.on_ray import on_ray
     from simulator.population import TOTALS, UNIT, blocks
     from simulator.saved import load_simulator
 
@@ -75,13 +77,15 @@ def run(args: Args) -> None:
     parts = list(blocks(users, args.block))
     totals = np.zeros((args.days, len(TOTALS)), np.int64)
     until = np.iinfo(np.int64).max
-    work = lived_on_ray if args.ray else lived_in_turn
-    all_lived = partial(work, simulator, policy, args.seed, args.days, parts)
+    shared = (simulator, policy, args.seed, args.days, not args.summary)
+    place = on_ray() if args.ray else nullcontext(in_turn)
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+    with place as spread, bar as progress:
+        all_lived = spread(live_block, shared, parts)
         task = progress.add_task("simulating", total=users)
         if args.summary:
-            for lived in all_lived(False):
+            for lived in all_lived:
                 totals += lived.totals
                 progress.advance(task, lived.users)
             table = pd.DataFrame(totals * UNIT, columns=list(TOTALS))
@@ -89,7 +93,7 @@ def run(args: Args) -> None:
             table.round(2).to_csv(args.out, index=False)
         else:
             with log_stream(args.out) as stream:
-                for number, lived in enumerate(all_lived(True)):
+                for number, lived in enumerate(all_lived):
                     assert lived.tables is not None
                     for name, frame in lived.tables.items():
                         if name == "decisions" and policy_hash:
@@ -108,6 +112,15 @@ def run(args: Args) -> None:
         f"{of['clicks']:.0f} clicks, {of['unsubscribes']:.0f} unsubscribes, value "
         f"{of['value']:.2f}, revenue {of['revenue']:.2f}"
     )
+
+
+def live_block(shared: tuple[Simulator, Policy, int, int, bool], block: tuple[int, int]) -> Lived:
+    """What users number `block[0]` to `block[1] - 1` lived. shared: simulator, policy, seed, days,
+    and whether to record."""
+    from simulator.population import live
+
+    simulator, policy, seed, days, record = shared
+    return live(simulator, policy, seed, days, *block, record)
 
 
 def _asked(simulator: Simulator, name: str) -> tuple[Simulator, Policy, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine
 
+from ingestion.spread import Spread, in_turn
 from policies.saved import load_policy
 from serving.commit import Keyed
 from serving.decide import Decider
@@ -23,9 +24,6 @@ from serving.users import all_user_ids
 
 Part = tuple[int, list[str]]
 """Its number, and its users."""
-Work = Callable[["Night", Part], list[dict[str, Any]]]
-Spread = Callable[[Work, "Night", Sequence[Part]], Iterator[list[dict[str, Any]]]]
-"""Does a piece of work for each part, in their order."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Night:
 
 
 def decide_all(
-    night: Night, chunk: int, progress: Callable[[int, int], None], spread: Spread | None = None
+    night: Night, chunk: int, progress: Callable[[int, int], None], spread: Spread = in_turn
 ) -> list[dict[str, Any]]:
     """Answers for all users, `chunk` at a time; a user who can't be decided for has an `error`.
 
@@ -61,7 +59,7 @@ def decide_all(
     parts = [(n, users[begin : begin + chunk]) for n, begin in enumerate(starts)]
     answers: list[dict[str, Any]] = []
     try:
-        for rows in (spread or _here)(decide_part, night, parts):
+        for rows in spread(decide_part, night, parts):
             answers += rows
             progress(len(answers), len(users))
     finally:
@@ -83,10 +81,6 @@ def decide_part(night: Night, part: Part) -> list[dict[str, Any]]:
         {"user_id": user, "error": str(answer)} if isinstance(answer, Problem) else dict(answer)
         for user, answer in zip(users, given, strict=True)
     ]
-
-
-def _here(work: Work, night: Night, parts: Sequence[Part]) -> Iterator[list[dict[str, Any]]]:
-    return (work(night, part) for part in parts)
 
 
 @lru_cache(maxsize=1)

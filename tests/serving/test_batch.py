@@ -1,5 +1,6 @@
 """Everyone is decided for, wherever the parts are."""
 
+from ingestion.spread import in_turn
 from serving.batch import Night, decide_all
 from serving.settings import read_settings
 
@@ -15,7 +16,7 @@ def backwards(work, night, parts):
 def test_parts_are_decided_the_same_in_any_order(shop, tmp_path):
     policy = shop.policy("p")
     made = []
-    for name, spread in (("here", None), ("backwards", backwards)):
+    for name, spread in (("here", in_turn), ("backwards", backwards)):
         shop.store = f"sqlite:///{tmp_path / name}.sqlite"
         with shop.server(policy) as client:
             for n in range(25):
