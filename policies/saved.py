@@ -8,8 +8,7 @@
     model/                the response model and the users' traits that its observations come from
     candidates/           the recommender's arrays
 
-Every file's hash stands in the manifest, and the manifest's own beside them, so a directory that is
-truncated or was changed is refused. That tells accidents, not an attacker who can hash too.
+`policies/manifest.py` seals the directory and refuses one that is truncated or was changed.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +26,22 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
-from mdp.errors import BadArtifact, BadInput
+from mdp.errors import BadArtifact
 from mdp.guardrails import Guardrails
-from mdp.observation import READABLE, SCHEMA
+from mdp.observation import READABLE
 from mdp.response import ResponseModel
 from mdp.reward import Reward
 from mdp.state import TRAITS
 from policies.bandits import LinearThompson, LinearUCB
 from policies.base import Policy
 from policies.baselines import Greedy, Hold, Popular, Random, StaticRule, Table
+from policies.manifest import Artifact, contiguous, digest_of, write
 from policies.mixture import Mixture
 from policies.network import NetworkPolicy
 from policies.planner import Planner
 from policies.recovering import RecoveringSoftmax
 
-FORMAT = 1
+POLICY = Artifact(None, "saved policy", READABLE, "train it again")
 TYPES: dict[str, type[Policy]] = {
     cls.__name__: cls
     for cls in (
@@ -114,31 +113,15 @@ class PolicyBundle:
         return str(self.manifest.get("policy_hash", ""))
 
 
-def for_a_policy(path: Path) -> None:
-    """Raises `BadInput` where a policy can't be saved, since something else is there."""
-    if path.exists() and not path.is_dir():
-        raise BadInput(f"{path} is a file: choose a directory as --out")
-    if path.exists() and any(path.iterdir()):
-        if not (path / "manifest.json").exists():
-            raise BadInput(f"{path} is not empty and holds no saved policy: choose another --out")
-        if "artifact" in read_manifest(path):
-            raise BadInput(f"{path} holds a simulator: choose another --out")
-
-
 def save_policy(path: Path | str, bundle: PolicyBundle) -> None:
     """Write a policy to a directory, which is replaced where it holds a saved policy already.
 
     Raises `BadInput` for a directory that holds anything else.
     """
     path = Path(path)
-    for_a_policy(path)
-    files = _files(bundle)
-    hashes = {name: digest_of(content) for name, content in files.items()}
-    policy = bundle.policy
-    manifest = {
-        **bundle.manifest,
-        "format": FORMAT,
-        "schema": SCHEMA,
+    POLICY.need_place(path)
+    files, policy = _files(bundle), bundle.policy
+    own = {
         "kind": policy.kind,
         "type": type(policy).__name__,
         "parameters": _parameters(policy),
@@ -148,17 +131,13 @@ def save_policy(path: Path | str, bundle: PolicyBundle) -> None:
         "rules_hash": bundle.guardrails.hash,
         "model_hash": None if bundle.model is None else bundle.model.hash,
         "recommender": None if bundle.recommender is None else bundle.recommender.kind,
-        "files": hashes,
     }
-    manifest["policy_hash"] = digest_of(
-        json.dumps([hashes, manifest["type"], manifest["parameters"]], sort_keys=True).encode()
+    hashes = {name: digest_of(content) for name, content in files.items()}
+    own["policy_hash"] = digest_of(
+        json.dumps([hashes, own["type"], own["parameters"]], sort_keys=True).encode()
     )
-    manifest["manifest_hash"] = manifest_hash(manifest)
     temporary = path.with_name(path.name + f".part{os.getpid()}")
-    for name, content in files.items():
-        (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-        (temporary / name).write_bytes(content)
-    (temporary / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    write(temporary, POLICY.sealed(bundle.manifest, files, own), files)
     old = path.with_name(path.name + f".old{os.getpid()}")
     if path.exists():
         path.rename(old)
@@ -172,18 +151,7 @@ def load_policy(path: Path | str) -> PolicyBundle:
     Raises `BadArtifact`, naming what differs, for one of another schema, truncated or changed.
     """
     path = Path(path)
-    manifest = read_manifest(path)
-    if manifest.get("format") != FORMAT or manifest.get("schema") not in READABLE:
-        raise BadArtifact(
-            f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
-            f"this pushwise needs format {FORMAT}, schema {SCHEMA}: train it again"
-        )
-    if manifest.get("manifest_hash") != manifest_hash(manifest):
-        raise BadArtifact(
-            f"{path}/manifest.json is not what was saved (its hash differs): it was changed; other "
-            "guardrails are given with --guardrails, all else by training again"
-        )
-    files = checked_files(path, manifest)
+    manifest, files = POLICY.load(path)
     try:
         policy = _policy_of(manifest, files)
         reward = Reward.from_mapping(manifest["reward"])
@@ -202,28 +170,6 @@ def load_policy(path: Path | str) -> PolicyBundle:
     if "network.safetensors" in files:
         learned = load_arrays(files["network.safetensors"])
     return PolicyBundle(policy, model, traits, reward, guardrails, recommender, manifest, learned)
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """`manifest.json` of a saved artifact; raises `BadArtifact`."""
-    try:
-        manifest = json.loads((path / "manifest.json").read_bytes())
-    except FileNotFoundError as error:
-        raise BadArtifact(f"{path} holds no saved policy: there is no manifest.json") from error
-    except OSError as error:
-        raise BadArtifact(f"{path} holds no saved policy: {error.strerror}") from error
-    except ValueError as error:
-        raise BadArtifact(f"{path}/manifest.json is not JSON: {error}") from error
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files", {}), dict):
-        raise BadArtifact(f"{path}/manifest.json does not describe a saved policy")
-    return manifest
-
-
-def manifest_hash(manifest: Mapping[str, Any]) -> str:
-    """Hash of all entries but this hash, as JSON would give them back."""
-    entries = json.loads(json.dumps(manifest))
-    entries.pop("manifest_hash", None)
-    return digest_of(json.dumps(entries, sort_keys=True).encode())
 
 
 def with_floor(bundle: PolicyBundle, floor: float) -> Policy:
@@ -274,11 +220,6 @@ def _policy_of(entry: Mapping[str, Any], files: Mapping[str, bytes], place: str 
     return cls(**values)
 
 
-def contiguous(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays as safetensors wants them: in memory order."""
-    return {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-
-
 def trait_arrays(traits: TraitStore) -> dict[str, np.ndarray]:
     """A trait store as plain arrays; `traits_of` is the inverse."""
     rows = np.concatenate([traits.default.reshape(1), traits.traits])
@@ -302,24 +243,3 @@ def _parameters(policy: Policy) -> dict[str, Any]:
     return {
         name: value for name, value in values.items() if not isinstance(value, np.ndarray | bytes)
     }
-
-
-def digest_of(content: bytes) -> str:
-    """Hash of a file's content, as a manifest lists it."""
-    return blake2b(content, digest_size=16).hexdigest()
-
-
-def checked_files(path: Path, manifest: Mapping[str, Any]) -> dict[str, bytes]:
-    """Content of the files that a manifest lists; raises `BadArtifact` where one differs."""
-    files = {}
-    for name, digest in manifest.get("files", {}).items():
-        try:
-            files[name] = (path / name).read_bytes()
-        except OSError as error:
-            raise BadArtifact(f"{path}/{name} is missing or can't be read") from error
-        if digest_of(files[name]) != digest:
-            raise BadArtifact(
-                f"{path}/{name} is not the file that was saved (its hash differs): it is "
-                "truncated or was changed"
-            )
-    return files

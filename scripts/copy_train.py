@@ -47,7 +47,7 @@ def run(args: Args) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from generation.copy.saved import for_a_writer, save_writer
+    from generation.copy.saved import WRITER, save_writer
     from generation.learning.adversarial import Phase
     from generation.learning.copy_log import pairs_of
     from generation.learning.copy_training import train_writer
@@ -57,7 +57,7 @@ def run(args: Args) -> None:
 
     if args.steps < 1:
         raise BadSetting(f"--steps is {args.steps}; training needs at least 1 batch")
-    for_a_writer(args.out)
+    WRITER.need_place(args.out)
     pairs, counts = pairs_of(load_checked(args.logs))
     phase = Phase(seed=args.seed) if args.adversarial else None
     console = Console(stderr=True)

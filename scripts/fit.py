@@ -40,10 +40,10 @@ def run(args: Args) -> None:
     from simulator.fidelity import card_of
     from simulator.fidelity_page import figure, said_of, write_card
     from simulator.fit import fit
-    from simulator.saved import for_a_simulator, save_simulator
+    from simulator.saved import SIMULATOR, save_simulator
 
     until = None if args.until is None else instant("--until", args.until)
-    for_a_simulator(args.out)
+    SIMULATOR.need_place(args.out)
     log = load_checked(args.logs)
     console = Console(stderr=True)
     with console.status("reading") as status:

@@ -84,13 +84,13 @@ def run(args: Args) -> int:
     from ingestion.read import load_checked
     from mdp.errors import BadSetting
     from policies.rules_file import read_guardrails
-    from policies.saved import for_a_policy, load_policy, save_policy
+    from policies.saved import POLICY, load_policy, save_policy
     from simulator.saved import load_simulator
 
     algorithm_of(args.algo)
     if args.steps is not None and args.steps < 1:
         raise BadSetting(f"--steps is {args.steps}; training needs at least 1 user-day")
-    for_a_policy(args.out)
+    POLICY.need_place(args.out)
     simulator = load_simulator(args.simulator)
     settings = _settings(args, simulator.world)
     start = None if args.start is None else load_policy(args.start)

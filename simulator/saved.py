@@ -26,21 +26,17 @@ from safetensors.numpy import save as dump_arrays
 
 from generation.candidates.saved import recommender_of
 from mdp.catalog import Catalog, Items, Variants
-from mdp.errors import BadArtifact, BadInput
+from mdp.errors import BadArtifact
 from mdp.guardrails import Guardrails
-from mdp.observation import READABLE, SCHEMA
+from mdp.observation import READABLE
 from mdp.response import ResponseModel, Truth
 from mdp.reward import Reward
 from mdp.state import HISTORY
+from policies.manifest import Artifact, contiguous, read_manifest, write
 from policies.saved import (
     PolicyBundle,
     TraitStore,
-    checked_files,
-    contiguous,
-    digest_of,
     load_policy,
-    manifest_hash,
-    read_manifest,
     save_policy,
     trait_arrays,
     traits_of,
@@ -49,19 +45,10 @@ from simulator.description import Delays, Simulator, Users
 from simulator.organic import Organic
 from simulator.truths import truth_of
 
-FORMAT = 1
-ARTIFACT = "simulator"
+SIMULATOR = Artifact("simulator", "simulator", READABLE, "fit it again")
 _OWN = {"format", "artifact", "schema", "world", "start", "reward", "guardrails", "delays"}
 _OWN |= {"manifest_hash", "organic", "recommender", "members", "belief", "forms", "files"}
 _NONE, _SELF, _OTHER = "none", "own", "other"
-
-
-def for_a_simulator(path: Path) -> None:
-    """Raises `BadInput` where a simulator can't be saved, since something else is there."""
-    if path.exists() and not path.is_dir():
-        raise BadInput(f"{path} is a file: choose a directory as --out")
-    if path.exists() and any(path.iterdir()) and not _is_simulator(path):
-        raise BadInput(f"{path} is not empty and holds no simulator: choose another --out")
 
 
 def save_simulator(path: Path | str, simulator: Simulator) -> None:
@@ -70,13 +57,9 @@ def save_simulator(path: Path | str, simulator: Simulator) -> None:
     Raises `BadInput` for a directory that holds anything else.
     """
     path = Path(path)
-    for_a_simulator(path)
+    SIMULATOR.need_place(path)
     files = _files(simulator)
-    manifest = {
-        **simulator.manifest,
-        "format": FORMAT,
-        "artifact": ARTIFACT,
-        "schema": SCHEMA,
+    own = {
         "world": simulator.world,
         "start": simulator.start,
         "reward": simulator.reward.to_mapping(),
@@ -91,18 +74,12 @@ def save_simulator(path: Path | str, simulator: Simulator) -> None:
         "members": len(simulator.members),
         "belief": _belief(simulator),
         "forms": _forms(simulator),
-        "files": {name: digest_of(content) for name, content in files.items()},
     }
-    if _is_simulator(path):
+    if SIMULATOR.is_at(path):
         for name in read_manifest(path)["files"]:
             (path / name).unlink(missing_ok=True)
-    for name, content in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(content)
     save_policy(path / "logging_policy", PolicyBundle(simulator.logging, None, None))
-    manifest["manifest_hash"] = manifest_hash(manifest)
-    # Last, so that hashes tell where writing was cut short.
-    (path / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    write(path, SIMULATOR.sealed(simulator.manifest, files, own), files)
 
 
 def load_simulator(path: Path | str) -> Simulator:
@@ -111,33 +88,11 @@ def load_simulator(path: Path | str) -> Simulator:
     Raises `BadArtifact`, naming what differs, for one of another schema, truncated or changed.
     """
     path = Path(path)
-    if not (path / "manifest.json").exists():
-        raise BadArtifact(f"{path} holds no saved simulator: there is no manifest.json")
-    manifest = read_manifest(path)
-    if manifest.get("artifact") != ARTIFACT:
-        raise BadArtifact(f"{path} holds no simulator, but a saved {manifest.get('kind')} policy")
-    if manifest.get("format") != FORMAT or manifest.get("schema") not in READABLE:
-        raise BadArtifact(
-            f"{path} has format {manifest.get('format')}, schema {manifest.get('schema')}, and "
-            f"this pushwise needs format {FORMAT}, schema {SCHEMA}: fit it again"
-        )
-    if manifest.get("manifest_hash") != manifest_hash(manifest):
-        raise BadArtifact(
-            f"{path}/manifest.json is not what was saved (its hash differs): it was changed; "
-            "guardrails are given with --guardrails, all else by fitting again"
-        )
-    files = checked_files(path, manifest)
+    manifest, files = SIMULATOR.load(path)
     try:
         return _assembled(path, manifest, files)
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise BadArtifact(f"{path} does not describe a simulator: {error!r}") from error
-
-
-def _is_simulator(path: Path) -> bool:
-    try:
-        return read_manifest(path).get("artifact") == ARTIFACT
-    except BadArtifact:
-        return False
 
 
 def _belief(simulator: Simulator) -> str:

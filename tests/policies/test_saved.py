@@ -94,7 +94,7 @@ def _edit(key, value):
         (_edit("parameters", {}), r"manifest\.json is not what was saved"),
         (_edit("guardrails", {}), "--guardrails"),
         (_edit("files", {}), r"manifest\.json is not what was saved"),
-        (_edit("files", []), "does not describe a saved policy"),
+        (_edit("files", []), "describes nothing that pushwise saves"),
         (lambda path: (path / "manifest.json").write_bytes(b"\xff{}"), "not JSON"),
     ],
 )

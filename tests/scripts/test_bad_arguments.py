@@ -59,7 +59,7 @@ def places(tmp_path_factory):
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("sim", "holds a simulator"),
+        ("sim", "is not empty and holds no saved policy"),
         ("other", "is not empty and holds no saved policy"),
         ("file", "is a file"),
     ],

@@ -9,7 +9,8 @@ import pytest
 from mdp.errors import BadArtifact, BadInput
 from mdp.guardrails import Guardrails
 from mdp.reward import Reward
-from policies.saved import PolicyBundle, manifest_hash, save_policy
+from policies.manifest import manifest_hash
+from policies.saved import PolicyBundle, save_policy
 from simulator.kernel import Kernel
 from simulator.saved import load_simulator, save_simulator
 
