@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from numba import njit
 
 from ingestion.schema import SEPARATOR
+from mdp.hashing import hash_ids
 
 AT_ONCE = 100_000
-"""Lists of ids that are taken apart at a time."""
+"""Ids, or lists of them, that are taken apart at a time."""
 
 
 @dataclass(frozen=True)
@@ -33,28 +34,37 @@ class Codes:
         return np.array([*passed, False])[self.of]
 
 
+def column_of(texts: pd.Series) -> pa.Array:
+    """A column of texts (n,) in one piece, null where one is missing."""
+    column = pa.array(texts, pa.large_string(), from_pandas=True)
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
 def codes_of(texts: pd.Series) -> Codes:
     """The codes of a column of texts (n,)."""
-    column = pa.array(texts, pa.large_string(), from_pandas=True)
-    coded = column.dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
+    coded = column_of(texts).dictionary_encode()
     of = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     return Codes(of, coded.dictionary)
 
 
 def rows_in(codes: Codes, keys: pd.Series) -> np.ndarray:
     """Row of each text (n,) int64 in a column of keys, the first of equal ones; -1 for none."""
-    known = pa.array(keys, pa.large_string(), from_pandas=True)
-    found = pc.index_in(codes.distinct, value_set=known, skip_nulls=True).fill_null(-1)
+    found = pc.index_in(codes.distinct, value_set=column_of(keys), skip_nulls=True).fill_null(-1)
     return np.append(found.to_numpy(zero_copy_only=False).astype(np.int64), -1)[codes.of]
+
+
+def id_hashes(ids: pd.Series) -> np.ndarray:
+    """`hash_ids` (n,) uint64 of a column of ids, each distinct one hashed once; that of "" where
+    one is missing."""
+    codes = codes_of(ids)
+    size = len(codes.distinct)
+    parts = [codes.distinct[n : n + AT_ONCE].to_pylist() for n in range(0, size, AT_ONCE)]
+    return np.concatenate([*map(hash_ids, parts), hash_ids([""])])[codes.of]
 
 
 def text_hashes(texts: pd.Series) -> np.ndarray:
     """64-bit hashes (n,) uint64 of texts, 0 for a missing one; the same in every process."""
-    column = pa.array(texts, pa.large_string(), from_pandas=True)
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+    column = column_of(texts)
     out = np.zeros(len(column), np.uint64)
     if len(column):
         _, ends, data = column.buffers()
@@ -117,7 +127,5 @@ def listed(lists: pd.Series) -> Iterator[tuple[np.ndarray, pa.Array]]:
     rows = np.flatnonzero(lists.notna())
     for begin in range(0, len(rows), AT_ONCE):
         some = rows[begin : begin + AT_ONCE]
-        parts = pc.split_pattern(pa.array(lists.iloc[some], pa.large_string()), SEPARATOR)
-        if isinstance(parts, pa.ChunkedArray):
-            parts = parts.combine_chunks()
+        parts = pc.split_pattern(column_of(lists.iloc[some]), SEPARATOR)
         yield some[pc.list_parent_indices(parts).to_numpy()], pc.list_flatten(parts)

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ingestion.codes import codes_of, column_of, id_hashes, rows_in
 from ingestion.log import Log, epoch_us
 from ingestion.parse import TRUTH
 from ingestion.schema import OUTCOME_KEY, SEPARATOR
@@ -27,7 +28,7 @@ from mdp.reasons import catalog_reasons
 from mdp.reward import Reward
 from mdp.state import HISTORY, apply, new_histories
 
-AT_ONCE = 1_000_000
+AT_ONCE = 100_000
 """Lists that are read at a time."""
 
 
@@ -53,7 +54,7 @@ class UserEvents:
 
     def rows(self, user_ids: pd.Series) -> np.ndarray:
         """Row of each user (n,) int64, -1 for one who is not there."""
-        return pd.Index(self.user_ids, dtype=object).get_indexer(pd.Index(user_ids, dtype=object))
+        return rows_in(codes_of(user_ids), pd.Series(self.user_ids, dtype="str"))
 
 
 def to_events(log: Log) -> UserEvents:
@@ -82,9 +83,9 @@ def _organic(log: Log, users: UserEvents) -> tuple[np.ndarray, np.ndarray]:
     events = events_array(len(table))
     events["at"] = epoch_us(table["at"])
     events["kind"] = table["event"].map(ORGANIC).fillna(Kind.VIEW).to_numpy(np.int8)
-    events["item"] = hash_ids(table["item_id"].fillna(""))
+    events["item"] = id_hashes(table["item_id"])
     events["value"] = table["value"].fillna(0.0).to_numpy()
-    events["id"] = hash_ids(event_ids(table))
+    events["id"] = id_hashes(event_ids(table))
     owner = users.rows(table["user_id"])
     owner[(table["at"].isna() | table["event"].isna()).to_numpy()] = -1
     return owner, events
@@ -116,22 +117,21 @@ def _decided(log: Log, users: UserEvents) -> list[tuple[np.ndarray, np.ndarray]]
     )
     made["at"] = epoch_us(table["decided_at"])
     made["kind"] = np.where(sent, Kind.SEND, Kind.HOLD)
-    made["id"] = made["decision"] = hash_ids(table["decision_id"])
+    made["id"] = made["decision"] = id_hashes(table["decision_id"])
     made["send_at"] = epoch_us(table["send_at"])
-    made["item"][sent] = hash_ids(table["item_id"][sent].fillna(""))
+    made["item"][sent] = id_hashes(table["item_id"][sent])
     made["style"][sent] = table["variant_id"][sent].map(style).fillna(-1).to_numpy(np.int8)
     owner = users.rows(table["user_id"])
     owner[table["decided_at"].isna().to_numpy()] = -1
 
-    decision = pd.Index(table["decision_id"], dtype=object)
-    place = decision.get_indexer(pd.Index(outcomes["decision_id"], dtype=object))
+    place = rows_in(codes_of(outcomes["decision_id"]), table["decision_id"])
     followed = events_array(len(outcomes))
     followed["at"] = epoch_us(outcomes["at"])
     followed["kind"] = outcomes["outcome"].map(OUTCOMES).fillna(Kind.DELIVERED).to_numpy(np.int8)
-    followed["id"] = hash_ids(
+    followed["id"] = id_hashes(
         outcomes["decision_id"].fillna("") + SEPARATOR + outcomes["outcome"].fillna("")
     )
-    followed["decision"] = hash_ids(outcomes["decision_id"].fillna(""))
+    followed["decision"] = id_hashes(outcomes["decision_id"])
     followed["value"] = outcomes["value"].fillna(0.0).to_numpy()
     whose = np.where(place >= 0, owner[place] if len(owner) else -1, -1)
     whose[(outcomes["at"].isna() | outcomes["outcome"].isna()).to_numpy()] = -1
@@ -284,19 +284,22 @@ def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisio
 
 def _lists(lists: pd.Series, chosen: pd.Series, row: dict[str, int]) -> np.ndarray:
     """Catalogue rows (D, K) int32 of `a|b|c` texts, padded with -1; unknown ids are left out."""
-    texts = lists.astype(object).where(lists.notna(), chosen.astype(object)).fillna("")
-    parts = [_rows(texts.iloc[n : n + AT_ONCE], row) for n in range(0, len(texts), AT_ONCE)]
-    out = np.full((len(texts), max((part.shape[1] for part in parts), default=0)), -1, np.int32)
+    size = len(lists)
+    parts = [
+        _rows(lists.iloc[n : n + AT_ONCE], chosen.iloc[n : n + AT_ONCE], row)
+        for n in range(0, size, AT_ONCE)
+    ]
+    out = np.full((size, max((part.shape[1] for part in parts), default=0)), -1, np.int32)
     for n, part in enumerate(parts):
         out[n * AT_ONCE : n * AT_ONCE + len(part), : part.shape[1]] = part
     return out
 
 
-def _rows(texts: pd.Series, row: dict[str, int]) -> np.ndarray:
-    """Catalogue rows (D, K) int32 of `a|b|c` texts."""
-    column = pa.array(texts.to_numpy(object), pa.string())
-    lists = pc.split_pattern(column, SEPARATOR)
-    found = pc.index_in(lists.flatten(), value_set=pa.array(list(row), pa.string()))
+def _rows(texts: pd.Series, chosen: pd.Series, row: dict[str, int]) -> np.ndarray:
+    """Catalogue rows (D, K) int32 of `a|b|c` texts (D,), or of what was chosen (D,) where there is
+    no text."""
+    lists = pc.split_pattern(pc.coalesce(column_of(texts), column_of(chosen), ""), SEPARATOR)
+    found = pc.index_in(lists.flatten(), value_set=pa.array(list(row), pa.large_string()))
     place = found.fill_null(-1).to_numpy(zero_copy_only=False)
     owner = np.repeat(np.arange(len(texts)), pc.list_value_length(lists).to_numpy())
     owner, place = owner[place >= 0], place[place >= 0]
@@ -360,7 +363,7 @@ def attributed(
     ids = log.tables["decisions"]["decision_id"].iloc[decisions.rows]
     outcomes = log.tables["outcomes"].drop_duplicates(OUTCOME_KEY)
     events = log.tables["events"]
-    place = pd.Index(ids, dtype=object).get_indexer(pd.Index(outcomes["decision_id"], dtype=object))
+    place = rows_in(codes_of(outcomes["decision_id"]), ids)
     outcomes, place = outcomes[place >= 0], place[place >= 0]
     bought = events[(events["event"] == "purchase") & events["at"].notna()]
     row = bought["item_id"].map(catalog.items.row).fillna(-1).to_numpy(np.int64)
@@ -389,7 +392,7 @@ def attributed(
         ),
         Purchases(
             user=users.rows(bought["user_id"]),
-            item=hash_ids(bought["item_id"].fillna("")),
+            item=id_hashes(bought["item_id"]),
             at=epoch_us(bought["at"]),
             value=bought["value"].fillna(0.0).to_numpy(),
             margin=np.where(row >= 0, margin[row], DEFAULT_MARGIN),

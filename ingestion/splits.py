@@ -40,14 +40,15 @@ def before(log: Log, until: int) -> Log:
     back from those.
     """
     limit = _timestamp(until)
-    kept = {
-        name: log.tables[name][log.tables[name][column] < limit].reset_index(drop=True)
-        for name, column in _INSTANTS.items()
+    early = {
+        name: (log.tables[name][column] < limit).to_numpy() for name, column in _INSTANTS.items()
     }
+    kept = {name: log.tables[name][rows].reset_index(drop=True) for name, rows in early.items()}
     users = log.tables["users"]
-    known = users["signed_up_at"].isna() | (users["signed_up_at"] < limit)
+    known = (users["signed_up_at"].isna() | (users["signed_up_at"] < limit)).to_numpy(copy=True)
     for name in ("events", "decisions"):
-        known |= users["user_id"].isin(kept[name]["user_id"])
+        seen = log.rows_of(name, "user_id")[early[name]]
+        known[seen[seen >= 0]] = True
     return log.replace_tables(**kept, users=users[known].reset_index(drop=True))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 STYLE_BUCKETS = 16
 
 
-@lru_cache(maxsize=1 << 20)
+@lru_cache(maxsize=1 << 16)
 def hash_id(text: str) -> int:
     """64-bit hash of an id; 0 is kept for "none"."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") or 1

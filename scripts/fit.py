@@ -39,17 +39,20 @@ def run(args: Args) -> None:
     from scripts.instants import instant
     from simulator.fidelity import card_of
     from simulator.fidelity_page import figure, said_of, write_card
-    from simulator.fit import fit
+    from simulator.fit import fit_to
+    from simulator.material import material_of
     from simulator.saved import SIMULATOR, save_simulator
 
     until = None if args.until is None else instant("--until", args.until)
     SIMULATOR.need_place(args.out)
-    log = load_checked(args.logs)
     console = Console(stderr=True)
     with console.status("reading") as status:
-        fitted = fit(log, until, args.seed, status.update)
+        # The whole log is read twice, and not kept in between: a fit needs the memory.
+        material = material_of(load_checked(args.logs), until)
+        fitted = fit_to(material, args.seed, status.update)
+        del material
         status.update("fidelity card")
-        card = card_of(log, fitted, args.seed)
+        card = card_of(load_checked(args.logs), fitted, args.seed)
     command = " ".join(["pushwise", *sys.argv[1:]])
     manifest = {**fitted.simulator.manifest, "command": command}
     save_simulator(args.out, replace(fitted.simulator, manifest=manifest))

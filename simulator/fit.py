@@ -23,7 +23,7 @@ from generation.candidates.own_popular import OwnPopular
 from generation.candidates.prepare import ranked_of
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.replay import replay
-from ingestion.splits import of_users, split_time
+from ingestion.splits import of_users
 from mdp.clock import zone_name
 from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
@@ -92,8 +92,12 @@ def fit(
 
     report: is told each step. Raises `NotEnoughData`.
     """
+    return fit_to(material_of(log, until), seed, report)
+
+
+def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = silent) -> Fit:
+    """`fit` to what was taken from a log already, which by then need not be in memory."""
     torch.set_num_threads(1)
-    material = material_of(log, split_time(log) if until is None else until)
     users = _users(material)
     report("habits and tastes")
     acts = acts_of(material)

@@ -130,8 +130,10 @@ def _weekdays(day: np.ndarray) -> np.ndarray:
 
 def _visited(owner: np.ndarray, day: np.ndarray, hour: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Users and hours of visits (V,) each: an hour with several acts counts once."""
-    visits = np.unique(np.stack([owner, day, hour]), axis=1)
-    return visits[0], visits[2]
+    begin = day.min(initial=0)
+    days = int(day.max(initial=0) - begin) + 1
+    visits = np.unique((owner * days + day - begin) * 24 + hour)
+    return visits // (days * 24), visits % 24
 
 
 def _spend(acts: Acts, bought: np.ndarray, price: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from generation.candidates.base import catalog_rows
 from ingestion.catalog import catalog_of
+from ingestion.codes import id_hashes
 from ingestion.log import Log
 from ingestion.replay import (
     LoggedDecisions,
@@ -18,12 +19,11 @@ from ingestion.replay import (
     requests_of,
     to_events,
 )
-from ingestion.splits import before
+from ingestion.splits import before, split_time
 from mdp.attribution import Attributed
 from mdp.catalog import Catalog
 from mdp.errors import NotEnoughData
 from mdp.events import Kind
-from mdp.hashing import hash_ids
 from mdp.observation import Requests
 from mdp.reward import Reward
 from simulator.habits import Acts
@@ -67,8 +67,10 @@ class Material:
         return [part for part in np.split(order, np.searchsorted(owner[order], ends)) if len(part)]
 
 
-def material_of(log: Log, until: int) -> Material:
-    """The log as it stood at an instant; raises `NotEnoughData` where it holds too little."""
+def material_of(log: Log, until: int | None = None) -> Material:
+    """The log as it stood at an instant (default: `split_time`); raises `NotEnoughData` where it
+    holds too little."""
+    until = split_time(log) if until is None else until
     known = before(log, until)
     catalog, events = catalog_of(log), to_events(known)
     decisions = decisions_of(known, catalog, events)
@@ -93,7 +95,7 @@ def acts_of(material: Material) -> Acts:
     items = catalog_rows(material.catalog, events["item"]).astype(np.int64)
     table = material.log.tables["events"]
     bought = ((table["event"] == "purchase") & table["at"].notna()).to_numpy()
-    pushed = hash_ids(event_ids(table)[bought])[material.followed.purchase_of >= 0]
+    pushed = id_hashes(event_ids(table)[bought])[material.followed.purchase_of >= 0]
     mine = (events["kind"] <= Kind.PURCHASE) & (events["kind"] >= Kind.VIEW) & (items >= 0)
     mine &= ~((events["kind"] == Kind.PURCHASE) & np.isin(events["id"], pushed))
     return Acts(
