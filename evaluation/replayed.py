@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-import pandas as pd
 
 from ingestion.catalog import catalog_of
 from ingestion.hours import hour_flags
-from ingestion.log import ESTIMATED, NONE, Log, epoch_us
+from ingestion.log import ESTIMATED, NONE, Log
 from ingestion.replay import (
     LoggedDecisions,
     UserEvents,
@@ -18,6 +17,7 @@ from ingestion.replay import (
     requests_of,
     to_events,
 )
+from ingestion.splits import log_end
 from mdp.attribution import Attributed
 from mdp.catalog import Catalog
 from mdp.observation import Requests
@@ -101,17 +101,8 @@ def replayed(log: Log) -> Replayed:
     arms = log.tables["decisions"]["arm"]
     drawn = int(arms.isin(arms.iloc[decisions.rows]).sum())
     unlisted = 1.0 - len(decisions.rows) / drawn if drawn else 0.0
-    until = _complete_until(log)
+    until = log_end(log)
     return Replayed(log, catalog, users, decisions, hours, without, unlisted, until)
-
-
-def _complete_until(log: Log) -> int:
-    """What log.json says, else the last instant in the log."""
-    if log.meta.complete_until is not None:
-        return int(epoch_us(pd.Series([log.meta.complete_until]))[0])
-    columns = {"events": "at", "outcomes": "at", "decisions": "decided_at"}
-    instants = [epoch_us(log.tables[name][column].dropna()) for name, column in columns.items()]
-    return max((int(times.max()) for times in instants if len(times)), default=0)
 
 
 def some(requests: Requests, which: slice) -> Requests:

@@ -30,6 +30,15 @@ def split_time(log: Log) -> int:
     return int(at.min() + round(np.ceil(days) * (1 - KEPT)) * DAY)
 
 
+def log_end(log: Log) -> int:
+    """Until when, microseconds UTC, a log is complete: what `log.json` says, else its last
+    instant; 0 for an empty one."""
+    if log.meta.complete_until is not None:
+        return int(epoch_us(pd.Series([log.meta.complete_until]))[0])
+    instants = [epoch_us(log.tables[name][column].dropna()) for name, column in _INSTANTS.items()]
+    return max((int(times.max()) for times in instants if len(times)), default=0)
+
+
 _INSTANTS = {"events": "at", "decisions": "decided_at", "outcomes": "at"}
 
 

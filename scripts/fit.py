@@ -2,16 +2,23 @@
 
 The last fifth of the days with decisions is kept for evaluation. SIM gets the response model and
 the users' traits, organic behaviour, the recommender, the estimated logging policy, and
-SIM/card/card.html. Example:
+SIM/card/card.html. What goes live is fitted to the whole log: `--until` is any time after its
+end. Example:
 
     pushwise fit shop --out sim
-    pushwise fit shop --out sim --until 2026-03-01T00:00:00Z
+    pushwise fit shop --out live-sim --until 2100-01-01T00:00:00Z
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
+
+if TYPE_CHECKING:
+    from simulator.material import Material
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,8 @@ class Args:
     out: Path
     """directory for the simulator"""
     until: str | None = None
-    """fit to what is before this instant, ISO 8601 with offset (default: keep the last fifth)"""
+    """fit to what is before this instant, ISO 8601 with offset, or before the log's end where that
+    is earlier (default: keep the last fifth)"""
     seed: int = 0
     """seed of everything that is drawn"""
 
@@ -40,7 +48,6 @@ def run(args: Args) -> None:
     from simulator.fidelity import card_of
     from simulator.fidelity_page import figure, said_of, write_card
     from simulator.fit import fit_to
-    from simulator.material import material_of
     from simulator.saved import SIMULATOR, save_simulator
 
     until = None if args.until is None else instant("--until", args.until)
@@ -48,7 +55,7 @@ def run(args: Args) -> None:
     console = Console(stderr=True)
     with console.status("reading") as status:
         # The whole log is read twice, and not kept in between: a fit needs the memory.
-        material = material_of(load_checked(args.logs), until)
+        material = material_before(args.logs, until)
         fitted = fit_to(material, args.seed, status.update)
         del material
         status.update("fidelity card")
@@ -67,3 +74,14 @@ def run(args: Args) -> None:
         for line in said_of(card["whole"]):
             print(f"  {line}")
     print(f"  fidelity card: {args.out / 'card' / 'card.html'}")
+
+
+def material_before(logs: Path, until: int | None) -> Material:
+    """What a log gives to learn from, before an instant (microseconds UTC; default: keep the last
+    fifth) or its end; the log itself is let go."""
+    from ingestion.read import load_checked
+    from ingestion.splits import log_end
+    from simulator.material import material_of
+
+    log = load_checked(logs)
+    return material_of(log, None if until is None else min(until, log_end(log)))

@@ -10,9 +10,11 @@ import pytest
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.parse import log_of
 from ingestion.splits import before, split_time
+from ingestion.write import write_log
 from mdp.errors import NotEnoughData
 from mdp.events import Kind
 from scripts.cli import main
+from scripts.fit import material_before
 from simulator import material
 from simulator.demo import demo
 from simulator.description import Simulator
@@ -60,6 +62,18 @@ def test_effects_have_the_truths_signs(fitted):
     assert model.taste_weight[0] > 0.05
     assert model.hours_weight[0] > 0.1
     assert model.repetition_weight[0] < 0
+
+
+def test_a_time_after_the_logs_end_is_its_end(shop, tmp_path):
+    """Else users would be taken for ones who stayed away until then."""
+    log = shop[0]
+    write_log(tmp_path, log.tables, log.meta)
+    whole = material_before(
+        tmp_path, epoch_us(pd.Series([pd.Timestamp("2100-01-01", tz="UTC")]))[0]
+    )
+    assert whole.until == epoch_us(pd.Series([log.meta.complete_until]))[0]
+    assert len(whole.decisions.rows) == len(log.tables["decisions"])
+    assert material_before(tmp_path, None).until == split_time(log) < whole.until
 
 
 def test_features_are_scaled_by_what_was_offered_before_and_later_items_change_nothing(
