@@ -63,6 +63,14 @@ def test_the_interval_decides(low, high, answer, because):
         ({"mean_weight": Interval(0.8, 0.7, 0.9)}, "the mean weight is 0.800"),
         ({"mean_weight": Interval(1.2, 1.1, 1.3)}, "which leaves 1 out"),
         ({"coverage": Coverage(0.01, 1.0, 0.02)}, "2.0% of the drawn decisions, more than 1%, are"),
+        (
+            {"coverage": Coverage(0.01, 1.0, silent=0.2)},
+            "20% of the sends are before the first resp",
+        ),
+        (
+            {"rows": 60, "effective_sample_size": 50.0},
+            "at least 100 is needed: more rows are needed",
+        ),
         ({"coverage": Coverage(0.2, 1.0)}, "20.0% of its probability to sends that the log never"),
     ],
 )
@@ -154,9 +162,10 @@ def test_rounded_predictions_are_no_doubt():
 
 def test_rewards_of_0_only_cannot_tell_what_another_policy_would_change(sample):
     nothing = replace(sample, reward=np.zeros(len(sample.reward)))
-    verdict = assess(nothing, "target", parse("ips,snips")).verdict
-    assert verdict.answer == "cannot_tell"
-    assert "no reward other than 0" in verdict.reasons[0]
+    for estimators in ("ips,snips", "ips,dr"):
+        verdict = assess(nothing, "target", parse(estimators)).verdict
+        assert verdict.answer == "cannot_tell"
+        assert any("no reward other than 0" in why for why in verdict.reasons)
     same = replace(nothing, target_propensity=sample.propensity)
     assert assess(same, "logging", parse("ips,snips")).verdict.answer == "no_difference"
 
