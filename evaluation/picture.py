@@ -3,16 +3,15 @@ overlap."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from evaluation.assessment import Assessment
+from evaluation.drawing import png
 from evaluation.intervals import Interval
 from evaluation.overlap import Level
 from evaluation.tally import WEIGHT_EDGES, Tally
@@ -40,7 +39,7 @@ def draw(assessments: Sequence[Assessment]) -> bytes:
     for (left, right), assessment in zip(grid, assessments, strict=False):
         _intervals(left, assessment)
         _weights(right, assessment)
-    return _png(figure)
+    return png(figure, dpi=130)
 
 
 def draw_overlap(assessment: Assessment) -> bytes | None:
@@ -54,14 +53,7 @@ def draw_overlap(assessment: Assessment) -> bytes | None:
     for ax, (name, levels) in zip(axes, overlap.items(), strict=True):
         _bars(ax, name, levels)
     axes[0].legend(frameon=False, loc="lower right")
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    FigureCanvasAgg(figure)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=130)
-    return out.getvalue()
+    return png(figure, dpi=130)
 
 
 def _bars(axes: Axes, name: str, levels: Sequence[Level]) -> None:

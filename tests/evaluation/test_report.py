@@ -13,6 +13,7 @@ from evaluation.assessment import Assessment, assess
 from evaluation.intervals import Interval
 from evaluation.page import page, write_report
 from evaluation.report import dumps, show, to_json
+from evaluation.sample import Labels
 from evaluation.specification import PLAIN
 from evaluation.verdict import Verdict
 
@@ -85,3 +86,12 @@ def test_weights_of_0_and_1_only_can_be_drawn(sample, tmp_path):
 
 def test_the_page_is_the_same_each_time(known):
     assert page([known], b"png") == page([known], b"png")
+
+
+def test_names_are_drawn_as_they_are(sample, tmp_path):
+    """A formula, letters of another script, and markup: all are names like any other."""
+    names = (r"$\frac{$", "中文", "<b>", "a|b")
+    items = Labels(np.arange(2000) % 4, names)
+    found = assess(replace(sample, features={"item": items}), names[0])
+    written = {path.name for path in write_report(tmp_path, [found], {})}
+    assert {"report.png", "overlap.png"} <= written
