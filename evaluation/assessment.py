@@ -22,6 +22,7 @@ from evaluation.sample import Sample
 from evaluation.specification import Estimator
 from evaluation.tally import Tally
 from evaluation.verdict import GATES, Estimate, Gates, Verdict, judge, leading
+from mdp.errors import BadSetting
 
 if TYPE_CHECKING:
     from evaluation.days import Days
@@ -98,6 +99,8 @@ def assess(
     widened (Bonferroni) so that all verdicts together are wrong in 5 % at most. Raises `BadSetting`
     for an estimator that needs columns which the sample lacks.
     """
+    if comparisons < 1:
+        raise BadSetting(f"{comparisons} policies are compared: use 1 at least")
     chosen = choose(sample, estimators, how.spread)
     collected = collect(sample, chosen, sample.user, sample.users)
     found = conclude(collected, name, coverage, notes, how, gates, comparisons)

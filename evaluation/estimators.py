@@ -121,8 +121,8 @@ def sndr(sample: Sample) -> Terms:
 def mips(sample: Sample) -> Terms:
     """Marginalised inverse propensity scoring, (1/n) Σ w(e) r, over features e of the action.
 
-    Needs `marginal_weight`. Unbiased where the action matters to the reward through e only. Saito &
-    Joachims (2022), "Off-policy evaluation for large action spaces via embeddings".
+    Needs `features` or `marginal_weight`. Unbiased where the action matters to the reward through
+    e only. Saito & Joachims (2022), "Off-policy evaluation for large action spaces via embeddings".
     """
     return ips(sample, _marginal(sample, "mips"))
 
@@ -149,9 +149,9 @@ def _predictions(sample: Sample, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _marginal(sample: Sample, name: str) -> np.ndarray:
-    if sample.marginal_weight is None:
+    if sample.marginal is None:
         raise BadSetting(
             f"estimator {name} needs features of the actions, and the table has none: add columns "
             f"item, variant or hour (or marginal_weight), or leave {name} out of --estimators"
         )
-    return sample.marginal_weight
+    return sample.marginal

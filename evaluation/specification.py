@@ -63,6 +63,8 @@ TUNED = "slope"
 """In place of a number: chosen from the log."""
 UNBIASED = ("dr", "sndr", "snips", "ips")
 """With right weights, in the order in which they decide."""
+MARGINAL = ("mips", "snmips")
+"""With weights of the actions' features."""
 SEQUENTIAL = ("first", "pdis", "sn_pdis", "sdr", "mis", "fqe")
 """Of a user's days; `evaluation.sequential` has them."""
 WITHOUT_MODEL = "ips,snips,ips:clip=10"
@@ -113,11 +115,16 @@ class Estimator:
         return self.name in UNBIASED and self.parameter is None and not self.tuned
 
     @property
+    def marginal(self) -> bool:
+        """Whether it weighs by the features of actions."""
+        return self.name in MARGINAL
+
+    @property
     def checked_by(self) -> str | None:
         """The unbiased estimator that its own bias can be measured against; None: needs none."""
         if self.unbiased:
             return None
-        return "ips" if self.name in ("ips", "sg_ips", "mips", "snmips") else "dr"
+        return "ips" if self.marginal or self.name in ("ips", "sg_ips") else "dr"
 
 
 def candidates(name: str, weights: np.ndarray) -> list[float]:

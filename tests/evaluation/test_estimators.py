@@ -139,7 +139,7 @@ def test_slope_lies_between_what_it_may_choose_from(rounds, name):
     assert found.parameter is not None
     assert found.label == written
     assert found.terms(rounds).value == value(written, rounds)
-    assessment = assess(rounds, "t", (estimator,), how=Intervals(replicates=50))
+    assessment = assess(rounds, "t", (estimator,), how=Intervals(replicates=100))
     assert any(f"{written} took {found.parameter:.4g}" in note for note in assessment.notes)
 
 
