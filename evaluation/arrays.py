@@ -13,7 +13,7 @@ from evaluation.days import evaluated
 from evaluation.intervals import REPLICATES, Intervals, Method
 from evaluation.specification import divided
 from evaluation.steps import FEATURE, TARGET_FEATURE, trajectories_of
-from evaluation.table import KNOWN, sample_of
+from evaluation.table import KNOWN, WITHOUT_USERS, sample_of
 from ingestion.spread import Spread, in_turn
 from mdp.errors import BadInput, BadSetting
 
@@ -73,7 +73,8 @@ def evaluate(
     chosen, named = ((), ()) if estimators is None else divided(estimators)
     how = Intervals(method, seed, replicates, spread)
     sample = sample_of(frame)
-    found = assess(sample, name, chosen, how=how, comparisons=comparisons)
+    notes = () if "user_id" in frame.columns else (WITHOUT_USERS,)
+    found = assess(sample, name, chosen, notes=notes, how=how, comparisons=comparisons)
     if not days and not named:
         return found
     return replace(found, days=evaluated(trajectories_of(frame, sample, discount), named, how))
@@ -102,6 +103,8 @@ def of_distributions(
     **of_distributions(a, pi, q))`. Raises `BadInput` for shapes that don't fit, rows that are no
     distribution, or actions that are not among the K.
     """
+    action, target = np.asarray(action), np.asarray(target)
+    q = None if q is None else np.asarray(q)
     rows = np.arange(len(action))
     for name, values in (("target", target), ("q", q)):
         if values is not None and (values.ndim != 2 or len(values) != len(rows)):
@@ -115,8 +118,9 @@ def of_distributions(
             "target's probabilities must not be negative and sum to 1: "
             f"row {row}'s sum to {target[row].sum():g}, the least is {target[row].min():g}"
         )
-    if action.dtype.kind not in "iu" or not ((action >= 0) & (action < target.shape[1])).all():
-        raise BadInput(f"action must be whole numbers from 0 to {target.shape[1] - 1}")
+    among = np.isin(action, np.arange(target.shape[1])).all()
+    if action.ndim != 1 or action.dtype.kind not in "iu" or not among:
+        raise BadInput(f"action must be (n,) whole numbers from 0 to {target.shape[1] - 1}")
     found = {"target_propensity": target[rows, action]}
     if q is not None:
         found |= {"q_logged": q[rows, action], "v_target": (target * q).sum(1)}

@@ -31,6 +31,7 @@ from evaluation.table import (
     REQUIRED,
     SEGMENT,
     SEGMENTS,
+    WITHOUT_USERS,
     ids,
     labels,
     sample_of,
@@ -100,7 +101,10 @@ def _notes(plan: _Plan) -> list[str]:
         f"the table was read in batches of {plan.batch:,} rows; intervals resample groups of "
         "users, put together at random"
     ]
-    if "decided_at" in pq.read_schema(plan.file).names:
+    columns = pq.read_schema(plan.file).names
+    if "user_id" not in columns:
+        said.append(WITHOUT_USERS)
+    if "decided_at" in columns:
         said.append("decided_at was not read: the log's halves are those of its rows as they lie")
     return said
 

@@ -30,6 +30,10 @@ KNOWN = (
 SEGMENTS = 20
 """Most segments that are reported one by one."""
 OTHERS = "all others"
+WITHOUT_USERS = (
+    "the table has no user_id: each row counts as a user of its own, so intervals are too narrow "
+    "where users have several rows"
+)
 _NUMBERS = (*REQUIRED, *MODEL, *COUNTS, *STEP, *TO_GO)
 _TEXTS = ("user_id", "decision_id", *FEATURES, SEGMENT, STATE)
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")

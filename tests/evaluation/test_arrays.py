@@ -96,6 +96,11 @@ def test_arrays_that_do_not_fit(columns, message):
         evaluate(**columns)
 
 
+def test_intervals_without_users_are_said_to_be_narrow(frame):
+    assert any("no user_id" in note for note in evaluate(frame.drop(columns="user_id")).notes)
+    assert not any("no user_id" in note for note in evaluate(frame).notes)
+
+
 def test_a_column_that_is_there_twice_is_refused(frame):
     for name in ("reward", "user_id"):
         with pytest.raises(BadInput, match=f"more than one column {name}"):
@@ -120,8 +125,8 @@ def test_distributions_must_be_distributions():
     ):
         with pytest.raises(BadInput, match=f"not be negative and sum to 1: row 0's sum to {said}"):
             of_distributions(action, np.array([first, [0.2, 0.8]]))
-    for wrong in ([0, 2], [-1, 0], [0.0, 1.0]):
-        with pytest.raises(BadInput, match="action must be whole numbers from 0 to 1"):
+    for wrong in ([0, 2], [-1, 0], [0.0, 1.0], [[0], [1]]):
+        with pytest.raises(BadInput, match=r"action must be .* whole numbers from 0 to 1"):
             of_distributions(np.array(wrong), target)
     with pytest.raises(BadInput, match=r"q has shape \(2, 3\) and target \(2, 2\): give one K"):
         of_distributions(action, target, np.zeros((2, 3)))

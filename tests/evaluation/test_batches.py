@@ -165,5 +165,7 @@ def test_weights_of_features_are_means_over_all_batches(frame, tmp_path):
 
 def test_what_is_not_read_is_said(frame, tmp_path):
     file = tmp_path / "t.parquet"
-    frame.assign(decided_at="2026-03-01T09:00:00Z").to_parquet(file)
-    assert any("decided_at was not read" in note for note in assess_large(file, "t").notes)
+    frame.assign(decided_at="2026-03-01T09:00:00Z").drop(columns="user_id").to_parquet(file)
+    notes = assess_large(file, "t").notes
+    assert any("decided_at was not read" in note for note in notes)
+    assert any("the table has no user_id" in note for note in notes)
