@@ -83,7 +83,8 @@ def assess_large(
     chosen = choose(first, estimators, how.spread)
     segments = first.segments[SEGMENT].names if first.segments else None
     plan = replace(plan, estimators=chosen, segments=segments)
-    if first.marginal_weight is None and any(each.marginal for each in chosen):
+    wanted = any(each.marginal for each in chosen) and first.marginal_weight is None
+    if wanted and first.features:
         plan = replace(plan, cells=reduce(add, how.spread(_celled, plan, parts)))
     total, seen = None, np.zeros(_BITS, bool)
     for found, users in how.spread(_summed, plan, parts):

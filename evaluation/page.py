@@ -14,13 +14,12 @@ from typing import Any
 
 from evaluation.advice import advice
 from evaluation.assessment import Assessment
-from evaluation.report import (
-    MEANINGS,
+from evaluation.report import MEANINGS, dumps
+from evaluation.rows import (
     Rows,
     days_note,
     days_rows,
     diagnostic_rows,
-    dumps,
     estimate_rows,
     measure_rows,
     segment_rows,

@@ -16,6 +16,7 @@ from evaluation.estimators import (
     ips,
     mips,
     optimistic,
+    predictions,
     sndr,
     snips,
     snmips,
@@ -95,19 +96,25 @@ class Estimator:
             return self.resolved(sample).terms(sample)
         if self.parameter is None:
             return PLAIN[self.name](sample)
-        family = PARAMETRIC[self.name]
+        family = self._family(sample)
         return family.base(sample, family.shrink(sample.weights, self.parameter))
 
     def resolved(self, sample: Sample) -> Estimator:
         """This estimator with its number chosen by SLOPE, where the log is to choose it."""
         if not self.tuned:
             return self
-        family = PARAMETRIC[self.name]
+        family = self._family(sample)
 
         def rows(number: float) -> Rows:
             return family.base(sample, family.shrink(sample.weights, number)).top
 
         return replace(self, parameter=slope(rows, candidates(self.name, sample.weights)))
+
+    def _family(self, sample: Sample) -> Family:
+        family = PARAMETRIC[self.name]
+        if family.base is dr:
+            predictions(sample, self.label)
+        return family
 
     @property
     def unbiased(self) -> bool:

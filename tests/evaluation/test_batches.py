@@ -63,6 +63,8 @@ def test_what_is_wrong_is_said_with_its_place(frame, tmp_path):
     frame.drop(columns="q_logged").to_parquet(file)
     with pytest.raises(BadSetting, match="estimator dr needs a reward model's predictions"):
         assess_large(file, "t", parse("dr"))
+    with pytest.raises(BadSetting, match="estimator mips needs features of the actions"):
+        assess_large(file, "t", parse("mips"))
     frame[:0].to_parquet(file)
     with pytest.raises(NotEnoughData, match="the table has no rows"):
         assess_large(file, "t")

@@ -71,7 +71,7 @@ BAD = [
         changed("decided_at", 1).assign(decided_at=[1.7e9, 1.7e9, 1.7e9]),
         "decided_at must be a time",
     ),
-    (changed("decision_id", 1).assign(decision_id=["a", None, "b"]), "decision_id is missing in 1"),
+    (changed("decision_id", 1).assign(decision_id=["a", "", "b"]), "decision_id is missing in 1"),
     (
         changed("reward", 1).rename(columns={"propensity": " propensity"}),
         "it has reward, ' propensity', target_propensity",
