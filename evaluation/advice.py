@@ -89,6 +89,8 @@ def advice(assessment: Assessment, gates: Gates = GATES) -> list[str]:
             f"A difference of this size needs about {rounded(rows)} decisions of this kind to show "
             f"({rows / assessment.rows:.1f} times as many as here)."
         )
+    if min(found.users / gates.users, found.effective_users / gates.effective_users) < 1:
+        said.append("Evaluate on a log of more users: the difference rests on too few of them.")
     if (open_ := assessment.outlook) is None:
         return said
     if open_.certified is not None:
@@ -98,7 +100,7 @@ def advice(assessment: Assessment, gates: Gates = GATES) -> list[str]:
         )
     if open_.trials:
         said.append(
-            "Or try it live on a share of the users, with a holdout: the table of a live trial "
-            "says how long that takes."
+            f"{'Or try' if said else 'Try'} it live on a share of the users, with a holdout: the "
+            "table of a live trial says how long that takes."
         )
     return said

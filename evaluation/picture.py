@@ -15,6 +15,7 @@ from evaluation.drawing import png
 from evaluation.intervals import Interval
 from evaluation.overlap import Level
 from evaluation.tally import WEIGHT_EDGES, Tally
+from mdp.actions import HOURS
 
 COLORS = {
     "better": "#1a7f37",
@@ -26,7 +27,7 @@ _GREY, _LIGHT = "#57606a", "#8c959f"
 _HEIGHT, _LINE = 1.6, 0.28
 """Inches of one policy's row, and of each line in it."""
 _BARS = 12
-"""Most names of a feature in the picture."""
+"""Most names of a feature in the picture; of hours all."""
 
 
 def draw(assessments: Sequence[Assessment]) -> bytes:
@@ -47,7 +48,7 @@ def draw_overlap(assessment: Assessment) -> bytes | None:
     overlap = {} if assessment.diagnostics is None else assessment.diagnostics.overlap
     if not overlap:
         return None
-    lines = max(min(len(levels), _BARS) for levels in overlap.values())
+    lines = max(min(len(x), HOURS if name == "hour" else _BARS) for name, x in overlap.items())
     figure = Figure(figsize=(11, 1.3 + _LINE * lines), layout="constrained")
     axes = figure.subplots(1, len(overlap), squeeze=False)[0]
     for ax, (name, levels) in zip(axes, overlap.items(), strict=True):
@@ -57,7 +58,8 @@ def draw_overlap(assessment: Assessment) -> bytes | None:
 
 
 def _bars(axes: Axes, name: str, levels: Sequence[Level]) -> None:
-    shown = sorted(levels, key=lambda level: -max(level.target, level.logged))[:_BARS]
+    most = HOURS if name == "hour" else _BARS
+    shown = sorted(levels, key=lambda level: -max(level.target, level.logged))[:most]
     if name == "hour":
         shown.sort(key=lambda level: (not level.name.isdigit(), level.name.zfill(2)))
     place = np.arange(len(shown))

@@ -10,6 +10,7 @@ from benchmarks.coverage import NEAR
 from evaluation.assessment import assess, with_estimated
 from evaluation.diagnostics import Coverage, Diagnostics
 from evaluation.intervals import Interval
+from evaluation.sample import Sample
 from evaluation.specification import parse
 from evaluation.verdict import Estimate, judge
 
@@ -168,6 +169,20 @@ def test_rewards_of_0_only_cannot_tell_what_another_policy_would_change(sample):
         assert any("no reward other than 0" in why for why in verdict.reasons)
     same = replace(nothing, target_propensity=sample.propensity)
     assert assess(same, "logging", parse("ips,snips")).verdict.answer == "no_difference"
+
+
+def test_a_rare_loss_that_large_weights_have_not_met_is_no_gain():
+    """One decision in a hundred loses 4, whatever was done, and so both policies are worth the
+    same; but none of the few rows that weigh 8 has met it."""
+    rng = np.random.default_rng(0)
+    logging, target = np.array([0.55, 0.25, 0.15, 0.05]), np.array([0.1, 0.2, 0.3, 0.4])
+    action = rng.choice(4, 2000, p=logging)
+    reward = np.where(rng.random(2000) < 0.01, -4.0, 0.2 * (rng.random(2000) < 0.1))
+    reward[action == 3] = np.maximum(reward[action == 3], 0.0)
+    lucky = Sample(reward, logging[action], target[action], user=np.arange(2000) // 5)
+    found = assess(lucky, "target", parse("ips,snips"))
+    assert found.estimates[1].difference.low > 0 > found.estimates[1].tested.low
+    assert found.verdict.answer == "cannot_tell"
 
 
 def test_a_better_target_on_a_sample(sample):
