@@ -61,8 +61,8 @@ class Estimate:
     difference: Interval
     """Value less the logging policy's mean reward, paired."""
     decisive: Interval | None = None
-    """The difference with an interval widened for the number of policies compared: what the
-    verdict looks at; None: as `difference`."""
+    """The difference with an interval widened for the number of policies compared, and for what
+    rows of large weight may not have met: what the verdict looks at; None: as `difference`."""
 
     @property
     def tested(self) -> Interval:
@@ -145,6 +145,8 @@ def _said(logged: float, estimate: Estimate, comparisons: int) -> str:
     level = f"{100 - 5 / comparisons:.4g} % interval"
     if comparisons > 1:
         level += f" (95 % for all {comparisons} policies together)"
+    elif difference != estimate.difference:
+        level += " (taking rewards to be as noisy on rows of large weight as on all)"
     return (
         f"{estimate.estimator} puts the policy at {value:.4g} per decision and the logging policy "
         f"earned {logged:.4g}: a difference of {difference.value:+.4g}, {level} "

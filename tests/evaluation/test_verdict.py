@@ -183,6 +183,7 @@ def test_a_rare_loss_that_large_weights_have_not_met_is_no_gain():
     found = assess(lucky, "target", parse("ips,snips"))
     assert found.estimates[1].difference.low > 0 > found.estimates[1].tested.low
     assert found.verdict.answer == "cannot_tell"
+    assert "as noisy on rows of large weight as on all) -0.0" in found.verdict.reasons[0]
 
 
 def test_a_better_target_on_a_sample(sample):
