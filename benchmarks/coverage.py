@@ -45,6 +45,8 @@ class Bandit:
     """share of its probability that the target moves to the fitting action"""
     amounts: float = 0.0
     """standard deviation of the log of a reward's amount; 0: always 1"""
+    losses: float = 0.0
+    """probability that a decision costs 4, whatever was done"""
     logged_error: float = 0.0
     """share by which the log overstates the propensity of the fitting action"""
 
@@ -71,7 +73,7 @@ class Bandit:
     def truth(self, policy: np.ndarray) -> float:
         """Value of a policy (4, K) or (K,), integrated over users."""
         means = np.einsum("t,tcK->cK", _WEIGHTS, self.expected(_INTEGRATION))
-        return float((means * policy).sum(1).mean())
+        return float((means * policy).sum(1).mean()) - 4 * self.losses
 
     def draw(self, rng: np.random.Generator) -> Sample:
         """A log with the predictions of a model that knows effects but no tastes."""
@@ -85,8 +87,11 @@ class Bandit:
         believed = self.expected(np.zeros(1))[0]
         propensity, target = self.logging()[action], self.target()[context]
         overstated = np.where(action == self.fitting()[context], 1 + self.logged_error, 1.0)
+        reward = (rng.random(len(user)) < mean / scale) * amount
+        if self.losses:
+            reward = reward - 4.0 * (rng.random(len(user)) < self.losses)
         return Sample(
-            reward=(rng.random(len(user)) < mean / scale) * amount,
+            reward=reward,
             propensity=propensity * overstated,
             target_propensity=target[n, action],
             user=user,
@@ -104,6 +109,7 @@ BANDITS = (
     replace(NEAR, name="equal, near", effect=0.0),
     replace(NEAR, name="equal, far", effect=0.0, shift=0.9),
     replace(NEAR, name="equal, hardly changed", effect=0.0, shift=0.02),
+    replace(NEAR, name="equal, rare losses", effect=0.0, shift=0.9, users=250, losses=0.005),
     replace(NEAR, name="equal, 60 users", effect=0.0, users=60),
     replace(NEAR, name="worse, 60 users", effect=-1.5, users=60),
     replace(NEAR, name="worse, amounts", effect=-1.5, amounts=1.0, users=2000),

@@ -13,6 +13,8 @@ _POWER = 1.96 + 0.84
 _WANTED, _SELDOM = 0.02, 3.0
 """What the policy would do at least this often, and this many times as often as the log."""
 _SHOWN = 5
+_MOST = 1e12
+"""Decisions that no log holds."""
 
 
 def rounded(count: float) -> str:
@@ -22,8 +24,8 @@ def rounded(count: float) -> str:
 
 
 def needed(assessment: Assessment, gates: Gates = GATES) -> float | None:
-    """Decisions like these that the difference found would need to show; None where it shows, or
-    where there is none to go by."""
+    """Decisions like these that the difference found would need to show; None where it shows,
+    where there is none to go by, or where no log holds as many."""
     lead = leading(assessment.estimates)
     if lead is None or assessment.logged is None:
         return None
@@ -32,7 +34,8 @@ def needed(assessment: Assessment, gates: Gates = GATES) -> float | None:
     smallest = max(abs(found.value), gates.margin * abs(assessment.logged.value))
     if not half > smallest or smallest == 0:
         return None
-    return assessment.rows * (half * _POWER / 1.96 / smallest) ** 2
+    rows = assessment.rows * (half * _POWER / 1.96 / smallest) ** 2
+    return rows if rows < _MOST else None
 
 
 def unexplored(assessment: Assessment) -> dict[str, list[Level]]:
@@ -89,6 +92,8 @@ def advice(assessment: Assessment, gates: Gates = GATES) -> list[str]:
             f"A difference of this size needs about {rounded(rows)} decisions of this kind to show "
             f"({rows / assessment.rows:.1f} times as many as here)."
         )
+    if min(found.users / gates.users, found.effective_users / gates.effective_users) < 1:
+        said.append("Evaluate on a log of more users: the difference rests on too few of them.")
     if (open_ := assessment.outlook) is None:
         return said
     if open_.certified is not None:
@@ -98,7 +103,7 @@ def advice(assessment: Assessment, gates: Gates = GATES) -> list[str]:
         )
     if open_.trials:
         said.append(
-            "Or try it live on a share of the users, with a holdout: the table of a live trial "
-            "says how long that takes."
+            f"{'Or try' if said else 'Try'} it live on a share of the users, with a holdout: the "
+            "table of a live trial says how long that takes."
         )
     return said

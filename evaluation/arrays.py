@@ -13,9 +13,9 @@ from evaluation.days import evaluated
 from evaluation.intervals import REPLICATES, Intervals, Method
 from evaluation.specification import divided
 from evaluation.steps import FEATURE, TARGET_FEATURE, trajectories_of
-from evaluation.table import KNOWN, sample_of
+from evaluation.table import KNOWN, WITHOUT_USERS, sample_of
 from ingestion.spread import Spread, in_turn
-from mdp.errors import BadInput
+from mdp.errors import BadInput, BadSetting
 
 
 def evaluate(
@@ -63,13 +63,18 @@ def evaluate(
     and `days` are described in their classes; `evaluation.report.to_json` makes plain values of
     it. Raises `BadInput`, `BadSetting` or `NotEnoughData`.
     """
-    frame = _frame(columns) if data is None else data
     if data is not None and columns:
         raise BadInput(f"give a DataFrame or arrays, not both: {', '.join(columns)}")
+    frame = _frame(columns) if data is None else data
+    if not isinstance(frame, pd.DataFrame):
+        raise BadInput(f"data is a {type(frame).__name__}: give a DataFrame, or columns by name")
+    if not isinstance(estimators, str | None):
+        raise BadSetting(f"estimators is {estimators!r}: give one text, such as 'snips,dr'")
     chosen, named = ((), ()) if estimators is None else divided(estimators)
     how = Intervals(method, seed, replicates, spread)
     sample = sample_of(frame)
-    found = assess(sample, name, chosen, how=how, comparisons=comparisons)
+    notes = () if "user_id" in frame.columns else (WITHOUT_USERS,)
+    found = assess(sample, name, chosen, notes=notes, how=how, comparisons=comparisons)
     if not days and not named:
         return found
     return replace(found, days=evaluated(trajectories_of(frame, sample, discount), named, how))
@@ -79,7 +84,8 @@ def _frame(columns: dict[str, Any]) -> pd.DataFrame:
     for name in columns:
         if name not in KNOWN and not name.startswith((FEATURE, TARGET_FEATURE)):
             raise BadInput(f"there is no column {name!r}: use {', '.join(KNOWN)}")
-    given = {name: np.asarray(values) for name, values in columns.items() if values is not None}
+    # asanyarray keeps the mask of a masked array, whose masked values are then missing ones.
+    given = {name: np.asanyarray(values) for name, values in columns.items() if values is not None}
     shapes = {name: values.shape for name, values in given.items()}
     if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
         raise BadInput(f"every array must have the shape (n,) with one n: they have {shapes}")
@@ -94,20 +100,27 @@ def of_distributions(
     action: (n,) int64, the logged actions; target: (n, K) float64, the target policy's
     probabilities; q: (n, K) float64, a reward model's expected rewards. Returns target_propensity
     (n,) and, with q, q_logged and v_target (n,): `evaluate(reward=r, propensity=p,
-    **of_distributions(a, pi, q))`. Raises `BadInput` for shapes that don't fit or rows that don't
-    sum to 1.
+    **of_distributions(a, pi, q))`. Raises `BadInput` for shapes that don't fit, rows that are no
+    distribution, or actions that are not among the K.
     """
-    n = len(action)
+    action, target = np.asarray(action), np.asarray(target)
+    q = None if q is None else np.asarray(q)
+    rows = np.arange(len(action))
     for name, values in (("target", target), ("q", q)):
-        if values is not None and (values.ndim != 2 or len(values) != n):
-            raise BadInput(f"{name} has shape {values.shape}: give (n, K) with n = {n}")
-    off = np.abs(target.sum(1) - 1.0)
-    if (off > 1e-6).any():
+        if values is not None and (values.ndim != 2 or len(values) != len(rows)):
+            raise BadInput(f"{name} has shape {values.shape}: give (n, K) with n = {len(rows)}")
+    if q is not None and q.shape != target.shape:
+        raise BadInput(f"q has shape {q.shape} and target {target.shape}: give one K")
+    off = ~((np.abs(target.sum(1) - 1.0) <= 1e-6) & (target >= 0).all(1))
+    if off.any():
         row = int(off.argmax())
         raise BadInput(
-            f"target's probabilities must sum to 1: row {row}'s sum to {target[row].sum():g}"
+            "target's probabilities must not be negative and sum to 1: "
+            f"row {row}'s sum to {target[row].sum():g}, the least is {target[row].min():g}"
         )
-    rows = np.arange(n)
+    among = np.isin(action, np.arange(target.shape[1])).all()
+    if action.ndim != 1 or action.dtype.kind not in "iu" or not among:
+        raise BadInput(f"action must be (n,) whole numbers from 0 to {target.shape[1] - 1}")
     found = {"target_propensity": target[rows, action]}
     if q is not None:
         found |= {"q_logged": q[rows, action], "v_target": (target * q).sum(1)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from evaluation.sample import Sample
 from evaluation.specification import Estimator
 from evaluation.tally import Tally
 from evaluation.verdict import GATES, Estimate, Gates, Verdict, judge, leading
+from mdp.errors import BadSetting
 
 if TYPE_CHECKING:
     from evaluation.days import Days
@@ -98,6 +100,8 @@ def assess(
     widened (Bonferroni) so that all verdicts together are wrong in 5 % at most. Raises `BadSetting`
     for an estimator that needs columns which the sample lacks.
     """
+    if comparisons < 1:
+        raise BadSetting(f"{comparisons} policies are compared: use 1 at least")
     chosen = choose(sample, estimators, how.spread)
     collected = collect(sample, chosen, sample.user, sample.users)
     found = conclude(collected, name, coverage, notes, how, gates, comparisons)
@@ -133,7 +137,7 @@ def judge_collected(
 ) -> Assessment:
     """The same without what a log that can't tell still allows."""
     drawn = _Drawn(found.places, how.of(found.sums))
-    estimates = tuple(_estimate(each, drawn, comparisons) for each in found.estimators)
+    estimates = tuple(_estimate(each, drawn, found.tally, comparisons) for each in found.estimators)
     base = drawn.interval("logged")
     diagnostics = _diagnose(found, estimates, drawn, coverage)
     measures, segments = _pairs(found, drawn)
@@ -164,9 +168,11 @@ class _Drawn:
         return self.drawn.interval(self.places[which], other, level)
 
 
-def _estimate(each: Estimator, drawn: _Drawn, comparisons: int) -> Estimate:
+def _estimate(each: Estimator, drawn: _Drawn, count: Tally, comparisons: int) -> Estimate:
     """A biased estimator's intervals also hold those of the unbiased one that it is measured
-    against: what clipping or a wrong model moves it by is error too."""
+    against: what clipping or a wrong model moves it by is error too. What an unbiased one decides
+    by is as wide as if rewards were as noisy on large weights as elsewhere: a rare loss that the
+    few rows of large weight have not met is no proof that there is none."""
     tested = 1 - (1 - LEVEL) / comparisons
 
     def three(which: str) -> tuple[Interval, Interval, Interval]:
@@ -181,6 +187,10 @@ def _estimate(each: Estimator, drawn: _Drawn, comparisons: int) -> Estimate:
             found[1].joined(beside[1]),
             found[2].joined(beside[2]),
         )
+    else:
+        noise = count.noise(each.name in ("dr", "sndr"))
+        half, middle = NormalDist().inv_cdf((1 + tested) / 2) * noise, found[2].value
+        found = (*found[:2], found[2].joined(Interval(middle, middle - half, middle + half)))
     return Estimate(each.label, *found)
 
 

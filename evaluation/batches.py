@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evaluation.assessment import Assessment, conclude
+from evaluation.cells import Cells, cells_of
 from evaluation.collected import Collected, choose, collect
 from evaluation.intervals import PLAIN, Intervals
 from evaluation.measures import COUNTS
@@ -28,8 +31,9 @@ from evaluation.table import (
     REQUIRED,
     SEGMENT,
     SEGMENTS,
+    WITHOUT_USERS,
+    ids,
     labels,
-    naming,
     sample_of,
 )
 from mdp.errors import BadInput, NotEnoughData
@@ -41,7 +45,7 @@ BATCH = 1_000_000
 """Rows at a time."""
 _BITS = 1 << 26
 """Bytes of the table that users are counted with: 67 MB."""
-_COLUMNS = (*REQUIRED, *MODEL, "user_id", *FEATURES, SEGMENT, *COUNTS)
+_COLUMNS = (*REQUIRED, *MODEL, "user_id", "decision_id", *FEATURES, SEGMENT, *COUNTS)
 
 
 def is_large(file: Path | str, rows: int = LARGE) -> bool:
@@ -65,34 +69,45 @@ def assess_large(
     """`assess` of a Parquet file, batch by batch; equal to it but for rounding and which users are
     put together.
 
-    What needs all rows at once is left out: `mips` from item, variant and hour, repeated decision
-    ids, times, and what segments show beside their reward. SLOPE chooses on the first batch, which
-    also names the segments. Raises as `read_table` does.
+    What needs all rows at once is left out: decision ids that repeat in different batches, times,
+    and what segments show beside their reward. SLOPE chooses on the first batch, which also names
+    the segments. `mips` from item, variant and hour reads the rows twice. Raises as `read_table`
+    does.
     """
     file = Path(file)
     table = pq.read_metadata(file)
     if not table.num_rows:
         raise NotEnoughData(f"{file}: the table has no rows")
-    parts = _parts(table, batch)
-    _, frame = next(_frames(file, batch, parts[0]))
-    with naming(file):
-        first = _sample(frame, np.zeros(len(frame), np.int64), np.ones(len(frame), bool), None)
+    parts, plan = _parts(table, batch), _Plan(file, batch, table.num_rows / 2)
+    first = next(_batches(plan, parts[0])).sample
     chosen = choose(first, estimators, how.spread)
     segments = first.segments[SEGMENT].names if first.segments else None
-    plan = _Plan(file, batch, table.num_rows / 2, chosen, segments)
-    total, seen = None, np.zeros(_BITS if "user_id" in frame.columns else 0, bool)
+    plan = replace(plan, estimators=chosen, segments=segments)
+    wanted = any(each.marginal for each in chosen) and first.marginal_weight is None
+    if wanted and first.features:
+        plan = replace(plan, cells=reduce(add, how.spread(_celled, plan, parts)))
+    total, seen = None, np.zeros(_BITS, bool)
     for found, users in how.spread(_summed, plan, parts):
         total = found if total is None else total + found
         seen[users] = True
     assert total is not None
-    note = (
-        f"the table was read in batches of {batch:,} rows; intervals resample groups of users, put "
-        "together at random"
-    )
     filled = total.sums.columns[total.sums.columns[:, 0] > 0]
-    users = _counted(seen) if len(seen) else table.num_rows
+    users = _counted(seen) if seen.any() else table.num_rows
     total = replace(total, users=users, sums=replace(total.sums, columns=filled))
-    return conclude(total, name, notes=(note,), how=how)
+    return conclude(total, name, notes=_notes(plan), how=how)
+
+
+def _notes(plan: _Plan) -> list[str]:
+    said = [
+        f"the table was read in batches of {plan.batch:,} rows; intervals resample groups of "
+        "users, put together at random"
+    ]
+    columns = pq.read_schema(plan.file).names
+    if "user_id" not in columns:
+        said.append(WITHOUT_USERS)
+    if "decided_at" in columns:
+        said.append("decided_at was not read: the log's halves are those of its rows as they lie")
+    return said
 
 
 @dataclass(frozen=True)
@@ -112,8 +127,21 @@ class _Plan:
     batch: int
     half: float
     """Rows from this one on are of the log's second half."""
-    estimators: tuple[Estimator, ...]
-    segments: tuple[str, ...] | None
+    estimators: tuple[Estimator, ...] = ()
+    segments: tuple[str, ...] | None = None
+    """Their names; None: those of the batch."""
+    cells: Cells | None = None
+    """Of all rows, for weights of their actions' features."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Some rows."""
+
+    sample: Sample
+    """Its users are groups of them."""
+    users: np.ndarray
+    """Places (n,) int64 in the table that users are counted with; empty without user_id."""
 
 
 def _parts(table: pq.FileMetaData, batch: int) -> list[_Part]:
@@ -129,66 +157,77 @@ def _parts(table: pq.FileMetaData, batch: int) -> list[_Part]:
     return parts
 
 
-def _frames(file: Path, batch: int, part: _Part) -> Iterator[tuple[int, pd.DataFrame]]:
+def _frames(plan: _Plan, part: _Part, needed: Sequence[str]) -> Iterator[tuple[int, pd.DataFrame]]:
     """Batches of the columns that are needed, with the number of their first row."""
-    schema = pq.read_schema(file)
+    schema = pq.read_schema(plan.file)
     texts = [name for name in (*FEATURES, SEGMENT) if _is_text(schema, name)]
-    # Read-ahead keeps what it has read until the file is closed: memory would grow with the rows.
-    with pq.ParquetFile(file, pre_buffer=False, read_dictionary=texts) as table:
-        columns = [name for name in _COLUMNS if name in schema.names]
-        start = part.start
-        for rows in table.iter_batches(batch, row_groups=list(part.groups), columns=columns):
-            yield start, rows.to_pandas()
-            start += rows.num_rows
+    columns = [name for name in needed if name in schema.names]
+    start, groups = part.start, list(part.groups)
+    try:
+        # Read-ahead keeps what it has read until the file is closed: memory would grow with the
+        # rows.
+        with pq.ParquetFile(plan.file, pre_buffer=False, read_dictionary=texts) as table:
+            for rows in table.iter_batches(plan.batch, row_groups=groups, columns=columns):
+                yield start, rows.to_pandas()
+                start += rows.num_rows
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise BadInput(
+            f"{plan.file}: it can't be read as parquet from row {start:,} on: {error}"
+        ) from error
 
 
 def _is_text(schema: pa.Schema, name: str) -> bool:
     return name in schema.names and pa.types.is_string(schema.field(name).type)
 
 
+def _batches(plan: _Plan, part: _Part, needed: Sequence[str] = _COLUMNS) -> Iterator[_Batch]:
+    for start, frame in _frames(plan, part, needed):
+        row = np.arange(start, start + len(frame))
+        try:
+            users, groups = np.zeros(0, np.int64), row % GROUPS
+            if "user_id" in frame.columns:
+                hashes = _hashes(frame)
+                users = (hashes % np.uint64(_BITS)).astype(np.int64)
+                groups = (hashes // np.uint64(_BITS) % np.uint64(GROUPS)).astype(np.int64)
+            plain = sample_of(frame.drop(columns=["user_id", SEGMENT], errors="ignore"))
+            parted = {}
+            if SEGMENT in frame.columns:
+                names = plan.segments or (*labels(frame[SEGMENT]).names[: SEGMENTS - 1], OTHERS)
+                parted = {SEGMENT: labels(frame[SEGMENT], names)}
+        except BadInput as error:
+            where = f"{plan.file}, rows from {start:,} on" if start else plan.file
+            raise BadInput(f"{where}: {error}") from error
+        sample = replace(plain, user=groups, late=row >= plan.half, segments=parted)
+        yield _Batch(sample, users)
+
+
+def _celled(plan: _Plan, part: _Part) -> Cells:
+    """What a part's rows hold by the features of their actions."""
+    batches = _batches(plan, part, (*REQUIRED, *FEATURES))
+    return reduce(add, (cells_of(each.sample) for each in batches))
+
+
 def _summed(plan: _Plan, part: _Part) -> tuple[Collected, np.ndarray]:
     """The sums of a part, and its users as places in the table that they are counted with."""
-    total, users = None, []
-    for start, frame in _frames(plan.file, plan.batch, part):
-        try:
-            late = np.arange(start, start + len(frame)) >= plan.half
-            hashes = _hashes(frame)
-            if hashes is None:
-                groups = np.arange(start, start + len(frame)) % GROUPS
-            else:
-                users.append((hashes % np.uint64(_BITS)).astype(np.int64))
-                groups = (hashes // np.uint64(_BITS) % np.uint64(GROUPS)).astype(np.int64)
-            sample = _sample(frame, groups, late, plan.segments)
-        except BadInput as error:
-            raise BadInput(f"{plan.file}, rows from {start:,} on: {error}") from error
-        found = collect(sample, plan.estimators, groups, GROUPS, measures_by_segment=False)
+    total, users = None, [np.zeros(0, np.int64)]
+    for each in _batches(plan, part):
+        sample = each.sample
+        if plan.cells is not None:
+            sample = replace(sample, marginal_weight=plan.cells.marginal(sample))
+        found = collect(sample, plan.estimators, sample.user, GROUPS, measures_by_segment=False)
         total = found if total is None else total + found
+        users.append(each.users)
     assert total is not None
-    return total, np.unique(np.concatenate(users or [np.zeros(0, np.int64)]))
+    return total, np.unique(np.concatenate(users))
 
 
-def _sample(
-    frame: pd.DataFrame, groups: np.ndarray, late: np.ndarray, segments: tuple[str, ...] | None
-) -> Sample:
-    """A batch's sample; segments: their names, None to take those of this batch."""
-    plain = sample_of(frame.drop(columns=["user_id", SEGMENT], errors="ignore"))
-    parted = {}
-    if SEGMENT in frame.columns:
-        if segments is None:
-            found = labels(frame[SEGMENT]).names
-            segments = (*found[: SEGMENTS - 1], OTHERS)
-        parted = {SEGMENT: labels(frame[SEGMENT], segments)}
-    return replace(plain, user=groups, late=late, segments=parted)
-
-
-def _hashes(frame: pd.DataFrame) -> np.ndarray | None:
-    """Of user ids (n,) uint64; None without them, so that a row is a user of its own."""
-    if "user_id" not in frame.columns:
-        return None
-    missing = frame["user_id"].isna()
-    if missing.any():
-        raise BadInput(f"user_id is missing in {int(missing.sum())} rows")
-    return pd.util.hash_pandas_object(frame["user_id"], index=False).to_numpy(np.uint64)
+def _hashes(frame: pd.DataFrame) -> np.ndarray:
+    """Of user ids (n,) uint64."""
+    try:
+        hashes = pd.util.hash_pandas_object(ids(frame, "user_id"), index=False)
+    except TypeError as error:
+        raise BadInput("user_id must be a text or a number") from error
+    return hashes.to_numpy(np.uint64)
 
 
 def _counted(seen: np.ndarray) -> int:

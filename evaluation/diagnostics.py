@@ -27,6 +27,9 @@ class Coverage:
     unlisted: float = 0.0
     """Share of the drawn decisions that had to be left out: sends of an item or a variant that is
     not on their own list."""
+    silent: float = 0.0
+    """Share of logged sends before the first response to any or after the last, where chance does
+    not explain it: their outcomes are missing."""
     holdout: HoldoutRatio | None = None
     """Whether the holdout is as large as it should be; None without one."""
 

@@ -97,7 +97,7 @@ def dm(sample: Sample) -> Terms:
 
     Needs `v_target`. As biased as the model is; no propensities enter.
     """
-    return Terms(_predictions(sample, "dm")[1])
+    return Terms(predictions(sample, "dm")[1])
 
 
 def dr(sample: Sample, weights: np.ndarray | None = None) -> Terms:
@@ -107,22 +107,22 @@ def dr(sample: Sample, weights: np.ndarray | None = None) -> Terms:
     variable than IPS where the model predicts the rewards. Dudík, Langford & Li (2011), "Doubly
     robust policy evaluation and learning".
     """
-    q, v = _predictions(sample, "dr")
+    q, v = predictions(sample, "dr")
     return Terms(v + (sample.weights if weights is None else weights) * (sample.reward - q))
 
 
 def sndr(sample: Sample) -> Terms:
     """Self-normalised doubly robust, (1/n) Σ v + Σ w (r - q) / Σ w. Thomas & Brunskill (2016),
     "Data-efficient off-policy policy evaluation for reinforcement learning"."""
-    q, v = _predictions(sample, "sndr")
+    q, v = predictions(sample, "sndr")
     return Terms(sample.weights * (sample.reward - q), sample.weights, v)
 
 
 def mips(sample: Sample) -> Terms:
     """Marginalised inverse propensity scoring, (1/n) Σ w(e) r, over features e of the action.
 
-    Needs `marginal_weight`. Unbiased where the action matters to the reward through e only. Saito &
-    Joachims (2022), "Off-policy evaluation for large action spaces via embeddings".
+    Needs `features` or `marginal_weight`. Unbiased where the action matters to the reward through
+    e only. Saito & Joachims (2022), "Off-policy evaluation for large action spaces via embeddings".
     """
     return ips(sample, _marginal(sample, "mips"))
 
@@ -135,11 +135,13 @@ def snmips(sample: Sample) -> Terms:
 def model_gap(sample: Sample) -> Terms:
     """What `dr` adds to `ips`, (1/n) Σ v - w q: a mean of 0 where v is q's mean under the target
     policy and the weights are right. Needs `q_logged` and `v_target`."""
-    q, v = _predictions(sample, "dr")
+    q, v = predictions(sample, "dr")
     return Terms(v - sample.weights * q)
 
 
-def _predictions(sample: Sample, name: str) -> tuple[np.ndarray, np.ndarray]:
+def predictions(sample: Sample, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """q of the logged action and v under the target (n,) float64 each; raises `BadSetting`, naming
+    the estimator, where the sample lacks them."""
     if sample.q_logged is None or sample.v_target is None:
         raise BadSetting(
             f"estimator {name} needs a reward model's predictions, and the table lacks q_logged or "
@@ -149,9 +151,9 @@ def _predictions(sample: Sample, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _marginal(sample: Sample, name: str) -> np.ndarray:
-    if sample.marginal_weight is None:
+    if sample.marginal is None:
         raise BadSetting(
             f"estimator {name} needs features of the actions, and the table has none: add columns "
             f"item, variant or hour (or marginal_weight), or leave {name} out of --estimators"
         )
-    return sample.marginal_weight
+    return sample.marginal

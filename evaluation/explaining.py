@@ -7,20 +7,17 @@ is not how they would be under the policy; and days that it was trained on are a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from evaluation.replayed import Replayed, some
-from mdp.actions import HOURS
+from evaluation.choices import Chosen, Names, faced, logged, names_of
+from evaluation.replayed import Replayed
+from ingestion.fates import fate
 from mdp.clock import DAY, NEVER, local_day
 from mdp.errors import NotEnoughData
-from mdp.observation import USER, observe
 from mdp.reward import Reward
-from policies.baselines import predicted
-from policies.composition import Distribution
-from policies.saved import PolicyBundle, with_floor
+from policies.saved import PolicyBundle
 
 MOST = 20_000
 """Decisions that are faced at most."""
@@ -28,54 +25,6 @@ LATE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, np.inf)
 """Edges of pushes of late: counted with a half-life of 7 days."""
 MONTH = 28
 """Days of a user's month."""
-_CHUNK = 1024
-_SENDS, _VIEWS, _BEST = (
-    USER.index(name) for name in ("sends_7d", "organic_views_30d", "best_value")
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """What one policy would do with n decisions; probabilities, without exploration."""
-
-    send: np.ndarray
-    """(n,)"""
-    hour: np.ndarray
-    """Of each hour (n, 24); sums to `send`."""
-    category: np.ndarray
-    """Of each category (n, C), likewise."""
-    style: np.ndarray
-    """Of each style (n, S), likewise."""
-    margin: np.ndarray
-    """Score of the best send over a hold's (n,); log-odds where the policy draws; NaN where no
-    send is allowed."""
-    best: np.ndarray
-    """Predicted reward of the best send now, currency units (n,); 0 without a model."""
-    late: np.ndarray
-    """Pushes of late (n,)."""
-    views: np.ndarray
-    """Visits of late (n,), half-life 30 days."""
-
-
-@dataclass(frozen=True, eq=False)
-class Names:
-    """What items and copy are called in a picture."""
-
-    category: np.ndarray
-    """Code of each item's category (I,) int64."""
-    categories: tuple[str, ...]
-    style: np.ndarray
-    """Code of each variant's style (W,) int64."""
-    styles: tuple[str, ...]
-
-
-def names_of(replay: Replayed) -> Names:
-    """Categories and styles of the catalogue."""
-    categories, category = np.unique(replay.catalog.items.categories, return_inverse=True)
-    table = replay.log.tables["variants"].set_index("variant_id")["style"].fillna("")
-    own = [str(table.get(name, "")) or name for name in replay.catalog.variants.ids]
-    styles, style = np.unique(own, return_inverse=True)
-    return Names(category, tuple(categories.tolist()), style, tuple(styles.tolist()))
 
 
 def explain(replay: Replayed, bundles: dict[str, PolicyBundle], seed: int = 0) -> dict[str, Any]:
@@ -90,10 +39,10 @@ def explain(replay: Replayed, bundles: dict[str, PolicyBundle], seed: int = 0) -
     if size > MOST:
         rows = np.sort(np.random.default_rng([seed, 18]).choice(size, MOST, replace=False))
     names = names_of(replay)
-    chosen = {"logged": _logged(replay, rows, names)}
+    chosen = {"logged": logged(replay, rows, names)}
     first = next(iter(bundles.values()))
     for name, bundle in bundles.items():
-        chosen[name] = _faced(replay, bundle, rows, names)
+        chosen[name] = faced(replay, bundle, rows, names)
     seen = next(each for name, each in chosen.items() if name != "logged")
     group, groups = _segments(replay, rows, seen.views)
     return {
@@ -105,88 +54,6 @@ def explain(replay: Replayed, bundles: dict[str, PolicyBundle], seed: int = 0) -
         "price": {name: price_of(each) for name, each in chosen.items() if name != "logged"},
         "month": _month(replay, bundles, names, first.reward),
     }
-
-
-def _logged(replay: Replayed, rows: np.ndarray, names: Names) -> Chosen:
-    """What the log did, as probabilities of 0 and 1."""
-    found = replay.decisions.only(rows)
-    n, sent = np.arange(len(rows)), found.sent
-    item = found.items[n, found.k] if found.items.shape[1] else np.zeros(len(n), np.int32)
-    variant = found.variants[n, found.v] if found.variants.shape[1] else np.zeros(len(n), np.int32)
-
-    def flags(code: np.ndarray, size: int) -> np.ndarray:
-        return (sent[:, None] & (code[:, None] == np.arange(size))).astype(np.float64)
-
-    none = np.zeros(len(rows))
-    return Chosen(
-        sent.astype(np.float64),
-        flags(found.h, HOURS),
-        flags(names.category[item], len(names.categories)),
-        flags(names.style[variant], len(names.styles)),
-        np.full(len(rows), np.nan),
-        none,
-        none,
-        none,
-    )
-
-
-def _faced(replay: Replayed, bundle: PolicyBundle, rows: np.ndarray, names: Names) -> Chosen:
-    """What a policy would do, under its own guardrails."""
-    requests = replay.requests(rows)
-    traits = None
-    if bundle.traits is not None:
-        traits = bundle.traits.rows(replay.users.hashes[replay.decisions.owner[rows]])[0]
-    model = None if bundle.model is None else bundle.model.bind(replay.catalog)
-    policy, parts = with_floor(bundle, 0.0), []
-    for start in range(0, len(rows), _CHUNK):
-        part = slice(start, min(start + _CHUNK, len(rows)))
-        asked, own = some(requests, part), None if traits is None else traits[part]
-        view = observe(asked, replay.catalog, bundle.guardrails, bundle.reward, model, own)
-        seen = view.observation
-        seen["action_mask"][:, -HOURS:] &= replay.hours[rows[part]]
-        parts.append(_of(policy.distribution(seen), policy.temperature, seen, asked, names))
-    return Chosen(
-        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Chosen))
-    )
-
-
-def _of(
-    found: Distribution,
-    temperature: float | None,
-    seen: dict[str, np.ndarray],
-    requests: Any,
-    names: Names,
-) -> Chosen:
-    can = found.masked.sendable
-    send = np.where(can, found.send, 0.0)
-    N, K = requests.items.shape
-    V = requests.variants.shape[1]
-    pair = found.pair.reshape(N, K, V) * send[:, None, None]
-    scores = found.masked
-    if temperature is None and K and V:
-        with np.errstate(invalid="ignore"):
-            margin = scores.pair.max(1) + scores.hour.max(1) - scores.hold
-    else:
-        margin = np.log(np.maximum(send, 1e-300)) - np.log(np.maximum(1.0 - send, 1e-300))
-    user = seen["user"].astype(np.float64)
-    best = predicted(seen)[0].reshape(N, -1).max(1, initial=-np.inf) if K and V else np.zeros(N)
-    return Chosen(
-        send,
-        found.hour * send[:, None],
-        _grouped(pair.sum(2), names.category[requests.items], len(names.categories)),
-        _grouped(pair.sum(1), names.style[requests.variants], len(names.styles)),
-        np.where(can, margin, np.nan),
-        best,
-        np.expm1(user[:, _SENDS]),
-        np.expm1(user[:, _VIEWS]),
-    )
-
-
-def _grouped(weights: np.ndarray, code: np.ndarray, size: int) -> np.ndarray:
-    """Sums (n, size) of weights (n, M) by code (n, M)."""
-    out = np.zeros((len(weights), size))
-    np.add.at(out, (np.arange(len(weights))[:, None], code), weights)
-    return out
 
 
 def _segments(
@@ -288,27 +155,15 @@ def _month(
     for row, when in zip(rows.tolist(), day.tolist(), strict=True):
         if decisions.send_at[row] != NEVER:
             late = (decisions.send_at[row] - decisions.decided_at[row]) // DAY
+            became = fate(found, found.value, row)
             pushes["logged"].append(
-                {"day": int(when + late), "hour": int(decisions.h[row]), "fate": _fate(found, row)}
+                {"day": int(when + late), "hour": int(decisions.h[row]), "fate": became}
             )
     for name, bundle in bundles.items():
-        chosen = _faced(replay, bundle, rows, names)
+        chosen = faced(replay, bundle, rows, names)
         pushes[name] = [
             {"day": int(when), "hour": int(chosen.hour[n].argmax()), "send": float(chosen.send[n])}
             for n, when in enumerate(day.tolist())
             if chosen.send[n] >= 0.05
         ]
     return {"user_id": replay.users.user_ids[user], "days": MONTH, "lived": False, "pushes": pushes}
-
-
-def _fate(found: Any, row: int) -> str:
-    for name, flags in (
-        ("unsubscribed", found.unsubscribed),
-        ("bought", found.value),
-        ("clicked", found.clicked),
-        ("opened", found.opened),
-        ("dismissed", found.dismissed),
-    ):
-        if flags[row]:
-            return name
-    return "ignored"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import io
 from html import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from evaluation.drawing import png
 from evaluation.explaining import LATE
 from evaluation.report import dumps
 from ingestion.fates import FATES
@@ -71,7 +70,7 @@ def page_of(values: dict[str, Any], title: str) -> str:
     body = "\n".join(
         f"<section><h2>{escape(head)}</h2><p>{escape(text)}</p>"
         f'<img alt="{escape(head)}" src="data:image/png;base64,'
-        f'{base64.b64encode(_png(figure)).decode()}"></section>'
+        f'{base64.b64encode(png(figure, dpi=120)).decode()}"></section>'
         for head, figure, text in sections
         if figure is not None
     )
@@ -218,14 +217,7 @@ def _numbers(row: Any) -> np.ndarray:
 
 def _figure(height: float, columns: int, **options: Any) -> tuple[Figure, list[Any]]:
     figure = Figure(figsize=(11, height), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(1, columns, squeeze=False, **options)[0]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
     return figure, list(axes)
-
-
-def _png(figure: Figure) -> bytes:
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=120)
-    return out.getvalue()

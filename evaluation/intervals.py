@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from evaluation.slope import student_quantile
 from evaluation.sums import Sums
 from ingestion.spread import Spread, in_turn
+from mdp.errors import BadSetting
 
 REPLICATES = 1000
+LEAST_REPLICATES = 100
+"""Fewer know nothing of what lies in a tail of 2.5 %."""
 LEVEL = 0.95
 CLUSTERS = 20_000
 """Users beyond this many are put together at random before they are resampled: groups drawn at
@@ -149,6 +152,14 @@ class Intervals:
     """resamples"""
     spread: Spread = in_turn
     """where resamples, and what else takes long, are made"""
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise BadSetting(f"there are no intervals {self.method!r}: use bootstrap or analytic")
+        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            raise BadSetting(f"the seed is {self.seed!r}: use a whole number, not negative")
+        if not self.replicates >= LEAST_REPLICATES:
+            raise BadSetting(f"{self.replicates} resamples: use {LEAST_REPLICATES} at least")
 
     def of(self, sums: Sums) -> Analytic:
         """Intervals of all that was summed up."""

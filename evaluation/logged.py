@@ -12,8 +12,8 @@ from evaluation.diagnostics import HoldoutRatio
 from evaluation.marginal import cell_weights
 from evaluation.measures import measures
 from evaluation.replayed import Replayed
-from evaluation.sample import Labels, Measure
-from evaluation.table import SEGMENTS, joint, labels
+from evaluation.sample import Labels, Measure, joint
+from evaluation.table import SEGMENTS, labels
 from mdp.attribution import Attributed
 from mdp.errors import BadInput
 from mdp.guardrails import Guardrails

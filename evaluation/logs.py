@@ -75,6 +75,7 @@ def assess_policy(
     rows, notes = usable(replay, bundle, name)
     user = np.unique(replay.decisions.owner[rows], return_inverse=True)[1].astype(np.int64)
     reward = found.reward[rows]
+    segments = {} if segment is None else segments_of(replay, rows, segment)
     faced = _face(replay, bundle, rules, rows, step)
     q, v = cross_fitted(reward, faced.logged, faced.target, user)
     guess = None
@@ -94,13 +95,14 @@ def assess_policy(
         late=late_of(replay, rows),
         per_day=len(rows) / days_of(replay, rows),
         features=features_of(replay, rows),
-        segments={} if segment is None else segments_of(replay, rows, segment),
+        segments=segments,
         measures=measures_of(replay, rows, found),
     )
     coverage = Coverage(
         float(faced.untried.mean()),
         replay.executed(rows),
         replay.unlisted,
+        replay.silent(rows),
         holdout_of(replay, rules),
     )
     notes += [*replay.caveats, *_rules_notes(replay, bundle, rules, rows)]

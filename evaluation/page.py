@@ -14,13 +14,13 @@ from typing import Any
 
 from evaluation.advice import advice
 from evaluation.assessment import Assessment
-from evaluation.report import (
-    MEANINGS,
+from evaluation.glossary import glossary
+from evaluation.report import MEANINGS, dumps
+from evaluation.rows import (
     Rows,
     days_note,
     days_rows,
     diagnostic_rows,
-    dumps,
     estimate_rows,
     measure_rows,
     segment_rows,
@@ -41,39 +41,6 @@ _INTRODUCTION = (
     "so its earnings can be estimated without sending anything. Each estimate is compared with "
     "what the log earned (dashed)."
 )
-_WORDS = (
-    ("reward", "what a decision earned; on a shop's log by the policy's own weights of purchases, "
-     "clicks, dismissals, unsubscribes and sends"),
-    ("weight", "how much a logged decision counts: its probability under the policy, divided by "
-     "the probability that the log drew it with; 0 for what the policy would never do"),
-    ("95 % interval", "of 100 logs drawn alike, about 95 would give an interval that holds the "
-     "true value; the wider, the less the log knows"),
-    ("less logged", "the difference to what the log earned: the verdict looks at this"),
-    ("logged", "the mean reward in the log, which is what its own policy is worth"),
-    ("ips", "the mean of all rewards, each times its weight"),
-    ("snips", "the same divided by the mean weight: steadier"),
-    ("ips:clip=N", "as ips, with no weight above N: steadier, but off to one side"),
-    ("sg_ips:N", "as ips, with weights that are bent down smoothly; N from 0 (not at all) to 1"),
-    ("mips", "as ips, with weights of what kind of action it was (item, variant, hour)"),
-    ("snmips", "the same divided by the mean weight"),
-    ("dm", "what a model of the rewards expects of the policy, checked by its interval only"),
-    ("dr", "dm corrected by the weighted rewards where the model was wrong"),
-    ("sndr", "the same with the correction divided by the mean weight: steadier"),
-    ("switch_dr:N", "as dr, but without the correction where the weight is above N"),
-    ("dros:N, sg_dr:N, dr:clip=N", "as dr, with weights that are bent down or clipped"),
-    ("…:slope", "N is chosen from the log: as much bending as its intervals allow"),
-    ("first", "per user: what the first decision earns, before the policy's own sends change "
-     "anything"),
-    ("pdis, sn_pdis", "per user over the days: each day's reward times the product of all weights "
-     "so far (sn_: divided by that product's mean)"),
-    ("sdr, fqe, mis", "per user over the days: dr step by step; a model of all rewards to come; "
-     "how often each state (sends of the last week) would be met"),
-    ("effective sample size", "the weighted log says as much as this many rows of equal weight; "
-     "small where the policy does what the log seldom did"),
-    ("mixture", "a policy that takes the new one's decision some of the time, by chance, and the "
-     "running one's otherwise"),
-)  # fmt: skip
-"""For readers who have never heard of off-policy evaluation."""
 _Section = tuple[str, list[str] | Rows]
 """A heading with sentences, or with a table."""
 
@@ -168,7 +135,7 @@ def markdown(assessments: Sequence[Assessment], overlaps: Sequence[str | None] =
         if overlap is not None:
             parts += ["### What the log did and what the policy would do", f"![]({overlap})"]
     parts.append("## How to read this")
-    parts.append("\n".join(f"- **{word}**: {text}" for word, text in _WORDS))
+    parts.append("\n".join(f"- **{word}**: {text}" for word, text in glossary(assessments)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -195,7 +162,8 @@ def page(
     pictures = [*overlaps, *[None] * (len(assessments) - len(overlaps))]
     answers = "\n".join(_answer(assessment) for assessment in assessments)
     details = "\n".join(map(_details, assessments, pictures))
-    reading = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in _WORDS)
+    words = glossary(assessments)
+    reading = "".join(f"<dt>{escape(word)}</dt><dd>{escape(text)}</dd>" for word, text in words)
     return _PAGE.format(
         image=_image(picture, "Values against the logged one, and importance weights"),
         answers=answers,

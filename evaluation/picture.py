@@ -3,19 +3,19 @@ overlap."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from evaluation.assessment import Assessment
+from evaluation.drawing import png
 from evaluation.intervals import Interval
 from evaluation.overlap import Level
 from evaluation.tally import WEIGHT_EDGES, Tally
+from mdp.actions import HOURS
 
 COLORS = {
     "better": "#1a7f37",
@@ -27,7 +27,7 @@ _GREY, _LIGHT = "#57606a", "#8c959f"
 _HEIGHT, _LINE = 1.6, 0.28
 """Inches of one policy's row, and of each line in it."""
 _BARS = 12
-"""Most names of a feature in the picture."""
+"""Most names of a feature in the picture; of hours all."""
 
 
 def draw(assessments: Sequence[Assessment]) -> bytes:
@@ -40,7 +40,7 @@ def draw(assessments: Sequence[Assessment]) -> bytes:
     for (left, right), assessment in zip(grid, assessments, strict=False):
         _intervals(left, assessment)
         _weights(right, assessment)
-    return _png(figure)
+    return png(figure, dpi=130)
 
 
 def draw_overlap(assessment: Assessment) -> bytes | None:
@@ -48,24 +48,18 @@ def draw_overlap(assessment: Assessment) -> bytes | None:
     overlap = {} if assessment.diagnostics is None else assessment.diagnostics.overlap
     if not overlap:
         return None
-    lines = max(min(len(levels), _BARS) for levels in overlap.values())
+    lines = max(min(len(x), HOURS if name == "hour" else _BARS) for name, x in overlap.items())
     figure = Figure(figsize=(11, 1.3 + _LINE * lines), layout="constrained")
     axes = figure.subplots(1, len(overlap), squeeze=False)[0]
     for ax, (name, levels) in zip(axes, overlap.items(), strict=True):
         _bars(ax, name, levels)
     axes[0].legend(frameon=False, loc="lower right")
-    return _png(figure)
-
-
-def _png(figure: Figure) -> bytes:
-    FigureCanvasAgg(figure)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=130)
-    return out.getvalue()
+    return png(figure, dpi=130)
 
 
 def _bars(axes: Axes, name: str, levels: Sequence[Level]) -> None:
-    shown = sorted(levels, key=lambda level: -max(level.target, level.logged))[:_BARS]
+    most = HOURS if name == "hour" else _BARS
+    shown = sorted(levels, key=lambda level: -max(level.target, level.logged))[:most]
     if name == "hour":
         shown.sort(key=lambda level: (not level.name.isdigit(), level.name.zfill(2)))
     place = np.arange(len(shown))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from math import hypot
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from evaluation.specification import UNBIASED
 from evaluation.sums import sums_of
 from mdp.errors import BadInput, NotEnoughData
 from policies.saved import PolicyBundle
+
+_PREDICTED = ("estimators", "differences")
+"""What a report has by estimator that can be held against what happened."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def reconcile(
     report: what `evaluate --json` printed, of this policy (by its hash). Raises `BadInput` where
     the report does not predict it, `NotEnoughData` where the log has no closed decision of it.
     """
-    predicted, estimator, value, difference = _prediction(report, bundle, name)
+    estimator, value, difference = _prediction(report, bundle, name)
     rows, _ = usable(replay, bundle, name)
     table = replay.log.tables["decisions"].iloc[replay.decisions.rows[rows]]
     if table["policy_hash"].notna().any():
@@ -82,7 +85,7 @@ def reconcile(
         sums_of([Terms(reward * mask, mask) for mask in masks], user), Intervals(seed=seed)
     )
     return Reconciled(
-        policy=predicted["name"],
+        policy=name,
         policy_hash=bundle.hash,
         estimator=estimator,
         rows=int(own.sum()),
@@ -104,19 +107,21 @@ def compared(predicted: Interval, happened: Interval) -> Compared:
 
 def _prediction(
     report: Mapping[str, Any], bundle: PolicyBundle, name: str
-) -> tuple[Mapping[str, Any], str, Interval, Interval]:
-    """The report's entry for the policy, and what its leading estimator says."""
-    found = [x for x in report.get("policies", []) if x.get("policy_hash") == bundle.hash]
+) -> tuple[str, Interval, Interval]:
+    """What the report's leading estimator says of the policy: its value and its difference."""
+    found = [x for x in report["policies"] if x.get("policy_hash") == bundle.hash]
     if not found:
         raise BadInput(
             f"the report does not predict {name} (policy_hash {bundle.hash}): give the report.json "
             "of `pushwise evaluate` on this policy"
         )
-    entry = found[0]
     for estimator in UNBIASED:
-        value, difference = (entry[key].get(estimator) for key in ("estimators", "differences"))
-        if value is not None and None not in (*value.values(), *difference.values()):
-            return entry, estimator, Interval(**value), Interval(**difference)
+        try:
+            value, difference = (Interval(**found[0][key][estimator]) for key in _PREDICTED)
+        except (KeyError, TypeError):
+            continue
+        if all(isinstance(x, int | float) for x in (*astuple(value), *astuple(difference))):
+            return estimator, value, difference
     raise BadInput(f"the report has no number for {name} by any of {', '.join(UNBIASED)}")
 
 
@@ -126,7 +131,8 @@ def read_report(file: Path) -> dict[str, Any]:
         report = json.loads(file.read_bytes())
     except ValueError as error:
         raise BadInput(f"{file} is not JSON: {error}") from error
-    if not isinstance(report, dict) or not isinstance(report.get("policies"), list):
+    policies = report.get("policies") if isinstance(report, dict) else None
+    if not isinstance(policies, list) or not all(isinstance(each, dict) for each in policies):
         raise BadInput(f"{file} is no report of saved policies on a log: it has no policies")
     return report
 

@@ -24,6 +24,9 @@ from mdp.observation import Requests
 from mdp.reward import Reward
 
 _NOT_AS_DECIDED = ("failed", "moved", "cancelled")
+_RESPONSES = ("opened", "clicked", "purchased", "dismissed", "unsubscribed")
+_CHANCE = 1e-6
+"""Probability below which so many sends without a response, one after the other, are no chance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +88,20 @@ class Replayed:
         outcomes = self.log.tables["outcomes"]
         changed = outcomes["decision_id"][outcomes["outcome"].isin(_NOT_AS_DECIDED)]
         return float(1.0 - ids.isin(changed).mean()) if len(ids) else 1.0
+
+    def silent(self, which: np.ndarray) -> float:
+        """Share of the sends among some decisions that are before the first response to any of
+        them or after the last, where chance does not explain it; 1 where nobody responded."""
+        sends = which[self.decisions.sent[which]]
+        sends = sends[np.argsort(self.decisions.decided_at[sends], kind="stable")]
+        ids = self.log.tables["decisions"]["decision_id"].iloc[self.decisions.rows[sends]]
+        outcomes = self.log.tables["outcomes"]
+        answered = ids.isin(outcomes["decision_id"][outcomes["outcome"].isin(_RESPONSES)])
+        places = np.flatnonzero(answered)
+        if not len(places):
+            return 1.0 if len(sends) else 0.0
+        runs = np.array([places[0], len(sends) - 1 - places[-1]])
+        return float(runs[(1.0 - answered.mean()) ** runs < _CHANCE].sum() / len(sends))
 
 
 def replayed(log: Log) -> Replayed:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from evaluation.marginal import cell_weights
 from mdp.errors import BadInput, NotEnoughData
 
 
@@ -19,6 +20,14 @@ class Labels:
     """Place of each row's name (n,) int64"""
     names: tuple[str, ...]
     """(L,), the most frequent first"""
+
+
+def joint(features: Iterable[Labels]) -> np.ndarray:
+    """One code (n,) int64 for all features of a row together."""
+    code = np.zeros(1, np.int64)
+    for each in features:
+        code = code * len(each.names) + each.codes
+    return np.unique(code, return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +57,8 @@ class Sample:
     v_target: np.ndarray | None = None
     """The same model's expected reward under the target policy (n,) float64: Σ π(a) q(a)."""
     marginal_weight: np.ndarray | None = None
-    """Target over logging probability of the action's features (n,) float64, not negative."""
+    """Target over logging probability of the action's features (n,) float64, not negative; None:
+    that of `features`, from the rows."""
     late: np.ndarray | None = None
     """Whether a row is of the log's second half (n,) bool; None: the second half of the rows."""
     per_day: float | None = None
@@ -77,6 +87,13 @@ class Sample:
         return self.target_propensity / self.propensity
 
     @cached_property
+    def marginal(self) -> np.ndarray | None:
+        """Weights (n,) float64 of the actions' features; None where the rows have none."""
+        if self.marginal_weight is not None or not self.features:
+            return self.marginal_weight
+        return cell_weights(self.weights, joint(self.features.values()))
+
+    @cached_property
     def users(self) -> int:
         """Number of users U."""
         return int(self.user.max()) + 1
@@ -88,10 +105,10 @@ class Sample:
 
 
 _ROUNDING = 1e-9
-_HUGE = 1e100
+HUGE = 1e100
 """A weighted reward, and its square over all rows, stays a number up to here."""
 _Rule = tuple[str, Callable[[np.ndarray], np.ndarray]]
-_FINITE: _Rule = (f"a finite number, {_HUGE:g} at most either way", lambda x: np.abs(x) <= _HUGE)
+_FINITE: _Rule = (f"a finite number, {HUGE:g} at most either way", lambda x: np.abs(x) <= HUGE)
 
 
 def checked(name: str, values: np.ndarray, rule: _Rule = _FINITE) -> np.ndarray:
@@ -112,11 +129,11 @@ def checked(name: str, values: np.ndarray, rule: _Rule = _FINITE) -> np.ndarray:
 _RULES: dict[str, _Rule] = {
     "reward": _FINITE,
     "propensity": (
-        f"above 0 (at least {1 / _HUGE:g}) and at most 1",
-        lambda p: (p >= 1 / _HUGE) & (p <= 1 + _ROUNDING),
+        f"above 0 (at least {1 / HUGE:g}) and at most 1",
+        lambda p: (p >= 1 / HUGE) & (p <= 1 + _ROUNDING),
     ),
     "target_propensity": ("from 0 to 1", lambda p: (p >= 0) & (p <= 1 + _ROUNDING)),
     "q_logged": _FINITE,
     "v_target": _FINITE,
-    "marginal_weight": ("a finite number, not negative", lambda w: (w >= 0) & (w <= _HUGE)),
+    "marginal_weight": ("a finite number, not negative", lambda w: (w >= 0) & (w <= HUGE)),
 }

@@ -19,7 +19,7 @@ import numpy as np
 
 from evaluation.estimators import Terms
 from evaluation.intervals import LEVEL, PLAIN, Interval, Intervals, closed_form
-from evaluation.sample import Sample
+from evaluation.sample import HUGE, Sample
 from evaluation.sums import Sums, sums_of
 from mdp.errors import BadInput
 
@@ -71,8 +71,15 @@ class Trajectories:
 
     @cached_property
     def cumulative(self) -> np.ndarray:
-        """W (U, T) float64."""
-        return np.cumprod(self.table(self.sample.weights, 1.0), axis=1)
+        """W (U, T) float64. Raises `BadInput` where no number holds it."""
+        with np.errstate(over="ignore"):
+            found = np.cumprod(self.table(self.sample.weights, 1.0), axis=1)
+        if not found.max() <= HUGE:
+            raise BadInput(
+                f"a user's weights multiply to more than {HUGE:g} over the days: are the "
+                "propensities right? If so, ask for fewer days, or for no --days"
+            )
+        return found
 
     @cached_property
     def discounts(self) -> np.ndarray:

@@ -16,6 +16,7 @@ from evaluation.estimators import (
     ips,
     mips,
     optimistic,
+    predictions,
     sndr,
     snips,
     snmips,
@@ -63,6 +64,8 @@ TUNED = "slope"
 """In place of a number: chosen from the log."""
 UNBIASED = ("dr", "sndr", "snips", "ips")
 """With right weights, in the order in which they decide."""
+MARGINAL = ("mips", "snmips")
+"""With weights of the actions' features."""
 SEQUENTIAL = ("first", "pdis", "sn_pdis", "sdr", "mis", "fqe")
 """Of a user's days; `evaluation.sequential` has them."""
 WITHOUT_MODEL = "ips,snips,ips:clip=10"
@@ -93,19 +96,25 @@ class Estimator:
             return self.resolved(sample).terms(sample)
         if self.parameter is None:
             return PLAIN[self.name](sample)
-        family = PARAMETRIC[self.name]
+        family = self._family(sample)
         return family.base(sample, family.shrink(sample.weights, self.parameter))
 
     def resolved(self, sample: Sample) -> Estimator:
         """This estimator with its number chosen by SLOPE, where the log is to choose it."""
         if not self.tuned:
             return self
-        family = PARAMETRIC[self.name]
+        family = self._family(sample)
 
         def rows(number: float) -> Rows:
             return family.base(sample, family.shrink(sample.weights, number)).top
 
         return replace(self, parameter=slope(rows, candidates(self.name, sample.weights)))
+
+    def _family(self, sample: Sample) -> Family:
+        family = PARAMETRIC[self.name]
+        if family.base is dr:
+            predictions(sample, self.label)
+        return family
 
     @property
     def unbiased(self) -> bool:
@@ -113,11 +122,16 @@ class Estimator:
         return self.name in UNBIASED and self.parameter is None and not self.tuned
 
     @property
+    def marginal(self) -> bool:
+        """Whether it weighs by the features of actions."""
+        return self.name in MARGINAL
+
+    @property
     def checked_by(self) -> str | None:
         """The unbiased estimator that its own bias can be measured against; None: needs none."""
         if self.unbiased:
             return None
-        return "ips" if self.name in ("ips", "sg_ips", "mips", "snmips") else "dr"
+        return "ips" if self.marginal or self.name in ("ips", "sg_ips") else "dr"
 
 
 def candidates(name: str, weights: np.ndarray) -> list[float]:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from evaluation.days import steps_of
-from evaluation.sample import Sample, checked
+from evaluation.sample import Sample, checked, joint
 from evaluation.sequential import Trajectories
-from evaluation.table import STATE, STEP, TO_GO, joint, labels, numbers, times
+from evaluation.table import STATE, STEP, TO_GO, labels, numbers, times
 from mdp.errors import BadInput
 
 ORDER = (*STEP, "decided_at")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from evaluation.marginal import cell_weights
 from evaluation.measures import COUNTS, measures
-from evaluation.sample import Labels, Sample
+from evaluation.sample import Labels, Sample, checked
 from mdp.errors import BadInput, NotEnoughData
 
 REQUIRED = ("reward", "propensity", "target_propensity")
@@ -30,6 +30,10 @@ KNOWN = (
 SEGMENTS = 20
 """Most segments that are reported one by one."""
 OTHERS = "all others"
+WITHOUT_USERS = (
+    "the table has no user_id: each row counts as a user of its own, so intervals are too narrow "
+    "where users have several rows"
+)
 _NUMBERS = (*REQUIRED, *MODEL, *COUNTS, *STEP, *TO_GO)
 _TEXTS = ("user_id", "decision_id", *FEATURES, SEGMENT, STATE)
 _MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
@@ -68,59 +72,55 @@ def read_frame(file: Path | str) -> pd.DataFrame:
         # Ids are read as they are: only in columns of numbers is NA a missing value.
         missing = dict.fromkeys(_NUMBERS, _MISSING)
         texts = dict.fromkeys(_TEXTS, str)
-        return pd.read_csv(file, dtype=texts, na_values=missing, keep_default_na=False)
+        frame = pd.read_csv(file, dtype=texts, na_values=missing, keep_default_na=False)
+        names = pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
-    except (ValueError, pa.ArrowException) as error:
+    except UnicodeDecodeError as error:
+        raise BadInput(f"it can't be read as {kind}: save it as UTF-8 ({error})") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise BadInput(f"it can't be read as {kind}: {error}") from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise BadInput("its rows have more values than its header has names: name every column")
+    frame.columns = pd.Index(names)
+    return frame
 
 
 def sample_of(frame: pd.DataFrame) -> Sample:
     """The sample of a frame; raises `BadInput` or `NotEnoughData`."""
     missing = [name for name in REQUIRED if name not in frame.columns]
     if missing:
-        found = ", ".join(str(name) for name in frame.columns) or "none"
+        found = ", ".join(map(_shown, frame.columns)) or "none"
         raise BadInput(
             f"the table lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
             f"it has {found}: rename the column that holds it, or log it"
         )
+    twice = [name for name in frame.columns[frame.columns.duplicated()] if name in KNOWN]
+    if twice:
+        raise BadInput(f"the table has more than one column {twice[0]}: leave one of them")
     if frame.empty:
         raise NotEnoughData("the table has no rows")
     columns = {name: numbers(frame[name]) for name in REQUIRED}
     columns |= {name: numbers(frame[name]) for name in MODEL if name in frame.columns}
     _once(frame)
-    features = {name: labels(frame[name]) for name in FEATURES if name in frame.columns}
-    if features and "marginal_weight" not in columns:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            weights = columns["target_propensity"] / columns["propensity"]
-        if np.isfinite(weights).all():  # else `Sample` says what is wrong
-            columns["marginal_weight"] = cell_weights(weights, joint(features.values()))
     at = times(frame)
-    counts = {name: _finite(frame[name]) for name in COUNTS if name in frame.columns}
+    counts = {name: checked(name, numbers(frame[name])) for name in COUNTS if name in frame.columns}
     segments = {SEGMENT: labels(frame[SEGMENT], SEGMENTS)} if SEGMENT in frame.columns else {}
     return Sample(
-        user=_users(frame),
+        user=user_codes(frame),
         late=None if at is None else (at >= at.median()).to_numpy(bool),
         per_day=None if at is None else len(frame) / _days(at),
-        features=features,
+        features={name: labels(frame[name]) for name in FEATURES if name in frame.columns},
         segments=segments,
         measures=measures(counts),
         **columns,
     )
 
 
-def joint(features: Iterable[Labels]) -> np.ndarray:
-    """One code (n,) int64 for all features of a row together."""
-    code = np.zeros(1, np.int64)
-    for each in features:
-        code = code * len(each.names) + each.codes
-    return np.unique(code, return_inverse=True)[1].astype(np.int64)
-
-
 def labels(column: pd.Series, names: int | tuple[str, ...] | None = None) -> Labels:
     """Names of a column's rows, the most frequent first. names: how many there may be, or which;
     what is beyond them is one."""
-    codes, values = pd.factorize(column, use_na_sentinel=False)
+    codes, values = _factorized(column, use_na_sentinel=False)
     texts = ["(none)" if pd.isna(value) else str(value) or "(none)" for value in values]
     same, found = pd.factorize(np.array(texts, object))
     codes = same[codes]
@@ -139,9 +139,10 @@ def _once(frame: pd.DataFrame) -> None:
     """Rows that are alike are not the same decision; rows with the same id are."""
     if "decision_id" not in frame.columns:
         return
-    twice = frame["decision_id"].duplicated()
+    given = ids(frame, "decision_id")
+    twice = given.duplicated()
     if twice.any():
-        first = frame["decision_id"][twice].iloc[0]
+        first = given[twice].iloc[0]
         raise BadInput(
             f"{int(twice.sum())} of {len(frame)} rows repeat a decision_id, the first is "
             f"{str(first)!r}: a decision with several outcomes (or one logged twice) is one row, "
@@ -153,12 +154,14 @@ def times(frame: pd.DataFrame) -> pd.Series | None:
     """When each row was decided; None without a column decided_at. Raises `BadInput`."""
     if "decided_at" not in frame.columns:
         return None
-    at = pd.to_datetime(frame["decided_at"], utc=True, format="ISO8601", errors="coerce")
+    given = frame["decided_at"]
+    texts = given.astype(str) if given.dtype.kind in "iuf" else given
+    at = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
     wrong = np.flatnonzero(at.isna().to_numpy())
     if len(wrong):
         raise BadInput(
             f"decided_at must be a time such as 2026-03-01T09:00:00Z, and row {wrong[0]} (counted "
-            f"from 0) holds {str(frame['decided_at'].iloc[wrong[0]])!r}"
+            f"from 0) holds {str(given.iloc[wrong[0]])!r}"
         )
     return at
 
@@ -170,8 +173,9 @@ def _days(at: pd.Series) -> float:
 
 def numbers(column: pd.Series) -> np.ndarray:
     """A column as float64, NaN where it is missing; raises `BadInput` where it is no number."""
-    if column.dtype.kind in "mM":
-        raise BadInput(f"{column.name} must be a number, and its column holds times")
+    if column.dtype.kind in "mMc":
+        held = "complex numbers" if column.dtype.kind == "c" else "times"
+        raise BadInput(f"{column.name} must be a number, and its column holds {held}")
     values = pd.to_numeric(column, errors="coerce")
     wrong = np.flatnonzero((values.isna() & column.notna()).to_numpy())
     if len(wrong):
@@ -182,26 +186,36 @@ def numbers(column: pd.Series) -> np.ndarray:
     return values.to_numpy(np.float64, na_value=np.nan)
 
 
-def _finite(column: pd.Series) -> np.ndarray:
-    values = numbers(column)
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        raise BadInput(f"{column.name} is missing in {len(wrong)} rows, the first is {wrong[0]}")
-    return values
-
-
-def _users(frame: pd.DataFrame) -> np.ndarray:
+def user_codes(frame: pd.DataFrame) -> np.ndarray:
+    """Code (n,) int64 of each row's user, from 0; without user_id each row is one. Raises
+    `BadInput`."""
     if "user_id" not in frame.columns:
         return np.arange(len(frame))
-    missing = frame["user_id"].isna() | (frame["user_id"] == "")
+    return _factorized(ids(frame, "user_id"))[0].astype(np.int64)
+
+
+def ids(frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column of ids; raises `BadInput` where one is missing."""
+    column = frame[name]
+    missing = column.isna() | (column == "")
     if missing.any():
         raise BadInput(
-            f"user_id is missing in {int(missing.sum())} of {len(frame)} rows: "
+            f"{name} is missing in {int(missing.sum())} of {len(frame)} rows: "
             "fill it in, or leave the column out"
         )
+    return column
+
+
+def _factorized(column: pd.Series, **options: bool) -> tuple[np.ndarray, Any]:
+    """`pd.factorize`; raises `BadInput` for lists and the like."""
     try:
-        return pd.factorize(frame["user_id"])[0].astype(np.int64)
+        return pd.factorize(column, **options)
     except TypeError as error:
         raise BadInput(
-            f"user_id must be a text or a number, and row 0 holds {frame['user_id'].iloc[0]!r}"
+            f"{column.name} must be a text or a number, and row 0 holds {column.iloc[0]!r}"
         ) from error
+
+
+def _shown(name: object) -> str:
+    """A column's name; in quotes where spaces around it would not be seen."""
+    return str(name) if str(name) == str(name).strip() else repr(name)

@@ -29,6 +29,9 @@ class Gates:
     """most probability that the target may give to what the log never tried"""
     unlisted: float = 0.01
     """most drawn decisions that may be missing because their sends are not on their own lists"""
+    silent: float = 0.01
+    """most logged sends at the log's ends that nobody responded to, where chance does not explain
+    it"""
     mean_weight: float = 0.01
     """most that the mean weight may be off 1 where its interval leaves 1 out: rounding does that"""
     mean_weight_at_all: float = 0.1
@@ -58,8 +61,8 @@ class Estimate:
     difference: Interval
     """Value less the logging policy's mean reward, paired."""
     decisive: Interval | None = None
-    """The difference with an interval widened for the number of policies compared: what the
-    verdict looks at; None: as `difference`."""
+    """The difference with an interval widened for the number of policies compared, and for what
+    rows of large weight may not have met: what the verdict looks at; None: as `difference`."""
 
     @property
     def tested(self) -> Interval:
@@ -126,9 +129,6 @@ def _compared(
         return Verdict("better", (f"{said}, all above 0",))
     if difference.high < -nothing:
         return Verdict("worse", (f"{said}, all below 0",))
-    if margin == difference.low == difference.high == 0.0:
-        seen = "no reward other than 0 was logged, so nothing shows what the policy would change"
-        return Verdict("cannot_tell", (f"{seen}: more rows are needed",))
     band = f"±{margin:.4g}, {share:.0%} of the logged mean"
     # A policy close to the logging one has weights near 1: then dr is the noisier of the two.
     for each in (lead, *(each for each in estimates if _name(each) in UNBIASED)):
@@ -145,6 +145,8 @@ def _said(logged: float, estimate: Estimate, comparisons: int) -> str:
     level = f"{100 - 5 / comparisons:.4g} % interval"
     if comparisons > 1:
         level += f" (95 % for all {comparisons} policies together)"
+    elif difference != estimate.difference:
+        level += " (taking rewards to be as noisy on rows of large weight as on all)"
     return (
         f"{estimate.estimator} puts the policy at {value:.4g} per decision and the logging policy "
         f"earned {logged:.4g}: a difference of {difference.value:+.4g}, {level} "
@@ -166,10 +168,11 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
             f"the number of users is {found.users}, and intervals need at least {gates.users}"
         )
     if found.effective_sample_size < gates.effective_sample_size:
+        few = found.rows < gates.effective_sample_size
+        why = "more rows are needed" if few else "the log seldom did what the policy would do"
         doubts.append(
             f"the effective sample size is {found.effective_sample_size:.1f} of {found.rows} rows, "
-            f"and at least {gates.effective_sample_size:g} is needed: the log seldom did what the "
-            "policy would do"
+            f"and at least {gates.effective_sample_size:g} is needed: {why}"
         )
     mean = found.mean_weight
     off, said = (
@@ -223,7 +226,12 @@ def _sameness(found: Diagnostics, gates: Gates) -> list[str]:
             "to chance there, and says nothing of any other policy, or 1 was filled in for the "
             "probabilities that were not logged"
         )
-    if found.constant_reward is not None and found.constant_reward != 0 and found.rows > 1:
+    if found.constant_reward == 0 and not _same_policy(found):
+        doubts.append(
+            "no reward other than 0 was logged, so nothing shows what the policy would change: "
+            "more rows are needed"
+        )
+    elif found.constant_reward and found.rows > 1:
         doubts.append(
             f"every row has the reward {found.constant_reward:g}: were decisions without an "
             "outcome left out? They belong into the table, with the reward that no outcome earns"
@@ -239,6 +247,12 @@ def _gaps(found: Coverage, gates: Gates) -> list[str]:
             f"{found.unlisted:.1%} of the drawn decisions, more than {gates.unlisted:.0%}, are "
             "left out as sends of an item or a variant that is not on their own list, and holds "
             "are over-represented in what is left"
+        )
+    if found.silent > gates.silent:
+        gaps.append(
+            f"{found.silent:.0%} of the sends are before the first response to any or after the "
+            "last, too many for chance: outcomes are missing from the log, and without them a send "
+            "only costs"
         )
     ratio = found.holdout
     if ratio is not None and ratio.p_value < gates.holdout:

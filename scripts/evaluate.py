@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from evaluation.assessment import Assessment
     from evaluation.intervals import Intervals
     from evaluation.replayed import Replayed
+    from evaluation.specification import Estimator
     from ingestion.spread import Spread
     from policies.saved import PolicyBundle
 
@@ -89,38 +90,19 @@ def _run(args: Args, spread: Spread | None = None) -> int:
     from evaluation.intervals import Intervals
     from mdp.errors import BadInput
 
+    _check(args)
     how = Intervals(args.intervals, args.seed)
     if spread is not None:
         how = replace(how, spread=spread)
     if args.table is not None:
-        others = (
-            args.logs,
-            args.guardrails,
-            args.segment,
-            args.mixture,
-            args.running,
-            args.reconcile,
-        )
-        if args.policies or any(others):
-            raise BadInput(
-                "--table stands alone: leave out policies, --logs, --guardrails, --mixture, "
-                "--running, --reconcile, --segment (a column segment of the table is reported by)"
-            )
         return _report(args, [_of_table(args.table, args, how)])
     if not args.policies or args.logs is None:
         raise BadInput("give saved policies with --logs LOGS, or a plain table with --table FILE")
-    single = args.mixture or args.reconcile
-    if single is not None and len(args.policies) > 1:
-        raise BadInput(
-            f"--mixture and --reconcile are of one policy, and {len(args.policies)} are given"
-        )
     if args.reconcile is not None:
         return _reconcile(args, args.logs)
     from evaluation.replayed import replayed
     from ingestion.read import load_checked
 
-    if args.running is not None and args.mixture is None:
-        raise BadInput("--running is of --mixture: say with it where to save the mixture")
     log = replayed(load_checked(args.logs))
     running = None if args.running is None else _running(args, log)
     found = _of_policies(args, log, how)
@@ -128,6 +110,41 @@ def _run(args: Args, spread: Spread | None = None) -> int:
     if args.mixture is not None:
         _save_mixture(args, found[0], running)
     return status
+
+
+def _check(args: Args) -> None:
+    """Raises `BadInput` for arguments that don't go together."""
+    from mdp.errors import BadInput
+
+    of_policies = (args.policies, args.logs, args.guardrails, args.segment, args.mixture)
+    if args.table is not None and any((*of_policies, args.running, args.reconcile)):
+        raise BadInput(
+            "--table stands alone: leave out policies, --logs, --guardrails, --mixture, "
+            "--running, --reconcile, --segment (a column segment of the table is reported by)"
+        )
+    if (args.mixture or args.reconcile) and len(args.policies) > 1:
+        raise BadInput(
+            f"--mixture and --reconcile are of one policy, and {len(args.policies)} are given"
+        )
+    if args.running is not None and args.mixture is None:
+        raise BadInput("--running is of --mixture: say with it where to save the mixture")
+    if args.discount != 1.0 and not (args.days or _chosen(args)[1]):
+        raise BadInput("--discount is of a user's days: add --days")
+    if args.ledger is not None and args.reconcile is None:
+        raise BadInput("--ledger is of --reconcile: say with it which report predicted the policy")
+    if args.reconcile and (args.gate or args.out or args.mixture or args.days or args.estimators):
+        raise BadInput(
+            "--reconcile stands alone: leave out --gate, --out, --mixture, --days, --estimators"
+        )
+    if args.out is not None and args.out.exists() and not args.out.is_dir():
+        raise BadInput(f"{args.out} is a file: choose a directory as --out")
+
+
+def _chosen(args: Args) -> tuple[tuple[Estimator, ...], tuple[str, ...]]:
+    """The estimators per decision, and the names of those over a user's days."""
+    from evaluation.specification import divided
+
+    return ((), ()) if args.estimators is None else divided(args.estimators)
 
 
 def _running(args: Args, log: Replayed) -> PolicyBundle:
@@ -189,12 +206,11 @@ def _save_mixture(args: Args, found: Assessment, running: PolicyBundle | None) -
 def _of_table(file: Path, args: Args, how: Intervals) -> Assessment:
     from evaluation.arrays import evaluate
     from evaluation.batches import LARGE, assess_large, is_large
-    from evaluation.specification import divided
     from evaluation.table import naming, read_frame
     from mdp.errors import BadInput
 
+    chosen, named = _chosen(args)
     if is_large(file):
-        chosen, named = divided(args.estimators) if args.estimators is not None else ((), ())
         if named or args.days:
             raise BadInput(
                 f"{file} has {LARGE:,} rows or more and is read in batches, which can't follow "
@@ -213,11 +229,10 @@ def _of_policies(args: Args, log: Replayed, how: Intervals) -> list[Assessment]:
     from rich.progress import Progress
 
     from evaluation.logs import assess_policy
-    from evaluation.specification import divided
     from policies.rules_file import read_guardrails
     from policies.saved import load_policy
 
-    chosen, named = divided(args.estimators) if args.estimators is not None else ((), ())
+    chosen, named = _chosen(args)
     bundles = [load_policy(path) for path in args.policies]
     found = []
     console = Console(stderr=True)

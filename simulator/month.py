@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ingestion.fates import FATES
+from ingestion.fates import FATES, fate
 from ingestion.log import epoch_us
 from mdp.clock import DAY, HOUR, local_time
 from policies.base import Policy
@@ -59,16 +59,7 @@ def month_of(
 
 def fate_of(step: Step) -> str:
     """What became of the first user's push, a name of `FATES`."""
-    for name, fate in (
-        ("unsubscribed", "unsubscribed"),
-        ("bought", "bought"),
-        ("clicked", "clicked"),
-        ("opened", "opened"),
-        ("dismissed", "dismissed"),
-    ):
-        if getattr(step, name)[0]:
-            return fate
-    return "ignored"
+    return fate(step, step.bought)
 
 
 def _place(times: pd.Series, zone: int, start: int) -> np.ndarray:
@@ -96,11 +87,11 @@ def figure_of(months: list[Month], days: int = 28) -> Figure:
             axis.axhspan(low, high, color="0.93", zorder=0)
         if len(month.visits):
             axis.scatter(*month.visits.T, s=8, color="0.72", label="own visits", zorder=1)
-        for fate, (marker, colour) in FATES.items():
-            mine = month.pushes[month.pushes["fate"] == fate]
+        for name, (marker, colour) in FATES.items():
+            mine = month.pushes[month.pushes["fate"] == name]
             size = 150 if marker == "*" else 55
             axis.scatter(
-                mine["day"], mine["hour"], s=size, marker=marker, color=colour, label=fate, zorder=2
+                mine["day"], mine["hour"], s=size, marker=marker, color=colour, label=name, zorder=2
             )
         gone = month.pushes[month.pushes["fate"] == "unsubscribed"]["day"]
         if len(gone):

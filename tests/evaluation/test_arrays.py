@@ -70,6 +70,9 @@ def test_drift_between_halves_is_noted(frame):
     assert any("second half is -1" in note for note in evaluate(backwards).notes)
 
 
+ONES = {name: np.ones(3) for name in ("reward", "propensity", "target_propensity")}
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -77,11 +80,31 @@ def test_drift_between_halves_is_noted(frame):
         ({"reward": np.zeros(3), "propensity": np.ones(2)}, r"must have the shape \(n,\)"),
         ({"reward": np.zeros(3), "pscore": np.ones(3)}, "there is no column 'pscore': use reward"),
         ({"reward": np.zeros(3)}, "lacks the columns propensity, target_propensity"),
+        ({"data": [1.0, 2.0]}, "data is a list: give a DataFrame, or columns by name"),
+        ({"estimators": ["ips"]}, r"estimators is \['ips'\]: give one text, such as 'snips,dr'"),
+        ({"method": "jackknife"}, "no intervals 'jackknife': use bootstrap or analytic"),
+        ({"seed": -1}, "the seed is -1: use a whole number, not negative"),
+        ({"seed": 0.5}, "the seed is 0.5: use a whole number"),
+        ({"replicates": 1}, "1 resamples: use 100 at least"),
+        ({**ONES, "comparisons": 0}, "0 policies are compared: use 1 at least"),
+        ({**ONES, "reward": 1j * np.ones(3)}, "reward must be a number, and its column holds comp"),
+        ({**ONES, "reward": np.ma.masked_equal([1, 0, 1], 0)}, "1 of 3 rows are not, the first is"),
     ],
 )
 def test_arrays_that_do_not_fit(columns, message):
     with pytest.raises(BadInput, match=message):
         evaluate(**columns)
+
+
+def test_intervals_without_users_are_said_to_be_narrow(frame):
+    assert any("no user_id" in note for note in evaluate(frame.drop(columns="user_id")).notes)
+    assert not any("no user_id" in note for note in evaluate(frame).notes)
+
+
+def test_a_column_that_is_there_twice_is_refused(frame):
+    for name in ("reward", "user_id"):
+        with pytest.raises(BadInput, match=f"more than one column {name}"):
+            evaluate(pd.concat([frame, frame[[name]]], axis=1))
 
 
 def test_a_frame_and_arrays_are_too_much(frame):
@@ -95,8 +118,18 @@ def test_distributions_must_be_distributions():
     np.testing.assert_allclose(found["target_propensity"], [0.5, 0.8])
     np.testing.assert_allclose(found["q_logged"], [1.0, 4.0])
     np.testing.assert_allclose(found["v_target"], [2.0, 3.6])
-    with pytest.raises(BadInput, match=r"must sum to 1: row 0's sum to 0\.7"):
-        of_distributions(action, np.array([[0.5, 0.2], [0.2, 0.8]]))
+    for first, said in (
+        ([0.5, 0.2], "0.7"),
+        ([1.5, -0.5], "1, the least is -0.5"),
+        ([np.nan, 1], "n"),
+    ):
+        with pytest.raises(BadInput, match=f"not be negative and sum to 1: row 0's sum to {said}"):
+            of_distributions(action, np.array([first, [0.2, 0.8]]))
+    for wrong in ([0, 2], [-1, 0], [0.0, 1.0], [[0], [1]]):
+        with pytest.raises(BadInput, match=r"action must be .* whole numbers from 0 to 1"):
+            of_distributions(np.array(wrong), target)
+    with pytest.raises(BadInput, match=r"q has shape \(2, 3\) and target \(2, 2\): give one K"):
+        of_distributions(action, target, np.zeros((2, 3)))
     with pytest.raises(BadInput, match=r"q has shape \(2,\): give \(n, K\) with n = 2"):
         of_distributions(action, target, np.zeros(2))
 

@@ -49,11 +49,22 @@ def test_what_is_wrong_is_said_with_its_place(frame, tmp_path):
     with pytest.raises(BadInput, match=r"t\.parquet, rows from 1,200 on: propensity must be above"):
         assess_large(file, "t", batch=300)
     frame.assign(user_id=[None, *frame["user_id"][1:]]).to_parquet(file)
-    with pytest.raises(BadInput, match="user_id is missing in 1 rows"):
+    with pytest.raises(BadInput, match="user_id is missing in 1 of 2000 rows"):
         assess_large(file, "t")
+    frame.assign(user_id=["", *frame["user_id"][1:]]).to_parquet(file)
+    with pytest.raises(BadInput, match="user_id is missing in 1 of 2000 rows"):
+        assess_large(file, "t")
+    frame.assign(user_id=[[1]] * 2000).to_parquet(file)
+    with pytest.raises(BadInput, match="user_id must be a text or a number"):
+        assess_large(file, "t")
+    frame.assign(decision_id=np.arange(2000) // 2 * 2).to_parquet(file)
+    with pytest.raises(BadInput, match="150 of 300 rows repeat a decision_id, the first is '0'"):
+        assess_large(file, "t", batch=300)
     frame.drop(columns="q_logged").to_parquet(file)
     with pytest.raises(BadSetting, match="estimator dr needs a reward model's predictions"):
         assess_large(file, "t", parse("dr"))
+    with pytest.raises(BadSetting, match="estimator mips needs features of the actions"):
+        assess_large(file, "t", parse("mips"))
     frame[:0].to_parquet(file)
     with pytest.raises(NotEnoughData, match="the table has no rows"):
         assess_large(file, "t")
@@ -134,3 +145,29 @@ def test_users_are_counted_whatever_their_type(tmp_path, frame):
     for ids in (np.arange(2000) % 321, pd.Series([f"x{n % 321}" for n in range(2000)])):
         frame.assign(user_id=ids).to_parquet(tmp_path / "t.parquet")
         assert assess_large(tmp_path / "t.parquet", "t", parse("ips")).users == 321
+
+
+def test_weights_of_features_are_means_over_all_batches(frame, tmp_path):
+    """Of names that each batch meets in another order, and that some meet seldom."""
+    file, n = tmp_path / "t.parquet", np.random.default_rng(0).permutation(2000)
+    frame.assign(
+        item=[f"i{k % 7}" for k in n], variant=n % 3, hour=np.arange(2000) // 500
+    ).to_parquet(file, row_group_size=400)
+    both = parse("mips,snmips")
+    whole = assess(read_table(file), "t", both)
+    parts = assess_large(file, "t", both, batch=300)
+    for one, two in zip(whole.estimates, parts.estimates, strict=True):
+        assert two.value.value == pytest.approx(one.value.value, rel=1e-12)
+    given = frame.assign(marginal_weight=1.0)
+    given.to_parquet(file)
+    assert assess_large(file, "t", both, batch=300).estimates[0].value.value == pytest.approx(
+        frame["reward"].mean()
+    )
+
+
+def test_what_is_not_read_is_said(frame, tmp_path):
+    file = tmp_path / "t.parquet"
+    frame.assign(decided_at="2026-03-01T09:00:00Z").drop(columns="user_id").to_parquet(file)
+    notes = assess_large(file, "t").notes
+    assert any("decided_at was not read" in note for note in notes)
+    assert any("the table has no user_id" in note for note in notes)

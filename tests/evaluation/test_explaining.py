@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.explaining import Chosen, explain, price_of
+from evaluation.choices import Chosen
+from evaluation.explaining import explain, price_of
 from evaluation.replayed import replayed
 from ingestion.log import Log
 from ingestion.read import load_checked

@@ -148,7 +148,7 @@ def test_more_users_than_are_resampled_are_put_together_at_random(monkeypatch, s
 def test_intervals_widen_with_the_number_of_policies_compared(sample: Sample):
     one, five = (assess(sample, "t", parse("snips"), comparisons=m).estimates[0] for m in (1, 5))
     assert one.difference == five.difference
-    assert one.tested == one.difference
+    assert one.tested.joined(one.difference) == one.tested
     assert five.tested.low < one.tested.low < one.tested.high < five.tested.high
     verdict = assess(sample, "t", parse("snips"), comparisons=5).verdict
     assert "99 % interval (95 % for all 5 policies together)" in verdict.reasons[0]

@@ -168,6 +168,29 @@ def test_every_part_of_the_log_is_intention_to_treat(replay, bundle):
     assert found.diagnostics.coverage.executed == pytest.approx(0.9, abs=0.03)
 
 
+def test_a_log_whose_outcomes_are_missing_makes_no_policy_better(replay, bundle):
+    """Without outcomes a send only costs, and to hold would look better than what ran."""
+    holds = replace(bundle, policy=Hold(), model=None, traits=None, manifest={})
+    outcomes, events = replay.log.tables["outcomes"], replay.log.tables["events"]
+    bought = events["event"] == "purchase"
+    middle = events["at"].median()
+    for name, shown, kept in (
+        ("all", outcomes[:0], events[~bought]),
+        ("half", outcomes[outcomes["at"] < middle], events[~bought | (events["at"] < middle)]),
+    ):
+        found = assess_policy(with_tables(replay, outcomes=shown, events=kept), holds, "hold")
+        assert found.verdict.answer == "cannot_tell"
+        assert found.diagnostics is not None
+        assert found.diagnostics.coverage is not None
+        silent = found.diagnostics.coverage.silent
+        assert silent == pytest.approx({"all": 1.0, "half": 0.4}[name], abs=0.15)
+        assert any("outcomes are missing from the log" in why for why in found.verdict.reasons)
+    whole = assess_policy(replay, holds, "hold").diagnostics
+    assert whole is not None
+    assert whole.coverage is not None
+    assert whole.coverage.silent == 0.0
+
+
 def test_a_target_that_does_what_the_log_never_did(replay, bundle):
     decisions = replay.log.tables["decisions"]
     hours = pd.to_numeric(decisions["send_at"].dt.hour)

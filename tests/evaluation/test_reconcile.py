@@ -98,6 +98,17 @@ def test_a_report_or_a_log_of_another_policy_is_refused(report, replay, bundle):
     bare = {"policies": [{**report["policies"][0], "estimators": {}, "differences": {}}]}
     with pytest.raises(BadInput, match="the report has no number for logging by any of dr, sndr"):
         reconcile(bare, replay, bundle, "logging")
+    for estimators in ("none", {"dr": 0.3}, {"dr": {"value": "a", "low": None, "high": 1}}):
+        wrong = {"policies": [{**report["policies"][0], "estimators": estimators}]}
+        with pytest.raises(BadInput, match="the report has no number for logging"):
+            reconcile(wrong, replay, bundle, "logging")
+
+
+@pytest.mark.parametrize("content", ["[]", '{"policies": 1}', '{"policies": [1]}', "{}"])
+def test_what_is_no_report_is_refused(content, tmp_path):
+    (tmp_path / "report.json").write_text(content)
+    with pytest.raises(BadInput, match="is no report of saved policies on a log"):
+        read_report(tmp_path / "report.json")
 
 
 def test_independent_errors_add_up_in_squares():

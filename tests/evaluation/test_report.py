@@ -10,10 +10,12 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from evaluation.assessment import Assessment, assess
+from evaluation.glossary import glossary
 from evaluation.intervals import Interval
 from evaluation.page import page, write_report
 from evaluation.report import dumps, show, to_json
-from evaluation.specification import PLAIN
+from evaluation.sample import Labels
+from evaluation.specification import PARAMETRIC, PLAIN, SEQUENTIAL, parse, shape
 from evaluation.verdict import Verdict
 
 
@@ -72,7 +74,7 @@ def test_the_directory_holds_json_picture_and_page(known, unknown, tmp_path):
     assert "http" not in text
     for meaning in ("It would have earned +", "This log can&#x27;t say"):
         assert meaning in text
-    for name in [*PLAIN, "ips:clip=N"]:
+    for name in ("ips", "snips", "ips:clip=N", "dm", "dr", "sndr"):
         assert f"<dt>{name}</dt>" in text
 
 
@@ -85,3 +87,23 @@ def test_weights_of_0_and_1_only_can_be_drawn(sample, tmp_path):
 
 def test_the_page_is_the_same_each_time(known):
     assert page([known], b"png") == page([known], b"png")
+
+
+def test_names_are_drawn_as_they_are(sample, tmp_path):
+    """A formula, letters of another script, and markup: all are names like any other."""
+    names = (r"$\frac{$", "中文", "<b>", "a|b")
+    items = Labels(np.arange(2000) % 4, names)
+    found = assess(replace(sample, features={"item": items}), names[0])
+    written = {path.name for path in write_report(tmp_path, [found], {})}
+    assert {"report.png", "overlap.png"} <= written
+
+
+def test_the_page_explains_the_estimators_that_it_shows(sample):
+    found = assess(sample, "t", parse("snips,switch_dr:10,ips:clip=slope"))
+    words = dict(glossary([found]))
+    assert {"reward", "snips", "switch_dr:N", "ips:clip=N", "…:slope"} <= set(words)
+    assert "dm" not in words
+    labels = [*PLAIN, *(shape(name, "2") for name in PARAMETRIC), *SEQUENTIAL]
+    first = found.estimates[0]
+    every = replace(found, estimates=tuple(replace(first, estimator=label) for label in labels))
+    assert len(glossary([every])) == len(words) - 4 + len(labels)

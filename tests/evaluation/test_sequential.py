@@ -119,7 +119,7 @@ def test_the_logging_policy_itself_is_worth_what_it_earned():
     earned = logged_value(given)
     assert not earned.excludes(value(LOGGING))
     for name in ("pdis", "sn_pdis", "mis"):
-        assert estimate(same, name, Intervals(replicates=20)).value == pytest.approx(earned.value)
+        assert estimate(same, name, Intervals(replicates=100)).value == pytest.approx(earned.value)
     np.testing.assert_allclose(effective_users(same), USERS)
     lost = effective_users(given)
     assert (np.diff(lost) < 0).all()
@@ -165,3 +165,10 @@ def test_estimators_say_what_they_need():
     ):
         with pytest.raises(BadInput, match=message):
             estimate(bare, name)
+
+
+def test_weights_that_no_number_holds_are_refused():
+    rows = np.arange(40)
+    huge = Sample(np.ones(40), np.full(40, 1e-60), np.ones(40), user=rows // 4)
+    with pytest.raises(BadInput, match=r"weights multiply to more than 1e\+100 over the days"):
+        estimate(Trajectories(huge, rows % 4), "pdis")

@@ -79,12 +79,12 @@ def test_a_table_says_what_its_trajectories_say(days, tmp_path, capsys, ending):
 
 
 def test_the_order_may_be_a_day_or_a_time(days):
-    found = evaluate(days, estimators="pdis,sn_pdis", replicates=50).days
+    found = evaluate(days, estimators="pdis,sn_pdis", replicates=100).days
     shifted = days.rename(columns={"step": "day"}).assign(day=days["step"] * 3 - 7)
-    assert evaluate(shifted, estimators="pdis,sn_pdis", replicates=50).days == found
+    assert evaluate(shifted, estimators="pdis,sn_pdis", replicates=100).days == found
     at = pd.Timestamp("2026-03-01", tz="UTC") + pd.to_timedelta(days["step"], unit="D")
     timed = days.drop(columns="step").assign(decided_at=at)
-    assert evaluate(timed, estimators="pdis,sn_pdis", replicates=50).days == found
+    assert evaluate(timed, estimators="pdis,sn_pdis", replicates=100).days == found
 
 
 def test_arrays_and_a_q_of_ones_own(days):
@@ -95,7 +95,7 @@ def test_arrays_and_a_q_of_ones_own(days):
     given = evaluate(**arrays, q_to_go=nothing, v_to_go=nothing, estimators="pdis,sdr").days
     assert given is not None
     assert given.estimates["sdr"].value == pytest.approx(given.estimates["pdis"].value)
-    there = evaluate(**arrays, days=True, replicates=20).days
+    there = evaluate(**arrays, days=True, replicates=100).days
     assert there is not None
     assert list(there.estimates) == ["first", "pdis", "sn_pdis"]
 
@@ -128,7 +128,7 @@ def test_names_of_both_kinds():
 )
 def test_what_is_missing_is_named(days, change, names, message):
     with pytest.raises(BadInput, match=message):
-        evaluate(change(days), estimators=names, replicates=20)
+        evaluate(change(days), estimators=names, replicates=100)
 
 
 def test_users_who_can_not_be_followed(days, tmp_path, monkeypatch, capsys):

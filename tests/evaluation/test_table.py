@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluation.batches import assess_large
 from evaluation.table import read_table, sample_of
 from mdp.errors import BadInput, PushwiseError
 
@@ -64,7 +65,17 @@ BAD = [
         "the table lacks the columns reward, propensity; it has target_propensity, q_logged",
     ),
     (changed("decided_at", 1).assign(decided_at=["2026-01-01", "soon", ""]), "row 1 (counted from"),
-    (changed("sent", 1).assign(sent=[1.0, np.nan, 1.0]), "sent is missing in 1 rows, the first"),
+    (changed("sent", 1).assign(sent=[1.0, np.nan, 1.0]), "sent must be a finite number"),
+    (changed("sent", 1).assign(sent=[1.0, np.inf, 1.0]), "sent must be a finite number, 1e+100 at"),
+    (
+        changed("decided_at", 1).assign(decided_at=[1.7e9, 1.7e9, 1.7e9]),
+        "decided_at must be a time",
+    ),
+    (changed("decision_id", 1).assign(decision_id=["a", "", "b"]), "decision_id is missing in 1"),
+    (
+        changed("reward", 1).rename(columns={"propensity": " propensity"}),
+        "it has reward, ' propensity', target_propensity",
+    ),
     (pd.DataFrame(), "the table lacks the columns reward, propensity, target_propensity; it has"),
 ]
 
@@ -99,6 +110,8 @@ def test_ids_are_read_as_they_are(frame, tmp_path: Path):
             "reward must be a number, and its column holds times",
         ),
         ("reward", [1], "reward must be a number, and row 0"),
+        ("segment", {"a": 1}, "segment must be a text or a number, and row 0 holds {'a': 1}"),
+        ("item", [1], "item must be a text or a number, and row 0 holds"),
     ],
 )
 def test_parquet_columns_that_csv_can_not_have(frame, tmp_path: Path, column, value, message):
@@ -114,6 +127,13 @@ def test_parquet_columns_that_csv_can_not_have(frame, tmp_path: Path, column, va
         ("broken.parquet", b"PAR1 not really", "can't be read as parquet"),
         ("binary.dat", b"PAR1\xff\xff", "can't be read as csv"),
         ("broken.csv", b'reward\n"1', "can't be read as csv"),
+        ("other.csv", "reward\n1".encode("utf-16"), "can't be read as csv: save it as UTF-8"),
+        (
+            "twice.csv",
+            b"reward,propensity,target_propensity,reward\n1,1,1,0",
+            "more than one column reward",
+        ),
+        ("long.csv", b"reward,propensity\n1,1,0\n1,1,0", "more values than its header has names"),
         ("absent.csv", None, "there is no such file"),
     ],
 )
@@ -124,3 +144,15 @@ def test_bad_files(tmp_path: Path, name, content, message):
         read_table(tmp_path / name)
     assert str(caught.value).startswith(str(tmp_path / name))
     assert message in str(caught.value)
+
+
+def test_a_damaged_page_is_bad_input(frame, tmp_path: Path):
+    file = tmp_path / "t.parquet"
+    frame.to_parquet(file)
+    content = bytearray(file.read_bytes())
+    content[4:2000] = b"\xff" * 1996
+    file.write_bytes(content)
+    with pytest.raises(BadInput, match=r"t\.parquet: it can't be read as parquet"):
+        read_table(file)
+    with pytest.raises(BadInput, match=r"t\.parquet: it can't be read as parquet from row 0 on"):
+        assess_large(file, "t")

@@ -10,6 +10,7 @@ from benchmarks.coverage import NEAR
 from evaluation.assessment import assess, with_estimated
 from evaluation.diagnostics import Coverage, Diagnostics
 from evaluation.intervals import Interval
+from evaluation.sample import Sample
 from evaluation.specification import parse
 from evaluation.verdict import Estimate, judge
 
@@ -63,6 +64,14 @@ def test_the_interval_decides(low, high, answer, because):
         ({"mean_weight": Interval(0.8, 0.7, 0.9)}, "the mean weight is 0.800"),
         ({"mean_weight": Interval(1.2, 1.1, 1.3)}, "which leaves 1 out"),
         ({"coverage": Coverage(0.01, 1.0, 0.02)}, "2.0% of the drawn decisions, more than 1%, are"),
+        (
+            {"coverage": Coverage(0.01, 1.0, silent=0.2)},
+            "20% of the sends are before the first resp",
+        ),
+        (
+            {"rows": 60, "effective_sample_size": 50.0},
+            "at least 100 is needed: more rows are needed",
+        ),
         ({"coverage": Coverage(0.2, 1.0)}, "20.0% of its probability to sends that the log never"),
     ],
 )
@@ -154,11 +163,27 @@ def test_rounded_predictions_are_no_doubt():
 
 def test_rewards_of_0_only_cannot_tell_what_another_policy_would_change(sample):
     nothing = replace(sample, reward=np.zeros(len(sample.reward)))
-    verdict = assess(nothing, "target", parse("ips,snips")).verdict
-    assert verdict.answer == "cannot_tell"
-    assert "no reward other than 0" in verdict.reasons[0]
+    for estimators in ("ips,snips", "ips,dr"):
+        verdict = assess(nothing, "target", parse(estimators)).verdict
+        assert verdict.answer == "cannot_tell"
+        assert any("no reward other than 0" in why for why in verdict.reasons)
     same = replace(nothing, target_propensity=sample.propensity)
     assert assess(same, "logging", parse("ips,snips")).verdict.answer == "no_difference"
+
+
+def test_a_rare_loss_that_large_weights_have_not_met_is_no_gain():
+    """One decision in a hundred loses 4, whatever was done, and so both policies are worth the
+    same; but none of the few rows that weigh 8 has met it."""
+    rng = np.random.default_rng(0)
+    logging, target = np.array([0.55, 0.25, 0.15, 0.05]), np.array([0.1, 0.2, 0.3, 0.4])
+    action = rng.choice(4, 2000, p=logging)
+    reward = np.where(rng.random(2000) < 0.01, -4.0, 0.2 * (rng.random(2000) < 0.1))
+    reward[action == 3] = np.maximum(reward[action == 3], 0.0)
+    lucky = Sample(reward, logging[action], target[action], user=np.arange(2000) // 5)
+    found = assess(lucky, "target", parse("ips,snips"))
+    assert found.estimates[1].difference.low > 0 > found.estimates[1].tested.low
+    assert found.verdict.answer == "cannot_tell"
+    assert "as noisy on rows of large weight as on all) -0.0" in found.verdict.reasons[0]
 
 
 def test_a_better_target_on_a_sample(sample):

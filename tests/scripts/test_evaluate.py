@@ -159,6 +159,13 @@ def test_guardrails_replace_those_of_the_policy(shop, capsys, tmp_path):
         (["--table", "{table}", "--estimators", "dr"], "dr needs a reward model's predictions"),
         (["--table", "{table}", "--estimators", "x"], "there is no estimator 'x'"),
         (["--table", "{table}", "--seed", "-1"], "--seed is -1; it can't be negative"),
+        (["--table", "{table}", "--discount", "0.9"], "--discount is of a user's days: add --days"),
+        (["--table", "{table}", "--ledger", "x"], "--ledger is of --reconcile"),
+        (["--table", "{table}", "--out", "{table}"], "table.csv is a file: choose a directory as"),
+        (
+            ["{shop}/hold", "--logs", "{shop}/logs", "--reconcile", "x", "--gate"],
+            "leave out --gate",
+        ),
         (["--table", "nowhere.csv"], "nowhere.csv: there is no such file"),
         (["{shop}/late", "--logs", "{shop}/logs"], "the log has no drawn decisions after"),
         (["{shop}/nowhere", "--logs", "{shop}/logs"], "holds no saved policy"),
