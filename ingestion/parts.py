@@ -250,28 +250,3 @@ def table_of(name: str, frame: pd.DataFrame, raw: pa.Schema) -> pa.Table:
             fields.append(pa.field(column, ARROW.get(known.type, pa.string())))
     schema = pa.schema(fields)
     return pa.Table.from_pandas(frame[schema.names], schema, preserve_index=False).cast(schema)
-
-
-def in_order(files: list[Path], column: str) -> Iterator[pa.Table]:
-    """The rows of stored tables, each ascending by an int64 column, ascending by it as a whole."""
-    streams = [pa.ipc.open_stream(pa.OSFile(str(file))) for file in files if file.exists()]
-    heads = [_next(stream) for stream in streams]
-    while any(head is not None for head in heads):
-        keys = [None if h is None else h.column(column).to_numpy() for h in heads]
-        bound = min(key[-1] for key in keys if key is not None)
-        taken = []
-        for n, (head, key) in enumerate(zip(heads, keys, strict=True)):
-            if head is not None and key is not None:
-                count = int(np.searchsorted(key, bound, "right"))
-                taken.append(head.slice(0, count))
-                heads[n] = head.slice(count) if count < len(head) else _next(streams[n])
-        whole = pa.Table.from_batches([batch for batch in taken if len(batch)])
-        order = np.argsort(whole.column(column).to_numpy(), kind="stable")
-        yield whole.take(pa.array(order))
-
-
-def _next(stream: pa.RecordBatchReader) -> pa.RecordBatch | None:
-    for batch in stream:
-        if len(batch):
-            return batch
-    return None
