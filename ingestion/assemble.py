@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,8 @@ from ingestion.clean import COLUMNS, Cleaning, Record, in_rows
 from ingestion.parts import ROW, table_of, write_file
 from ingestion.schema import TABLES
 
+GROUP = 1_000_000
+"""Rows of a group of a Parquet file."""
 _RECORD = pa.schema([(name, pa.int64() if name == "row" else pa.string()) for name in COLUMNS])
 
 
@@ -32,44 +34,55 @@ def write_whole(directory: Path, name: str, frame: pd.DataFrame, raw: pa.Schema)
     """Write a table that was not taken apart; `raw` is the schema that it came with."""
     table = table_of(name, frame, raw)
     filled = {c for c in table.column_names if table.column(c).null_count < len(table)}
-    pq.write_table(table.select(_kept(name, table.column_names, filled)), _file(directory, name))
+    table = table.select(kept(name, table.column_names, filled))
+    write_groups(directory / f"{name}.parquet", table.schema, [table])
 
 
 def merge_parts(
     files: list[Path], directory: Path, name: str, schema: pa.Schema, filled: set[str]
 ) -> None:
     """Write a table of stored parts in the order of its rows; `filled` columns hold values."""
-    kept = pa.schema([schema.field(column) for column in _kept(name, schema.names, filled)])
-    with pq.ParquetWriter(_file(directory, name), kept) as writer:
-        for table in in_order(files, ROW):
-            writer.write_table(table.select(kept.names))
+    columns = pa.schema([schema.field(column) for column in kept(name, schema.names, filled)])
+    tables = (table.select(columns.names) for table in in_order(files, ROW))
+    write_groups(directory / f"{name}.parquet", columns, tables)
 
 
 def merge_records(directory: Path, out: Path, shared: Record, parts: int) -> None:
     """Write the record of all parts and of the shared tables, by table and row."""
-    rows = in_rows(shared.parts)
-    with pq.ParquetWriter(out, _RECORD) as writer:
-        for name in TABLES:
-            mine = rows[rows["table"] == name] if len(rows) else rows
-            if len(mine):
-                writer.write_table(pa.Table.from_pandas(mine, _RECORD, preserve_index=False))
-            files = [
-                directory / f"record-{name}.{phase}.{number}"
-                for phase in (0, 1)
-                for number in range(parts)
-            ]
-            for table in in_order(files, ROW):
-                writer.write_table(table.select(_RECORD.names))
+    write_groups(out, _RECORD, _records(directory, in_rows(shared.parts), parts))
 
 
-def _file(directory: Path, name: str) -> Path:
-    return directory / f"{name}.parquet"
+def _records(directory: Path, shared: pd.DataFrame, parts: int) -> Iterator[pa.Table]:
+    for name in TABLES:
+        mine = shared[shared["table"] == name] if len(shared) else shared
+        if len(mine):
+            yield pa.Table.from_pandas(mine, _RECORD, preserve_index=False)
+        files = [
+            directory / f"record-{name}.{phase}.{number}"
+            for phase in (0, 1)
+            for number in range(parts)
+        ]
+        for table in in_order(files, ROW):
+            yield table.select(_RECORD.names)
 
 
-def _kept(name: str, columns: list[str], filled: set[str]) -> list[str]:
+def kept(name: str, columns: Iterable[str], filled: set[str]) -> list[str]:
     """Columns without the optional ones that are missing throughout."""
     optional = {column.name for column in TABLES[name].columns if not column.required}
     return [c for c in columns if c != ROW and (c in filled or c not in optional)]
+
+
+def write_groups(file: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Write a Parquet file whose groups of rows are alike, in whatever pieces the rows come."""
+    with pq.ParquetWriter(file, schema) as writer:
+        waiting = [schema.empty_table()]
+        for table in tables:
+            waiting.append(table.replace_schema_metadata(None))
+            while sum(map(len, waiting)) >= GROUP:
+                whole = pa.concat_tables(waiting)
+                writer.write_table(whole.slice(0, GROUP).combine_chunks())
+                waiting = [whole.slice(GROUP)]
+        writer.write_table(pa.concat_tables(waiting).combine_chunks())
 
 
 def in_order(files: list[Path], column: str) -> Iterator[pa.Table]:

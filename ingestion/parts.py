@@ -21,6 +21,7 @@ from ingestion.encryption import ENDING, opened
 from ingestion.parse import parse_column
 from ingestion.plausible import trimmed
 from ingestion.read import table_files
+from ingestion.records import NULLABLE
 from ingestion.schema import TABLES
 from ingestion.write import ARROW
 from mdp.errors import BadLog
@@ -208,6 +209,30 @@ class Stored:
         }
 
 
+class Rows:
+    """Rows of one table on disk, in the order in which they came."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        self.file = file
+        self.schema = schema
+        self.count = 0
+        """rows so far"""
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        self._writer = pa.ipc.new_stream(str(file), schema, options=options)
+
+    def append(self, table: pa.Table) -> None:
+        """The next rows."""
+        self._writer.write_table(table)
+        self.count += len(table)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All rows, as they were appended; nothing is appended any more."""
+        self._writer.close()
+        with pa.ipc.open_stream(pa.OSFile(str(self.file))) as stream:
+            for batch in stream:
+                yield pa.Table.from_batches([batch], self.schema)
+
+
 def read_file(file: Path, schema: pa.Schema) -> pa.Table:
     """A table that was stored; empty where there is no file."""
     if not file.exists():
@@ -226,15 +251,9 @@ def write_file(file: Path, table: pa.Table, chunk: int) -> None:
 def frame_of(table: pa.Table) -> pd.DataFrame:
     """A stored table as a frame whose types don't depend on which values are missing."""
     frame = table.drop_columns([ROW] if ROW in table.column_names else []).to_pandas(
-        types_mapper=_NULLABLE.get
+        types_mapper=NULLABLE.get
     )
     return frame.reset_index(drop=True)
-
-
-_NULLABLE = {
-    getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
-    for name in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
-} | {pa.bool_(): pd.BooleanDtype()}
 
 
 def table_of(name: str, frame: pd.DataFrame, raw: pa.Schema) -> pa.Table:

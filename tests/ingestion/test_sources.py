@@ -7,8 +7,8 @@ import fastavro
 import pandas as pd
 import pytest
 
-from ingestion.adapt import adapt
 from ingestion.check import findings
+from ingestion.importing import adapt
 from ingestion.mapping import mapping_text, read_mapping, source_names
 from ingestion.parse import log_of
 from ingestion.read import read_log
