@@ -207,6 +207,8 @@ class _Importing:
         )
 
     def _check(self) -> None:
+        if not self.read:
+            raise NotEnoughData("there is no record in what was given")
         if not self.made:
             raise NotEnoughData(f"no record of {self.read} matches the mapping: see its `where`")
         for each in sorted(self.lost - self.led):

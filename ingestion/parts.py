@@ -20,7 +20,7 @@ from ingestion.codes import text_hashes
 from ingestion.encryption import ENDING, opened
 from ingestion.parse import parse_column
 from ingestion.plausible import trimmed
-from ingestion.read import table_files
+from ingestion.read import UNREADABLE, table_files
 from ingestion.records import NULLABLE
 from ingestion.schema import TABLES
 from ingestion.write import ARROW
@@ -50,7 +50,7 @@ def log_batches(path: Path) -> Iterator[tuple[str, pa.Table]]:
                     twice = names[names.duplicated()].iloc[0]
                     raise BadLog(f"{file} has the column {twice!r} twice: keep one of them")
                 yield name, table
-        except (ValueError, pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             if isinstance(error, OSError) and error.filename is not None:
                 raise  # not what the file holds, but that it can't be opened
             raise BadLog(f"{file} can't be read as {kind[1:]}: {error}") from error
@@ -58,7 +58,9 @@ def log_batches(path: Path) -> Iterator[tuple[str, pa.Table]]:
 
 def _parquet(file: Path | BytesIO) -> Iterator[pa.Table]:
     with pq.ParquetFile(file) as source:
-        yield source.schema_arrow.empty_table()
+        nothing = source.schema_arrow.empty_table()
+        nothing.to_pandas()  # raises where what pandas noted of its types is damaged
+        yield nothing
         for batch in source.iter_batches(BATCH):
             yield pa.Table.from_batches([batch], source.schema_arrow)
 

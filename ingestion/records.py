@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -18,6 +19,9 @@ from mdp.errors import BadInput
 
 BATCH = 200_000
 """Records that are read at a time."""
+SEPARATORS = (",", ";", "\t", "|")
+"""Of CSV: the one that is most often in the header."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 NULLABLE = {
     getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
     for name in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
@@ -59,7 +63,19 @@ def record_batches(file: Path) -> Iterator[pd.DataFrame]:
             new = {name: value for name, value in said if name not in frame}
             yield frame.assign(**new) if new else frame
     except (ValueError, pa.ArrowException, EOFError, OSError, RecursionError, zlib.error) as error:
-        raise BadInput(f"{file} can't be read as {kind[1:]}: {error}") from error
+        raise BadInput(f"{file} can't be read as {kind[1:]}: {_reason(file, error)}") from error
+
+
+def _reason(file: Path, error: Exception) -> str:
+    if not isinstance(error, UnicodeDecodeError):
+        return str(error)
+    with file.open("rb") as opened:
+        start = opened.read(4)
+    if start.startswith(b"\x1f\x8b"):
+        return "it is gzipped: give it a name that ends in .gz"
+    if start == b"PK\x03\x04":
+        return "it is a ZIP archive or an Excel file: export it as CSV in UTF-8"
+    return f"it is not in UTF-8 ({error}): convert it, such as by `iconv -f WINDOWS-1252 -t UTF-8`"
 
 
 def read_records(file: Path) -> pd.DataFrame:
@@ -78,18 +94,38 @@ def _opened(file: Path) -> IO[bytes]:
 
 
 def _csv(file: Path) -> Iterator[pd.DataFrame]:
-    yield from pd.read_csv(
+    with _opened(file) as opened:
+        head = opened.readline()
+    header: pd.Index | None = None
+    # The header is read as a row: pandas would rename a second column of the same name, and take
+    # the first columns of rows that are longer than the header for an index.
+    with pd.read_csv(
         file,
+        header=None,
+        sep=max(SEPARATORS, key=lambda separator: head.count(separator.encode())),
         dtype=str,
         keep_default_na=False,
         na_values=[""],
         encoding="utf-8-sig",
         chunksize=BATCH,
-    )
+    ) as chunks:
+        for chunk in chunks:
+            frame = chunk
+            if header is None:
+                header, frame = pd.Index(chunk.iloc[0].fillna("")), chunk.iloc[1:]
+                _once(header[header != ""])
+            yield frame.set_axis(header, axis=1).loc[:, header != ""].reset_index(drop=True)
+
+
+def _once(names: pd.Index) -> None:
+    if names.has_duplicates:
+        twice = names[names.duplicated()][0]
+        raise ValueError(f"it has the column {twice!r} twice: keep one of them")
 
 
 def _parquet(file: Path) -> Iterator[pd.DataFrame]:
     with pq.ParquetFile(file) as source:
+        _once(pd.Index(source.schema_arrow.names))
         for batch in source.iter_batches(BATCH):
             frame = pa.Table.from_batches([batch]).to_pandas(
                 types_mapper=NULLABLE.get, ignore_metadata=True
@@ -111,9 +147,18 @@ def _parsed(lines: Iterable[bytes]) -> Iterator[Any]:
         text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         if text.strip():
             try:
-                yield json.loads(text)
+                yield _value(text)
             except ValueError as error:
                 raise ValueError(f"line {number} is not JSON ({error})") from error
+
+
+def _value(text: str) -> Any:
+    value = json.loads(text)
+    if _SURROGATE.search(text):
+        # Half of a pair, which a text that was cut off ends in, is no character.
+        whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+        value = json.loads(whole)
+    return value
 
 
 def _json(file: Path) -> Iterator[pd.DataFrame]:
@@ -121,7 +166,7 @@ def _json(file: Path) -> Iterator[pd.DataFrame]:
         start = opened.read(1000).lstrip(b"\xef\xbb\xbf \t\r\n")
     if start.startswith(b"["):
         with _opened(file) as opened:
-            yield from _frames(iter(json.loads(opened.read().decode("utf-8-sig"))))
+            yield from _frames(iter(_value(opened.read().decode("utf-8-sig"))))
     else:
         yield from _json_lines(file)
 
