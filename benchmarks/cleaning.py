@@ -8,7 +8,7 @@ dear). The plain sort reads the events, sorts them by user and time and writes t
 pyarrow, which the others work with too; it holds them in memory. `import` makes a log of the export
 through a mapping; `clean` cleans that, and also says all that `check` says of what it wrote. Every
 run is a process of its own; seconds are the processor's and by the clock, memory is the most that
-it held. The files are in the temporary directory (TMPDIR): about 120 bytes an event.
+it held. The files are in the temporary directory (TMPDIR): about 200 bytes an event.
 """
 
 from __future__ import annotations

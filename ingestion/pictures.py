@@ -73,11 +73,11 @@ def _weeks(log: Log, axes: Any) -> bool:
         return False
     # A week that the log begins or ends in is not a whole one: so, rows a day.
     span = pd.date_range(min(map(min, days.values())), max(map(max, days.values())))
-    length = span.to_period("W").value_counts().sort_index()
+    length = span.to_period("W").to_series().value_counts().sort_index()
     for name, day in days.items():
         rows = day.dt.to_period("W").value_counts().reindex(length.index, fill_value=0)
         mean = rows.to_numpy() / length.to_numpy()
-        axes.plot(length.index.start_time, mean, label=name, marker=".")
+        axes.plot(pd.PeriodIndex(length.index).start_time, mean, label=name, marker=".")
     axes.set_ylim(bottom=0)
     axes.set_xlabel("week from")
     axes.set_ylabel("rows a day")
