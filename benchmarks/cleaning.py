@@ -1,12 +1,14 @@
-"""Time and memory of cleaning and checking a log by its size, beside a plain sort.
+"""Time and memory of importing, cleaning and checking by the number of events, beside a plain sort.
 
     python -m benchmarks.cleaning --millions 1 10
 
-The log is drawn by a seed: events of users who view, put into carts and buy, one in a hundred of
-them spoilt (said twice, of nobody, without a time, far too dear). The plain sort reads the events,
-sorts them by user and time and writes them, all with pyarrow, which `clean` works with too; it
-holds them in memory. `clean` also says all that `check` says of what it wrote. Every run is a
-process of its own; seconds are the processor's and by the clock, memory is the most that it held.
+An export is drawn by a seed: Parquet files of items, users and events, whose users view, put into
+carts and buy; one event in a hundred is spoilt (said twice, of nobody, without a time, far too
+dear). The plain sort reads the events, sorts them by user and time and writes them, all with
+pyarrow, which the others work with too; it holds them in memory. `import` makes a log of the export
+through a mapping; `clean` cleans that, and also says all that `check` says of what it wrote. Every
+run is a process of its own; seconds are the processor's and by the clock, memory is the most that
+it held. The files are in the temporary directory (TMPDIR): about 200 bytes an event.
 """
 
 from __future__ import annotations
@@ -34,8 +36,40 @@ AT_ONCE = 1_000_000
 SORT = """
 import sys, pyarrow.parquet as pq
 events = pq.read_table(sys.argv[1] + "/events.parquet")
-events = events.sort_by([("user_id", "ascending"), ("at", "ascending")])
+events = events.sort_by([("customer", "ascending"), ("time", "ascending")])
 pq.write_table(events, sys.argv[2])
+"""
+MAPPING = """
+[log]
+default_timezone = "Europe/Berlin"
+propensities = "none"
+candidates = "none"
+
+[[rows]]
+table = "users"
+where = { zone = "*" }
+user_id = "customer"
+timezone = "zone"
+signed_up_at = "joined"
+
+[[rows]]
+table = "items"
+where = { name = "*" }
+item_id = "sku"
+title = "name"
+category = "section"
+brand = "maker"
+price = "cost"
+
+[[rows]]
+table = "events"
+where = { kind = "*" }
+user_id = "customer"
+item_id = "sku"
+event = "kind"
+at = "time"
+value = "amount"
+event_id = "number"
 """
 
 
@@ -50,18 +84,18 @@ class Args:
 
 
 def write(directory: Path, size: int, seed: int) -> None:
-    """Draw a log of that many events, some at a time."""
+    """Draw an export of that many events, some at a time."""
     directory.mkdir()
     rng, users = np.random.default_rng(seed), max(size // A_USER, 1)
     ids, names = pa.array([f"u{n:08d}" for n in range(users)]), [f"i{n:05d}" for n in range(ITEMS)]
     price = np.exp(rng.normal(3, 0.5, ITEMS)).round(2)
-    items = {"item_id": names, "title": names, "category": [f"c{n % 50}" for n in range(ITEMS)]}
-    items |= {"brand": [f"b{n % 500}" for n in range(ITEMS)]}
-    pq.write_table(pa.table(items | {"price": pa.array(price)}), directory / "items.parquet")
+    items = {"sku": names, "name": names, "section": [f"c{n % 50}" for n in range(ITEMS)]}
+    items |= {"maker": [f"b{n % 500}" for n in range(ITEMS)]}
+    pq.write_table(pa.table(items | {"cost": pa.array(price)}), directory / "items.parquet")
     times = pa.timestamp("us", "UTC")
     signed = pa.array(np.full(users, BEGIN), times)
     zones = pa.array(["Europe/Berlin"] * users)
-    whole = pa.table({"user_id": ids, "timezone": zones, "signed_up_at": signed})
+    whole = pa.table({"customer": ids, "zone": zones, "joined": signed})
     pq.write_table(whole, directory / "users.parquet")
     writer = None
     for first in range(0, size, AT_ONCE):
@@ -76,12 +110,12 @@ def write(directory: Path, size: int, seed: int) -> None:
         number[(dirt > 0.99) & (dirt < 0.994)] = first
         whose = pa.array(owner, mask=(dirt > 0.994) & (dirt < 0.997))
         columns = {
-            "user_id": ids.take(whose),
-            "item_id": pa.array(names).take(pa.array(item)),
-            "event": pa.array(["view", "cart", "purchase"]).take(pa.array(kind)),
-            "at": pa.array(at, times, mask=dirt > 0.997),
-            "value": pa.array(value, from_pandas=True),
-            "event_id": pa.array([f"e{n}" for n in number.tolist()]),
+            "customer": ids.take(whose),
+            "sku": pa.array(names).take(pa.array(item)),
+            "kind": pa.array(["view", "cart", "purchase"]).take(pa.array(kind)),
+            "time": pa.array(at, times, mask=dirt > 0.997),
+            "amount": pa.array(value, from_pandas=True),
+            "number": pa.array([f"e{n}" for n in number.tolist()]),
         }
         table = pa.table(columns)
         writer = writer or pq.ParquetWriter(directory / "events.parquet", table.schema)
@@ -124,11 +158,16 @@ def main() -> None:
     for millions in args.millions:
         with tempfile.TemporaryDirectory() as directory:
             place = Path(directory)
-            write(place / "log", millions * 1_000_000, args.seed)
-            log, out = str(place / "log"), str(place / "out")
-            sort = spent("-c", SORT, log, str(place / "sorted.parquet"))
+            write(place / "export", millions * 1_000_000, args.seed)
+            (place / "shop.toml").write_text(MAPPING)
+            export, log, out = (str(place / name) for name in ("export", "log", "out"))
+            sort = spent("-c", SORT, export, str(place / "sorted.parquet"))
+            mapping = str(place / "shop.toml")
+            imported = spent("-m", "scripts.cli", "import", mapping, export, "--out", log)
             clean = spent("-m", "scripts.cli", "clean", log, out)
-            for what, (cpu, wall, memory) in {"read, sort, write": sort, "clean": clean}.items():
+            both = imported[0] + clean[0], imported[1] + clean[1], max(imported[2], clean[2])
+            runs = {"read, sort, write": sort, "import": imported, "clean": clean, "both": both}
+            for what, (cpu, wall, memory) in runs.items():
                 print(
                     f"| {millions:,} million | {what} | {cpu:,.1f} | {wall:,.1f} | {memory:.2f} | "
                     f"{cpu / sort[0]:.2f} |",

@@ -1,22 +1,20 @@
-"""Turns records into tables of the log format, as a mapping says."""
+"""Turns records into rows of the log format's tables, as a mapping says."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from ingestion.complete import completed
-from ingestion.imported import Imported
-from ingestion.log import LogMeta, time_column
+from ingestion.codes import codes_of
+from ingestion.log import time_column
 from ingestion.mapping import ANY, Cell, Rows, SourceMapping
-from ingestion.merge import joined
-from ingestion.parse import log_of
-from ingestion.schema import TABLES, Missing, Type
-from mdp.errors import BadInput, NotEnoughData
+from ingestion.schema import TABLES, Type
 
 _STEP = re.compile(r"\[([^\]]+)\]|([^.\[\]]+)")
 _NAIVE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?")
@@ -25,62 +23,50 @@ ELEMENT = "\x00element"
 """Column that holds a list's element while its rows are made."""
 
 
-def adapt(
-    records: Sequence[pd.DataFrame],
-    mapping: SourceMapping,
-    identities: Mapping[str, str] | None = None,
-) -> Imported:
-    """A log of records, one frame a file; `identities` says which id is which user's.
+@dataclass(frozen=True)
+class Made:
+    """What a mapping makes of some records."""
 
-    Users, items and variants that are only named by events and decisions are made up with what is
-    known, each counted in `repaired`. Raises `NotEnoughData` where no record is taken, `BadInput`
-    where the paths of a column that is needed lead nowhere in all files.
-    """
+    tables: dict[str, pd.DataFrame]
+    """rows by table, in the order of the records and for one record in that of the mapping's
+    blocks; times and numbers as such where the source has them as such, all else as text"""
+    unused: int
+    """records that no block takes"""
+    led: set[str]
+    """columns whose paths lead to a value"""
+    lost: set[str]
+    """columns whose paths lead nowhere"""
+
+
+def rows_of(records: pd.DataFrame, mapping: SourceMapping) -> Made:
+    """The rows of tables that a mapping makes of records (n rows)."""
+    records = records.reset_index(drop=True)
+    used, led, lost = np.zeros(len(records), bool), set[str](), set[str]()
     parts: dict[str, list[pd.DataFrame]] = {}
-    read, unused, nowhere, somewhere = 0, 0, set[str](), set[str]()
-    for frame in records:
-        frame = frame.reset_index(drop=True)
-        used = np.zeros(len(frame), bool)
-        for rows in mapping.rows:
-            mine = frame[_matching(frame, rows)]
-            used[mine.index] = True
-            if rows.each is not None:
-                mine = _exploded(mine, rows.each)
-            if len(mine):
-                made, here, not_here = _table(mine, rows, mapping.meta)
-                parts.setdefault(rows.table, []).append(made)
-                somewhere |= here
-                nowhere |= not_here
-        read, unused = read + len(frame), unused + int((~used).sum())
-    if not parts:
-        raise NotEnoughData(f"no record of {read} matches the mapping: see its `where`")
-    lost = sorted(nowhere - somewhere)
-    for each in lost:
-        if _needed(each):
-            raise BadInput(f"the mapping's {each} is in no record: correct the path")
-    raw = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
-    raw, changed = joined(raw, identities or {})
-    tables, repaired = completed(raw, mapping.meta)
-    if changed:
-        repaired = {"ids joined to their user": changed, **repaired}
-    found = {f"made rows of {name}": len(table) for name, table in raw.items()}
-    found |= {f"no record has {each}": 0 for each in lost}
-    return Imported(
-        _typed(tables, mapping.meta),
-        mapping.meta,
-        read,
-        {"the mapping has no use for it": unused},
-        repaired,
-        found,
-    )
+    for rows in mapping.rows:
+        matching = _matching(records, rows)
+        used |= matching
+        mine = records[matching]
+        if rows.each is not None:
+            mine = _exploded(mine, rows.each)
+        if len(mine):
+            table, here, nowhere = _table(mine.reset_index(drop=True), rows)
+            parts.setdefault(rows.table, []).append(table.set_axis(mine.index))
+            led |= here
+            lost |= nowhere
+    tables = {name: _in_order(frames) for name, frames in parts.items()}
+    return Made(tables, int((~used).sum()), led, lost)
 
 
-def _needed(where: str) -> bool:
-    table, name = where.partition(" ")[0].split(".")
-    known = {column.name: column for column in TABLES[table].columns}
-    by_itself = table in ("users", "items", "variants") and name != TABLES[table].key
-    needed = name in known and known[name].required and known[name].missing is Missing.ERROR
-    return needed and not by_itself
+def _in_order(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Rows of several blocks in the order of their records."""
+    if len(frames) == 1:
+        return frames[0].reset_index(drop=True)
+    whole = pd.concat(frames).sort_index(kind="stable").reset_index(drop=True)
+    for name in whole:
+        if whole[name].dtype == object:
+            whole[name] = texts_of(whole[name])
+    return whole
 
 
 def _matching(frame: pd.DataFrame, rows: Rows) -> np.ndarray:
@@ -89,17 +75,19 @@ def _matching(frame: pd.DataFrame, rows: Rows) -> np.ndarray:
         values = path_values(frame, path)
         if wanted == (ANY,):
             mask &= values.notna().to_numpy()
-        else:
+        elif values.dtype == object:
             mask &= np.array([str(value).lower() in wanted for value in values], bool)
+        else:
+            code, distinct = pd.factorize(values)
+            mask &= np.array([*(str(value).lower() in wanted for value in distinct), False])[code]
     return mask
 
 
 def _exploded(frame: pd.DataFrame, path: str) -> pd.DataFrame:
-    lists = path_values(frame, path)
-    whole = frame.copy()
-    whole[ELEMENT] = [list(each) if _is_list(each) else [] for each in lists]
-    whole = whole.explode(ELEMENT, ignore_index=True)
-    return whole[whole[ELEMENT].notna()].reset_index(drop=True)
+    """The elements of a list of each record, in `ELEMENT`; the index says of which."""
+    lists = [list(each) if _is_list(each) else [] for each in path_values(frame, path)]
+    whole = frame.assign(**{ELEMENT: pd.Series(lists, frame.index, dtype=object)}).explode(ELEMENT)
+    return whole[whole[ELEMENT].notna()]
 
 
 def _is_list(value: Any) -> bool:
@@ -109,7 +97,7 @@ def _is_list(value: Any) -> bool:
 def path_values(frame: pd.DataFrame, path: str) -> pd.Series:
     """What stands at a path in each record (n,) object; missing where it does not lead."""
     if path in frame:
-        return frame[path].astype(object)
+        return frame[path]
     steps = [(key, name) for key, name in _STEP.findall(path)]
     if path.startswith("."):
         values = frame.get(ELEMENT)
@@ -133,47 +121,60 @@ def _walk(value: Any, steps: list[tuple[str, str]]) -> Any:
     return value
 
 
-def _table(
-    frame: pd.DataFrame, rows: Rows, meta: LogMeta
-) -> tuple[pd.DataFrame, set[str], set[str]]:
-    """The rows, and which paths led somewhere and which nowhere."""
+def _table(frame: pd.DataFrame, rows: Rows) -> tuple[pd.DataFrame, set[str], set[str]]:
+    """The rows, and which columns' paths led somewhere and which nowhere."""
     columns: dict[str, pd.Series] = {}
     here, not_here = set[str](), set[str]()
-    times = {column.name for column in TABLES[rows.table].columns if column.type is Type.TIME}
+    types = {column.name: column.type for column in TABLES[rows.table].columns}
     for name, cell in rows.cells.items():
         found = [path_values(frame, path) for path in cell.paths]
-        seen = {
-            path for path, values in zip(cell.paths, found, strict=True) if values.notna().any()
-        }
         if cell.paths:
-            (here if seen else not_here).add(f"{rows.table}.{name} ({', '.join(cell.paths)})")
+            leads = any(values.notna().any() for values in found)
+            (here if leads else not_here).add(f"{rows.table}.{name} ({', '.join(cell.paths)})")
         values = _amounts(cell, _values(cell, found, frame.index), frame)
-        if name in times:
-            columns[name] = _instants(values, cell, meta)
+        if types.get(name) is Type.TIME:
+            columns[name] = _instants(values, cell)
+        elif types.get(name) is Type.NUMBER and _is_number(values) and not cell.words:
+            columns[name] = values
         else:
-            columns[name] = values.map(_written).astype("str")
+            columns[name] = texts_of(values)
             if cell.words:
-                columns[name] = columns[name].replace(dict(cell.words))
+                columns[name] = _worded(columns[name], cell.words)
             if cell.prefix:
                 columns[name] = cell.prefix + columns[name]
     return pd.DataFrame(columns), here, not_here
 
 
+def _is_number(values: pd.Series) -> bool:
+    numeric = pd.api.types.is_numeric_dtype(values.dtype)
+    return numeric and not pd.api.types.is_bool_dtype(values.dtype)
+
+
+def _worded(texts: pd.Series, words: Mapping[str, str]) -> pd.Series:
+    codes = codes_of(texts)
+    said = pd.array([words.get(text, text) for text in codes.distinct.to_pylist()] + [None], "str")
+    return pd.Series(said[codes.of], texts.index)
+
+
 def _values(cell: Cell, found: list[pd.Series], index: pd.Index) -> pd.Series:
     if cell.kind == "value":
-        return pd.Series([cell.value] * len(index), index, dtype=object)
+        alike = isinstance(cell.value, str)
+        return pd.Series([cell.value] * len(index), index, dtype="str" if alike else object)
     if cell.kind == "product":
         product = pd.Series(1.0, index)
         for values in found:
             product = product * _numbers(values)
-        return product.round(6).astype(object)
+        return product.round(6)
     if cell.kind == "join":
-        whole = pd.concat([values.map(_written) for values in found], axis=1)
-        joined = ["-".join(parts) if all(parts) else None for parts in whole.fillna("").to_numpy()]
-        return pd.Series(joined, index, dtype=object)
+        whole = texts_of(found[0])
+        for values in found[1:]:
+            whole = whole + "-" + texts_of(values)
+        return whole
     values = found[0]
     for other in found[1:]:
-        values = values.where(values.notna() & (values != ""), other)
+        gap = values.isna() | (values == "").fillna(False)
+        if gap.any():
+            values = values.astype(object).where(~gap, other.astype(object))
     return values
 
 
@@ -183,24 +184,43 @@ def _amounts(cell: Cell, values: pd.Series, frame: pd.DataFrame) -> pd.Series:
     if cell.factor is None and not cell.rates:
         return values
     by = pd.Series(1.0 if cell.factor is None else cell.factor, values.index)
+    strange = pd.Series(False, values.index)
     if cell.currency is not None:
-        named = path_values(frame, cell.currency).map(_written).astype("str").str.strip()
+        named = texts_of(path_values(frame, cell.currency)).str.strip()
         by = by * named.str.upper().map(dict(cell.rates)).astype(np.float64)
         strange = values.notna() & by.isna()
-        values = values.mask(strange, values.map(_written) + " " + named.fillna("?"))
     product = (_numbers(values) * by).round(6)
-    return product.astype(object).where(product.notna(), values)
+    wrong = values.notna() & product.isna()
+    if not wrong.any():
+        return product
+    said = texts_of(values)
+    if strange.any():
+        said = said.mask(strange, said + " " + named.fillna("?"))
+    return product.astype(object).where(~wrong, said.astype(object))
 
 
 def _numbers(values: pd.Series) -> pd.Series:
     """Values (n,) float64, NaN for what is no number."""
+    if _is_number(values):
+        return values.astype("Float64").astype(np.float64)
     # As texts: of whole numbers that are beyond float64 pandas makes nothing.
-    return pd.to_numeric(values.map(_written).astype("str"), errors="coerce").astype(np.float64)
+    return pd.to_numeric(texts_of(values), errors="coerce").astype(np.float64)
+
+
+def texts_of(values: pd.Series) -> pd.Series:
+    """Values (n,) as a log writes them, dtype str; missing where nothing is said."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        texts = pd.Series(pa.array(values).cast(pa.string()).to_pandas(), dtype="str")
+        return texts.set_axis(values.index)
+    if values.dtype != "str":
+        values = values.map(_written).astype("str")
+    return values.where(values != "")
 
 
 def _written(value: Any) -> str | None:
     """A value as a log writes it: 12.0 as 12, true as true, lists joined."""
-    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+    nothing = value is None or value is pd.NaT or value is pd.NA
+    if nothing or (isinstance(value, float) and np.isnan(value)):
         return None
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
@@ -213,35 +233,35 @@ def _written(value: Any) -> str | None:
     return str(value)
 
 
-def _instants(values: pd.Series, cell: Cell, meta: LogMeta) -> pd.Series:
-    """Times as ISO 8601 text (n,); one without a zone and without `timezone` stays without."""
+def _instants(values: pd.Series, cell: Cell) -> pd.Series:
+    """Times (n,): as such where all can be read by what the cell says of them, else ISO 8601 text;
+    one without a zone and without `timezone` stays without."""
     if cell.unit is not None:
         numbers = _numbers(values)
         least = (numbers * _MICROSECONDS[cell.unit]).where(lambda us: us.abs() < 1e17)
         at = time_column(least.fillna(-(2.0**63)).round().to_numpy().astype(np.int64))
-        at.index = values.index
-        wrong = at.isna() & values.notna()
-        text = at.map(lambda time: time.isoformat(), na_action="ignore").astype("str")
-        return text.where(~wrong, values.map(_written).astype("str"))
-    text = values.map(lambda v: v.isoformat() if hasattr(v, "isoformat") else _written(v))
-    text = text.astype("str").str.replace(" UTC", "Z", regex=False)
+        return _or_text(at.set_axis(values.index), values)
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return values
+    if pd.api.types.is_datetime64_dtype(values.dtype) and cell.timezone is not None:
+        return _or_text(_localized(values, cell.timezone), values)
+    if values.dtype != "str":
+        values = values.map(lambda v: v.isoformat() if hasattr(v, "isoformat") else v)
+    text = texts_of(values).str.replace(" UTC", "Z", regex=False)
     if cell.timezone is None:
         return text
-    naive = text.fillna("").str.fullmatch(_NAIVE).to_numpy(bool)
+    naive = text.str.fullmatch(_NAIVE).fillna(False).to_numpy(bool)
     local = pd.to_datetime(text[naive], format="ISO8601", errors="coerce")
-    zoned = local.dt.tz_localize(cell.timezone, ambiguous="NaT", nonexistent="shift_forward")
-    known = zoned.dropna()
-    said = pd.Series([time.isoformat() for time in known], known.index, dtype="str")
-    return said.reindex(text.index).fillna(text)
+    zoned = _localized(local, cell.timezone).reindex(text.index)
+    return _or_text(zoned, text)
 
 
-def _typed(tables: dict[str, pd.DataFrame], meta: LogMeta) -> dict[str, pd.DataFrame]:
-    """Columns that can be read as their type as that type; the others as text, for `check`."""
-    log = log_of(tables, meta)
-    bad = {(problem.table, problem.column) for problem in log.problems}
-    return {
-        name: frame.assign(
-            **{c: log.tables[name][c] for c in frame.columns if (name, c) not in bad}
-        )
-        for name, frame in tables.items()
-    }
+def _localized(times: pd.Series, zone: str) -> pd.Series:
+    zoned = times.dt.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward")
+    return zoned.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+
+
+def _or_text(times: pd.Series, values: pd.Series) -> pd.Series:
+    """The times (n,), or, where some of the values are none, all as text with those as they are."""
+    wrong = times.isna() & values.notna()
+    return texts_of(times).where(~wrong, texts_of(values)) if wrong.any() else times

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ingestion.assemble import merge_parts, merge_records, store_record, write_whole
 from ingestion.check import Finding, finding_of, problems_of, together
 from ingestion.clean import (
-    COLUMNS,
     FLAGS,
     NOTHING,
     PEOPLE,
@@ -30,7 +29,6 @@ from ingestion.clean import (
     Record,
     by_table,
     counted,
-    in_rows,
     mended,
     prepared,
 )
@@ -43,7 +41,6 @@ from ingestion.parts import (
     Parts,
     Stored,
     frame_of,
-    in_order,
     read_file,
     table_of,
     write_file,
@@ -285,11 +282,13 @@ def clean_log(
         every += _followed(run(judge, parts), parts, "checking", report)
         rows_out = {name: len(shared.log.tables[name]) for name in raw}
         for name, table in raw.items():
-            _written(temporary, name, shared.log.tables[name], table.schema)
+            write_whole(temporary, name, shared.log.tables[name], table.schema)
         for name in stored.schemas:
             rows_out[name] = rows_in[name] - len(dropped[name])
-            _merge(place, temporary, name, parts, done)
-        _merge_records(place, temporary / "cleaning.parquet", shared.record, parts)
+            files = [place / f"clean-{name}.{number}" for number in range(parts)]
+            filled = set().union(*(one.filled[name] for one in done))
+            merge_parts(files, temporary, name, done[0].schemas[name], filled)
+        merge_records(place, temporary / "cleaning.parquet", shared.record, parts)
         write_meta(temporary, meta)
         counts: Counter[tuple[str, str, str, str]] = Counter()
         for one in [*(each.counts for each in done), *(each.flags for each in every)]:
@@ -331,7 +330,7 @@ def _mend(
         write_file(stored.directory / f"clean-{name}.{number}", table, chunk)
         schemas[name] = table.schema
         filled[name] = {c for c in table.column_names if table.column(c).null_count < len(table)}
-    _store_record(stored.directory, cleaning, 0, chunk, number)
+    store_record(stored.directory, cleaning, 0, chunk, number)
     gone = cleaning.record.of(Action.DROP)
     return _Mended(
         amounts(cleaning.log),
@@ -340,20 +339,6 @@ def _mend(
         filled,
         schemas,
     )
-
-
-_RECORD = pa.schema([(name, pa.int64() if name == "row" else pa.string()) for name in COLUMNS])
-
-
-def _store_record(directory: Path, cleaning: Cleaning, phase: int, chunk: int, number: int) -> None:
-    """Store a part's record by table, so that those of all parts can be put in order."""
-    rows = in_rows(cleaning.record.parts)
-    for name in cleaning.names:
-        table = pa.Table.from_pandas(rows[rows["table"] == name], _RECORD, preserve_index=False)
-        # What was mended comes before what is flagged of the same row.
-        key = 2 * table.column("row").to_numpy() + phase
-        table = table.replace_schema_metadata(None).append_column(ROW, pa.array(key))
-        write_file(directory / f"record-{name}.{phase}.{number}", table, chunk)
 
 
 def _clean_part(
@@ -385,51 +370,7 @@ def _judge_clean(
     problems = problems_of(log, FLAGS, PEOPLE, whole)
     cleaning = Cleaning(log, PEOPLE, Record({}), place)
     cleaning.flag(problems)
-    _store_record(directory, cleaning, 1, IN_MEMORY, number)
+    store_record(directory, cleaning, 1, IN_MEMORY, number)
     # Where a row stands in the clean table: fewer were dropped before it than it has a place.
     now = {name: at - np.searchsorted(dropped[name], at) for name, at in place.items()}
     return _judged(log, problems, PEOPLE, now, counted(cleaning.record.parts))
-
-
-def _written(directory: Path, name: str, frame: pd.DataFrame, raw: pa.Schema) -> None:
-    table = table_of(name, frame, raw)
-    filled = {c for c in table.column_names if table.column(c).null_count < len(table)}
-    pq.write_table(table.select(_kept(name, table.column_names, filled)), _file(directory, name))
-
-
-def _file(directory: Path, name: str) -> Path:
-    return directory / f"{name}.parquet"
-
-
-def _kept(name: str, columns: list[str], filled: set[str]) -> list[str]:
-    """Columns without the optional ones that are missing throughout."""
-    optional = {column.name for column in TABLES[name].columns if not column.required}
-    return [c for c in columns if c != ROW and (c in filled or c not in optional)]
-
-
-def _merge(directory: Path, out: Path, name: str, parts: int, done: list[_Mended]) -> None:
-    """Write a table of all parts in the order of its rows."""
-    filled = set().union(*(one.filled[name] for one in done))
-    names = _kept(name, done[0].schemas[name].names, filled)
-    schema = pa.schema([done[0].schemas[name].field(column) for column in names])
-    files = [directory / f"clean-{name}.{number}" for number in range(parts)]
-    with pq.ParquetWriter(_file(out, name), schema) as writer:
-        for table in in_order(files, ROW):
-            writer.write_table(table.select(names))
-
-
-def _merge_records(directory: Path, out: Path, shared: Record, parts: int) -> None:
-    """Write the record of all parts and of the shared tables, by table and row."""
-    rows = in_rows(shared.parts)
-    with pq.ParquetWriter(out, _RECORD) as writer:
-        for name in TABLES:
-            mine = rows[rows["table"] == name] if len(rows) else rows
-            if len(mine):
-                writer.write_table(pa.Table.from_pandas(mine, _RECORD, preserve_index=False))
-            files = [
-                directory / f"record-{name}.{phase}.{number}"
-                for phase in (0, 1)
-                for number in range(parts)
-            ]
-            for table in in_order(files, ROW):
-                writer.write_table(table.select(_RECORD.names))

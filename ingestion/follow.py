@@ -147,7 +147,7 @@ class Following:
             if log is not None:
                 tables, meta, met = merged(log, log_of(tables, meta))
                 _add(account, {"merged": met | _not_of_their_type(log.problems)})
-            _add(account, each.account())
+            _add(account, each.to_mapping())
             log = log_of(tables, meta)
         if parts and log is not None:
             self._write(part, log.tables, log.meta, parts)

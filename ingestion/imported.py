@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,15 +12,13 @@ from ingestion.log import LogMeta
 
 
 @dataclass(frozen=True)
-class Imported:
-    """A foreign log in our format, and an account of every row."""
+class Account:
+    """What became of every row of a foreign log."""
 
-    tables: dict[str, pd.DataFrame]
-    """tables of the log format by name"""
-    meta: LogMeta
-    """for `log.json`"""
     rows: int
     """rows read"""
+    sizes: Mapping[str, int]
+    """rows of each table that was made"""
     dropped: dict[str, int]
     """rows dropped by the first reason that applies"""
     repaired: dict[str, int]
@@ -29,9 +28,9 @@ class Imported:
 
     def kept(self) -> int:
         """Rows that became decisions, or events where the source has no decisions."""
-        return len(self.tables.get("decisions", self.tables.get("events", ())))
+        return self.sizes.get("decisions", self.sizes.get("events", 0))
 
-    def account(self) -> dict[str, Any]:
+    def to_mapping(self) -> dict[str, Any]:
         """Every row's fate in figures."""
         return {
             "rows": self.rows,
@@ -40,3 +39,18 @@ class Imported:
             "dropped": self.dropped,
             "repaired": self.repaired,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported(Account):
+    """A foreign log in our format, in memory, and its account."""
+
+    tables: dict[str, pd.DataFrame]
+    """tables of the log format by name"""
+    meta: LogMeta
+    """for `log.json`"""
+
+
+def sizes_of(tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    """Rows of each table."""
+    return {name: len(table) for name, table in tables.items()}

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
-from ingestion.codes import repeated
+from ingestion.codes import codes_of, repeated
 from ingestion.complete import DESCRIBED, NO_ZONE, UNKNOWN
 from ingestion.log import ESTIMATED, LOGGED, NONE, Log, LogMeta
 from ingestion.records import read_records
@@ -31,19 +32,13 @@ def read_identities(file: Path) -> tuple[dict[str, str], int]:
     return dict(zip(kept["id"], kept["user_id"], strict=True)), int(twice.sum())
 
 
-def joined(
-    raw: Mapping[str, pd.DataFrame], identities: Mapping[str, str]
-) -> tuple[dict[str, pd.DataFrame], int]:
-    """Tables with each known id replaced by its user's, and how many values that changed."""
-    changed, tables = 0, dict(raw)
-    for name, table in raw.items():
-        if "user_id" in table:
-            known = table["user_id"].isin(list(identities))
-            ids = table["user_id"].astype(object).copy()
-            ids[known] = [identities[each] for each in table["user_id"][known]]
-            changed += int(known.sum())
-            tables[name] = table.assign(user_id=ids.astype("str"))
-    return tables, changed
+def joined(ids: pd.Series, identities: Mapping[str, str]) -> tuple[pd.Series, int]:
+    """Ids (n,) with each known one replaced by its user's, and how many of them are known."""
+    codes = codes_of(ids)
+    distinct = codes.distinct.to_pylist()
+    known = np.array([*(text in identities for text in distinct), False])
+    users = pd.array([*(identities.get(text, text) for text in distinct), None], "str")
+    return pd.Series(users[codes.of], ids.index), int(known[codes.of].sum())
 
 
 def merged(first: Log, second: Log) -> tuple[dict[str, pd.DataFrame], LogMeta, dict[str, int]]:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
-from ingestion.imported import Imported
+from ingestion.imported import Imported, sizes_of
 from ingestion.log import LogMeta
 from ingestion.returns import pair_returns
 from mdp.errors import BadInput, NotEnoughData
@@ -183,7 +183,15 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
         source="UCI Online Retail II, doi:10.24432/C5CG6D",
     )
     tables = {"users": _users(kept), "items": items, "events": _purchases(kept)}
-    return Imported(tables, meta, len(raw), dropped, repaired, found)
+    return Imported(
+        rows=len(raw),
+        sizes=sizes_of(tables),
+        dropped=dropped,
+        repaired=repaired,
+        found=found,
+        tables=tables,
+        meta=meta,
+    )
 
 
 def _utc(local: pd.Series) -> pd.Series:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ingestion.imported import Imported
+from ingestion.imported import Imported, sizes_of
 from ingestion.log import LogMeta
 from ingestion.schema import SEPARATOR
 from mdp.errors import BadInput, NotEnoughData
@@ -72,7 +72,15 @@ def import_open_bandit(directories: Sequence[Path]) -> Imported:
         complete_until=kept["at"].max() + pd.Timedelta(days=7),
         source="Open Bandit Dataset, https://research.zozo.com/data.html",
     )
-    return Imported(_tables(kept, contexts), meta, len(rows), dropped, {})
+    tables = _tables(kept, contexts)
+    return Imported(
+        rows=len(rows),
+        sizes=sizes_of(tables),
+        dropped=dropped,
+        repaired={},
+        tables=tables,
+        meta=meta,
+    )
 
 
 def _campaign(directory: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

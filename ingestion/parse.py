@@ -99,6 +99,8 @@ def parse_column(column: Column, source: pd.Series) -> Parsed:
 
 def _as_text(source: pd.Series) -> pd.Series:
     """The values as text, dtype str; "" and missing are missing."""
+    if source.dtype == "str":
+        return source.where(source != "")
     values = source.astype(object).where(source.notna(), None)
     if source.dtype == object:
         # Parquet may hold text as bytes.
@@ -112,9 +114,9 @@ def _decoded(text: bytes) -> str:
 
 
 def _text(source: pd.Series) -> Parsed:
-    if source.dtype == "str":
-        return Parsed(source.where(source != ""), {})
     text = _as_text(source)
+    if source.dtype == "str":
+        return Parsed(text, {})
     if pd.api.types.is_float_dtype(source.dtype):
         return Parsed(text, {"wrong_type": source.notna().to_numpy()})
     if source.dtype != object:
@@ -168,10 +170,17 @@ def _time(source: pd.Series) -> Parsed:
     if iso.any():
         read = pd.to_datetime(text[iso], utc=True, format="ISO8601", errors="coerce")
         times[iso] = read.astype("datetime64[us, UTC]")
-    naive = text.str.fullmatch(_NAIVE).fillna(False).to_numpy(bool)
-    integer = text.str.fullmatch(_INTEGER).fillna(False).to_numpy(bool)
+    naive, integer = (_others(text, ~iso, pattern) for pattern in (_NAIVE, _INTEGER))
     bad = text.notna().to_numpy() & times.isna().to_numpy() & ~naive & ~integer
     return Parsed(times, {"naive_time": naive, "integer_time": integer, "bad_time": bad})
+
+
+def _others(text: pd.Series, some: np.ndarray, pattern: str) -> np.ndarray:
+    """Which of some of the texts (n,) are of a pattern, bool (n,)."""
+    out = np.zeros(len(text), bool)
+    if some.any():
+        out[some] = text[some].str.fullmatch(pattern).fillna(False).to_numpy(bool)
+    return out
 
 
 _PARSERS: dict[Type, Callable[[pd.Series], Parsed]] = {

@@ -20,7 +20,8 @@ from ingestion.codes import text_hashes
 from ingestion.encryption import ENDING, opened
 from ingestion.parse import parse_column
 from ingestion.plausible import trimmed
-from ingestion.read import table_files
+from ingestion.read import UNREADABLE, table_files
+from ingestion.records import NULLABLE
 from ingestion.schema import TABLES
 from ingestion.write import ARROW
 from mdp.errors import BadLog
@@ -49,7 +50,7 @@ def log_batches(path: Path) -> Iterator[tuple[str, pa.Table]]:
                     twice = names[names.duplicated()].iloc[0]
                     raise BadLog(f"{file} has the column {twice!r} twice: keep one of them")
                 yield name, table
-        except (ValueError, pa.ArrowException, OSError) as error:
+        except UNREADABLE as error:
             if isinstance(error, OSError) and error.filename is not None:
                 raise  # not what the file holds, but that it can't be opened
             raise BadLog(f"{file} can't be read as {kind[1:]}: {error}") from error
@@ -57,7 +58,9 @@ def log_batches(path: Path) -> Iterator[tuple[str, pa.Table]]:
 
 def _parquet(file: Path | BytesIO) -> Iterator[pa.Table]:
     with pq.ParquetFile(file) as source:
-        yield source.schema_arrow.empty_table()
+        nothing = source.schema_arrow.empty_table()
+        nothing.to_pandas()  # raises where what pandas noted of its types is damaged
+        yield nothing
         for batch in source.iter_batches(BATCH):
             yield pa.Table.from_batches([batch], source.schema_arrow)
 
@@ -208,6 +211,30 @@ class Stored:
         }
 
 
+class Rows:
+    """Rows of one table on disk, in the order in which they came."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        self.file = file
+        self.schema = schema
+        self.count = 0
+        """rows so far"""
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        self._writer = pa.ipc.new_stream(str(file), schema, options=options)
+
+    def append(self, table: pa.Table) -> None:
+        """The next rows."""
+        self._writer.write_table(table)
+        self.count += len(table)
+
+    def tables(self) -> Iterator[pa.Table]:
+        """All rows, as they were appended; nothing is appended any more."""
+        self._writer.close()
+        with pa.ipc.open_stream(pa.OSFile(str(self.file))) as stream:
+            for batch in stream:
+                yield pa.Table.from_batches([batch], self.schema)
+
+
 def read_file(file: Path, schema: pa.Schema) -> pa.Table:
     """A table that was stored; empty where there is no file."""
     if not file.exists():
@@ -226,15 +253,9 @@ def write_file(file: Path, table: pa.Table, chunk: int) -> None:
 def frame_of(table: pa.Table) -> pd.DataFrame:
     """A stored table as a frame whose types don't depend on which values are missing."""
     frame = table.drop_columns([ROW] if ROW in table.column_names else []).to_pandas(
-        types_mapper=_NULLABLE.get
+        types_mapper=NULLABLE.get
     )
     return frame.reset_index(drop=True)
-
-
-_NULLABLE = {
-    getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
-    for name in ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64")
-} | {pa.bool_(): pd.BooleanDtype()}
 
 
 def table_of(name: str, frame: pd.DataFrame, raw: pa.Schema) -> pa.Table:
@@ -250,28 +271,3 @@ def table_of(name: str, frame: pd.DataFrame, raw: pa.Schema) -> pa.Table:
             fields.append(pa.field(column, ARROW.get(known.type, pa.string())))
     schema = pa.schema(fields)
     return pa.Table.from_pandas(frame[schema.names], schema, preserve_index=False).cast(schema)
-
-
-def in_order(files: list[Path], column: str) -> Iterator[pa.Table]:
-    """The rows of stored tables, each ascending by an int64 column, ascending by it as a whole."""
-    streams = [pa.ipc.open_stream(pa.OSFile(str(file))) for file in files if file.exists()]
-    heads = [_next(stream) for stream in streams]
-    while any(head is not None for head in heads):
-        keys = [None if h is None else h.column(column).to_numpy() for h in heads]
-        bound = min(key[-1] for key in keys if key is not None)
-        taken = []
-        for n, (head, key) in enumerate(zip(heads, keys, strict=True)):
-            if head is not None and key is not None:
-                count = int(np.searchsorted(key, bound, "right"))
-                taken.append(head.slice(0, count))
-                heads[n] = head.slice(count) if count < len(head) else _next(streams[n])
-        whole = pa.Table.from_batches([batch for batch in taken if len(batch)])
-        order = np.argsort(whole.column(column).to_numpy(), kind="stable")
-        yield whole.take(pa.array(order))
-
-
-def _next(stream: pa.RecordBatchReader) -> pa.RecordBatch | None:
-    for batch in stream:
-        if len(batch):
-            return batch
-    return None

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ingestion.log import Log, epoch_us
+from ingestion.plausible import EARLIEST, latest
 from ingestion.schema import SEPARATOR
 from mdp.clock import DAY, HOUR, NEVER, NO_ZONE, local_time, zone_codes
 
@@ -60,24 +61,30 @@ def _hours(log: Log, axes: Any) -> bool:
 
 
 def _weeks(log: Log, axes: Any) -> bool:
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+    from matplotlib.dates import MO, DateFormatter, WeekdayLocator
 
-    drawn = False
+    days = {}
     for name, column in (("events", "at"), ("decisions", "decided_at")):
-        at = log.tables[name][column].dropna()
+        at = log.tables[name][column]
+        at = at[(at >= EARLIEST) & (at <= latest())]
         if len(at):
-            weeks = at.dt.tz_localize(None).dt.to_period("W").dt.start_time.value_counts()
-            weeks = weeks.sort_index().asfreq("7D", fill_value=0)
-            axes.plot(weeks.index, weeks.to_numpy(), label=name, marker=".")
-            drawn = True
-    if drawn:
-        axes.set_ylim(bottom=0)
-        axes.set_ylabel("rows a week")
-        locator = AutoDateLocator(minticks=3, maxticks=8)
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        axes.legend(frameon=False)
-    return drawn
+            days[name] = at.dt.tz_localize(None).dt.floor("D")
+    if not days:
+        return False
+    # A week that the log begins or ends in is not a whole one: so, rows a day.
+    span = pd.date_range(min(map(min, days.values())), max(map(max, days.values())))
+    length = span.to_period("W").to_series().value_counts().sort_index()
+    for name, day in days.items():
+        rows = day.dt.to_period("W").value_counts().reindex(length.index, fill_value=0)
+        mean = rows.to_numpy() / length.to_numpy()
+        axes.plot(pd.PeriodIndex(length.index).start_time, mean, label=name, marker=".")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("week from")
+    axes.set_ylabel("rows a day")
+    axes.xaxis.set_major_locator(WeekdayLocator(MO, interval=-(-len(length) // 8)))
+    axes.xaxis.set_major_formatter(DateFormatter("%-d %b\n%Y"))
+    axes.legend(frameon=False)
+    return True
 
 
 def _funnel(log: Log, axes: Any) -> bool:
@@ -158,7 +165,7 @@ def _coverage(log: Log, axes: Any) -> bool:
 
 _PICTURES: dict[str, tuple[str, Callable[[Log, Any], bool]]] = {
     "activity": ("When users act, by weekday and hour", _hours),
-    "weeks": ("Rows a week", _weeks),
+    "weeks": ("Rows a day, week by week", _weeks),
     "funnel": ("From decisions to purchases", _funnel),
     "prices": ("Prices and values", _prices),
     "propensities": ("How probable the logged actions were", _propensities),

@@ -92,6 +92,14 @@ def _signups(log: Log, name: str) -> Found:
     yield "signed_up_at", "before_signup", late.to_numpy()
 
 
+def _listings(log: Log, name: str) -> Found:
+    listed = np.append(epoch_us(log.tables["items"]["listed_at"]), NEVER)
+    column = "at" if name == "events" else "send_at"
+    at = epoch_us(log.tables[name][column])
+    # A missing time is the least there is: before no listing, and after none.
+    yield column, "before_listing", (at != NEVER) & (at < listed[log.rows_of(name, "item_id")])
+
+
 def _texts(log: Log, name: str) -> Found:
     for column in TEXTS[name]:
         texts = log.tables[name][column]
@@ -204,6 +212,7 @@ def _odd_prices(log: Log, name: str) -> Found:
 FINDERS = (
     Finder(("impossible_time", "future"), tuple(INSTANTS), _times),
     Finder(("before_signup",), ("users",), _signups),
+    Finder(("before_listing",), ("events", "decisions"), _listings),
     Finder(("markup",), tuple(TEXTS), _texts),
     Finder(("spelling",), ("items",), _spellings),
     Finder(("blank_around",), tuple(TABLES), _blanks),

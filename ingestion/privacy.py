@@ -163,6 +163,11 @@ def _scrubbed(values: pd.Series) -> tuple[pd.Series, Counter[str]]:
     return values.astype("str").map(new).astype("str"), +whole
 
 
+def without_people(texts: pd.Series) -> pd.Series:
+    """Texts (n,) with what names or reaches a person replaced by its kind."""
+    return _scrubbed(texts)[0]
+
+
 def _singled_out(users: pd.DataFrame, done: Privacy) -> None:
     aside = {"user_id", "signed_up_at"}
     done.quasi = [str(c) for c in users if c not in aside and users[c].notna().any()]

@@ -19,6 +19,8 @@ from mdp.clock import NO_ZONE, zone_code
 from mdp.errors import BadLog
 
 META_FILE = "log.json"
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException, OSError)
+"""What reading a damaged file may raise; pandas stumbles over its own notes in Parquet by any."""
 
 
 def read_log(path: Path | str) -> Log:
@@ -86,7 +88,7 @@ def _read_table(file: Path) -> pd.DataFrame:
         frame = pd.read_parquet(source) if kind == ".parquet" else _read_csv(source)
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
-    except (ValueError, pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         if isinstance(error, OSError) and error.filename is not None:
             raise  # not what the file holds, but that it can't be opened
         raise BadLog(f"{file} can't be read as {kind[1:]}: {error}") from error
@@ -115,6 +117,7 @@ def read_meta(path: Path | str) -> LogMeta:
         return LogMeta()
     try:
         values = json.loads(file.read_bytes() if file.exists() else opened(closed))
+        json.dumps(values, ensure_ascii=False).encode()  # raises for half of a surrogate pair
     except (ValueError, RecursionError) as error:
         raise BadLog(f"{file} is not JSON: {error}") from error
     if not isinstance(values, dict):

@@ -33,7 +33,8 @@ def write_report(
 ) -> None:
     """`report.html`, `report.json` and a PNG for each picture in a directory.
 
-    `before` are another log's overall scores, to show the trend from them.
+    `log` is what the pictures are of, all of it or a part. `before` are another log's overall
+    scores, to show the trend from them.
     """
     path.mkdir(parents=True, exist_ok=True)
     values = report_values(found, figures, scored, before)
@@ -41,7 +42,9 @@ def write_report(
     drawn = pictures(log)
     for name, (_, png) in drawn.items():
         (path / f"{name}.png").write_bytes(png)
-    (path / "report.html").write_text(_page(found, figures, scored, before, drawn))
+    (path / "report.html").write_text(
+        _page(found, figures, scored, before, drawn, len(log.tables["users"]))
+    )
 
 
 def report_values(
@@ -69,6 +72,7 @@ def _page(
     scored: Sequence[Score],
     before: Mapping[str, float] | None,
     drawn: Mapping[str, tuple[str, bytes]],
+    users: int,
 ) -> str:
     ends = [(time or "")[:16].replace("T", " ") for time in (figures.first, figures.last)]
     span = f", from {ends[0]} to {ends[1]} (UTC)" if figures.first else ""
@@ -78,12 +82,15 @@ def _page(
         f"src='data:image/png;base64,{base64.b64encode(png).decode()}'></figure>"
         for says, png in drawn.values()
     )
+    whole, part = figures.rows.get("users", 0), ""
+    if users < whole:
+        part = f"<p>Of {users:,} of the {whole:,} users, by chance, and what they did.</p>"
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>A log's quality</title>"
         f"<style>{_STYLE}</style><h1>{escape(verdict(figures))}</h1>"
         f"<p>{escape(sizes or 'No rows')}{escape(span)}.</p>"
         f"<h2>Scores</h2>{_scores(scored, before)}"
-        f"<h2>What is wrong</h2>{_findings(found)}<h2>Pictures</h2>{images}</html>\n"
+        f"<h2>What is wrong</h2>{_findings(found)}<h2>Pictures</h2>{part}{images}</html>\n"
     )
 
 
@@ -126,7 +133,7 @@ def _findings(found: Sequence[Finding]) -> str:
     rows = [_row(["severity", "where", "what", "rows", "such as", "clean"], "th")]
     for each in found:
         where = each.table if each.column is None else f"{each.table}.{each.column}"
-        such = ", ".join(each.values)
+        such = ", ".join(filter(None, each.values))
         action = RULES[each.rule].action.value
         cells = [each.severity, where, each.says, f"{each.count:,}", such, action]
         rows.append(_row(cells, "td", each.severity))

@@ -194,6 +194,13 @@ _ALL = (
         "that event's or decision's time",
     ),
     Rule(
+        "before_listing",
+        WARNING,
+        "events.at, decisions.send_at, where items.listed_at is there",
+        _FLAG,
+        "an event on an item, or its send, before the item was listed",
+    ),
+    Rule(
         "near_duplicate",
         WARNING,
         "events: views, carts",

@@ -141,6 +141,7 @@ ITEMS = Table(
         _optional("description", Type.TEXT),
         _optional("rating", Type.NUMBER, minimum=0, maximum=MOST),
         _optional("stock", Type.NUMBER, minimum=0, maximum=MOST),
+        _optional("listed_at", Type.TIME),
         _optional("available_until", Type.TIME),
         _optional("image_url", Type.TEXT),
         _optional("deep_link", Type.TEXT),

@@ -34,7 +34,8 @@ RULES_OF = {
     ),
     CONSISTENT: (
         *("unknown", "unknown_listed", "incomplete_send", "not_offered", "too_early"),
-        *("before_send", "outcome_of_hold", "before_signup", "spelling", "separator", "clock_skew"),
+        *("before_send", "outcome_of_hold", "before_signup", "before_listing", "spelling"),
+        *("separator", "clock_skew"),
     ),
     ACCURATE: (
         *("wrong_type", "naive_time", "integer_time", "bad_time", "impossible_time", "future"),

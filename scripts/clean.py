@@ -38,6 +38,7 @@ def run(args: Args) -> None:
     import json
 
     from ingestion.by_parts import clean_log
+    from ingestion.copy_history import read_history, write_history
     from ingestion.parts import log_batches
     from ingestion.read import read_meta
     from ingestion.rules import rules_table
@@ -61,6 +62,9 @@ def run(args: Args) -> None:
     with bar:
         cleaned = clean_log(batches, meta, args.out, parts, runner(args.ray), report)
     done = cleaned.to_mapping()
+    steps = read_history(args.logs)
+    if steps is not None:
+        write_history(args.out, steps)
     (args.out / "cleaning.json").write_text(json.dumps(done, indent=1) + "\n")
     for name, count in cleaned.rows_in.items():
         print(f"{name}: {count:,} rows in, {cleaned.rows_out[name]:,} out")

@@ -25,7 +25,7 @@ Examples:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +35,7 @@ from tyro.conf import Positional
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ingestion.imported import Imported
-    from ingestion.log import LogMeta
+    from ingestion.imported import Account, Imported
     from ingestion.mapping import SourceMapping
 
 
@@ -71,7 +70,6 @@ def run(args: Args) -> None:
     from rich.console import Console
 
     from ingestion.follow import LEDGER
-    from ingestion.write import write_log
     from mdp.errors import BadInput
 
     if args.show:
@@ -90,21 +88,44 @@ def run(args: Args) -> None:
         return
     names = ", ".join(_name(file) for file in args.files)
     with Console(stderr=True).status(f"reading {names}"):
-        done = _imported(args)
-    tables, meta = done.tables, done.meta
-    met: dict[str, int] = {}
-    if args.add:
-        tables, meta, met = _added(args.out, done)
-    write_log(args.out, tables, meta)
+        done, met = _made(args, args.out)
     if not args.add:
         (args.out / LEDGER).unlink(missing_ok=True)
-    account = done.account() | {"merged": met}
+    account = done.to_mapping() | {"merged": met}
     (args.out / "import.json").write_text(json.dumps(account, indent=1) + "\n")
     _show(done, met, names)
-    print(
-        f"{args.out}: "
-        + ", ".join(f"{len(frame):,} {name}" for name, frame in tables.items() if len(frame))
-    )
+    print(f"{args.out}: {', '.join(f'{n:,} {name}' for name, n in done.sizes.items() if n)}")
+
+
+def _made(args: Args, out: Path) -> tuple[Account, dict[str, int]]:
+    """Write the log; the account, and what met where it is merged into the one that is there."""
+    import dataclasses
+
+    from ingestion.imported import sizes_of
+    from ingestion.importing import adapt, import_records
+    from ingestion.merge import merged
+    from ingestion.parse import log_of
+    from ingestion.read import load_checked
+    from ingestion.write import replacing, write_log
+
+    notes: dict[str, int] = {}
+    if args.source in _WANTED:
+        files = [Path(file) for file in args.files]
+        done = _open_bandit(files) if args.source == "open-bandit" else _retail(files)
+    else:
+        mapping, known, notes = _mapped(args)
+        if not args.add:
+            with replacing(out) as place:
+                account = import_records(_records(args, mapping), mapping, place, known)
+            account.found.update(notes)
+            return account, {}
+        done = adapt(_records(args, mapping), mapping, known)
+        done.found.update(notes)
+    tables, meta, met = done.tables, done.meta, dict[str, int]()
+    if args.add:
+        tables, meta, met = merged(load_checked(out), log_of(tables, meta))
+    write_log(out, tables, meta)
+    return dataclasses.replace(done, sizes=sizes_of(tables)), met
 
 
 _WANTED = {"online-retail-ii": "UCI's online_retail_II.xlsx", "open-bandit": "a directory"}
@@ -114,7 +135,7 @@ def _name(file: str) -> str:
     return "the database" if "://" in file else Path(file).name
 
 
-def _show(done: Imported, met: dict[str, int], names: str) -> None:
+def _show(done: Account, met: dict[str, int], names: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -124,7 +145,7 @@ def _show(done: Imported, met: dict[str, int], names: str) -> None:
     for kind, count in done.found.items():
         table.add_row(f"{count:,}", f"found: {kind}")
     table.add_section()
-    what = "kept as decisions" if "decisions" in done.tables else "kept as events"
+    what = "kept as decisions" if "decisions" in done.sizes else "kept as events"
     table.add_row(f"{done.kept():,}", what, style="bold", end_section=True)
     for word, counts in (("dropped", done.dropped), ("repaired", done.repaired), ("merged", met)):
         for reason, count in counts.items():
@@ -133,39 +154,27 @@ def _show(done: Imported, met: dict[str, int], names: str) -> None:
     Console(highlight=False).print(table)
 
 
-def _imported(args: Args) -> Imported:
-    if args.source == "open-bandit":
-        return _open_bandit([Path(file) for file in args.files])
-    if args.source == "online-retail-ii":
-        return _retail([Path(file) for file in args.files])
-    from ingestion.database import is_database, read_queries
-    from ingestion.records import read_records, record_files
-
-    mapping, importing = _mapped(args)
-    urls = [file for file in args.files if is_database(file)]
-    paths = [Path(file) for file in args.files if not is_database(file)]
-    frames = [frame for url in urls for frame in read_queries(url, mapping.queries)]
-    if paths:
-        frames += [read_records(file) for file in record_files(paths)]
-    return importing(frames)
-
-
-def _mapped(args: Args) -> tuple[SourceMapping, Callable[[Sequence[pd.DataFrame]], Imported]]:
-    """The mapping, and what makes a log of records by it."""
-    from ingestion.adapt import adapt
+def _mapped(args: Args) -> tuple[SourceMapping, dict[str, str], dict[str, int]]:
+    """The mapping, which ids are which user's, and what is to be said of those."""
     from ingestion.mapping import mapping_text, read_mapping
     from ingestion.merge import read_identities
 
     mapping = read_mapping(mapping_text(args.source), args.source)
     known, twice = ({}, 0) if args.identities is None else read_identities(args.identities)
+    what = "ids that the identities give to a second user, the first kept"
+    return mapping, known, {what: twice} if twice else {}
 
-    def importing(frames: Sequence[pd.DataFrame]) -> Imported:
-        done = adapt(frames, mapping, known)
-        if twice:
-            done.found["ids that the identities give to a second user, the first kept"] = twice
-        return done
 
-    return mapping, importing
+def _records(args: Args, mapping: SourceMapping) -> Iterator[pd.DataFrame]:
+    from ingestion.database import is_database, read_queries
+    from ingestion.records import record_batches, record_files
+
+    paths = [Path(file) for file in args.files if not is_database(file)]
+    files = record_files(paths) if paths else []
+    for url in filter(is_database, args.files):
+        yield from read_queries(url, mapping.queries)
+    for file in files:
+        yield from record_batches(file)
 
 
 def _follow(args: Args, out: Path) -> None:
@@ -173,13 +182,18 @@ def _follow(args: Args, out: Path) -> None:
 
     from ingestion.database import is_database
     from ingestion.follow import following
+    from ingestion.importing import adapt
     from mdp.errors import BadInput, BadSetting
 
     if args.source in _WANTED or any(is_database(file) for file in args.files):
         raise BadInput(f"--follow looks for files that a mapping reads, not for {args.files[0]}")
     if not args.every > 0 or (args.idle is not None and not args.idle > 0):
         raise BadSetting("--every and --idle are seconds above 0")
-    _, importing = _mapped(args)
+    mapping, known, _ = _mapped(args)
+
+    def importing(frames: Sequence[pd.DataFrame]) -> Imported:
+        return adapt(frames, mapping, known)
+
     with following([Path(file) for file in args.files], out, importing) as follower:
         last = time.monotonic()
         while args.idle is None or time.monotonic() - last < args.idle:
@@ -194,14 +208,6 @@ def _follow(args: Args, out: Path) -> None:
             for name, why in batch.refused.items():
                 print(f"{name}: left out: {why}", flush=True)
             last = time.monotonic()
-
-
-def _added(out: Path, done: Imported) -> tuple[dict[str, pd.DataFrame], LogMeta, dict[str, int]]:
-    from ingestion.merge import merged
-    from ingestion.parse import log_of
-    from ingestion.read import load_checked
-
-    return merged(load_checked(out), log_of(done.tables, done.meta))
 
 
 def _retail(files: Sequence[Path]) -> Imported:

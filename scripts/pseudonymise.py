@@ -36,6 +36,7 @@ def run(args: Args) -> None:
     import json
     from dataclasses import asdict
 
+    from ingestion.copy_history import pseudonymised_history, read_history, write_history
     from ingestion.privacy import FEW, pseudonymised, read_key
     from ingestion.read import load_checked
     from ingestion.write import write_log
@@ -46,8 +47,13 @@ def run(args: Args) -> None:
     key = read_key(args.key_file)
     if args.key_file.resolve().is_relative_to(args.out.resolve()):
         raise BadInput(f"the key {args.key_file} lies in {args.out}: keep it apart from the log")
-    tables, meta, done = pseudonymised(load_checked(args.logs), key, args.coarsen)
+    log, steps = load_checked(args.logs), read_history(args.logs)
+    tables, meta, done = pseudonymised(log, key, args.coarsen)
     write_log(args.out, tables, meta)
+    if steps is not None:
+        before = log.tables["variants"]
+        after = tables.get("variants", before)
+        write_history(args.out, pseudonymised_history(steps, before, after, key, args.coarsen))
     (args.out / "privacy.json").write_text(json.dumps(asdict(done), indent=1) + "\n")
     print(f"{sum(done.ids.values()):,} ids replaced in {len(done.ids)} columns")
     print(f"columns dropped: {', '.join(done.dropped) or 'none'}")

@@ -104,6 +104,6 @@ def changed(
 
 
 def _text(column: str, value: Any) -> str:
-    if column in ("available_until", "signed_up_at"):
+    if column in ("listed_at", "available_until", "signed_up_at"):
         return iso(value)
     return str(value).lower() if isinstance(value, bool) else str(value)

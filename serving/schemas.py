@@ -185,6 +185,7 @@ class ItemIn(BaseModel):
     description: Text | None = None
     rating: Amount | None = None
     stock: Amount | None = None
+    listed_at: Instant | None = None
     available_until: Instant | None = None
     image_url: Text | None = None
     deep_link: Text | None = None

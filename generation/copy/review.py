@@ -16,7 +16,6 @@ reading: nobody approves it, the text must change.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
@@ -28,15 +27,13 @@ from typing import Any
 import pandas as pd
 
 from generation.copy.moderation import Moderator, Verdict
+from ingestion.copy_history import HISTORY, ITSELF, JUDGED, digest_of, read_history
 from ingestion.log import Log
 from ingestion.read import read_log
 from ingestion.write import replace_tables
 from mdp.errors import BadInput, BadLog
 
-HISTORY = "copy_review.parquet"
 DRAFT, APPROVED, REJECTED = "draft", "approved", "rejected"
-_TEXT = ("title", "body", "locale", "item_id", "segment", "style")
-"""What is approved; where any of it changes, the approval is void."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +113,11 @@ class Review:
         gone = []
         for place, row in enumerate(self._variants.to_dict("records")):
             step = last.get(str(row["variant_id"]))
-            if step is None or row["status"] == DRAFT or step.digest == _digest(row):
+            if step is None or row["status"] == DRAFT or step.digest == digest_of(row):
                 continue
             gone.append(str(row["variant_id"]))
             why = f"it reads otherwise than when it was {step.status}"
-            self._take(place, "pushwise", "changed", why, DRAFT, False, now)
+            self._take(place, ITSELF, "changed", why, DRAFT, False, now)
         return gone
 
     def approve(
@@ -195,7 +192,7 @@ class Review:
         self._variants.loc[self._variants.index[place], "status"] = status
         self._new.append(
             Step(
-                str(row["variant_id"]), now, who, action, why, status, *_words(row), _digest(row),
+                str(row["variant_id"]), now, who, action, why, status, *_words(row), digest_of(row),
                 override and bool(findings),
                 json.dumps(findings, ensure_ascii=False),
                 json.dumps(self._moderator.versions),
@@ -232,14 +229,12 @@ def review_of(path: Path, moderator: Moderator | None = None) -> Iterator[Review
 
 
 def _read_history(path: Path) -> list[Step]:
-    file = path / HISTORY
-    if not file.exists():
-        return []
+    steps = read_history(path)
+    rows = [] if steps is None else steps.to_dict("records")
     try:
-        rows = pd.read_parquet(file).to_dict("records")
         return [Step(**{str(name): value for name, value in row.items()}) for row in rows]
-    except (ValueError, TypeError, OSError) as error:
-        raise BadLog(f"{file} can't be read: {error}; restore it from a copy") from error
+    except TypeError as error:
+        raise BadLog(f"{path / HISTORY} can't be read: {error}; restore it from a copy") from error
 
 
 def _words(row: Mapping[Hashable, Any]) -> tuple[str, str]:
@@ -248,13 +243,8 @@ def _words(row: Mapping[Hashable, Any]) -> tuple[str, str]:
 
 
 def _provenance(row: Mapping[Hashable, Any]) -> dict[str, str]:
-    known = {"variant_id", "status", *_TEXT}
+    known = {"variant_id", "status", *JUDGED}
     return {str(name): str(v) for name, v in row.items() if name not in known and pd.notna(v)}
-
-
-def _digest(row: Mapping[Hashable, Any]) -> str:
-    parts = ["" if pd.isna(row.get(name)) else str(row[name]) for name in _TEXT]
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=12).hexdigest()
 
 
 def with_status(waiting: Sequence[Waiting], statuses: Collection[str]) -> list[Waiting]:

@@ -17,8 +17,8 @@ import fastavro
 import numpy as np
 import pandas as pd
 
-from ingestion.adapt import adapt
 from ingestion.check import findings
+from ingestion.importing import adapt
 from ingestion.mapping import mapping_text, read_mapping
 from ingestion.online_retail import import_online_retail, read_online_retail
 from ingestion.open_bandit import import_open_bandit

@@ -117,3 +117,33 @@ def test_ray_cleans_a_log_in_parts_as_this_process_does(logs, tmp_path):
     assert there.checked.findings == here.checked.findings
     for file in (tmp_path / "here").iterdir():
         assert file.read_bytes() == (tmp_path / "there" / file.name).read_bytes()
+
+
+@pytest.mark.parametrize("parts", [1, 7])
+def test_a_clock_that_is_behind_is_set_by_what_all_parts_say(tables, tmp_path, parts):
+    """40 users' sends, each opened two minutes later by a clock that is an hour behind: too few in
+    any of seven parts to tell."""
+    names = [f"u{n}" for n in range(40)]
+    times = pd.date_range("2026-03-03T18:00Z", periods=40, freq="3h")
+    users = pd.concat([tables["users"].iloc[[0]]] * 40).assign(user_id=names)
+    sends = pd.concat([tables["decisions"].iloc[[0]]] * 40)
+    sends = sends.assign(decision_id=[f"s{n}" for n in range(40)], user_id=names)
+    sends["decided_at"] = sends["send_at"] = [at.isoformat() for at in times]
+    opened = pd.DataFrame({"decision_id": sends["decision_id"].to_numpy(), "outcome": "opened"})
+    late = [pd.Timedelta(minutes=58 - n % 3) for n in range(40)]
+    opened["at"] = [(at - by).isoformat() for at, by in zip(times, late, strict=True)]
+    opened["source"] = "devices"
+    for name, more in {"users": users, "decisions": sends, "outcomes": opened}.items():
+        tables[name] = pd.concat([tables[name], more], ignore_index=True)
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    write_meta(tmp_path, META)
+    checked = check_log(log_batches(tmp_path), META, parts)
+    assert checked.findings == findings(read_log(tmp_path))
+    assert [f.count for f in checked.findings if f.rule == "clock_skew"] == [40]
+    whole, record = clean(*read_raw(tmp_path))
+    done = clean_log(log_batches(tmp_path), META, tmp_path / "out", parts)
+    outcomes = read_log(tmp_path / "out").tables["outcomes"]
+    pd.testing.assert_frame_equal(outcomes, whole.tables["outcomes"])
+    assert done.to_mapping()["repaired"] == record.repaired == {"outcomes": {"at: clock_skew": 40}}
+    assert (outcomes["at"].iloc[2:].to_numpy() >= times.to_numpy()).all()

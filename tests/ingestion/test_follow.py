@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ingestion.adapt import adapt
 from ingestion.check import findings
 from ingestion.follow import Batch, Following, following
 from ingestion.imported import Imported
+from ingestion.importing import adapt
 from ingestion.mapping import mapping_text, read_mapping
 from ingestion.read import read_log
 from ingestion.rules import ERROR

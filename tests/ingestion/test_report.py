@@ -1,6 +1,7 @@
 """The report says first what a log is fit for; its scores fall with what is wrong."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -87,6 +88,18 @@ def test_the_report_is_a_page_with_pictures_and_the_trend(tables, tmp_path, caps
     assert values["scores_before"]["completeness"] == 1
     assert values["scores"]["completeness"] < 1
     assert values["verdict"].startswith("This log")
+
+
+def test_a_report_made_in_parts_says_whose_pictures_it_shows(tables, tmp_path, monkeypatch):
+    users = [tables["users"].assign(user_id=[f"u{n}", f"v{n}"]) for n in range(20)]
+    tables["users"] = pd.concat([tables["users"], *users], ignore_index=True)
+    tables["events"].loc[0, "at"] = "0001-01-01T00:00:00Z"  # leaves the weeks as they are
+    write_log(tmp_path / "log", log_of(tables).tables, LogMeta())
+    monkeypatch.setattr("scripts.parts.ROWS", 20)
+    assert main(["check", str(tmp_path / "log"), "--report", str(tmp_path / "report")]) == 1
+    page = (tmp_path / "report" / "report.html").read_text()
+    (users_shown,) = re.findall(r"Of (\d+) of the 42 users", page)
+    assert 0 < int(users_shown) < 42
 
 
 def test_a_log_without_rows_has_no_pictures_and_no_scores():

@@ -183,6 +183,7 @@ PLANTED = {
     "no_amount": _set("events", "value", 2, ""),
     "repeated": _again("outcomes", 0, value="3"),
     "before_signup": _set("users", "signed_up_at", 0, "2026-03-02T00:00:00Z"),
+    "before_listing": _set("items", "listed_at", 0, "2026-03-01T12:00:00Z"),
     "near_duplicate": _again("events", 0, event_id="e9", at="2026-03-01T10:00:01+01:00"),
     "double_purchase": _again("events", 2, event_id="e9", at="2026-03-03T10:00:50+01:00"),
     "spelling": _spelling,
@@ -251,6 +252,15 @@ def test_a_repair_gives_the_value_that_the_table_promises(tables, rule, table, c
     assert (change["table"], change["column"], change["row"]) == (table, column, row)
     assert change["after"] == str(value)
     assert change["before"] != change["after"]
+
+
+def test_what_came_before_its_items_listing_is_named(tables):
+    tables["items"]["listed_at"] = ["2026-03-02T18:00:00Z", ""]
+    found = [p for p in problems_of(log_of(tables, META)) if p.rule == "before_listing"]
+    assert [(p.table, p.column, p.rows.tolist()) for p in found] == [
+        ("events", "at", [0]),
+        ("decisions", "send_at", [0]),
+    ]
 
 
 def test_prices_of_small_categories_are_judged_together(tables):

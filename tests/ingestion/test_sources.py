@@ -5,10 +5,12 @@ import json
 
 import fastavro
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from ingestion.adapt import adapt
 from ingestion.check import findings
+from ingestion.importing import adapt
 from ingestion.mapping import mapping_text, read_mapping, source_names
 from ingestion.parse import log_of
 from ingestion.read import read_log
@@ -309,15 +311,51 @@ def test_a_path_that_leads_nowhere_is_named():
         ("a.avro", "nope", "can't be read as avro"),
         ("a.csv", "", "can't be read as csv"),
         ("a.csv.gz", "nope", "can't be read as csv"),
+        ("a.csv", "a,b\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3"),
+        ("a.csv", "a,b,a\n1,2,3\n", "has the column 'a' twice"),
+        ("a.csv", "a\nGr\xf6\xdfe\n".encode("latin-1"), "not in UTF-8.*iconv"),
+        ("a.csv", "a\n1\n".encode("utf-16"), "not in UTF-8"),
+        ("a.jsonl", gzip.compress(b"{}\n"), "it is gzipped: give it a name that ends in .gz"),
+        ("a.csv", b"PK\x03\x04\x14\xff", "an Excel file"),
         ("a.xml", "<x/>", "ends in none of"),
     ],
 )
 def test_a_file_that_is_not_what_it_says_is_refused(tmp_path, name, content, message):
-    (tmp_path / name).write_text(content)
+    bytes_ = content if isinstance(content, bytes) else content.encode()
+    (tmp_path / name).write_bytes(bytes_)
     with pytest.raises(BadInput, match=message):
         read_records(tmp_path / name)
     with pytest.raises(BadInput, match="not there"):
         record_files([tmp_path / "none"])
+
+
+def test_a_parquet_file_with_a_column_twice_is_refused(tmp_path):
+    column = pa.array(["1"])
+    pq.write_table(pa.Table.from_arrays([column, column], ["a", "a"]), tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match="has the column 'a' twice"):
+        read_records(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_the_header_says_what_separates_a_csv_files_columns(tmp_path, separator):
+    rows = [["shop", "", "paid"], ["de", "x", "2.5"], ['"a, b; c"', "y", '"12,50"']]
+    text = "\n".join(map(separator.join, rows)) + "\n"
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8-sig")
+    frame = read_records(tmp_path / "a.csv")
+    assert frame.to_dict("list") == {"shop": ["de", "a, b; c"], "paid": ["2.5", "12,50"]}
+
+
+def test_half_a_character_in_json_is_a_question_mark(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": "x\\ud83d", "b": "\\ud83d\\ude00"}\n')
+    assert read_records(tmp_path / "a.jsonl").to_dict("list") == {"a": ["x?"], "b": ["😀"]}
+
+
+def test_files_without_a_record_are_refused(tmp_path, capsys):
+    (tmp_path / "a.jsonl").write_text("")
+    words = ["import", "segment", str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "log")]
+    assert main(words) == 1
+    assert "there is no record in what was given" in capsys.readouterr().err
+    assert not (tmp_path / "log").exists()
 
 
 def test_an_unknown_source_is_refused_with_the_known_ones(tmp_path, capsys):
