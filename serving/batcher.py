@@ -1,31 +1,39 @@
-"""Micro-batching: requests that wait while others are decided are decided together, next."""
+"""Micro-batching: requests that wait at the same time are decided together, in one transaction."""
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 
 from serving.commit import Answer, Keyed
 
 LARGEST = 1024
 """Requests after which a group is closed."""
-Job = tuple[list[Keyed], "asyncio.Future[list[Answer]]"]
+PATIENCE = 0.002
+"""Seconds that a request may wait at most for others to be decided with."""
+Job = tuple[list[Keyed], "asyncio.Future[list[Answer]]", float]
+"""The requests of one call, who waits for their answers, and since when."""
 
 
 class Batcher:
-    """Threads that decide for all: each takes what waits, without waiting for more.
+    """Threads that decide for all: while one waits for the disk another draws.
 
-    So a lone request is answered at once, and under load one inference and one transaction serve
-    a whole group. While one thread waits for the disk another draws.
+    A group costs more than one more request in it. So a thread that is free waits until its share
+    of the requests that were under way lately has come again, at most `PATIENCE`: a client who is
+    alone is answered at once, and of many who ask again and again groups stay whole.
     """
 
     def __init__(self, *deciders: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
         """deciders: one a thread."""
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._waiting = self._deciding = 0
+        self._lately: deque[int] = deque([0], maxlen=len(deciders) + 1)
+        self._closed = False
         self._threads = [
             threading.Thread(target=self._run, args=(decide,), name="decide", daemon=True)
             for decide in deciders
@@ -36,31 +44,52 @@ class Batcher:
     def submit(self, requests: list[Keyed]) -> asyncio.Future[list[Answer]]:
         """The answers to these requests, later; to be called where an event loop runs."""
         future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._jobs.put((requests, future))
+        with self._changed:
+            self._jobs.append((requests, future, monotonic()))
+            self._waiting += len(requests)
+            if len(self._jobs) == 1 or self._waiting >= self._share():
+                self._changed.notify()
         return future
 
     def close(self) -> None:
         """Decide what waits, then stop."""
-        for _ in self._threads:
-            self._jobs.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         for thread in self._threads:
             thread.join()
 
+    def _share(self) -> int:
+        """How many requests a group should have."""
+        return min(-(-max(self._lately) // len(self._threads)), LARGEST)
+
     def _run(self, decide: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
-        while (job := self._jobs.get()) is not None:
-            group, closing = [job], False
-            while sum(len(requests) for requests, _ in group) < LARGEST:
-                try:
-                    another = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if another is None:
-                    closing = True
-                    break
-                group.append(another)
+        while group := self._next():
             self._serve(decide, group)
-            if closing:
-                return
+            with self._changed:
+                self._deciding -= sum(len(job[0]) for job in group)
+
+    def _next(self) -> list[Job]:
+        """The jobs to decide together; none once all is done and closed."""
+        with self._changed:
+            while not self._jobs and not self._closed:
+                self._changed.wait()
+            while self._jobs and not self._closed and self._waiting < self._share():
+                left = self._jobs[0][2] + PATIENCE - monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            if not self._jobs and not self._closed:
+                return self._next()
+            group: list[Job] = []
+            size = 0
+            self._lately.append(self._waiting + self._deciding)
+            while self._jobs and size < LARGEST:
+                group.append(self._jobs.popleft())
+                size += len(group[-1][0])
+            self._waiting -= size
+            self._deciding += size
+            return group
 
     @staticmethod
     def _serve(decide: Callable[[Sequence[Keyed]], list[Answer]], group: list[Job]) -> None:
@@ -68,7 +97,7 @@ class Batcher:
         group = [job for job in group if not job[1].cancelled()]
         answers: list[Answer] | Exception
         try:
-            answers = decide([keyed for requests, _ in group for keyed in requests])
+            answers = decide([keyed for job in group for keyed in job[0]])
         except Exception as error:
             answers = error
         waiting: dict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
@@ -80,7 +109,7 @@ class Batcher:
             start += len(job[0])
 
         def deliver(jobs: list[Job]) -> None:
-            for _, future in jobs:
+            for _, future, _ in jobs:
                 if future.cancelled():
                     continue
                 if isinstance(answers, Exception):
