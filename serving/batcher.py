@@ -14,17 +14,20 @@ from serving.commit import Answer, Keyed
 LARGEST = 1024
 """Requests after which a group is closed."""
 PATIENCE = 0.002
-"""Seconds that a request may wait at most for others to be decided with."""
+"""Seconds that a request may wait for others to be decided with, where nobody is decided for."""
+BESIDE = 0.005
+"""Seconds that it may wait for the group before it, such as a large batch."""
+FOREVER = float("inf")
 Job = tuple[list[Keyed], "asyncio.Future[list[Answer]]", float]
 """The requests of one call, who waits for their answers, and since when."""
 
 
 class Batcher:
-    """Threads that decide for all: while one waits for the disk another draws.
+    """Threads that decide for all, one group after the other, or beside one that takes long.
 
-    A group costs more than one more request in it. So a thread that is free waits until its share
-    of the requests that were under way lately has come again, at most `PATIENCE`: a client who is
-    alone is answered at once, and of many who ask again and again groups stay whole.
+    A group costs more than one more request in it. So it begins once as many wait as were under
+    way lately, or the first of them has waited long enough: a client who is alone is answered at
+    once, and the groups of many who ask again and again stay whole.
     """
 
     def __init__(self, *deciders: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
@@ -32,7 +35,8 @@ class Batcher:
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
         self._waiting = self._deciding = 0
-        self._lately: deque[int] = deque([0], maxlen=len(deciders) + 1)
+        self._lately: deque[int] = deque([0], maxlen=2)
+        self._free_since = 0.0
         self._closed = False
         self._threads = [
             threading.Thread(target=self._run, args=(decide,), name="decide", daemon=True)
@@ -47,7 +51,7 @@ class Batcher:
         with self._changed:
             self._jobs.append((requests, future, monotonic()))
             self._waiting += len(requests)
-            if len(self._jobs) == 1 or self._waiting >= self._share():
+            if len(self._jobs) == 1 or self._waiting >= max(self._lately):
                 self._changed.notify()
         return future
 
@@ -59,28 +63,18 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
-    def _share(self) -> int:
-        """How many requests a group should have."""
-        return min(-(-max(self._lately) // len(self._threads)), LARGEST)
-
     def _run(self, decide: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
         while group := self._next():
             self._serve(decide, group)
             with self._changed:
                 self._deciding -= sum(len(job[0]) for job in group)
+                self._free_since = monotonic()
 
     def _next(self) -> list[Job]:
         """The jobs to decide together; none once all is done and closed."""
         with self._changed:
-            while not self._jobs and not self._closed:
-                self._changed.wait()
-            while self._jobs and not self._closed and self._waiting < self._share():
-                left = self._jobs[0][2] + PATIENCE - monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(left)
-            if not self._jobs and not self._closed:
-                return self._next()
+            while (left := self._left()) > 0:
+                self._changed.wait(None if left == FOREVER else left)
             group: list[Job] = []
             size = 0
             self._lately.append(self._waiting + self._deciding)
@@ -90,6 +84,19 @@ class Batcher:
             self._waiting -= size
             self._deciding += size
             return group
+
+    def _left(self) -> float:
+        """Seconds until the next group begins, if nothing changes before."""
+        if self._closed:
+            return 0.0
+        if not self._jobs:
+            return FOREVER
+        since = self._jobs[0][2]
+        if self._deciding:
+            return since + BESIDE - monotonic()
+        if self._waiting >= min(max(self._lately), LARGEST):
+            return 0.0
+        return max(since, self._free_since) + PATIENCE - monotonic()
 
     @staticmethod
     def _serve(decide: Callable[[Sequence[Keyed]], list[Answer]], group: list[Job]) -> None:
