@@ -196,9 +196,11 @@ class Decider:
         self, connection: Connection, world: World, ask: Ask, user: User | None
     ) -> Question:
         at, consent = self._time(ask), self._settings.unknown_consent
-        user = user or new_user(ask.user_id, at, consent)
-        zone = ask.timezone or user.timezone or self._settings.default_timezone
-        user = assumed(connection, user, zone, consent)
+        zone = ask.timezone or (user and user.timezone) or self._settings.default_timezone
+        if user is None:
+            user = new_user(ask.user_id, at, consent, zone)
+        else:
+            user = assumed(connection, user, zone, consent)
         return Question(
             user,
             _after(user, at, round(self._settings.clock_tolerance_seconds * 1e6)),
@@ -216,7 +218,10 @@ class Decider:
 
 def _after(user: User, at: int, tolerance: int) -> int:
     """The instant to decide at: after everything that the user's history holds."""
-    last, kind = int(user.state["last_at"]), int(user.state["last_kind"])
+    if user.is_new:
+        return at
+    state = user.state
+    last, kind = int(state["last_at"]), int(state["last_kind"])
     if at > last or (at == last and kind < _HOLD):
         return at
     if last - at > tolerance:

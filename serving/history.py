@@ -116,7 +116,7 @@ def assumed(connection: Connection, user: User, timezone: str | None, consent: b
     known = user._replace(timezone=timezone)
     if user.consent is None and consent is not None:
         known = known._replace(consent=int(consent), first_consent=int(consent))
-    return known if known == user or user.is_new else rebuilt(connection, known)
+    return known if known == user else rebuilt(connection, known)
 
 
 def advanced(

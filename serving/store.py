@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -47,6 +47,9 @@ from serving.tables import COUNTERS, GUARDRAILS, METADATA, REVISION, SETTINGS
 
 BUSY_MILLISECONDS = 30_000
 """How long a writer waits for another process's transaction."""
+LONGEST_LOG = 16_000
+"""Pages of SQLite's write-ahead log after which a commit itself moves them into the store's file;
+before that a server does so beside the commits (`checkpoint`)."""
 WHOLE = 7_487_000
 """PostgreSQL's advisory lock of the whole store; those of users follow."""
 BUCKETS = 128
@@ -130,6 +133,7 @@ def _connected(connection: Any, record: Any) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "cache_size=-65536",
+        f"wal_autocheckpoint={LONGEST_LOG}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 
@@ -173,6 +177,18 @@ def _queue(engine: Engine) -> AbstractContextManager[Any]:
     if engine.dialect.name != "sqlite":
         return nullcontext()
     return _QUEUES.setdefault(engine, threading.Lock())
+
+
+def checkpoint(engine: Engine) -> None:
+    """Move what SQLite has written ahead into the store's file, which commits would wait for."""
+    if engine.dialect.name != "sqlite":
+        return
+    with closing(engine.raw_connection()) as pooled:
+        words = "PRAGMA wal_checkpoint(PASSIVE)"
+        pooled.driver_connection.execute(words).fetchall()
+        # Once more while nobody here writes: only a log that is moved as a whole begins anew.
+        with _queue(engine):
+            pooled.driver_connection.execute(words).fetchall()
 
 
 def _is_postgresql(connection: Connection) -> bool:

@@ -76,7 +76,7 @@ def test_requests_that_wait_together_are_one_group_and_a_long_one_holds_up_nobod
         short = [batcher.submit(one(name)) for name in "abc"]
         answers = await asyncio.wait_for(asyncio.gather(*short), 10)
         leave.set()
-        return answers + [await long]
+        return [*answers, await long]
 
     assert asyncio.run(asked()) == [[{"user": name}] for name in ("a", "b", "c", "long")]
     assert groups == [["long"], ["a", "b", "c"]]
