@@ -184,11 +184,12 @@ def checkpoint(engine: Engine) -> None:
     if engine.dialect.name != "sqlite":
         return
     with closing(engine.raw_connection()) as pooled:
-        words = "PRAGMA wal_checkpoint(PASSIVE)"
-        pooled.driver_connection.execute(words).fetchall()
+        cursor = pooled.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
         # Once more while nobody here writes: only a log that is moved as a whole begins anew.
         with _queue(engine):
-            pooled.driver_connection.execute(words).fetchall()
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        cursor.close()
 
 
 def _is_postgresql(connection: Connection) -> bool:
