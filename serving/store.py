@@ -140,7 +140,9 @@ def _connected(connection: Any, record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
 @contextmanager
@@ -149,7 +151,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as plain:
         one_state = {"isolation_level": "REPEATABLE READ"} if _is_postgresql(plain) else {}
         connection = plain.execution_options(**one_state)
-        with connection.begin(), driver_errors(connection):
+        with driver_errors(connection), connection.begin():
             yield connection
 
 
@@ -162,7 +164,7 @@ def writing(engine: Engine, users: Iterable[str] | None = None) -> Iterator[Conn
     """
     with _queue(engine), engine.connect() as plain:
         connection = plain.execution_options(immediate=True)
-        with connection.begin(), driver_errors(connection):
+        with driver_errors(connection), connection.begin():
             if _is_postgresql(connection):
                 _lock(connection, users)
             yield connection
