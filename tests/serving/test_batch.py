@@ -76,4 +76,4 @@ def test_ray_tasks_decide_the_same(shop, tmp_path, monkeypatch):
         made.append(pd.read_parquet(out).drop(columns="decision_id"))
     assert len(made[0]) == 25
     assert set(made[0]["action"]) == {"send", "hold"}
-    pd.testing.assert_frame_equal(*made)
+    pd.testing.assert_frame_equal(made[0], made[1])
