@@ -47,7 +47,10 @@ from serving.tables import COUNTERS, GUARDRAILS, METADATA, REVISION, SETTINGS
 
 BUSY_MILLISECONDS = 30_000
 """How long a writer waits for another process's transaction."""
-LONGEST_LOG = 16_000
+PAGE = 8192
+"""Bytes of a page of a new SQLite store: three users' states or snapshots fit in, where only one
+would fit into the usual half."""
+LONGEST_LOG = 8_000
 """Pages of SQLite's write-ahead log after which a commit itself moves them into the store's file;
 before that a server does so beside the commits (`checkpoint`)."""
 WHOLE = 7_487_000
@@ -129,6 +132,7 @@ def _bring_up_to_date(connection: Connection) -> None:
 def _connected(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # transactions are begun in `_begin` alone
     for pragma in (
+        f"page_size={PAGE}",
         f"busy_timeout={BUSY_MILLISECONDS}",
         "journal_mode=WAL",
         "synchronous=FULL",
