@@ -82,6 +82,8 @@ class Variants:
     """The one segment that the copy is for (W,), "" for any."""
     statuses: tuple[str, ...]
     """approved, draft or rejected (W,)."""
+    refused: np.ndarray = field(init=False)
+    """Whether the status is another than approved (W,) bool."""
     buckets: np.ndarray = field(init=False)
     """Style buckets (W,) int8."""
     hashes: np.ndarray = field(init=False)
@@ -91,6 +93,8 @@ class Variants:
 
     def __post_init__(self) -> None:
         buckets = np.array([style_bucket(style) for style in self.styles], np.int8)
+        refused = np.array([status != APPROVED for status in self.statuses], bool)
+        object.__setattr__(self, "refused", refused)
         object.__setattr__(self, "buckets", buckets)
         object.__setattr__(self, "hashes", hash_ids(self.ids))
         object.__setattr__(self, "row", {variant: i for i, variant in enumerate(self.ids)})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from mdp.catalog import APPROVED, Catalog
+from mdp.catalog import Catalog
 from mdp.clock import NEVER
 from mdp.guardrails import Reason
 
@@ -35,20 +35,28 @@ def catalog_reasons(
     Returns `Reason` codes (N, K) and (N, V) uint8. A variant written for one item can only be
     used where that item is the only candidate: otherwise the rule would span factors.
     """
-    item_reason = item_reasons(catalog, items, decided_at)
+    variant_reason = copy_reasons(catalog, variants, locales, segments)
+    return (
+        item_reasons(catalog, items, decided_at, blocked),
+        bound_reasons(catalog, items, variants, variant_reason),
+    )
+
+
+def item_reasons(
+    catalog: Catalog,
+    items: np.ndarray,
+    decided_at: np.ndarray,
+    blocked: list[frozenset[str]] | None = None,
+) -> np.ndarray:
+    """Reasons (N, K) uint8 that time, stock and blocked categories give at instants (N,) against
+    items (N, K)."""
+    reason = np.empty(items.shape, np.uint8)
+    item_reasons_all(items, decided_at, catalog.items.available_until, catalog.items.stock, reason)
     for i, categories in enumerate(blocked or ()):
         if categories:
             names = catalog.items.categories
             refused = [row >= 0 and names[row] in categories for row in items[i]]
-            item_reason[i, (item_reason[i] == 0) & np.array(refused, bool)] = Reason.PREFERENCE
-    variant_reason = copy_reasons(catalog, variants, locales, segments)
-    return item_reason, bound_reasons(catalog, items, variants, variant_reason)
-
-
-def item_reasons(catalog: Catalog, items: np.ndarray, decided_at: np.ndarray) -> np.ndarray:
-    """Reasons (N, K) uint8 that time and stock give at instants (N,) against items (N, K)."""
-    reason = np.empty(items.shape, np.uint8)
-    item_reasons_all(items, decided_at, catalog.items.available_until, catalog.items.stock, reason)
+            reason[i, (reason[i] == 0) & np.array(refused, bool)] = Reason.PREFERENCE
     return reason
 
 
@@ -80,12 +88,13 @@ def copy_reasons(
     reason = np.where(variants < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
     if not len(table):
         return reason
-    draft = np.array([status != APPROVED for status in table.statuses])
-    reason[(reason == 0) & draft[variants]] = Reason.NOT_APPROVED
+    reason[(reason == 0) & table.refused[variants]] = Reason.NOT_APPROVED
     for have, names, code in (
         (locales, table.locales, Reason.LOCALE),
         (segments, table.segments, Reason.OTHER_SEGMENT),
     ):
+        if not any(names):
+            continue
         bound = np.array(names, dtype=object)[variants]
         mine = np.array(have if have is not None else [""] * len(variants), dtype=object)[:, None]
         # Copy in some locale suits a user whose locale is unknown; a segment must be known.

@@ -165,23 +165,29 @@ class Distribution:
 
     def drawn(self, u: np.ndarray) -> np.ndarray:
         """Flat actions (N,) int64 by uniform numbers (N, `UNIFORMS`) from [0, 1)."""
-        item, variant, hour = self.masked.allowed
+        item, variant, _ = self.masked.allowed
         N, K, V = len(item), item.shape[1], variant.shape[1]
         if not K or not V:
             return np.zeros(N, np.int64)
         exploring = u[:, 0] < self.floor
         sends, pair, h = self._base_drawn(u)
-        k, v = pair // V, pair % V
-        # The second number, past the half that holds, says which factor is redrawn.
-        branch = np.floor((u[:, 1] - HOLD_SHARE) / REDRAWN_SHARE).astype(np.int64)
-        for slot, (part, drawn, best) in enumerate(
-            zip((item, variant, hour), (k, v, h), self.masked.best, strict=True)
-        ):
-            redrawn = _pick(part.astype(np.float64), u[:, 2 + slot])
-            afresh = (branch == slot) | (branch >= 3)
-            drawn[:] = np.where(exploring, np.where(afresh, redrawn, best), drawn)
+        chosen = pair // V, pair % V, h
+        if exploring.any():
+            self._redraw(chosen, np.flatnonzero(exploring), u)
         sends = np.where(exploring, u[:, 1] >= HOLD_SHARE, sends) & self.masked.sendable
-        return encode(np.where(sends, k, -1), v, h, V)
+        return encode(np.where(sends, chosen[0], -1), *chosen[1:], V)
+
+    def _redraw(self, chosen: tuple[np.ndarray, ...], rows: np.ndarray, u: np.ndarray) -> None:
+        """Put what exploration sends into the items, variants and hours (N,) of decisions `rows`:
+        the best ones, with a factor or all of them drawn afresh."""
+        # The second number, past the half that holds, says which factor is redrawn.
+        branch = np.floor((u[rows, 1] - HOLD_SHARE) / REDRAWN_SHARE).astype(np.int64)
+        for slot, (allowed, best) in enumerate(
+            zip(self.masked.allowed, self.masked.best, strict=True)
+        ):
+            redrawn = _pick(allowed[rows].astype(np.float64), u[rows, 2 + slot])
+            afresh = (branch == slot) | (branch >= 3)
+            chosen[slot][rows] = np.where(afresh, redrawn, best[rows])
 
     def _base(self, pair: np.ndarray, hour: np.ndarray) -> np.ndarray:
         """Base's probability (N,) of sends of pairs (N,) at hours (N,)."""

@@ -41,12 +41,15 @@ class NetworkPolicy(Policy):
                 f"policy {self.name}: its network can't be loaded: {error}"
             ) from error
 
+    @cached_property
+    def _inputs(self) -> list[str]:
+        return [entry.name for entry in self._session.get_inputs()]
+
     def scores(self, observation: Observation) -> Factors:
         """The network's scores."""
-        names = [entry.name for entry in self._session.get_inputs()]
         N, K, V = observation["pairs"].shape[:3]
         if not N or not K or not V:
             return Factors(np.ones(N), np.zeros((N, K, V)), np.zeros((N, 24)))
-        given = {name: observation[name] for name in names}
+        given = {name: observation[name] for name in self._inputs}
         hold, pair, hour = self._session.run(OUTPUTS, given)
         return Factors(*(np.asarray(part, np.float64) for part in (hold, pair, hour)))

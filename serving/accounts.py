@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select
@@ -50,11 +49,11 @@ def put_user(
         if old is None:
             zone = given.pop("timezone", settings.default_timezone)
             consent = given.pop("consent", settings.unknown_consent)
-            user = replace(new_user(user_id, now, consent, zone), **given)
+            user = new_user(user_id, now, consent, zone)._replace(**given)
         else:
             user = _changed(connection, old, given, now)
         write_users(connection, [user])
-    return shown(replace(user, version=user.version + 1))
+    return shown(user._replace(version=user.version + 1))
 
 
 def _changed(connection: Connection, old: User, given: dict[str, Any], now: int) -> User:
@@ -62,7 +61,7 @@ def _changed(connection: Connection, old: User, given: dict[str, Any], now: int)
         given["consent"] = int(given["consent"])
     if "attributes" in given:
         given["attributes"] = {**old.attributes, **given["attributes"]}
-    user = replace(old, **given)
+    user = old._replace(**given)
     changes = changed("users", old.user_id, columns(old), columns(user), now)
     if changes:
         connection.execute(insert(CHANGES), changes)
@@ -84,7 +83,7 @@ def columns(user: User) -> dict[str, Any]:
 def shown(user: User) -> dict[str, Any]:
     """A user as the API shows it."""
     state = user.state
-    body = {name: asdict(user)[name] for name in SHOWN}
+    body = {name: getattr(user, name) for name in SHOWN}
     return {
         "user_id": user.user_id,
         **body,

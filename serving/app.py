@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 import orjson
 import structlog
@@ -31,6 +33,7 @@ from serving.routes import (
 )
 from serving.service import open_service
 from serving.settings import Settings, read_settings
+from serving.store import checkpoint
 from serving.upkeep import Every, prune
 
 
@@ -47,11 +50,13 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
         threads = [
             Every("upkeep", 60, lambda: prune(service.engine, settings, clock())),
             Every("clock", 10, watch.look),
+            Every("checkpoint", 1, lambda: checkpoint(service.engine)),
         ]
         if service.dispatcher is not None:
             threads.append(Every("outbox", 1, service.dispatcher.run))
         for thread in threads:
             thread.start()
+        settle()
         yield
         for thread in threads:
             thread.close()
@@ -77,6 +82,14 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
     )
     add_problem_handlers(app)
     return app
+
+
+@cache
+def settle() -> None:
+    """Have the collector of cycles pass over what a process holds when it begins to serve, which
+    lives as long as it: looking through all of that holds up requests. Once a process."""
+    gc.collect()
+    gc.freeze()
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -34,7 +34,7 @@ class Assigned:
 
 def within(salt: str, user_id: str, share: float) -> bool:
     """Whether the hash of a user's id is in the first `share` of all hashes."""
-    return hash_id(f"{salt}|{user_id}") < share * 2.0**64
+    return share > 0 and hash_id(f"{salt}|{user_id}") < share * 2.0**64
 
 
 def assigned(world: World, user: User) -> Assigned:

@@ -1,31 +1,43 @@
-"""Micro-batching: requests that wait while others are decided are decided together, next."""
+"""Micro-batching: requests that wait at the same time are decided together, in one transaction."""
 
 from __future__ import annotations
 
 import asyncio
-import queue
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 
 from serving.commit import Answer, Keyed
 
 LARGEST = 1024
 """Requests after which a group is closed."""
-Job = tuple[list[Keyed], "asyncio.Future[list[Answer]]"]
+PATIENCE = 0.002
+"""Seconds that a request may wait for others to be decided with, where nobody is decided for."""
+BESIDE = 0.005
+"""Seconds that it may wait for the group before it, such as a large batch."""
+FOREVER = float("inf")
+Job = tuple[list[Keyed], "asyncio.Future[list[Answer]]", float]
+"""The requests of one call, who waits for their answers, and since when."""
 
 
 class Batcher:
-    """Threads that decide for all: each takes what waits, without waiting for more.
+    """Threads that decide for all, one group after the other, or beside one that takes long.
 
-    So a lone request is answered at once, and under load one inference and one transaction serve
-    a whole group. While one thread waits for the disk another draws.
+    A group costs more than one more request in it. So it begins once as many wait as were under
+    way lately, or the first of them has waited long enough: a client who is alone is answered at
+    once, and the groups of many who ask again and again stay whole.
     """
 
     def __init__(self, *deciders: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
         """deciders: one a thread."""
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._waiting = self._deciding = 0
+        self._lately: deque[int] = deque([0], maxlen=2)
+        self._free_since = 0.0
+        self._closed = False
         self._threads = [
             threading.Thread(target=self._run, args=(decide,), name="decide", daemon=True)
             for decide in deciders
@@ -36,31 +48,55 @@ class Batcher:
     def submit(self, requests: list[Keyed]) -> asyncio.Future[list[Answer]]:
         """The answers to these requests, later; to be called where an event loop runs."""
         future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        self._jobs.put((requests, future))
+        with self._changed:
+            self._jobs.append((requests, future, monotonic()))
+            self._waiting += len(requests)
+            if len(self._jobs) == 1 or self._waiting >= max(self._lately):
+                self._changed.notify()
         return future
 
     def close(self) -> None:
         """Decide what waits, then stop."""
-        for _ in self._threads:
-            self._jobs.put(None)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         for thread in self._threads:
             thread.join()
 
     def _run(self, decide: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
-        while (job := self._jobs.get()) is not None:
-            group, closing = [job], False
-            while sum(len(requests) for requests, _ in group) < LARGEST:
-                try:
-                    another = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if another is None:
-                    closing = True
-                    break
-                group.append(another)
+        while group := self._next():
             self._serve(decide, group)
-            if closing:
-                return
+            with self._changed:
+                self._deciding -= sum(len(job[0]) for job in group)
+                self._free_since = monotonic()
+
+    def _next(self) -> list[Job]:
+        """The jobs to decide together; none once all is done and closed."""
+        with self._changed:
+            while (left := self._left()) > 0:
+                self._changed.wait(None if left == FOREVER else left)
+            group: list[Job] = []
+            size = 0
+            self._lately.append(self._waiting + self._deciding)
+            while self._jobs and size < LARGEST:
+                group.append(self._jobs.popleft())
+                size += len(group[-1][0])
+            self._waiting -= size
+            self._deciding += size
+            return group
+
+    def _left(self) -> float:
+        """Seconds until the next group begins, if nothing changes before."""
+        if self._closed:
+            return 0.0
+        if not self._jobs:
+            return FOREVER
+        since = self._jobs[0][2]
+        if self._deciding:
+            return since + BESIDE - monotonic()
+        if self._waiting >= min(max(self._lately), LARGEST):
+            return 0.0
+        return max(since, self._free_since) + PATIENCE - monotonic()
 
     @staticmethod
     def _serve(decide: Callable[[Sequence[Keyed]], list[Answer]], group: list[Job]) -> None:
@@ -68,7 +104,7 @@ class Batcher:
         group = [job for job in group if not job[1].cancelled()]
         answers: list[Answer] | Exception
         try:
-            answers = decide([keyed for requests, _ in group for keyed in requests])
+            answers = decide([keyed for job in group for keyed in job[0]])
         except Exception as error:
             answers = error
         waiting: dict[asyncio.AbstractEventLoop, list[Job]] = defaultdict(list)
@@ -80,7 +116,7 @@ class Batcher:
             start += len(job[0])
 
         def deliver(jobs: list[Job]) -> None:
-            for _, future in jobs:
+            for _, future, _ in jobs:
                 if future.cancelled():
                     continue
                 if isinstance(answers, Exception):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from uuid import uuid4
+from typing import Any, NamedTuple
 
 import numpy as np
 from sqlalchemy import Connection, Engine, insert
 
 from mdp.clock import local_day, local_hour
 from mdp.events import Kind, events_array
-from mdp.hashing import content_hash, hash_id
+from mdp.hashing import content_hash, hash_ids
 from mdp.observation import SCHEMA
-from mdp.state import HISTORY, apply
+from mdp.state import HISTORY, apply, copied
 from serving.access import audit
 from serving.budget import reserve
 from serving.catalog import changed
@@ -26,18 +26,17 @@ from serving.rendering import render
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, names_of
 from serving.settings import Settings
-from serving.snapshot import pack
 from serving.store import all_settings, inserting, rows_by_key, writing
 from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SHADOWS, SNAPSHOTS
-from serving.users import ABSENT, Stamp, User, read_stamps, with_history, write_users
+from serving.users import ABSENT, Stamp, User, read_stamps, write_users
 
 Answer = Mapping[str, Any] | Problem
+_HOLD, _SEND = int(Kind.HOLD), int(Kind.SEND)
 _DECISION = Prepared(insert(DECISIONS), [c.name for c in DECISIONS.columns if c.name != "why"])
 _SNAPSHOT = Prepared(insert(SNAPSHOTS), [column.name for column in SNAPSHOTS.columns])
 
 
-@dataclass(frozen=True)
-class Keyed:
+class Keyed(NamedTuple):
     """A request and its idempotency key."""
 
     ask: Ask
@@ -69,8 +68,7 @@ class Replayed(Mapping[str, Any]):
         return len(self.answer)
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """A decision that is not committed yet."""
 
     keyed: Keyed
@@ -158,7 +156,7 @@ def _keep_snapshots(
     connection: Connection, decided: Sequence[tuple[Draft, Mapping[str, Any]]]
 ) -> None:
     rows = [
-        {"decision_id": row["decision_id"], "at": draft.at, "data": pack(draft.drawn.snapshot)}
+        {"decision_id": row["decision_id"], "at": draft.at, "data": draft.drawn.snapshot}
         for draft, row in decided
         if draft.drawn.snapshot is not None
     ]
@@ -204,7 +202,7 @@ def decision_row(draft: Draft) -> dict[str, Any]:
     sent = drawn.item >= 0
     items, copy = catalog.items, catalog.variants
     return {
-        "decision_id": uuid4().hex,
+        "decision_id": new_id(draft.at),
         "user_id": draft.user.user_id,
         "decided_at": draft.at,
         "item_id": items.ids[drawn.item] if sent else None,
@@ -226,6 +224,12 @@ def decision_row(draft: Draft) -> dict[str, Any]:
     }
 
 
+def new_id(at: int) -> str:
+    """An id that sorts by its instant, so that indexes grow at their end: 48 bits of milliseconds,
+    then 80 random ones (as in UUIDs of version 7, RFC 9562)."""
+    return (at // 1000).to_bytes(6, "big").hex() + os.urandom(10).hex()
+
+
 def _turn(user: User, at: int) -> int:
     """How many decisions the user has had on this local date."""
     if user.last_decision is None:
@@ -241,24 +245,28 @@ def same_day(user: User, first: int, second: int) -> bool:
 
 def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
     """The users with their decisions applied to their histories."""
-    histories = np.frombuffer(b"".join(d.user.history for d, _ in decided), HISTORY).copy()
+    histories = copied(np.frombuffer(b"".join([d.user.history for d, _ in decided]), HISTORY))
     events = events_array(len(decided))
-    for event, (draft, row) in zip(events, decided, strict=True):
-        event["at"] = draft.at
-        event["id"] = event["decision"] = hash_id(row["decision_id"])
-        event["kind"] = Kind.HOLD
+    events["at"] = [draft.at for draft, _ in decided]
+    events["id"] = events["decision"] = hash_ids(row["decision_id"] for _, row in decided)
+    events["kind"] = [_HOLD if d.drawn.item < 0 else _SEND for d, _ in decided]
+    for n, (draft, row) in enumerate(decided):
         if draft.drawn.item >= 0:
-            event["kind"] = Kind.SEND
-            catalog = draft.world.catalog
+            event, catalog = events[n], draft.world.catalog
             event["item"] = catalog.items.hashes[draft.drawn.item]
             event["send_at"] = row["send_at"]
             event["style"] = catalog.variants.buckets[draft.drawn.variant]
     zones = np.array([draft.user.zone for draft, _ in decided], np.int16)
     events["hour"] = local_hour(events["at"], zones)
     apply(histories, np.arange(len(decided)), events)
+    data, size = histories.tobytes(), HISTORY.itemsize
     return [
-        with_history(draft.user, state, last_decision=row["decision_id"], turn=row["turn"])
-        for (draft, row), state in zip(decided, histories, strict=True)
+        draft.user._replace(
+            history=data[n * size : (n + 1) * size],
+            last_decision=row["decision_id"],
+            turn=row["turn"],
+        )
+        for n, (draft, row) in enumerate(decided)
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -23,7 +22,7 @@ def critical(service: Service, who: str, body: CriticalIn) -> dict[str, Any]:
         now = service.clock()
         with reading(service.engine) as connection:
             draft = _draft(connection, service.registry.world(connection), body, now)
-        draft = replace(draft, who=who, told=body.model_dump())
+        draft = draft._replace(who=who, told=body.model_dump())
         done = commit(service.engine, draft.world, {0: draft}, now, service.settings)
         if done:
             return done[0]

@@ -8,7 +8,6 @@ the committed draw is ever logged. So caps hold however many threads and process
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +43,7 @@ from serving.users import User, new_user, read_users
 LIFTED = ("killed", "policy_killed", "consent_unknown", "timezone_unknown", "budget")
 """Holds that bind only while their reason lasts; every other hold binds for the local date."""
 UNTRACED = Tracing()
+_HOLD = int(Kind.HOLD)
 
 
 class Decider:
@@ -107,7 +107,7 @@ class Decider:
             answers[n] = {**answer(draft.user, row), "dry_run": True}
         self._keep_repeats(requests, turn, answers)
         done = {}
-        shown = [d.drawn.snapshot.user for d in drafts.values() if d.drawn.snapshot is not None]
+        shown = [d.drawn.features for d in drafts.values() if d.drawn.features is not None]
         if self._watch is not None and shown:
             self._watch(np.array(shown))
         if drafts:
@@ -135,7 +135,7 @@ class Decider:
         if world.shadow is not None and asked:
             beside = draw(world.shadow, [q for q, _ in asked.values()], self._shadow_rng, budget)
             for n, result in zip(asked, beside, strict=True):
-                drafts[n] = replace(drafts[n], shadow=(world.shadow, result))
+                drafts[n] = drafts[n]._replace(shadow=(world.shadow, result))
 
     def _keep_repeats(
         self, requests: Sequence[Keyed], turn: list[int], answers: Sequence[Answer | None]
@@ -196,9 +196,11 @@ class Decider:
         self, connection: Connection, world: World, ask: Ask, user: User | None
     ) -> Question:
         at, consent = self._time(ask), self._settings.unknown_consent
-        user = user or new_user(ask.user_id, at, consent)
-        zone = ask.timezone or user.timezone or self._settings.default_timezone
-        user = assumed(connection, user, zone, consent)
+        zone = ask.timezone or (user and user.timezone) or self._settings.default_timezone
+        if user is None:
+            user = new_user(ask.user_id, at, consent, zone)
+        else:
+            user = assumed(connection, user, zone, consent)
         return Question(
             user,
             _after(user, at, round(self._settings.clock_tolerance_seconds * 1e6)),
@@ -216,8 +218,11 @@ class Decider:
 
 def _after(user: User, at: int, tolerance: int) -> int:
     """The instant to decide at: after everything that the user's history holds."""
-    last, kind = int(user.state["last_at"]), int(user.state["last_kind"])
-    if at > last or (at == last and kind < Kind.HOLD):
+    if user.is_new:
+        return at
+    state = user.state
+    last, kind = int(state["last_at"]), int(state["last_kind"])
+    if at > last or (at == last and kind < _HOLD):
         return at
     if last - at > tolerance:
         raise Problem(409, "at", f"user {user.user_id!r} has events up to {iso(last)}")
@@ -229,14 +234,15 @@ def _rows(
 ) -> tuple[int, ...] | None:
     if ids is None:
         return None
-    seen = set()
+    rows = tuple([row[name] for name in ids if name in row])
+    if len(set(rows)) == len(ids):
+        return rows
     for place, name in enumerate(ids):
         if name not in row:
             raise Problem(422, f"{field}[{place}]", f"there is no {kind} {name!r}")
-        if name in seen:
+        if name in ids[:place]:
             raise Problem(422, f"{field}[{place}]", f"{kind} {name!r} is there twice")
-        seen.add(name)
-    return tuple(row[name] for name in ids)
+    return rows
 
 
 def _last_holds(connection: Connection, users: Iterable[User]) -> dict[str, Row[Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,10 +113,10 @@ def assumed(connection: Connection, user: User, timezone: str | None, consent: b
     History counts by the user's clock and starts from their first consent, so it is rebuilt where
     the zone or that consent becomes another.
     """
-    known = replace(user, timezone=timezone)
+    known = user._replace(timezone=timezone)
     if user.consent is None and consent is not None:
-        known = replace(known, consent=int(consent), first_consent=int(consent))
-    return known if known == user or user.is_new else rebuilt(connection, known)
+        known = known._replace(consent=int(consent), first_consent=int(consent))
+    return known if known == user else rebuilt(connection, known)
 
 
 def advanced(

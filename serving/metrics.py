@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._read_at, self._lock = -FRESH_FOR, threading.Lock()
+        self._labelled = lru_cache(maxsize=4096)(lambda metric, *labels: metric.labels(*labels))
         self.requests = Histogram(
             "pushwise_request_seconds",
             "Time to answer a request",
@@ -90,15 +92,18 @@ class Metrics:
             registry=self.registry, multiprocess_mode="mostrecent",
         )  # fmt: skip
 
+    def note_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        self._labelled(self.requests, method, route, str(status)).observe(seconds)
+
     def count_answers(self, answers: Iterable[Answer]) -> None:
         """Count decisions."""
         for answer in answers:
             if isinstance(answer, Problem):
-                self.decisions.labels("refused", str(answer.status), "", "").inc()
+                self._labelled(self.decisions, "refused", str(answer.status), "", "").inc()
                 continue
-            self.decisions.labels(
-                answer["action"], answer["reason"], answer["policy"], answer["arm"]
-            ).inc()
+            labels = answer["action"], answer["reason"], answer["policy"], answer["arm"]
+            self._labelled(self.decisions, *labels).inc()
             if answer["reason"] == "policy" and not answer["repeated"]:
                 self.propensities.observe(answer["propensity"])
 
@@ -107,7 +112,7 @@ class Metrics:
         self.seen.inc(len(users))
         sums = users[:, [USER.index(name) for name in WATCHED]].sum(0, dtype=np.float64)
         for name, total in zip(WATCHED, sums.tolist(), strict=True):
-            self.features.labels(name).inc(max(total, 0.0))
+            self._labelled(self.features, name).inc(max(total, 0.0))
 
     def count_receipt(self, table: str, receipt: Receipt) -> None:
         """Count the entries of a table."""

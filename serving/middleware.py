@@ -53,6 +53,7 @@ class Gate:
     ) -> None:
         self._app, self._access, self._metrics, self._tracing = app, access, metrics, tracing
         self._limit, self._patience = max_body_bytes, body_seconds
+        self._log = structlog.get_logger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -88,9 +89,9 @@ class Gate:
     def _note(self, scope: Scope, status: int, seconds: float, span: Any | None) -> None:
         """Metrics, log and trace of a request that was answered."""
         method, route = scope["method"], getattr(scope.get("route"), "path", "other")
-        self._metrics.requests.labels(method, route, str(status)).observe(seconds)
+        self._metrics.note_request(method, route, status, seconds)
         who = scope.get("state", {}).get("who")
-        structlog.get_logger().info(
+        self._log.info(
             "request", method=method, route=route, status=status,
             ms=round(1000 * seconds, 2), who=who,
         )  # fmt: skip

@@ -11,8 +11,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import ClauseElement
+
+_BY_NAME = {"sqlite": sqlite.dialect(paramstyle="named")}
+"""Dialects whose statements would take their values by place."""
 
 
 class Prepared:
@@ -21,36 +25,30 @@ class Prepared:
     def __init__(self, statement: ClauseElement, columns: Sequence[str] | None = None) -> None:
         """columns: those that an insert fills."""
         self._statement, self._columns = statement, columns
-        self._compiled: dict[str, tuple[str, list[str] | None]] = {}
+        self._compiled: dict[str, str] = {}
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """The rows that it finds."""
-        words, order = self._in(connection.dialect)
-        return list(_driver(connection).execute(words, _given(values, order)).fetchall())
+        return list(_driver(connection).execute(self._in(connection.dialect), values).fetchall())
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run it once for each of the rows of values."""
         if not rows:
             return
-        words, order = self._in(connection.dialect)
-        given = [_given(row, order) for row in rows]
-        if len(given) == 1:
-            _driver(connection).execute(words, given[0])
+        words = self._in(connection.dialect)
+        if len(rows) == 1:
+            _driver(connection).execute(words, rows[0])
         else:
-            _driver(connection).cursor().executemany(words, given)
+            _driver(connection).cursor().executemany(words, rows)
 
-    def _in(self, dialect: Dialect) -> tuple[str, list[str] | None]:
-        """The words, and the values' order where they go by place."""
+    def _in(self, dialect: Dialect) -> str:
+        """The words, with values by name."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            made = self._statement.compile(dialect=dialect, column_keys=self._columns)
-            order = getattr(made, "positiontup", None)
-            found = self._compiled[dialect.name] = str(made), order
+            by_name = _BY_NAME.get(dialect.name, dialect)
+            made = self._statement.compile(dialect=by_name, column_keys=self._columns)
+            found = self._compiled[dialect.name] = str(made)
         return found
-
-
-def _given(values: Mapping[str, Any], order: Sequence[str] | None) -> Any:
-    return values if order is None else [values[name] for name in order]
 
 
 def _driver(connection: Connection) -> Any:

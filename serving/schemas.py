@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -39,6 +40,7 @@ def instant(value: object) -> int:
         raise ValueError(f"{value!r} is not within the years 1 to 9999 of UTC") from error
 
 
+@lru_cache(maxsize=4096)
 def iso(at: int) -> str:
     """The ISO 8601 text of microseconds UTC."""
     time = EPOCH + timedelta(microseconds=int(at))

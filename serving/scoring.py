@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,13 +15,13 @@ from mdp.guardrails import Reason
 from mdp.hashing import hash_ids
 from mdp.masking import Mask
 from mdp.observation import Requests, View, observe
-from mdp.reasons import catalog_reasons
+from mdp.reasons import bound_reasons, copy_reasons, item_reasons
 from mdp.state import HISTORY, features
 from policies.composition import UNIFORMS
 from serving.budget import SPENT, Budget
 from serving.explaining import reason_name
 from serving.registry import World
-from serving.snapshot import Snapshot, taken, taken_in_turns
+from serving.snapshot import packed, taken_in_turns
 from serving.users import User
 
 CHUNK = 1024
@@ -31,8 +32,7 @@ WHOLE_USER = (Reason.UNSUBSCRIBED, Reason.CONSENT, Reason.TIMEZONE_UNKNOWN)
 """Reasons that mask every item of a user."""
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """A user to decide for, and what to choose among."""
 
     user: User
@@ -44,8 +44,7 @@ class Question:
     """Catalogue rows; None: all approved ones."""
 
 
-@dataclass(frozen=True)
-class Drawn:
+class Drawn(NamedTuple):
     """What the policy drew for one question."""
 
     items: tuple[int, ...]
@@ -61,7 +60,10 @@ class Drawn:
     send_at: int | None
     propensity: float
     reason: str
-    snapshot: Snapshot | None = field(default=None, compare=False)
+    features: np.ndarray | None = None
+    """The user's, as the policy saw them (U,) float32; None where nothing was drawn."""
+    snapshot: bytes | None = None
+    """As `serving.snapshot` packs it."""
 
 
 def draw(
@@ -91,28 +93,42 @@ def _draw(
         traits = world.bundle.traits.rows(users)[0]
     view = _view(world, requests, traits, budget)
     turns = taken_in_turns(world.policy, view.observation, rng.random((len(questions), UNIFORMS)))
-    actions, propensity = turns.actions, turns.propensity
-    k, v, h = decode(actions, requests.items.shape[1], requests.variants.shape[1])
+    slots = decode(turns.actions, requests.items.shape[1], requests.variants.shape[1])
+    items, variants = _unpadded(requests.items), _unpadded(requests.variants)
+    sizes = [(len(k), len(v)) for k, v in zip(items, variants, strict=True)]
+    chosen = zip(*(slot.tolist() for slot in slots), turns.propensity.tolist(), strict=True)
+    snapshots = packed(view, turns, sizes)
+    hours, send_at = view.mask.hour == 0, view.mask.send_at
     out = []
-    for n in range(len(questions)):
-        send = k[n] >= 0
-        items = tuple(requests.items[n][requests.items[n] >= 0].tolist())
-        variants = tuple(requests.variants[n][requests.variants[n] >= 0].tolist())
-        size = len(items), len(variants)
+    for n, (k, v, h, propensity) in enumerate(chosen):
+        send = k >= 0
         out.append(
             Drawn(
-                items=items,
-                variants=variants,
-                hours=tuple(np.flatnonzero(view.mask.hour[n] == 0).tolist()),
-                item=int(requests.items[n, k[n]]) if send else -1,
-                variant=int(requests.variants[n, v[n]]) if send else -1,
-                send_at=int(view.mask.send_at[n, h[n]]) if send else None,
-                propensity=float(propensity[n]),
+                items=items[n],
+                variants=variants[n],
+                hours=_hours(hours[n].tobytes()),
+                item=items[n][k] if send else -1,
+                variant=variants[n][v] if send else -1,
+                send_at=int(send_at[n, h]) if send else None,
+                propensity=propensity,
                 reason="policy" if send else why_held(view.mask, n),
-                snapshot=taken(view, turns, n, size),
+                features=view.observation["user"][n],
+                snapshot=snapshots[n],
             )
         )
     return out
+
+
+def _unpadded(rows: np.ndarray) -> list[tuple[int, ...]]:
+    """The lists that catalogue rows (N, K) hold, whose padding is behind."""
+    counts = (rows >= 0).sum(1).tolist()
+    return [tuple(row[:count]) for row, count in zip(rows.tolist(), counts, strict=True)]
+
+
+@lru_cache(maxsize=4096)
+def _hours(allowed: bytes) -> tuple[int, ...]:
+    """The hours that are allowed, of 24 booleans as bytes."""
+    return tuple(hour for hour, yes in enumerate(allowed) if yes)
 
 
 def _view(
@@ -141,12 +157,15 @@ def requests_of(world: World, questions: Sequence[Question]) -> Requests:
     at = np.array([question.at for question in questions], np.int64)
     items = _items(world, questions, histories, at)
     variants = _padded([_variants(world, question) for question in questions])
-    traits = about([question.user for question in questions])
-    item_reason, _ = catalog_reasons(world.catalog, items, variants, at, *traits)
-    item_reason[np.append(world.stopped.items, False)[items]] = Reason.NOT_AVAILABLE
+    locales, segments, blocked = about([question.user for question in questions])
+    item_reason = item_reasons(world.catalog, items, at, blocked)
+    if world.stopped.items.any():
+        item_reason[np.append(world.stopped.items, False)[items]] = Reason.NOT_AVAILABLE
     items, item_reason = _allowed(items, item_reason)
-    _, variant_reason = catalog_reasons(world.catalog, items, variants, at, *traits)
-    variant_reason[np.append(world.stopped.variants, False)[variants]] = Reason.NOT_APPROVED
+    copy_reason = copy_reasons(world.catalog, variants, locales, segments)
+    variant_reason = bound_reasons(world.catalog, items, variants, copy_reason)
+    if world.stopped.variants.any():
+        variant_reason[np.append(world.stopped.variants, False)[variants]] = Reason.NOT_APPROVED
     variants, variant_reason = _allowed(variants, variant_reason)
     zone = np.array([question.user.zone for question in questions], np.int16)
     return Requests(histories, at, zone, items, variants, item_reason, variant_reason)
@@ -174,7 +193,9 @@ def _variants(world: World, question: Question) -> Sequence[int]:
 
 def _padded(lists: Sequence[Sequence[int]]) -> np.ndarray:
     """Rows (N, longest list) int32, at least one column, -1 for padding."""
-    width = max(1, *(len(rows) for rows in lists))
+    width = max(1, *map(len, lists))
+    if all(len(rows) == width for rows in lists):
+        return np.array(lists, np.int32)
     out = np.full((len(lists), width), -1, np.int32)
     for n, rows in enumerate(lists):
         out[n, : len(rows)] = rows
@@ -183,6 +204,8 @@ def _padded(lists: Sequence[Sequence[int]]) -> np.ndarray:
 
 def _allowed(rows: np.ndarray, reason: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The allowed rows moved to the front in their order, and their reasons: allowed, padding."""
+    if not reason.any():
+        return rows, reason
     order = np.argsort(reason != Reason.ALLOWED, axis=1, kind="stable")
     kept = np.take_along_axis(np.where(reason == Reason.ALLOWED, rows, -1), order, axis=1)
     kept = kept[:, : max(1, int((kept >= 0).sum(1).max()))]
@@ -223,8 +246,14 @@ def why_held(masked: Mask, n: int) -> str:
 
 def names_of(catalog: Catalog, drawn: Drawn) -> tuple[str, str, str]:
     """The lists as a log writes them: candidates, variants, hours."""
+    items, variants = catalog.items.ids, catalog.variants.ids
     return (
-        "|".join(catalog.items.ids[row] for row in drawn.items),
-        "|".join(catalog.variants.ids[row] for row in drawn.variants),
-        "|".join(str(hour) for hour in drawn.hours),
+        "|".join([items[row] for row in drawn.items]),
+        "|".join([variants[row] for row in drawn.variants]),
+        _joined(drawn.hours),
     )
+
+
+@lru_cache(maxsize=4096)
+def _joined(hours: tuple[int, ...]) -> str:
+    return "|".join(map(str, hours))

@@ -7,6 +7,7 @@ read as it is, and sealed when it is written next.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -32,12 +33,13 @@ def _cipher(keys: tuple[str, ...]) -> MultiFernet:
         ) from error
 
 
-def sealed(text: str | None) -> str | None:
-    """The text as it is stored: encrypted by the first key, if there is any."""
+def sealer() -> Callable[[str | None], str | None]:
+    """What makes of a text the one that is stored: encrypted by the first key, if there is any."""
     keys = field_keys()
-    if text is None or not keys:
-        return text
-    return MARK + _cipher(keys).encrypt(text.encode()).decode()
+    if not keys:
+        return lambda text: text
+    encrypt = _cipher(keys).encrypt
+    return lambda text: None if text is None else MARK + encrypt(text.encode()).decode()
 
 
 def opened(text: str | None) -> str | None:
@@ -64,7 +66,7 @@ class SealedText(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Any) -> str | None:
         """The text as it is stored."""
-        return sealed(value)
+        return sealer()(value)
 
     def process_result_value(self, value: Any, dialect: Any) -> Any:
         """The text that was stored."""
@@ -79,7 +81,7 @@ class SealedJson(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, dialect: Any) -> str | None:
         """The value as text."""
-        return sealed(orjson.dumps(value).decode())
+        return sealer()(orjson.dumps(value).decode())
 
     def process_result_value(self, value: Any, dialect: Any) -> Any:
         """The text as a value."""

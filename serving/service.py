@@ -33,7 +33,7 @@ from serving.tracing import Tracing, open_tracing
 from serving.users import new_user
 
 DECIDERS = 2
-"""Threads that decide: one draws while the other waits for the disk."""
+"""Threads that decide: while one is at a long group, the other goes on with the next."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ the choice is computed: sums over rows of another length could differ in their l
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -167,35 +169,6 @@ def taken_in_turns(policy: Policy, observation: Observation, u: np.ndarray) -> T
     return Turns(actions, chance.sum(0), parts, scores, which, draws, chance, votes)
 
 
-def taken(view: View, turns: Turns, n: int, size: tuple[int, int]) -> Snapshot:
-    """The snapshot of decision `n`, of `size` candidates and variants."""
-    k, v = size
-    part = int(turns.which[n])
-    (share, policy), scores, votes = turns.parts[part], turns.scores[part], turns.votes[part]
-    observation, mask = view.observation, view.mask
-    return Snapshot(
-        user=observation["user"][n],
-        candidates=observation["candidates"][n, :k],
-        variants=observation["variants"][n, :v],
-        hours=observation["hours"][n],
-        pairs=observation["pairs"][n, :k, :v],
-        reasons=np.concatenate([mask.item[n, :k], mask.variant[n, :v], mask.hour[n]]),
-        send_at=mask.send_at[n],
-        hold=np.array(scores.hold[n], np.float64),
-        pair=scores.pair[n, :k, :v],
-        hour=scores.hour[n],
-        draw=turns.draws[n],
-        best_hour=NO_MODEL if view.prediction is None else int(view.prediction.best_hour[n]),
-        padded=scores.pair.shape[1:],
-        temperature=policy.temperature,
-        floor=policy.floor,
-        part=part,
-        share=share,
-        beside=float(np.delete(turns.chance[:, n], part).sum()),
-        votes=None if votes is None else votes[n],
-    )
-
-
 def _shapes(k: int, v: int, votes: int) -> dict[str, tuple[tuple[int, ...], type]]:
     """Shape and type of each array; votes: how many there are, 0 for none."""
     return ({"votes": ((votes,), np.int64)} if votes else {}) | {
@@ -213,25 +186,63 @@ def _shapes(k: int, v: int, votes: int) -> dict[str, tuple[tuple[int, ...], type
     }
 
 
-def pack(snapshot: Snapshot) -> bytes:
-    """The snapshot as bytes; `unpack` is the inverse."""
-    k, v = snapshot.pair.shape
-    temperature = 0.0 if snapshot.temperature is None else snapshot.temperature
-    votes = 0 if snapshot.votes is None else len(snapshot.votes)
-    head = _HEAD.pack(
-        FORMAT, k, v, *snapshot.padded, temperature, snapshot.floor,
-        snapshot.temperature is None, snapshot.best_hour,
-    )  # fmt: skip
-    head += _PART.pack(snapshot.part, snapshot.share, snapshot.beside, votes)
-    arrays = (
-        np.ascontiguousarray(getattr(snapshot, name), dtype).tobytes()
-        for name, (_, dtype) in _shapes(k, v, votes).items()
+def packed(view: View, turns: Turns, sizes: Sequence[tuple[int, int]]) -> list[bytes]:
+    """The snapshots of N decisions as bytes, which `unpack` reads; sizes: each one's K and V.
+
+    Those of one size and of one policy are packed together.
+    """
+    alike: dict[tuple[tuple[int, int], int], list[int]] = defaultdict(list)
+    for n, (size, part) in enumerate(zip(sizes, turns.which.tolist(), strict=True)):
+        alike[size, part].append(n)
+    out = [b""] * len(sizes)
+    for (size, part), rows in alike.items():
+        for n, data in zip(rows, _packed(view, turns, rows, size, part), strict=True):
+            out[n] = data
+    return out
+
+
+def _packed(
+    view: View, turns: Turns, rows: list[int], size: tuple[int, int], part: int
+) -> Iterator[bytes]:
+    """The snapshots of decisions `rows`, all of which one policy made among K and V."""
+    k, v = size
+    (share, policy), scores, votes = turns.parts[part], turns.scores[part], turns.votes[part]
+    seen, mask = view.observation, view.mask
+    arrays = {
+        "user": seen["user"],
+        "candidates": seen["candidates"][:, :k],
+        "variants": seen["variants"][:, :v],
+        "hours": seen["hours"],
+        "pairs": seen["pairs"][:, :k, :v],
+        "reasons": np.concatenate([mask.item[:, :k], mask.variant[:, :v], mask.hour], 1),
+        "send_at": mask.send_at,
+        "hold": scores.hold,
+        "pair": scores.pair[:, :k, :v],
+        "hour": scores.hour,
+        "draw": turns.draws,
+    } | ({} if votes is None else {"votes": votes})
+    shapes = _shapes(k, v, 0 if votes is None else votes.shape[1])
+    body = np.concatenate(
+        [
+            np.ascontiguousarray(arrays[name][rows], dtype).reshape(len(rows), -1).view(np.uint8)
+            for name, (_, dtype) in shapes.items()
+        ],
+        1,
     )
-    return head + bytes(pa.compress(b"".join(arrays), codec=CODEC, asbytes=True))
+    best = None if view.prediction is None else view.prediction.best_hour.tolist()
+    greedy, temperature = policy.temperature is None, policy.temperature or 0.0
+    for n, data in zip(rows, body, strict=True):
+        head = _HEAD.pack(
+            FORMAT, k, v, *scores.pair.shape[1:], temperature, policy.floor,
+            greedy, NO_MODEL if best is None else best[n],
+        )  # fmt: skip
+        beside = float(np.delete(turns.chance[:, n], part).sum()) if len(turns.parts) > 1 else 0.0
+        tail = _PART.pack(part, share, beside, 0 if votes is None else votes.shape[1])
+        yield head + tail + bytes(pa.compress(data, codec=CODEC, asbytes=True))
 
 
 def unpack(data: bytes) -> Snapshot:
-    """The snapshot that `pack` made bytes of; raises `BadArtifact` for other bytes."""
+    """The snapshot that `packed` made bytes of; raises `BadArtifact` for other bytes."""
     try:
         form, k, v, K, V, temperature, floor, best, best_hour = _HEAD.unpack_from(data)
         part, start = (0, 1.0, 0.0, 0), _HEAD.size

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -47,6 +47,12 @@ from serving.tables import COUNTERS, GUARDRAILS, METADATA, REVISION, SETTINGS
 
 BUSY_MILLISECONDS = 30_000
 """How long a writer waits for another process's transaction."""
+PAGE = 8192
+"""Bytes of a page of a new SQLite store: three users' states or snapshots fit in, where only one
+would fit into the usual half."""
+LONGEST_LOG = 8_000
+"""Pages of SQLite's write-ahead log after which a commit itself moves them into the store's file;
+before that a server does so beside the commits (`checkpoint`)."""
 WHOLE = 7_487_000
 """PostgreSQL's advisory lock of the whole store; those of users follow."""
 BUCKETS = 128
@@ -126,17 +132,21 @@ def _bring_up_to_date(connection: Connection) -> None:
 def _connected(connection: Any, record: Any) -> None:
     connection.isolation_level = None  # transactions are begun in `_begin` alone
     for pragma in (
+        f"page_size={PAGE}",
         f"busy_timeout={BUSY_MILLISECONDS}",
         "journal_mode=WAL",
         "synchronous=FULL",
         "cache_size=-65536",
+        f"wal_autocheckpoint={LONGEST_LOG}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _begin(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
 @contextmanager
@@ -145,7 +155,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as plain:
         one_state = {"isolation_level": "REPEATABLE READ"} if _is_postgresql(plain) else {}
         connection = plain.execution_options(**one_state)
-        with connection.begin(), driver_errors(connection):
+        with driver_errors(connection), connection.begin():
             yield connection
 
 
@@ -158,7 +168,7 @@ def writing(engine: Engine, users: Iterable[str] | None = None) -> Iterator[Conn
     """
     with _queue(engine), engine.connect() as plain:
         connection = plain.execution_options(immediate=True)
-        with connection.begin(), driver_errors(connection):
+        with driver_errors(connection), connection.begin():
             if _is_postgresql(connection):
                 _lock(connection, users)
             yield connection
@@ -173,6 +183,19 @@ def _queue(engine: Engine) -> AbstractContextManager[Any]:
     if engine.dialect.name != "sqlite":
         return nullcontext()
     return _QUEUES.setdefault(engine, threading.Lock())
+
+
+def checkpoint(engine: Engine) -> None:
+    """Move what SQLite has written ahead into the store's file, which commits would wait for."""
+    if engine.dialect.name != "sqlite":
+        return
+    with closing(engine.raw_connection()) as pooled:
+        cursor = pooled.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        # Once more while nobody here writes: only a log that is moved as a whole begins anew.
+        with _queue(engine):
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        cursor.close()
 
 
 def _is_postgresql(connection: Connection) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +13,12 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from mdp.clock import zone_code
 from mdp.state import HISTORY, new_histories
 from serving.prepared import Prepared
-from serving.sealing import opened, sealed
+from serving.sealing import opened, sealer
 from serving.store import by_key, key_list
 from serving.tables import USERS
 
 
-@dataclass(frozen=True)
-class User:
+class User(NamedTuple):
     """One user as read from the store, or as made up for one never seen."""
 
     user_id: str
@@ -70,11 +69,17 @@ def new_user(
         locale=None,
         preferences=None,
         attributes={},
-        history=new_histories(1, bool(first)).tobytes(),
+        history=_blank(bool(first)),
         version=0,
         last_decision=None,
         turn=0,
     )
+
+
+@cache
+def _blank(consent: bool) -> bytes:
+    """The history of a user nothing has happened to."""
+    return new_histories(1, consent).tobytes()
 
 
 _COLUMNS = [column.name for column in USERS.columns]
@@ -96,7 +101,7 @@ def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, Use
         values = list(row)
         values[_ATTRIBUTES] = orjson.loads(opened(row[_ATTRIBUTES]) or "{}")
         values[_PREFERENCES] = opened(row[_PREFERENCES])
-        out[row[0]] = User(*values)
+        out[row[0]] = User._make(values)
     return out
 
 
@@ -124,11 +129,12 @@ def all_user_ids(connection: Connection) -> list[str]:
 
 def write_users(connection: Connection, users: Sequence[User]) -> None:
     """Write users as they now are, each with its version raised by one."""
+    seal = sealer()
     rows = [
         {
-            **vars(user),
-            "attributes": sealed(orjson.dumps(user.attributes).decode()),
-            "preferences": sealed(user.preferences),
+            **user._asdict(),
+            "attributes": seal(orjson.dumps(user.attributes).decode()),
+            "preferences": seal(user.preferences),
             "version": user.version + 1,
             "of_user": user.user_id,
         }
@@ -138,6 +144,6 @@ def write_users(connection: Connection, users: Sequence[User]) -> None:
     _UPDATE.run(connection, [row for row in rows if row["version"] > 1])
 
 
-def with_history(user: User, state: np.ndarray, **changes: Any) -> User:
+def with_history(user: User, state: np.ndarray) -> User:
     """The user with another history () `HISTORY`."""
-    return replace(user, history=state.tobytes(), **changes)
+    return user._replace(history=state.tobytes())

@@ -54,3 +54,30 @@ def test_what_fails_fails_for_those_who_asked_and_the_thread_goes_on():
 
     assert asyncio.run(asked()) == [[{"user": "a"}, {"user": "b"}], [{"user": "c"}]]
     batcher.close()
+
+
+def test_requests_that_wait_together_are_one_group_and_a_long_one_holds_up_nobody():
+    leave = threading.Event()
+    groups: list[list[str]] = []
+
+    def decide(requests):
+        names = [keyed.ask.user_id for keyed in requests]
+        groups.append(names)
+        if names == ["long"]:
+            leave.wait()
+        return [{"user": name} for name in names]
+
+    batcher = Batcher(decide, decide)
+
+    async def asked():
+        long = batcher.submit(one("long"))
+        while not groups:
+            await asyncio.sleep(0)
+        short = [batcher.submit(one(name)) for name in "abc"]
+        answers = await asyncio.wait_for(asyncio.gather(*short), 10)
+        leave.set()
+        return [*answers, await long]
+
+    assert asyncio.run(asked()) == [[{"user": name}] for name in ("a", "b", "c", "long")]
+    assert groups == [["long"], ["a", "b", "c"]]
+    batcher.close()

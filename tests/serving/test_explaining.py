@@ -8,7 +8,7 @@ from mdp.observation import observe
 from policies.baselines import Greedy
 from policies.composition import UNIFORMS
 from serving.explaining import EXPECTED, explanation
-from serving.snapshot import taken, taken_in_turns
+from serving.snapshot import packed, taken_in_turns, unpack
 from simulator.kernel import Kernel
 from simulator.worlds.logit import LogitShop
 
@@ -22,7 +22,7 @@ def test_a_send_says_what_the_model_expects_and_what_was_ruled_out():
     policy = Greedy()
     turns = taken_in_turns(policy, view.observation, np.zeros((8, UNIFORMS)))
     size = (requests.items.shape[1], requests.variants.shape[1])
-    snapshot = taken(view, turns, 3, size)
+    snapshot = unpack(packed(view, turns, [size] * 8)[3])
     items = [shop.catalog.items.ids[row] for row in requests.items[3]]
     variants = [shop.catalog.variants.ids[row] for row in requests.variants[3]]
     said = explanation(snapshot, items, variants, (items[2], variants[1]))

@@ -5,7 +5,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import text
 
 from mdp.errors import BadSetting
-from serving.sealing import opened, sealed
+from serving.sealing import opened, sealer
 from serving.store import reading
 
 STORES = ["shop", "postgresql_shop"]
@@ -60,7 +60,7 @@ def test_keys_may_come_later_and_change(shop, monkeypatch):
 
 def test_without_its_key_a_field_stays_closed(monkeypatch):
     monkeypatch.setenv(KEYS, key())
-    text = sealed(SECRET)
+    text = sealer()(SECRET)
     assert opened(text) == SECRET
     for wrong in ("", key()):
         monkeypatch.setenv(KEYS, wrong)
@@ -68,4 +68,4 @@ def test_without_its_key_a_field_stays_closed(monkeypatch):
             opened(text)
     monkeypatch.setenv(KEYS, "not a key")
     with pytest.raises(BadSetting, match="no key: make one"):
-        sealed(SECRET)
+        sealer()(SECRET)

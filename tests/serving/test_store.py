@@ -1,5 +1,6 @@
 """The store: migrations lead to the tables that the code knows, in both databases."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,17 @@ from sqlalchemy import event, text
 from mdp.errors import BadSetting
 from mdp.hashing import hash_id
 from serving.migrations import newest
-from serving.store import BUCKETS, WHOLE, _engine, open_store, reading, writing
+from serving.store import (
+    BUCKETS,
+    WHOLE,
+    _engine,
+    checkpoint,
+    open_store,
+    put_setting,
+    reading,
+    setting,
+    writing,
+)
 from serving.tables import METADATA, REVISION
 
 STORES = ["shop", "postgresql_shop"]
@@ -135,3 +146,23 @@ def test_a_password_is_not_told():
     with pytest.raises(BadSetting) as error:
         open_store("postgresql://shop:secret@localhost:1/none")
     assert "secret" not in str(error.value)
+
+
+def test_a_checkpoint_puts_what_was_written_ahead_into_the_file(tmp_path):
+    engine = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+
+    def in_the_file_alone():
+        shutil.copy(tmp_path / "store.sqlite", tmp_path / "copy.sqlite")
+        copy = open_store(f"sqlite:///{tmp_path / 'copy.sqlite'}")
+        with reading(copy) as connection:
+            found = setting(connection, "here")
+        copy.dispose()
+        return found
+
+    checkpoint(engine)
+    with writing(engine) as connection:
+        put_setting(connection, "here", 1)
+    assert in_the_file_alone() is None
+    checkpoint(engine)
+    assert in_the_file_alone() == 1
+    engine.dispose()
