@@ -29,6 +29,10 @@ from simulator.material import Material, material_of, sample_of
 _UNSUBSCRIBE = PARTS.index("unsubscribe")
 WINDOW = DAY + RESPONSE_WINDOW + ATTRIBUTION
 """Longest time from a decision until nothing can follow it any more."""
+_TOO_LITTLE = (
+    "the log has no push that the guardrails allow and whose outcomes are all in before the "
+    "instant that the simulator was fitted to: give a longer log"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,13 +90,16 @@ class Logged:
 def logged(log: Log, simulator: Simulator, seed: int = 0) -> Logged:
     """A log's decisions of before the simulator's `trained_until`, as its model sees them.
 
-    Of more than `simulator.material.SAMPLE` users as many are drawn. Raises `NotEnoughData` where
-    no decision is left whose outcomes are all in.
+    Of more than `simulator.material.SAMPLE` users with decisions whose outcomes are all in, as many
+    are drawn. Raises `NotEnoughData` where no such decision is left.
     """
     until = simulator.manifest.get("trained_until") or split_time(log)
     material = material_of(log, until)
     decisions = material.decisions
-    people = sample_of(len(material.events.user_ids), seed)
+    told = np.unique(decisions.owner[decisions.decided_at + WINDOW <= until])
+    if not len(told):
+        raise NotEnoughData(_TOO_LITTLE)
+    people = told[sample_of(len(told), seed)]
     which = np.flatnonzero(np.isin(decisions.owner, people))
     which = which[np.lexsort((decisions.decided_at[which], decisions.owner[which]))]
     chosen = decisions.only(which)
@@ -102,10 +109,7 @@ def logged(log: Log, simulator: Simulator, seed: int = 0) -> Logged:
     allowed = _allowed(observation, chosen.k, chosen.v, chosen.h)
     usable = allowed & (chosen.decided_at + WINDOW <= until)
     if not (usable & chosen.sent).any():
-        raise NotEnoughData(
-            "the log has no push that the guardrails allow and whose outcomes are all in before "
-            "the instant that the simulator was fitted to: give a longer log"
-        )
+        raise NotEnoughData(_TOO_LITTLE)
     expected, leaving = _expected(observation, chosen.k, chosen.v, chosen.h)
     gone = found.unsubscribed[which]
     same = np.append(chosen.owner[1:] == chosen.owner[:-1], False)

@@ -166,8 +166,8 @@ def cql(data: Logged, settings: CQLSettings, seed: int) -> FactorNetwork:
 def bcq(data: Logged, settings: BCQSettings, seed: int) -> Supported:
     """Batch-constrained Q-learning around a clone of the logging policy."""
     around = CloneSettings(steps=settings.clone_steps, hidden=settings.hidden)
-    cloned = clone(data, around, seed)
     network, moves = _start(data, settings, seed)
+    cloned = clone(data, around, seed)
     supported = Supported(network, cloned, settings.threshold)
     _learn_price(network, supported, data, moves, settings, seed)
     return supported
@@ -184,7 +184,10 @@ def _start(data: Logged, settings: PriceSettings, seed: int) -> tuple[FactorNetw
     """A network that is fitted greedy without a threshold, and what it learns from."""
     moves = transitions(data, settings.gamma)
     if not len(moves.start):
-        raise NotEnoughData("no decision of the log is followed by another: give a longer log")
+        raise NotEnoughData(
+            "no user of the log has a second decision after one whose outcomes are all in, and "
+            "what a send costs later shows in nothing else: give a log of several decisions a user"
+        )
     torch.manual_seed(seed)
     scaling = _scaling(data, seed)
     return FactorNetwork(scaling, 0.0, VALUE * scaling.unit, settings.hidden), moves

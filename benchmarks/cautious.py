@@ -58,7 +58,9 @@ def main(args: Args) -> None:
     """Every shop, a row a setting."""
     print(
         "| shop | PPO with | true share | minus plain, points | simulated − true, points "
-        "| sends a week | unsubscribes per 1,000 and week | price |\n" + "|---" * 8 + "|"
+        "| sends a week, simulated / true | unsubscribes per 1,000 and week, the same | price |\n"
+        + "|---" * 8
+        + "|"
     )
     for place in args.shops:
         sim, truth = load_simulator(place / "sim"), load_simulator(place / "logs" / "truth")
@@ -68,22 +70,26 @@ def main(args: Args) -> None:
         for name, changed in SETTINGS.items():
             settings = replace(PPOSettings(steps=args.steps), **changed)  # type: ignore[arg-type]
             bundle = learn(sim, "ppo", seed=args.seed, settings=settings)
-            true, simulated = (
-                _lived(believing(at, bundle), replace(bundle.policy, floor=0.0), args)
-                for at in (truth, sim)
-            )
-            plain = true.value if plain is None else plain
-            gap = float(simulated.value.mean() - true.value.mean()) / oracle
-            weeks = args.days / 7
-            cells = [
-                _points(true.value / oracle, args),
-                _points((true.value - plain) / oracle, args),
-                f"{100 * gap:+.1f}",
-                f"{true.sends.mean() / weeks:.2f}",
-                f"{1000 * true.risk.mean() / weeks:.1f}",
-                _prices(bundle),
-            ]
+            policy = replace(bundle.policy, floor=0.0)
+            true, simulated = (_lived(believing(at, bundle), policy, args) for at in (truth, sim))
+            plain = true if plain is None else plain
+            cells = [*_cells(true, simulated, plain, oracle, args), _prices(bundle)]
             print(f"| {place.name} | {name} | {' | '.join(cells)} |", flush=True)
+
+
+def _cells(
+    true: Outcome, simulated: Outcome, plain: Outcome, oracle: float, args: Args
+) -> list[str]:
+    """What a policy is worth and what it uses; plain: who was told nothing. oracle: true value."""
+    weeks = args.days / 7
+    both = (simulated, true)
+    return [
+        _points(true.value / oracle, args),
+        _points((true.value - plain.value) / oracle, args),
+        f"{100 * float(simulated.value.mean() - true.value.mean()) / oracle:+.1f}",
+        " / ".join(f"{life.sends.mean() / weeks:.2f}" for life in both),
+        " / ".join(f"{1000 * life.risk.mean() / weeks:.1f}" for life in both),
+    ]
 
 
 def _lived(simulator: Simulator, policy: Policy, args: Args) -> Outcome:

@@ -198,8 +198,8 @@ def _month(month: dict[str, Any]) -> Figure:
                 push["day"], push["hour"], s=size, marker=marker, color=colour, alpha=alpha
             )
         count = sum(push.get("send", 1.0) for push in pushes)
-        days = "pushes" if "fate" in (pushes or [{"fate": 0}])[0] else "days worth a push"
-        axis.set(title=f"{name}: {count:.0f} {days}", xlabel="day", ylim=(24, 0))
+        what = "pushes" if "fate" in (pushes or [{"fate": 0}])[0] else "days worth a push"
+        axis.set(title=f"{name}, {what}: {count:.0f}", xlabel="day", ylim=(24, 0))
         axis.set(xlim=(-1, month["days"] + 0.7), yticks=range(0, 25, 4))
     axes[0].set_ylabel("hour on the user's clock")
     met = {push.get("fate") for pushes in month["pushes"].values() for push in pushes}

@@ -23,11 +23,14 @@ CONCENTRATIONS = tuple(float(x) for x in np.geomspace(1.0, 1000.0, 13))
 """How much a taste may weigh: so many acts."""
 USER_PRIOR, CATEGORY_PRIOR, RESIDUAL_PRIOR, BIAS_PRIOR = 1.0, 1.0, 0.5, 2.0
 """Standard deviations of the priors."""
+LEAST_SCALE = 0.05
+"""Inner products of less, in log-odds, are noise: they are not made larger."""
 
 
 @dataclass(frozen=True)
 class Tastes:
-    """Embeddings whose inner products over all users and items have mean square 1; float32."""
+    """Embeddings whose inner products over all users and items have mean square 1, or less where a
+    log tells of no tastes; float32."""
 
     user: np.ndarray
     """(U, 8)"""
@@ -144,7 +147,7 @@ def fit_tastes(
         embedding = of_category[kind] + RESIDUAL_PRIOR * residual
         # The mean square of all inner products, without the products.
         square = ((user.T @ user) * (embedding.T @ embedding)).sum() / (users * items)
-        size = square.sqrt().clamp_min(1e-6)
+        size = square.sqrt().clamp_min(LEAST_SCALE)
         spread = embedding.square().mean()
         own, lists = (
             torch.from_numpy(np.bincount(each.user, each.count, users).astype(np.float32))

@@ -10,7 +10,9 @@ from agents.algorithms import ALGORITHMS, algorithm_of
 from agents.bandits import DRAWS, LinUCBSettings, ThompsonSettings, linucb, recovering, thompson
 from agents.bandits import RecoveringSettings as Recovering
 from agents.learning import learn
-from agents.logged import Logged, logged
+from agents.logged import WINDOW, Logged, logged
+from ingestion.log import epoch_us
+from ingestion.splits import split_time
 from mdp.actions import HOLD, HOURS
 from mdp.errors import BadSetting, NotEnoughData
 from mdp.observation import VARIANT
@@ -54,6 +56,21 @@ def test_the_log_is_read_as_a_policy_would_see_it(shop, data):
     assert (data.reward[data.gone] < -3).all()
     assert data.usable.sum() < len(data.usable)  # what the last days earned is not all in
     assert data.summary["sends"] == (data.usable & data.sent).sum()
+
+
+def test_users_are_drawn_of_those_whose_outcomes_are_all_in(shop, log, monkeypatch):
+    decisions, outcomes = log.tables["decisions"], log.tables["outcomes"]
+    few = sorted(decisions["user_id"].unique())[:5]
+    until = split_time(log)
+    told = epoch_us(decisions["decided_at"]) + WINDOW <= until
+    decisions = decisions[~told | decisions["user_id"].isin(few)].reset_index(drop=True)
+    outcomes = outcomes[outcomes["decision_id"].isin(decisions["decision_id"])]
+    left = log.replace_tables(decisions=decisions, outcomes=outcomes.reset_index(drop=True))
+    fitted = replace(shop, manifest={"trained_until": until})
+    whole = logged(left, fitted)
+    monkeypatch.setattr("simulator.material.SAMPLE", 5)
+    drawn = logged(left, fitted)
+    assert drawn.summary["decisions"] == whole.summary["decisions"] > 0
 
 
 def test_pushes_that_the_guardrails_forbid_are_left_out(shop, log, data):

@@ -17,12 +17,14 @@ from agents.offline import (
     PriceSettings,
     Supported,
     _facts,
+    bcq,
     clone,
     cql,
     price,
 )
 from agents.training import TorchPolicy
 from mdp.actions import HOLD, HOURS
+from mdp.errors import NotEnoughData
 from policies.baselines import predicted
 from policies.composition import split_mask
 from policies.network import NetworkPolicy
@@ -48,6 +50,15 @@ def test_transitions_lead_to_the_user_s_next_decision(data):
     holds = data.action[moves.start] == HOLD
     assert (moves.reward[holds] == 0).all()
     assert (moves.discount[~holds] < 0.9 ** days[~holds]).all()
+
+
+@pytest.mark.parametrize(
+    ("learn_by", "settings"), [(price, QUICK), (cql, CQLSettings()), (bcq, BCQSettings())]
+)
+def test_a_log_of_one_decision_a_user_is_refused(data, learn_by, settings):
+    alone = replace(data, following=np.full(len(data.following), -1))
+    with pytest.raises(NotEnoughData, match="no user of the log has a second decision"):
+        learn_by(alone, settings, 0)
 
 
 def test_pushes_are_paid_what_the_model_expects(data):

@@ -41,6 +41,14 @@ def test_users_in_blocks_give_the_tastes_of_all_at_once(monkeypatch):
     assert whole.user.std() > 0.1
 
 
+def test_a_log_that_tells_of_no_tastes_gives_none():
+    nobody = Counts.of(np.zeros(0, np.int64), np.zeros((0, 1), np.int64), (50, 12))
+    everything = Counts.of(np.arange(50), np.tile(np.arange(12), (50, 1)), (50, 12))
+    found = fit_tastes.fit_tastes(nobody, everything, np.arange(12) % 3, 3, 0)
+    assert np.abs(found.user @ found.item.T).max() < 0.01
+    assert found.variance.max() < 100
+
+
 def test_a_taste_weighs_as_much_as_users_keep_to_it():
     rng = np.random.default_rng(0)
     taste = rng.dirichlet(np.ones(40), 300)
