@@ -61,6 +61,7 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
             "until": str(pd.Timestamp(simulator.start, unit="us", tz="UTC")),
         },
         "heads": fitted.metrics,
+        "covariates": fitted.told,
         "baselines": {
             "later_days": against_baselines(
                 fitted.known, fitted.held_out, fitted.held_out_probability, users

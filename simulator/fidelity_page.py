@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,24 @@ def _table(heads: dict[str, dict[str, float | None]]) -> str:
     return f"<table><tr><th>head<th>pushes{names}{rows}</table>"
 
 
+TOLD = ("openness", "styles", "price")
+
+
+def _told(covariates: dict[str, dict[str, float]]) -> str:
+    """Which covariates tell of which effects of users, and how much of how users differ."""
+    if not covariates:
+        return (
+            "<p>Nothing of that tells how a user answers pushes: whoever was pushed little is "
+            "taken for the average user."
+        )
+    rows = ""
+    for name, told in covariates.items():
+        cells = (f"{told[effect]:.0%}" if effect in told else "–" for effect in TOLD)
+        rows += f"<tr><td>{escape(name)}<td>{'<td>'.join(cells)}"
+    names = "".join(f"<th>{effect}" for effect in TOLD)
+    return f"<table><tr><th>{names}{rows}</table>"
+
+
 def _page(card: dict[str, Any]) -> str:
     tables = "".join(
         f"<h3>{title}</h3>{_table(card['baselines'][which])}" for which, title in JUDGED.items()
@@ -144,6 +163,10 @@ def _page(card: dict[str, Any]) -> str:
         f"{tables}<p><img src=card.png alt='calibration and rates of opening'>"
         "<p>Calibration on the later days, in eight equal groups, and the shares opened on the "
         "days after the fit; bars are two standard errors."
+        "<h2>What tells users apart</h2><p>Share of the variance of users' effects (openness, "
+        "response to styles, price sensitivity) that follows from the users table and "
+        "from how users shop, before any push; the rest is theirs alone."
+        f"{_told(card['covariates'])}"
     )
 
 

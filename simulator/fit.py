@@ -2,17 +2,18 @@
 
 The model is maximum a posteriori throughout, and observations carry its predictions. Outcomes are
 drawn from an ensemble: what all users share, fitted again to users drawn with replacement. Widths
-of the users' effects and half-lives of recency are the likeliest on the earlier pushes; how good
-that is the last days before `until` tell; both on at most `SAMPLE` users. Then all days of all
-users are used.
+of the users' effects, what covariates tell of these, and half-lives of recency are the likeliest on
+the earlier pushes; how good that is the last days before `until` tell; both on at most `SAMPLE`
+users. Then all days of all users are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+import pandas as pd
 import torch
 
 from generation.candidates.base import Recommender
@@ -31,6 +32,7 @@ from mdp.observation import observe
 from mdp.response import ITEM_FEATURES, ResponseModel
 from mdp.reward import Reward
 from mdp.state import TRAITS
+from simulator.covariates import covariates_of
 from simulator.description import Simulator, Users, own_beliefs
 from simulator.fit_calibration import calibrated, shifts, slopes
 from simulator.fit_delays import delays_of
@@ -79,6 +81,9 @@ class Fit:
     """Log-loss of each head on them, beside that of the earlier days' rate; None without any."""
     pushes: int
     """Pushes of the log that it was fitted to."""
+    told: dict[str, dict[str, float]]
+    """By covariate and effect, which share of how much users differ follows from it; empty where
+    covariates tell nothing."""
 
 
 def silent(step: str) -> None:
@@ -108,17 +113,20 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     profile = _profile(habits)
     some = sample_of(sizes.users, seed)
     unseen = np.random.default_rng([seed, 1]).random(len(some)) < UNSEEN
-    widths, lives, metrics, seen = tuned(
+    covariates = covariates_of(_people(material), habits, tastes.user, material.until)
+    widths, prior, lives, metrics, seen = tuned(
         _of_users(material, some),
         replace(tastes, user=tastes.user[some]),
         profile[some],
+        covariates.of_users(some),
         replace(sizes, users=len(some)),
         unseen,
         report,
     )
     report("response heads")
     sends = sends_of(material, tastes, profile, lives)
-    heads = fit_heads(sends, sizes, widths, EVERY, COLD)
+    prior = None if prior is None else prior.over(covariates)
+    heads = fit_heads(sends, sizes, widths, EVERY, COLD, prior=prior)
     traits = _traits(material, tastes, profile, heads, sends, widths)
     report("ensemble")
     again = [refit_heads(heads, sends, sizes, widths, n) for n in _drawn_again(len(users), seed)]
@@ -154,11 +162,12 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
             "seed": seed,
         },
     )
-    return Fit(simulator, *seen, metrics, len(sends.user))
+    told = {} if prior is None else prior.as_fitted(heads).shares(asdict(widths))
+    return Fit(simulator, *seen, metrics, len(sends.user), told)
 
 
 def _users(material: Material) -> Users:
-    table = material.log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
+    table = _people(material)
     locale = table["locale"]
     return Users(
         ids=material.events.user_ids,
@@ -166,6 +175,11 @@ def _users(material: Material) -> Users:
         signed_up=epoch_us(table["signed_up_at"]),
         locales=tuple(locale.fillna("").astype(object)) if locale.notna().any() else (),
     )
+
+
+def _people(material: Material) -> pd.DataFrame:
+    """The users table, in the users' order."""
+    return material.log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
 
 
 def _of_users(material: Material, rows: np.ndarray) -> Material:

@@ -5,6 +5,8 @@ up, with Gaussian priors. Users' effects come from outcomes that there are many 
 response to styles from opening, tolerance from dismissing. The other heads then weigh these
 effects as they are: in one joint maximum a weight grows without end while the effects that it
 multiplies shrink, and an outcome as rare as unsubscribing would be explained user by user.
+
+A user's effect is what covariates say of such users, if they say anything, plus the user's own.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
+from simulator.users_prior import COEFFICIENTS, UsersPrior
 
 OPEN, CLICK, PURCHASE, DISMISS, UNSUBSCRIBE = range(len(HEADS))
 ITERATIONS, REFIT_ITERATIONS = 60, 30
@@ -184,6 +187,9 @@ def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
     total = total + (step / by_head["hour"]).square().sum() + (p["hour"] / FAR).square().sum()
     for name in USERS_EFFECTS:
         total = total + (p[name] / getattr(widths, name)).square().sum()
+    for name in p:
+        if name.endswith(COEFFICIENTS):
+            total = total + p[name].square().sum()
     return total / 2
 
 
@@ -198,10 +204,12 @@ def fit_heads(
     heads: tuple[int, ...],
     iterations: int = ITERATIONS,
     start: dict[str, np.ndarray] | None = None,
+    prior: UsersPrior | None = None,
 ) -> dict[str, np.ndarray]:
     """Parameters by name, float32; heads left out stay at their priors' means.
 
-    start: parameters of a fit of the same heads to something alike, to begin with.
+    start: parameters of a fit of the same heads to something alike, to begin with. prior: what
+    covariates say of users' effects; its coefficients are fitted too.
     """
     parameters, data = _start(sizes), _tensors(sends)
     asked = torch.from_numpy(sends.asked)
@@ -213,17 +221,29 @@ def fit_heads(
             count = float(sends.asked[:, head].sum() + 1.0)
             with torch.no_grad():
                 parameters["base"][head] = float(np.log(rate / (count - rate)))
+    if prior is not None:
+        parameters |= prior.begun(parameters, start is not None)
     nobody = torch.zeros(sizes.users)
     problem = (parameters, data, asked, widths)
-    _maximise(*problem, nobody, (OPEN,), tuple(parameters), iterations)
+    _maximise(*problem, nobody, (OPEN,), tuple(parameters), iterations, prior=prior)
     if len(heads) > 1:
         common = tuple(head for head in heads if head != UNSUBSCRIBE)
-        free = tuple(name for name in parameters if name not in ("openness", "styles"))
-        _maximise(*problem, nobody, common, free, iterations)
-        shared = tuple(name for name in free if name not in ("tolerance", "price"))
-        eased = parameters["tolerance"].detach()
-        _maximise(*problem, eased, heads, shared, iterations)
-    return _fitted(parameters)
+        free = _others(parameters, "openness", "styles")
+        _maximise(*problem, nobody, common, free, iterations, prior=prior)
+        shared = _others(parameters, *USERS_EFFECTS)
+        eased = _whole(parameters, prior)["tolerance"].detach()
+        _maximise(*problem, eased, heads, shared, iterations, prior=prior)
+    return _fitted(parameters, prior)
+
+
+def _others(parameters: Parameters, *effects: str) -> tuple[str, ...]:
+    """Names of all parameters but some effects of the users and what covariates say of them."""
+    return tuple(name for name in parameters if name.removesuffix(COEFFICIENTS) not in effects)
+
+
+def _whole(parameters: Parameters, prior: UsersPrior | None) -> Parameters:
+    """The parameters with whole effects of the users, not only their own parts."""
+    return parameters if prior is None else parameters | prior.added(parameters)
 
 
 def refit_heads(
@@ -245,14 +265,15 @@ def refit_heads(
     counted = torch.from_numpy(weight)[data["user"]]
     heads = tuple(range(len(HEADS)))
     _maximise(parameters, data, asked, widths, eased, heads, free, iterations, counted)
-    return _fitted(parameters)
+    return _fitted(parameters, None)
 
 
-def _fitted(parameters: Parameters) -> dict[str, np.ndarray]:
-    arrays = {name: value.detach().numpy() for name, value in parameters.items()}
+def _fitted(parameters: Parameters, prior: UsersPrior | None) -> dict[str, np.ndarray]:
     with torch.no_grad():
+        whole = _whole(parameters, prior)
+        arrays = {name: value.detach().numpy() for name, value in whole.items()}
         tied = {name: value.numpy() for name, value in _tied(parameters).items()}
-    return arrays | tied
+        return arrays | tied | ({} if prior is None else prior.fitted(parameters))
 
 
 def _maximise(
@@ -265,6 +286,7 @@ def _maximise(
     free: tuple[str, ...],
     iterations: int,
     counted: torch.Tensor | None = None,
+    prior: UsersPrior | None = None,
 ) -> None:
     """Bring the free parameters to the posterior's maximum, given the others.
 
@@ -282,10 +304,11 @@ def _maximise(
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        all_heads = parameters | _tied(parameters)
+        all_heads = _whole(parameters, prior) | _tied(parameters)
         some = {
             name: value if name in USERS_EFFECTS else value[..., columns]
             for name, value in all_heads.items()
+            if not name.endswith(COEFFICIENTS)
         }
         logits = _logits(some, data, tolerance)
         total = _penalty(parameters, widths)

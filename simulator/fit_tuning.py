@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from mdp.response import HEADS
+from simulator.covariates import Covariates
+from simulator.fit_covariates import likeliest_prior
 from simulator.fit_heads import (
     DISMISS,
     OPEN,
@@ -25,6 +27,7 @@ from simulator.fit_sends import bare, remembering, sends_of, states_of
 from simulator.fit_tastes import Tastes
 from simulator.fit_widths import likeliest_widths
 from simulator.material import Material
+from simulator.users_prior import UsersPrior
 
 HELD_OUT = 0.2
 """Share of the pushes, the latest, that the fit is judged on."""
@@ -45,17 +48,19 @@ def tuned(
     material: Material,
     tastes: Tastes,
     profile: np.ndarray,
+    covariates: Covariates,
     sizes: Sizes,
     unseen: np.ndarray,
     report: Callable[[str], None],
 ) -> tuple[
     Widths,
+    UsersPrior | None,
     np.ndarray,
     dict[str, dict[str, float | None]],
     tuple[Sends, np.ndarray, Sends, np.ndarray, Sends],
 ]:
-    """Widths and half-lives likeliest on the earlier pushes, and how all heads do on the later
-    ones and for users (U,) bool that are left out."""
+    """Widths, prior of users and half-lives likeliest on the earlier pushes, and how all heads do
+    on the later ones and for users (U,) bool that are left out."""
     at = material.decisions.decided_at[material.decisions.sent]
     split = np.quantile(at, 1 - HELD_OUT)
     early, late = at <= split, at > split
@@ -65,12 +70,16 @@ def tuned(
     sends = sends_of(material, tastes, profile, lives)
     report("how much users differ")
     widths = likeliest_widths(start, sends.only(early), sizes.users)
+    prior = None
     for _ in range(ROUNDS):
-        start = fit_heads(sends.only(early), sizes, widths, EVERY, WARM, start)
+        start = fit_heads(sends.only(early), sizes, widths, EVERY, WARM, start, prior)
         widths = likeliest_priors(start, sends.only(early), widths)
+        prior = likeliest_prior(start, sends.only(early), widths, covariates, prior)
+    if prior is not None:  # less is left to users' own parts
+        widths = likeliest_widths(start, sends.only(early), sizes.users, widths, prior)
     strange = unseen[sends.user]
     known, judged = sends.only(early & ~strange), sends.only(late & ~strange)
-    heads = fit_heads(known, sizes, widths, EVERY, COLD)
+    heads = fit_heads(known, sizes, widths, EVERY, COLD, prior=prior)
     probability = predicted(heads, judged)
     metrics: dict[str, dict[str, float | None]] = {}
     for head, name in enumerate(HEADS):
@@ -85,7 +94,13 @@ def tuned(
         if not len(outcome):  # JSON has no NaN
             metrics[name] |= {"log_loss": None, "log_loss_of_rate": None}
     others = sends.only(strange)
-    return widths, lives, metrics, (judged, probability, others, predicted(heads, others), known)
+    return (
+        widths,
+        prior,
+        lives,
+        metrics,
+        (judged, probability, others, predicted(heads, others), known),
+    )
 
 
 def _half_lives(

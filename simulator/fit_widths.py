@@ -8,40 +8,52 @@ one style each. Setting pushes apart instead would need far more of them to tell
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
 from mdp.hashing import STYLE_BUCKETS
 from simulator.fit_heads import OPEN, Sends, Widths, predicted
+from simulator.users_prior import UsersPrior
 
 OPENNESS, STYLES = (0.25, 0.35, 0.5, 0.6, 0.7, 0.85, 1.0), (0.1, 0.2, 0.3, 0.45, 0.65)
 """Widths that are tried."""
 SHIFTS = (-0.2, -0.1, 0.0)
 """Shifts of the level that go with them: the mean over users is above what the mode predicts."""
+DEFAULT = Widths()
 PRIOR = 0.5
 """Standard deviation of a width's logarithm around the default's, before anything is seen."""
 _NODES = {"openness": 9, "styles": 7}
 
 
-def likeliest_widths(heads: dict[str, np.ndarray], sends: Sends, users: int) -> Widths:
+def likeliest_widths(
+    heads: dict[str, np.ndarray],
+    sends: Sends,
+    users: int,
+    widths: Widths = DEFAULT,
+    prior: UsersPrior | None = None,
+) -> Widths:
     """Widths of openness and styles with the highest posterior, one after the other, twice.
 
-    heads: parameters that are fitted to the pushes with the default widths.
+    heads: parameters that are fitted to the pushes with some widths and a prior of the users, which
+    is then taken as it is. widths: all others.
     """
+    own = heads if prior is None else heads | prior.own(heads)
     probability = predicted(heads, sends)[:, OPEN].astype(np.float64)
     common = np.log(probability / (1.0 - probability))
-    common -= heads["openness"][sends.user] + heads["styles"][sends.user, sends.bucket]
+    common -= own["openness"][sends.user] + own["styles"][sends.user, sends.bucket]
     pair, place = np.unique(sends.user * STYLE_BUCKETS + sends.bucket, return_inverse=True)
     owner = pair // STYLE_BUCKETS
     opened = sends.outcome[:, OPEN] > 0
-    default = best = Widths()
+    best = widths
 
+    @cache
     def evidence(widths: Widths) -> float:
         likely = max(
             _marginal(common + shift, opened, place, owner, users, widths) for shift in SHIFTS
         )
         names = ("openness", "styles")
-        far = [np.log(getattr(widths, name) / getattr(default, name)) / PRIOR for name in names]
+        far = [np.log(getattr(widths, name) / getattr(DEFAULT, name)) / PRIOR for name in names]
         return likely - float(np.square(far).sum()) / 2
 
     for name, values in 2 * (("openness", OPENNESS), ("styles", STYLES)):

@@ -54,6 +54,8 @@ class LogitShop(World):
     """The additive known-truth world."""
 
     name: str = "logit"
+    explained: float = 0.0
+    """Share of the variance of users' effects that follows from what a log shows of them."""
 
     def simulator(self, users: int, seed: int, start: int = START) -> Simulator:
         """See `World.simulator`."""
@@ -68,7 +70,7 @@ class LogitShop(World):
         return Simulator(
             catalog=goods.catalog,
             users=population.users,
-            traits=_traits(population, rng),
+            traits=explained_by(population, _traits(population, rng), self.explained, seed),
             response=additive_truth(goods, rng),
             organic=_organic(goods, population, liking),
             histories=new_histories(len(population.users)),
@@ -106,6 +108,27 @@ def _traits(population: Population, rng: np.random.Generator) -> np.ndarray:
     traits["price"] = rng.normal(size=size)
     traits["known"] = 1
     return traits
+
+
+def explained_by(population: Population, traits: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Traits (U,) of whose effects a share of the variance follows from tastes, from how much users
+    visit and buy, and from where they live; the traits as they are for none."""
+    if not share:
+        return traits
+    rng = np.random.default_rng([seed, 37])
+    _, zone = np.unique(population.users.zones, return_inverse=True)
+    habits = [np.log(each) for each in (population.sessions, population.touches, population.buy)]
+    places = np.eye(zone.max() + 1)[zone]
+    seen = np.concatenate([population.taste, np.stack(habits, 1), places], 1)
+    seen = (seen - seen.mean(0)) / np.maximum(seen.std(0), 1e-9)
+    out = traits.copy()
+    for name in ("styles", "openness", "tolerance", "price"):
+        own = traits[name].reshape(len(traits), -1)
+        told = seen @ rng.normal(size=(seen.shape[1], own.shape[1]))
+        told *= own.std(0) / np.maximum(told.std(0), 1e-9)
+        mixed = np.sqrt(1.0 - share) * own + np.sqrt(share) * told
+        out[name] = mixed.reshape(traits[name].shape)
+    return out
 
 
 def additive_truth(goods: Goods, rng: np.random.Generator) -> ResponseModel:

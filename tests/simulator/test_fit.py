@@ -170,6 +170,8 @@ def test_the_card_says_how_true_it_is(shop, fitted, tmp_path):
     card = card_of(shop[0], fitted)
     write_card(tmp_path, card)
     assert json.loads((tmp_path / "card.json").read_text())["heads"] == fitted.metrics
+    assert card["covariates"] == {}  # the users of this shop's truth are their own
+    assert "Nothing of that tells" in (tmp_path / "card.html").read_text()
     assert (tmp_path / "card.png").read_bytes().startswith(b"\x89PNG")
     assert 0.4 < card["whole"]["auc"] < 0.75
     assert card["whole"]["auc_of_halves"] == pytest.approx(0.5, abs=0.1)

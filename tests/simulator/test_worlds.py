@@ -17,6 +17,7 @@ from simulator.truths import truth_of
 from simulator.worlds import WORLDS, known_world
 from simulator.worlds.base import lived
 from simulator.worlds.goods import STYLES
+from simulator.worlds.logit import LogitShop
 
 
 @pytest.fixture(scope="module", params=WORLDS)
@@ -79,6 +80,19 @@ def test_the_seed_decides_the_world(seed):
         one, same, other = (known_world(name).simulator(30, s) for s in (seed, seed, seed + 2))
         assert one.response.hash == same.response.hash != other.response.hash
         assert one.traits.tobytes() == same.traits.tobytes() != other.traits.tobytes()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_users_effects_follow_from_what_a_log_shows_by_the_share_asked_for(share):
+    shop = LogitShop(explained=share).simulator(2000, 0)
+    organic, (_, zone) = shop.organic, np.unique(shop.users.zones, return_inverse=True)
+    habits = np.log(np.stack([organic.sessions, organic.touches, organic.buy], 1))
+    seen = np.concatenate([shop.traits["taste"], habits, np.eye(6)[zone]], 1)
+    for effect in (shop.traits["openness"], shop.traits["styles"][:, 2]):
+        apart = effect - effect.mean()
+        left = apart - seen @ np.linalg.lstsq(seen, apart, rcond=None)[0]
+        assert 1 - left.var() / apart.var() == pytest.approx(share, abs=0.05)
+        assert effect.std() == pytest.approx(1.0, abs=0.1)
 
 
 def test_users_differ(world):
