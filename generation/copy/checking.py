@@ -76,21 +76,21 @@ def _findings(
 ) -> tuple[Finding, ...]:
     """As the server would send it: a text with slots in it need not name the item."""
     slots = SLOT.search(message.title + message.body) is not None
-    sent = {
-        part: filled(
-            getattr(message, part),
-            facts.title or facts.item_id,
-            facts.price,
-            facts.brand,
-            facts.category,
-            facts.currency,
-            message.locale,
-        )
-        for part in ("title", "body", "description")
-    }
+
+    def sent(text: str) -> str:
+        title, locale = facts.title or facts.item_id, message.locale
+        about = (facts.brand, facts.category, facts.currency)
+        return filled(text, title, facts.price, *about, locale)
+
+    as_sent = replace(
+        message,
+        title=sent(message.title),
+        body=sent(message.body),
+        description=sent(message.description),
+    )
     return tuple(
         finding
-        for finding in verifier.check(replace(message, **sent), facts, reader)
+        for finding in verifier.check(as_sent, facts, reader)
         if not (finding.rule == "name.missing" and (slots or not message.item_id))
     )
 

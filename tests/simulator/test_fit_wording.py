@@ -9,9 +9,9 @@ from ingestion.parse import log_of
 from mdp.actions import decode
 from mdp.catalog import Variants, simple_variants
 from mdp.hashing import style_bucket
-from mdp.response import HEADS
+from mdp.response import HEADS, ResponseModel
 from mdp.wording import standard_wording, wording
-from policies.baselines import Greedy
+from policies.baselines import Greedy, Table
 from simulator.demo import demo
 from simulator.fit import fit
 from simulator.fit_heads import OPEN, Sizes, Widths, fit_heads
@@ -74,6 +74,8 @@ def test_greedy_sends_copy_that_it_never_saw_where_its_words_are_good():
     )
     seen = only(every, np.arange(SEEN))
     shop = LogitShop().simulator(400, 3)
+    assert isinstance(shop.response, ResponseModel)
+    assert isinstance(shop.logging, Table)
     effect = np.zeros((SEEN, len(HEADS)), np.float32)
     effect[:, OPEN] = gain[:SEEN]
     truth = replace(shop.response, variant_hash=seen.hashes, variant_effect=effect)
@@ -88,6 +90,7 @@ def test_greedy_sends_copy_that_it_never_saw_where_its_words_are_good():
         3,
     )
     fitted = fit(log_of(made.tables, made.meta)).simulator
+    assert isinstance(fitted.response, ResponseModel)
     new = np.arange(SEEN, len(gain))
     # The shop drops what did well and writes anew.
     offered = np.append(np.flatnonzero(gain[:SEEN] <= 0), new)
