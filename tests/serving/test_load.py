@@ -18,6 +18,7 @@ from policies.baselines import Hold, Random
 from policies.saved import PolicyBundle, SavedRecommender, save_policy
 from scripts.cli import main
 from serving.app import create_app
+from serving.catalog import read_catalog
 from serving.clocks import wall_clock
 from serving.history import rebuilt
 from serving.load import last_instant, load_log
@@ -75,6 +76,33 @@ def test_prices_are_written_in_the_logs_currency(logs, tmp_path):
             sent = client.post("/v1/decisions", json={**ask, "dry_run": True}).json()
             assert f"Now {sign}" in sent["body"]
             assert client.get("/v1/logs/log.json").json()["currency"] == (own or "GBP")
+
+
+def test_copy_that_the_rules_block_is_loaded_as_a_draft(logs, tmp_path, capsys, monkeypatch):
+    log = load_checked(logs)
+    bodies = ["Only a few left", "Cures cancer", "Yours for {price}."]
+    variants = log.tables["variants"].assign(body=(bodies * 2)[: len(log.tables["variants"])])
+    variants["status"] = ["approved"] * 3 + ["draft"] * 3
+    write_log(tmp_path / "doubtful", {**log.tables, "variants": variants}, log.meta)
+
+    def loaded(name: str) -> tuple[list[str], str]:
+        store = f"sqlite:///{tmp_path / name}"
+        assert main(["load", str(tmp_path / "doubtful"), "--store", store]) == 0
+        engine = open_store(store)
+        with reading(engine) as connection:
+            statuses = read_catalog(connection, None).variants.statuses
+        engine.dispose()
+        return list(statuses), capsys.readouterr().out
+
+    statuses, said = loaded("judged.sqlite")
+    assert statuses == ["approved", "draft", "approved", "draft", "draft", "draft"]
+    assert "loaded as a draft, see `pushwise copy review" in said
+    assert ": copy-2\n" in said
+    assert ": copy-1\n" in said
+    monkeypatch.setenv("PUSHWISE_MODERATE_COPY", "false")
+    statuses, said = loaded("trusted.sqlite")
+    assert statuses == ["approved"] * 3 + ["draft"] * 3
+    assert "copy-" not in said
 
 
 def test_an_outcome_that_the_log_tells_twice_counts_once(logs, tmp_path, capsys):
