@@ -198,7 +198,7 @@ def main(args: Args) -> None:
 
 def _two(name: str, network: Seq2Seq) -> dict[str, Copywriter]:
     free = NetworkWriter(network)
-    return {f"{name}, greedy": replace(free, temperature=0.0), f"{name}, 0.7": free}
+    return {f"{name}, likeliest": replace(free, temperature=0.0), f"{name}, 0.7": free}
 
 
 def _told(done: int, of: int, figure: float) -> None:

@@ -50,7 +50,10 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], slice]] = {
         slice(2, 4),
     ),
     "copy": (
-        ("variant_hash", "variant_effect", "style", "styles_weight", "wear_weight"),
+        (
+            *("variant_hash", "variant_effect", "style", "styles_weight", "wear_weight"),
+            *("variant_weight", "variant_center", "variant_scale"),
+        ),
         ("styles",),
         slice(1, 2),
     ),

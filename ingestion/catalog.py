@@ -41,6 +41,7 @@ def catalog_of(log: Log) -> Catalog:
             segments=_texts(variants["segment"]),
             statuses=_texts(variants["status"]),
         ),
+        log.meta.currency,
     )
 
 

@@ -109,6 +109,8 @@ class Catalog:
 
     items: Items
     variants: Variants
+    currency: str | None = None
+    """What prices are in, such as GBP; None where the shop does not say."""
 
     @property
     def hash(self) -> str:

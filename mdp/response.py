@@ -21,6 +21,7 @@ from mdp.errors import BadArtifact
 from mdp.hashing import STYLE_BUCKETS, content_hash, hash_ids
 from mdp.recency import Recency, recency_of
 from mdp.state import TASTE, TRAITS
+from mdp.wording import WORDING, standard_wording, wording
 
 HEADS = ("open", "click", "purchase", "dismiss", "unsubscribe")
 ITEM_FEATURES = ("log_price", "discount")
@@ -173,6 +174,14 @@ class ResponseModel:
     """Times wear (H,)."""
     half_lives: np.ndarray
     """Days in which fatigue, wear, repetition and bought halve (4,)."""
+    variant_weight: np.ndarray = field(
+        default_factory=lambda: np.zeros((len(WORDING), len(HEADS)), np.float32)
+    )
+    """Times the standardised `WORDING` of a variant (F, H); 0 in models saved without it."""
+    variant_center: np.ndarray = field(default_factory=lambda: np.zeros(len(WORDING), np.float32))
+    """Means of the wording (F,)."""
+    variant_scale: np.ndarray = field(default_factory=lambda: np.ones(len(WORDING), np.float32))
+    """Standard deviations of the wording (F,)."""
     kind: ClassVar[str] = "additive"
 
     def __post_init__(self) -> None:
@@ -190,7 +199,10 @@ class ResponseModel:
             "half_lives": (4,),
         }
         expected |= {f.name: (H,) for f in fields(self) if f.name.endswith("_weight")} | {
-            "item_weight": (len(ITEM_FEATURES), H)
+            "item_weight": (len(ITEM_FEATURES), H),
+            "variant_weight": (len(WORDING), H),
+            "variant_center": (len(WORDING),),
+            "variant_scale": (len(WORDING),),
         }
         for name, shape in expected.items():
             array = getattr(self, name)
@@ -220,21 +232,25 @@ class ResponseModel:
 
     def bind(self, catalog: Catalog) -> BoundModel:
         """The model over a catalogue's rows; items and variants never fitted get no effect of
-        their own, and an item never fitted takes its category's embedding."""
+        their own, only what their features say, and an item never fitted takes its category's
+        embedding."""
         items, variants = catalog.items, catalog.variants
         features = (item_features(catalog) - self.item_center) / self.item_scale
         effect = _rows(self.item_hash, self.item_effect, items.hashes)
         category = _rows(self.category_hash, self.category_taste, hash_ids(items.categories))
         known = np.isin(items.hashes, self.item_hash)
         taste = _rows(self.item_hash, self.item_taste, items.hashes)
+        words = wording(variants.titles, variants.bodies)
+        said = standard_wording(words, self.variant_center, self.variant_scale)
         own = _rows(self.variant_hash, self.variant_effect, variants.hashes)
+        copy = self.style[variants.buckets] + said @ self.variant_weight + own
         return BoundModel(
             self,
             item_hash=items.hashes,
             item_term=(features @ self.item_weight + effect).astype(np.float32),
             item_taste=np.where(known[:, None], taste, category).astype(np.float32),
             item_price=features[:, 0].astype(np.float32),
-            variant_term=(self.style[variants.buckets] + own).astype(np.float32),
+            variant_term=copy.astype(np.float32),
             bucket=variants.buckets,
         )
 

@@ -72,6 +72,11 @@ OTHER_COMMANDS = (
         "a leaderboard of recommenders on a month that they have not seen",
     ),
     Command(
+        "candidates recommend",
+        "scripts.candidates_recommend",
+        "what every user would be offered, into a file",
+    ),
+    Command(
         "copy generate", "scripts.copy_generate", "write draft copy for a log's items, with samples"
     ),
     Command("copy train", "scripts.copy_train", "train a network that writes copy"),

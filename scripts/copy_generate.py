@@ -9,6 +9,7 @@ Example:
     pushwise copy generate shop --out drafts
     pushwise copy generate shop --out drafts --styles discount urgent --locales zh --each 3
     pushwise copy generate shop --out drafts --styles personal --readers cart likes
+    pushwise copy generate shop --out drafts --items 0 --ray
     pushwise copy generate shop --out drafts --writer runs/writer
     pushwise copy generate shop --out drafts --writer http://localhost:8000/v1 --model NAME
 """
@@ -55,6 +56,9 @@ class Args:
     """how freely a network or a language model chooses its words; 0: always the likeliest"""
     seed: int = 0
     """seed of all that is drawn"""
+    ray: bool = False
+    """write on Ray, 50 items at a time: all cores of this machine, or the cluster that RAY_ADDRESS
+    names; a model's endpoint must be within reach of each machine"""
     json: bool = False
     """print the counts as JSON"""
 
@@ -62,6 +66,7 @@ class Args:
 def run(args: Args) -> None:
     """Gathers facts, writes, checks, saves."""
     import json
+    from contextlib import nullcontext
 
     import pandas as pd
     from rich.console import Console
@@ -73,8 +78,10 @@ def run(args: Args) -> None:
     from generation.copy.writers import writer_of
     from generation.copy.writing import Checked
     from ingestion.read import load_checked
+    from ingestion.spread import in_turn
     from mdp.errors import NotEnoughData
     from scripts.instants import instant
+    from scripts.on_ray import on_ray
 
     _check(args)
     copywriter = writer_of(args.writer, args.model, args.key_file, args.temperature)
@@ -87,10 +94,13 @@ def run(args: Args) -> None:
     known = list(facts.values())
     some = sorted(known, key=lambda one: -(one.buyers or 0))[: args.items or None]
     order = Order(args.styles, args.locales, args.readers, args.each, args.attributes, args.seed)
-    with Progress(console=console) as progress:
+    parts = on_ray() if args.ray else nullcontext(in_turn)
+    with Progress(console=console) as progress, parts as spread:
         task = progress.add_task("writing", total=len(some))
         writer = Checked(copywriter, verifier_for(known))
-        made = generate(some, writer, order, lambda done: progress.update(task, completed=done))
+        made = generate(
+            some, writer, order, lambda done: progress.update(task, completed=done), spread
+        )
     args.out.mkdir(parents=True, exist_ok=True)
     made.variants.to_parquet(args.out / "variants.parquet", index=False)
     (args.out / "samples.html").write_text(page(made.variants, facts, args.seed), "utf-8")

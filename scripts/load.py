@@ -1,7 +1,8 @@
 """Load a log, and a policy, into a server's store.
 
 The store gets the catalogue, the users with their histories, and everything that happened, so the
-server goes on where the log ends. Example:
+server goes on where the log ends. Copy is judged (unless PUSHWISE_MODERATE_COPY=false): what the
+rule packs block is loaded as a draft, and what is up for review is named. Example:
 
     pushwise load shop --store sqlite:///pushwise.sqlite --policy runs/quickstart/ppo
 """
@@ -30,9 +31,11 @@ def run(args: Args) -> None:
 
     from ingestion.read import load_checked
     from policies.saved import load_policy
+    from serving.approving import judged
     from serving.clocks import wall_clock
     from serving.load import load_log
     from serving.registry import add_policy
+    from serving.settings import read_settings
     from serving.store import open_store, writing
 
     if args.policy is not None:
@@ -40,6 +43,10 @@ def run(args: Args) -> None:
     console = Console(stderr=True)
     with console.status(f"checking {args.logs}"):
         log = load_checked(args.logs)
+    blocked: list[str] = []
+    review: list[str] = []
+    if read_settings(store=args.store).moderate_copy:
+        log, blocked, review = judged(log)
     engine = open_store(args.store)
     try:
         with console.status(f"replaying histories into {args.store}"):
@@ -54,5 +61,11 @@ def run(args: Args) -> None:
     if any(left_out.values()):
         listed = ", ".join(f"{count} {name}" for name, count in left_out.items() if count)
         print(f"left out, as told twice or of no use to a server: {listed}")
+    for what, ids in (
+        ("copy that the rules block is loaded as a draft", blocked),
+        ("copy approved in the log that a person should read", review),
+    ):
+        if ids:
+            print(f"{what}, see `pushwise copy review {args.logs}`: {', '.join(ids)}")
     if args.policy is not None:
         print(f"active policy: {args.policy}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection
 
+from ingestion.log import Log
 from serving.problems import Problem
 from serving.schemas import VariantIn
 from serving.store import rows_by_key
@@ -38,6 +40,25 @@ def with_status(
             _check(f"variants[{place}]", each)
         bodies.append(body)
     return bodies
+
+
+def judged(log: Log) -> tuple[Log, list[str], list[str]]:
+    """A log to load, with its approved copy judged: what the rule packs block is a draft, whatever
+    the log says; what is up for review stays approved, as the shop has it.
+
+    Returns the log, and the ids of the variants that are blocked and of those up for review.
+    """
+    from generation.copy.moderation import Moderator
+
+    moderator, variants = Moderator.standard(), log.tables["variants"]
+    texts = variants["title"].fillna("") + "\n" + variants["body"].fillna("")
+    approved = variants["status"].fillna("approved") == "approved"
+    verdicts = [moderator.moderate(text) for text in texts]
+    blocked = approved & np.array([verdict.blocked for verdict in verdicts], bool)
+    review = approved & ~blocked & np.array([not verdict.approved for verdict in verdicts], bool)
+    ids = variants["variant_id"]
+    drafts = variants.assign(status=variants["status"].where(~blocked, "draft"))
+    return log.replace_tables(variants=drafts), list(ids[blocked]), list(ids[review])
 
 
 def _check(field: str, variant: VariantIn) -> None:

@@ -86,5 +86,6 @@ def decide_part(night: Night, part: Part) -> list[dict[str, Any]]:
 @lru_cache(maxsize=1)
 def _opened(night: Night) -> tuple[Engine, Registry]:
     """The store and the policy, once a process."""
-    registry = Registry((night.policy.name, load_policy(night.policy)))
+    fixed = night.policy.name, load_policy(night.policy)
+    registry = Registry(fixed, night.settings.currency)
     return open_store(night.settings.store, make=False), registry

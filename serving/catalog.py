@@ -37,13 +37,13 @@ def with_times(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame
 
 
-def read_catalog(connection: Connection) -> Catalog:
-    """The catalogue that decisions address by row."""
+def read_catalog(connection: Connection, currency: str | None) -> Catalog:
+    """The catalogue that decisions address by row, its prices in `currency`."""
     tables = {
         name: with_times(frame_of(connection, table), name)
         for name, table in (("items", ITEMS), ("variants", VARIANTS))
     }
-    return catalog_of(log_of(tables, LogMeta()))
+    return catalog_of(log_of(tables, LogMeta(currency=currency)))
 
 
 def put_rows(

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sqlalchemy import Connection, Engine, insert
 
+from generation.copy.filling import filled
+from mdp.catalog import Catalog
 from mdp.clock import local_day, local_hour
 from mdp.events import Kind, events_array
 from mdp.hashing import content_hash, hash_ids
@@ -22,7 +24,6 @@ from serving.outbox import enqueue
 from serving.prepared import Prepared
 from serving.problems import Problem
 from serving.registry import World
-from serving.rendering import render
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, names_of
 from serving.settings import Settings
@@ -219,8 +220,8 @@ def decision_row(draft: Draft) -> dict[str, Any]:
         "schema": SCHEMA,
         "policy_hash": world.bundle.hash,
         "rules_hash": world.rules_hash,
-        "title": render(copy.titles[drawn.variant], items, drawn.item) if sent else None,
-        "body": render(copy.bodies[drawn.variant], items, drawn.item) if sent else None,
+        "title": _text(copy.titles, catalog, drawn) if sent else None,
+        "body": _text(copy.bodies, catalog, drawn) if sent else None,
     }
 
 
@@ -228,6 +229,20 @@ def new_id(at: int) -> str:
     """An id that sorts by its instant, so that indexes grow at their end: 48 bits of milliseconds,
     then 80 random ones (as in UUIDs of version 7, RFC 9562)."""
     return (at // 1000).to_bytes(6, "big").hex() + os.urandom(10).hex()
+
+
+def _text(templates: Sequence[str], catalog: Catalog, drawn: Drawn) -> str:
+    """The drawn variant's title or body about the drawn item."""
+    items, row = catalog.items, drawn.item
+    return filled(
+        templates[drawn.variant],
+        items.titles[row] or items.ids[row],
+        float(items.price[row]),
+        items.brands[row],
+        items.categories[row],
+        catalog.currency,
+        catalog.variants.locales[drawn.variant],
+    )
 
 
 def _turn(user: User, at: int) -> int:

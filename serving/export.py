@@ -13,6 +13,7 @@ from serving.accounts import columns
 from serving.catalog import frame_of, with_times
 from serving.schemas import iso
 from serving.settings import Settings
+from serving.store import CURRENCY, setting
 from serving.tables import ITEMS, METADATA, USERS, VARIANTS
 from serving.users import User
 
@@ -85,11 +86,11 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def log_meta(settings: Settings, now: int) -> dict[str, Any]:
+def log_meta(connection: Connection, settings: Settings, now: int) -> dict[str, Any]:
     """`log.json`."""
     return {
         "format_version": FORMAT_VERSION,
-        "currency": settings.currency,
+        "currency": settings.currency or setting(connection, CURRENCY),
         "default_timezone": settings.default_timezone,
         "complete_until": iso(now),
         "propensities": "logged",

@@ -15,7 +15,7 @@ from mdp.attribution import on_time
 from mdp.clock import NEVER
 from mdp.errors import BadInput
 from serving import tables
-from serving.store import count, touch_catalog, writing
+from serving.store import CURRENCY, count, put_setting, touch_catalog, writing
 
 
 def load_log(engine: Engine, log: Log) -> dict[str, int]:
@@ -42,6 +42,7 @@ def load_log(engine: Engine, log: Log) -> dict[str, int]:
             if new:
                 connection.execute(insert(table), new)
         count(connection, "received", len(rows[tables.OUTCOMES]))
+        put_setting(connection, CURRENCY, log.meta.currency)
         touch_catalog(connection)
     return {table.name: len(new) for table, new in rows.items() if new}
 

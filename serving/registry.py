@@ -24,7 +24,7 @@ from mdp.response import BoundModel
 from policies.base import Policy
 from policies.saved import PolicyBundle, load_policy, with_floor
 from serving.catalog import read_catalog
-from serving.store import all_settings, put_setting, setting, upsert
+from serving.store import CURRENCY, all_settings, put_setting, setting, upsert
 from serving.tables import POLICIES
 
 
@@ -93,9 +93,12 @@ def stopped(values: Mapping[str, Any], catalog: Catalog) -> Stopped:
 class Registry:
     """The policies of a store, loaded once a process."""
 
-    def __init__(self, fixed: tuple[str, PolicyBundle] | None = None) -> None:
-        """fixed: name and bundle of the policy to decide by, whichever is active in the store."""
-        self._fixed = fixed
+    def __init__(
+        self, fixed: tuple[str, PolicyBundle] | None = None, currency: str | None = None
+    ) -> None:
+        """fixed: name and bundle of the policy to decide by, whichever is active in the store.
+        currency: what prices are in; None: what the store's log says."""
+        self._fixed, self._currency = fixed, currency
         self._bundles: dict[str, PolicyBundle] = {}
         self._catalog: tuple[Any, Catalog] | None = None
         self._world: World | None = None
@@ -134,7 +137,8 @@ class Registry:
     ) -> World:
         version = values.get("catalog")
         if self._catalog is None or self._catalog[0] != version:
-            self._catalog = version, read_catalog(connection)
+            currency = self._currency or values.get(CURRENCY)
+            self._catalog = version, read_catalog(connection, currency)
         catalog = self._catalog[1]
         guardrails = bundle.guardrails.updated(values["guardrails"])
         if bundle.model is None:

@@ -62,7 +62,8 @@ class Service:
 def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
     sender, metrics, tracing = open_sender(settings), Metrics(), open_tracing()
-    engine, registry = open_store(settings.store), Registry()
+    engine = open_store(settings.store)
+    registry = Registry(currency=settings.currency)
     deciders = [
         Decider(engine, registry, settings, None, clock, metrics.watch, tracing)
         for _ in range(DECIDERS)

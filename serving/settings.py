@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     default_timezone: Annotated[str | None, AfterValidator(_known_zone)] = None
     """IANA zone of users whose zone is unknown; unset: hold with `timezone_unknown`."""
     currency: str | None = None
-    """The shop's currency, written to the log's `log.json`."""
+    """The shop's currency, with which `{price}` is written and which the log's `log.json` says;
+    unset: that of the log that `pushwise load` loaded."""
     moderate_copy: bool = True
     """Judge copy by the rule packs before it is approved; false: the shop does so itself."""
     max_body_bytes: int = Field(4 << 20, gt=0)

@@ -45,6 +45,8 @@ from mdp.hashing import hash_id
 from serving.prepared import Prepared, driver_errors
 from serving.tables import COUNTERS, GUARDRAILS, METADATA, REVISION, SETTINGS
 
+CURRENCY = "currency"
+"""Setting that holds the currency of the log that was loaded."""
 BUSY_MILLISECONDS = 30_000
 """How long a writer waits for another process's transaction."""
 PAGE = 8192

@@ -47,6 +47,7 @@ def demo(simulator: Simulator, days: int, seed: int) -> Demo:
         propensities=LOGGED,
         candidates=LOGGED,
         default_timezone="UTC",
+        currency="GBP",
         source=f"pushwise demo: known-truth world {simulator.world}",
     )
     return Demo(kernel.tables(), meta, truth)

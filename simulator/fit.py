@@ -32,6 +32,7 @@ from mdp.observation import observe
 from mdp.response import ITEM_FEATURES, ResponseModel
 from mdp.reward import Reward
 from mdp.state import TRAITS
+from mdp.wording import WORDING
 from simulator.covariates import covariates_of
 from simulator.description import Simulator, Users, own_beliefs
 from simulator.fit_calibration import calibrated, shifts, slopes
@@ -48,7 +49,7 @@ from simulator.fit_heads import (
 )
 from simulator.fit_logging import logging_policy
 from simulator.fit_organic import organic_of
-from simulator.fit_sends import sends_of, standard
+from simulator.fit_sends import sends_of, standard, standard_copy
 from simulator.fit_tastes import Counts, Tastes, fit_tastes
 from simulator.fit_tuning import COLD, EVERY, tuned
 from simulator.habits import Acts, Habits, habits_of
@@ -218,6 +219,7 @@ def _model(
 ) -> ResponseModel:
     catalog = material.catalog
     _, center, scale = standard(material)
+    _, variant_center, variant_scale = standard_copy(material)
     names = np.unique(catalog.items.categories)
     own = {
         name: heads[name]
@@ -234,6 +236,8 @@ def _model(
         "style": heads["style"],
         "item_center": center,
         "item_scale": scale,
+        "variant_center": variant_center,
+        "variant_scale": variant_scale,
         "item_taste": tastes.item,
         "category_taste": tastes.category,
         "half_lives": lives,
@@ -247,8 +251,10 @@ def _model(
 
 
 def _scaling(model: ResponseModel) -> dict[str, dict[str, float]]:
-    """What each item feature was standardised by, fitted before `trained_until`."""
-    fitted = zip(ITEM_FEATURES, model.item_center, model.item_scale, strict=True)
+    """What each item's and variant's feature was standardised by, fitted before `trained_until`."""
+    names = (*ITEM_FEATURES, *WORDING)
+    center = (*model.item_center, *model.variant_center)
+    fitted = zip(names, center, (*model.item_scale, *model.variant_scale), strict=True)
     return {name: {"mean": float(mean), "std": float(std)} for name, mean, std in fitted}
 
 

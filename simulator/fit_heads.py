@@ -19,6 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
+from mdp.wording import WORDING
 from simulator.users_prior import COEFFICIENTS, UsersPrior
 
 OPEN, CLICK, PURCHASE, DISMISS, UNSUBSCRIBE = range(len(HEADS))
@@ -45,7 +46,9 @@ class Widths:
     item_effect: tuple[float, ...] = (0.3, 0.3, 0.1, 0.15, 0.15)
     """What an item does beside its features."""
     variant_effect: tuple[float, ...] = (0.3, 0.3, 0.1, 0.15, 0.15)
-    """What a variant does beside its style."""
+    """What a variant does beside its style and its wording."""
+    wording: tuple[float, ...] = (0.1, 0.1, 0.03, 0.05, 0.05)
+    """Weights of what a variant's words say."""
     style: tuple[float, ...] = (0.7, 0.7, 0.2, 0.5, 0.2)
     """What a style does for all users."""
     weekday: tuple[float, ...] = (0.15, 0.15, 0.05, 0.08, 0.08)
@@ -72,6 +75,8 @@ class Sends:
     """Local weekdays of the decision (S,) int64."""
     item_features: np.ndarray
     """Standardised `ITEM_FEATURES` (S, 2)."""
+    wording: np.ndarray
+    """Standardised `WORDING` of the variant (S, F)."""
     liking: np.ndarray
     """Inner product of tastes (S,)."""
     profile: np.ndarray
@@ -121,6 +126,7 @@ def _start(sizes: Sizes) -> Parameters:
         "hour": (24, H),
         "item_weight": (2, H),
         "item_effect": (sizes.items, H),
+        "variant_weight": (len(WORDING), H),
         "variant_effect": (sizes.variants, H),
         "style": (STYLE_BUCKETS, H),
         "openness": (sizes.users,),
@@ -156,6 +162,7 @@ def _logits(p: Parameters, s: dict[str, torch.Tensor], tolerance: torch.Tensor) 
         + p["hour"][s["hour"]]
         + s["item_features"] @ p["item_weight"]
         + p["item_effect"][s["item"]]
+        + s["wording"] @ p["variant_weight"]
         + p["variant_effect"][s["variant"]]
         + p["style"][s["bucket"]]
         + p["openness"][user][:, None] * p["openness_weight"]
@@ -174,14 +181,13 @@ def _logits(p: Parameters, s: dict[str, torch.Tensor], tolerance: torch.Tensor) 
 
 def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
     """Minus the log prior, up to a constant."""
-    by_head = {
-        name: torch.tensor(getattr(widths, name))
-        for name in ("weight", "item_effect", "variant_effect", "style", "weekday", "hour")
-    }
+    names = ("weight", "item_effect", "variant_effect", "wording", "style", "weekday", "hour")
+    by_head = {name: torch.tensor(getattr(widths, name)) for name in names}
     weights = [f"{name}_weight" for name in (*_WEIGHTS, "openness", "styles", "item")]
     total = sum((p[name] / by_head["weight"]).square().sum() for name in weights)
     for name in ("item_effect", "variant_effect", "style", "weekday"):
         total = total + (p[name] / by_head[name]).square().sum()
+    total = total + (p["variant_weight"] / by_head["wording"]).square().sum()
     # Neighbouring hours are alike: a random walk round the clock, and a weak pull to 0.
     step = p["hour"] - p["hour"].roll(1, 0)
     total = total + (step / by_head["hour"]).square().sum() + (p["hour"] / FAR).square().sum()

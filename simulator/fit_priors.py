@@ -15,6 +15,7 @@ import numpy as np
 
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
+from mdp.wording import WORDING
 from simulator.fit_heads import FAR, OPEN, Sends, Widths, predicted
 
 BELIEF = 0.5
@@ -28,6 +29,7 @@ _PLACE = {
     "weekday": slice(11, 18),
     "hour": slice(18, 42),
     "style": slice(42, 42 + STYLE_BUCKETS),
+    "wording": slice(42 + STYLE_BUCKETS, 42 + STYLE_BUCKETS + len(WORDING)),
 }
 """Columns of the groups whose effects are taken together."""
 _GROUPS = tuple(_PLACE)
@@ -70,7 +72,7 @@ def _information(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """What the pushes tell of the effects that are taken together (5, C, C), and of each effect of
     the other groups (n, 5), float64."""
-    columns = _PLACE["style"].stop + 1
+    columns = _PLACE["wording"].stop + 1
     out = np.zeros((len(HEADS), columns, columns))
     seen = {name: np.zeros_like(heads[name], np.float64) for name in _SINGLE}
     for start in range(0, len(sends.user), CHUNK):
@@ -95,7 +97,7 @@ def _width(square: float, determined: float, default: float) -> float:
 def _effects(heads: dict[str, np.ndarray], name: str) -> np.ndarray:
     """Effects (n, 5) of a group, in the order of its columns."""
     if name != "weight":
-        return heads[name]
+        return heads["variant_weight" if name == "wording" else name]
     single = [heads[f"{of}_weight"] for of in (*_SCALARS, "openness", "styles")]
     rows = np.concatenate([np.stack(single), heads["item_weight"]])
     rows[FIXED, OPEN] = 0.0
@@ -123,6 +125,7 @@ def _measured(heads: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
         np.eye(7)[sends.weekday],
         np.eye(24)[sends.hour],
         np.eye(STYLE_BUCKETS)[sends.bucket],
+        sends.wording,
         np.ones((len(user), 1)),
     )
     return np.concatenate(parts, 1)

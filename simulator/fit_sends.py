@@ -11,6 +11,7 @@ from mdp.clock import local_day
 from mdp.recency import recency_of
 from mdp.response import item_features
 from mdp.state import features
+from mdp.wording import standard_wording, wording
 from simulator.fit_heads import Sends
 from simulator.fit_tastes import Tastes
 from simulator.material import Material
@@ -58,6 +59,7 @@ def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarr
     rows = np.arange(len(sent))
     item, variant = some.items[rows, some.k], some.variants[rows, some.v]
     measured, _, _ = standard(material)
+    said, _, _ = standard_copy(material)
     followed = material.followed
     outcome = np.stack(
         [
@@ -78,6 +80,7 @@ def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarr
         hour=some.h.astype(np.int64),
         weekday=(local_day(some.decided_at, zone) + 3) % 7,
         item_features=measured[item].astype(np.float32),
+        wording=said[variant],
         liking=(tastes.user[some.owner] * tastes.item[item]).sum(1).astype(np.float32),
         profile=profile[some.owner, some.h],
         **{name: np.zeros(len(sent), np.float32) for name in REMEMBERED},
@@ -90,7 +93,21 @@ def standard(material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Standardised item features (I, 2), and the means (2,) and standard deviations (2,) of the
     items offered before `material.until`: what a shop sells later changes nothing."""
     raw = item_features(material.catalog)
-    offered = np.unique(material.decisions.items)
-    center, scale = (part(raw[offered[offered >= 0]], 0) for part in (np.mean, np.std))
-    scale = np.where(scale > 1e-6, scale, 1.0)
+    center, scale = _spread(raw, material.decisions.items)
     return (raw - center) / scale, center, scale
+
+
+def standard_copy(material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standardised wording of the variants (W, F), and the means (F,) and standard deviations (F,)
+    of those offered before `material.until`."""
+    variants = material.catalog.variants
+    raw = wording(variants.titles, variants.bodies)
+    center, scale = _spread(raw, material.decisions.variants)
+    return standard_wording(raw, center, scale), center, scale
+
+
+def _spread(raw: np.ndarray, lists: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means (F,) and standard deviations (F,) of features (n, F) over the rows in lists (N, K)."""
+    offered = np.unique(lists)
+    center, scale = (part(raw[offered[offered >= 0]], 0) for part in (np.mean, np.std))
+    return center, np.where(scale > 1e-6, scale, 1.0)

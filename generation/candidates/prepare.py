@@ -9,7 +9,8 @@ from generation.candidates.evidence import RIDGE
 from generation.candidates.hybrid import Hybrid
 from generation.candidates.interactions import Interactions
 from generation.candidates.ranked import Ranked
-from generation.candidates.ranker import Ranker
+from generation.candidates.ranker import TOGETHER, Ranker
+from ingestion.spread import Spread, in_turn
 from mdp.catalog import Catalog
 from mdp.clock import DAY
 from mdp.hashing import hash_ids
@@ -25,18 +26,25 @@ def hybrid_for(log: Interactions, seed: int = 0) -> Hybrid:
 
 
 def ranked_of(
-    log: Interactions, catalog: Catalog, size: int = 10, ranker: Ranker | None = None
+    log: Interactions,
+    catalog: Catalog,
+    size: int = 10,
+    ranker: Ranker | None = None,
+    spread: Spread = in_turn,
 ) -> Ranked:
     """Lists for everyone by a fitted ranker (default: the hybrid), as arrays.
 
-    catalog: that of the log, whose items it must hold.
+    catalog: that of the log, whose items it must hold. spread: where users are ranked, a thousand
+    at a time (default: here, one after the other); the lists are the same.
     """
     ranker = hybrid_for(log).fit(log) if ranker is None else ranker
     hashes = log.items.hashes
     users = np.flatnonzero(np.diff(log.counts.indptr))
     user_hash = hash_ids(log.user_ids[n] for n in users)
     order = np.argsort(user_hash)
-    lists = ranker.recommend(users[order], DEPTH)
+    parts = [users[order[n : n + TOGETHER]] for n in range(0, len(users), TOGETHER)]
+    ranked = list(spread(_recommended, ranker, parts))
+    lists = np.concatenate([np.zeros((0, DEPTH), np.int32), *ranked])
     weights = ease_weights(log.met, RIDGE)
     near = np.argsort(-weights, axis=1, kind="stable")[:, :NEIGHBOURS]
     weight = np.take_along_axis(weights, near, 1)
@@ -53,3 +61,7 @@ def ranked_of(
         catalog=catalog,
         size=size,
     )
+
+
+def _recommended(ranker: Ranker, users: np.ndarray) -> np.ndarray:
+    return ranker.recommend(users, DEPTH)

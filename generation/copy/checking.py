@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,12 +11,11 @@ import pandas as pd
 
 from generation.copy.copywriter import Message, Reader
 from generation.copy.facts import Facts
+from generation.copy.filling import SLOT, filled
 from generation.copy.gather import verifier_for
 from generation.copy.samples import message_of
 from generation.copy.verify import Finding, Verifier
 from mdp.errors import BadInput, NotEnoughData
-
-_SLOT = re.compile(r"\{(item|price|brand|category)\}")
 
 
 def read_variants(file: Path) -> pd.DataFrame:
@@ -77,28 +75,24 @@ def _findings(
     message: Message, facts: Facts, verifier: Verifier, reader: Reader
 ) -> tuple[Finding, ...]:
     """As the server would send it: a text with slots in it need not name the item."""
-    slots = _SLOT.search(message.title + message.body) is not None
-    filled = replace(
+    slots = SLOT.search(message.title + message.body) is not None
+
+    def sent(text: str) -> str:
+        title, locale = facts.title or facts.item_id, message.locale
+        about = (facts.brand, facts.category, facts.currency)
+        return filled(text, title, facts.price, *about, locale)
+
+    as_sent = replace(
         message,
-        title=_filled(message.title, facts),
-        body=_filled(message.body, facts),
-        description=_filled(message.description, facts),
+        title=sent(message.title),
+        body=sent(message.body),
+        description=sent(message.description),
     )
     return tuple(
         finding
-        for finding in verifier.check(filled, facts, reader)
+        for finding in verifier.check(as_sent, facts, reader)
         if not (finding.rule == "name.missing" and (slots or not message.item_id))
     )
-
-
-def _filled(text: str, facts: Facts) -> str:
-    known = {
-        "item": facts.title or facts.item_id,
-        "price": "" if facts.price is None else f"{facts.price:.2f}",
-        "brand": facts.brand,
-        "category": facts.category,
-    }
-    return _SLOT.sub(lambda match: known[match[1]], text)
 
 
 def _reader(segment: object, facts: Facts | None) -> Reader:

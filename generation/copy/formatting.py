@@ -38,15 +38,17 @@ def exact(amount: float | Decimal, currency: str | None) -> Decimal:
     return Decimal(str(amount)).quantize(unit, ROUND_HALF_UP)
 
 
-def money(amount: float | Decimal, currency: str | None, locale: str) -> str:
-    """An amount of money: £1,204.50; 1,204.5元 for yuan in Chinese; 4.50 without a currency."""
+def money(amount: float | Decimal, currency: str | None, locale: str, sign: bool = True) -> str:
+    """An amount of money: £1,204.50; 1,204.5元 for yuan in Chinese; 4.50 without a currency, or
+    without its `sign`."""
     value = exact(amount, currency)
+    if currency is None or not sign:
+        return f"{value:,}"
     if currency == "CNY" and locale == "zh":
         return f"{plain(value)}元"
     if currency == "JPY" and locale == "zh":
         return f"{value:,}日元"
-    sign = "" if currency is None else SYMBOLS.get(currency, f"{currency} ")
-    return f"{sign}{value:,}"
+    return f"{SYMBOLS.get(currency, f'{currency} ')}{value:,}"
 
 
 def plain(value: Decimal) -> str:

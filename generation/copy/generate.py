@@ -14,7 +14,10 @@ import pandas as pd
 from generation.copy.copywriter import STYLES, Brief, Message, Reader
 from generation.copy.facts import Facts
 from generation.copy.writing import Checked
+from ingestion.spread import Spread, in_turn
 
+TOGETHER = 50
+"""Items that are written about in one part."""
 READERS = ("any", "view", "cart", "purchase", "likes")
 """For whom: anybody, who viewed the item, has it in the cart, bought it, likes its category."""
 
@@ -56,16 +59,36 @@ def generate(
     writer: Checked,
     order: Order,
     progress: Callable[[int], None] = lambda done: None,
+    spread: Spread = in_turn,
 ) -> Generated:
     """Drafts for every item, style, language and reader that the facts carry.
 
     A text depends on the seed, its item and what was asked for, not on which other items there
-    are. progress: called with the number of items done.
+    are. progress: called with the number of items done. spread: where the parts, of `TOGETHER`
+    items, are written (default: here, one after the other).
     """
+    parts = [facts[n : n + TOGETHER] for n in range(0, len(facts), TOGETHER)]
+    variants: list[pd.DataFrame] = []
+    asked = not_carried = nothing = done = 0
+    refused: Counter[str] = Counter()
+    for part, made in zip(parts, spread(_part, (writer, order), parts), strict=True):
+        variants.append(made.variants)
+        asked, not_carried = asked + made.asked, not_carried + made.not_carried
+        nothing += made.nothing
+        refused.update(made.refused)
+        done += len(part)
+        progress(done)
+    table = pd.concat(variants, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    return Generated(table, asked, not_carried, dict(refused), nothing)
+
+
+def _part(shared: tuple[Checked, Order], facts: Sequence[Facts]) -> Generated:
+    """Drafts for some items."""
+    writer, order = shared
     rows: dict[str, dict[str, object]] = {}
     refused: Counter[str] = Counter()
     asked = kept = nothing = 0
-    for done, one in enumerate(facts):
+    for one in facts:
         for style, locale, reader, number in _requests(order):
             asked += 1
             seed = _seed(order.seed, one.item_id, style, locale, reader, number)
@@ -79,7 +102,6 @@ def generate(
                 row = _row(message, one, "" if reader == "any" else reader, seed)
                 kept += str(row["variant_id"]) not in rows
                 rows.setdefault(str(row["variant_id"]), row)
-        progress(done + 1)
     return Generated(
         pd.DataFrame(list(rows.values()), columns=list(COLUMNS)),
         asked,

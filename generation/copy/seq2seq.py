@@ -1,8 +1,9 @@
 """A sequence-to-sequence network with attention and copying, in NumPy.
 
 A bidirectional GRU reads the source, a GRU writes, attending to what was read (Luong et al., 2015);
-each token is drawn from one softmax over the vocabulary and the source's places, as in CopyNet (Gu
-et al., 2016). `generation.learning.copywriting` trains the same network in torch.
+each token is drawn from one softmax over the vocabulary and the source's fields, as in CopyNet (Gu
+et al., 2016); a field is copied whole or not at all. `generation.learning.copywriting` trains the
+same network in torch.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from generation.copy.beam import Step, likeliest
 from generation.copy.source import Batch, Draft, Source, draft_of
 
 LONGEST = 160
 """Tokens at which a text that does not end is cut off."""
 TOGETHER = 256
 """Texts that are draft_of side by side."""
-_NEVER = np.float32(-1e9)
+NEVER = -1e9
+"""Logit of what can't be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class Seq2Seq:
         """A text for each source.
 
         draws: (N, LONGEST) float64 in [0, 1), which decide what is drawn. temperature: 0 takes
-        the likeliest token each time.
+        the likeliest text (`beam`).
         """
         order = np.argsort([len(source.words) for source in sources], kind="stable")
         texts: list[Draft | None] = [None] * len(sources)
@@ -51,26 +54,15 @@ class Seq2Seq:
     ) -> Iterator[Draft]:
         batch = Batch.of(sources)
         state, read, known = self.read(batch)
-        tokens: list[list[int]] = [[] for _ in sources]
-        live = np.arange(len(sources))
-        previous = np.zeros(len(sources), np.int64)
-        for step in range(LONGEST):
-            logits, state = self.step(previous, state, read, known, batch)
-            drawn = _drawn(logits, draws[live, step], temperature)
-            for row, token in zip(live, drawn, strict=True):
-                tokens[row].append(int(token))
-            go_on = drawn != 0
-            if not go_on.any():
-                live = live[:0]
-                break
-            live, previous, state = live[go_on], drawn[go_on], state[go_on]
-            read, known = read[go_on], known[go_on]
-            batch = _rows(batch, go_on)
-        cut = set(live.tolist())
-        for n, (source, own) in enumerate(zip(sources, tokens, strict=True)):
-            size = len(self.vocabulary)
+        step = _Steps(self, batch, read, known)
+        if temperature <= 0:
+            texts = likeliest(step, state, LONGEST)
+        else:
+            texts = _drawn_texts(step, state, draws, temperature)
+        size = len(self.vocabulary)
+        for source, own in zip(sources, texts, strict=True):
             pieces = [self.vocabulary[t] if t < size else t - size for t in own if t]
-            yield draft_of(pieces, source, n not in cut)
+            yield draft_of(pieces, source, own[-1] == 0)
 
     def read(self, batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """First state of the writer (N, H), the source as it was read (N, S, H), and what is known
@@ -116,7 +108,7 @@ class Seq2Seq:
         state = _gru(x + known, state, [w[f"writer.{name}_l0"] for name in _GATES])
         asks = state @ w["asks.weight"].T + w["asks.bias"]
         fit = np.einsum("nsh,nh->ns", read, asks)
-        attention = _softmax(np.where(batch.field > 0, fit, _NEVER))
+        attention = _softmax(np.where(batch.field > 0, fit, np.float32(NEVER)))
         both = np.concatenate([state, np.einsum("ns,nsh->nh", attention, read)], 1)
         says = np.tanh(both @ w["says.weight"].T + w["says.bias"])
         words = says @ w["token.weight"].T + w["bias"]
@@ -124,10 +116,32 @@ class Seq2Seq:
         places = np.einsum("nsh,nh->ns", read, points) / np.float32(np.sqrt(read.shape[2]))
         # A field's first place is chosen like a word of the vocabulary.
         opens = np.take_along_axis(says @ w["opens.weight"].T, batch.field, 1)
-        places += opens * (batch.place == 0)
+        begins = batch.place == 0
+        places += opens * begins
+        places[~(batch.copyable & begins)] = NEVER
+        logits = np.concatenate([words, places], 1)
+        # What has begun is copied to its field's last word.
         goes_on = copied & batch.onward[rows, at]
-        places[rows[goes_on], at[goes_on] + 1] += w["onward"][0]
-        return np.concatenate([words, np.where(batch.copyable, places, _NEVER)], 1), state
+        logits[goes_on] = NEVER
+        logits[rows[goes_on], previous[goes_on] + 1] = 0.0
+        return logits, state
+
+
+class _Steps:
+    """`Seq2Seq.step` for some of the sources; what is theirs is taken once for as long as they stay
+    the same."""
+
+    def __init__(self, network: Seq2Seq, batch: Batch, read: np.ndarray, known: np.ndarray) -> None:
+        self._network, self._all = network, (read, known, batch)
+        self._rows = np.zeros(0, np.int64)
+
+    def __call__(
+        self, previous: np.ndarray, states: np.ndarray, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if not np.array_equal(rows, self._rows):
+            read, known, batch = self._all
+            self._rows, self._some = rows, (read[rows], known[rows], _rows(batch, rows))
+        return self._network.step(previous, states, *self._some)
 
 
 _GATES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -152,10 +166,26 @@ def _softmax(x: np.ndarray) -> np.ndarray:
     return out
 
 
+def _drawn_texts(
+    step: Step, states: np.ndarray, draws: np.ndarray, temperature: float
+) -> list[list[int]]:
+    """Tokens of a text for each first state (N, H), drawn one after the other."""
+    texts: list[list[int]] = [[] for _ in states]
+    live, previous = np.arange(len(states)), np.zeros(len(states), np.int64)
+    for at in range(LONGEST):
+        logits, states = step(previous, states, live)
+        previous = _drawn(logits, draws[live, at], temperature)
+        for row, token in zip(live, previous, strict=True):
+            texts[row].append(int(token))
+        go_on = previous != 0
+        live, previous, states = live[go_on], previous[go_on], states[go_on]
+        if not len(live):
+            break
+    return texts
+
+
 def _drawn(logits: np.ndarray, draws: np.ndarray, temperature: float) -> np.ndarray:
     """Tokens (N,) int64 by inverting the distribution at the draws (N,)."""
-    if temperature <= 0:
-        return logits.argmax(1)
     summed = np.cumsum(_softmax(logits.astype(np.float64) / temperature), 1)
     return np.minimum((summed < draws[:, None]).sum(1), logits.shape[1] - 1)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from generation.copy.seq2seq import Seq2Seq
+from generation.copy.seq2seq import NEVER, Seq2Seq
 from generation.copy.source import BUCKETS, END, FIELDS, PLACES, Batch, Piece, Source
 
 PADDING = -100
@@ -66,7 +66,6 @@ class Writer(nn.Module):
         self.known = nn.Linear(width, width)
         self.opens = nn.Embedding(len(FIELDS) + 1, width)
         self.bias = nn.Parameter(torch.zeros(len(self.vocabulary)))
-        self.onward = nn.Parameter(torch.full((1,), 3.0))
         self.drop = nn.Dropout(settings.drop)
         for table in (self.field, self.place, self.word, self.token, self.opens):
             # The tables also score words; from smaller weights they learn many times more slowly.
@@ -86,7 +85,8 @@ class Writer(nn.Module):
         return torch.tanh(self.first(mean)), read, known
 
     def forward(self, batch: Batch, tokens: Tensor) -> Tensor:
-        """Logits (N, T, V + S) of each token after those before it.
+        """Logits (N, T, V + S) of each token after those before it; a mention begins with its
+        field's first word and is copied to its last.
 
         tokens: (N, T) int64, the first of each row `END`: vocabulary, then places + V.
         """
@@ -98,7 +98,7 @@ class Writer(nn.Module):
         x = torch.where(copied[..., None], self.copied(taken), word)
         states = self.writer(self.drop(x + known[:, None]), first[None])[0]
         there = torch.as_tensor(batch.field > 0)[:, None]
-        fit = torch.where(there, self.asks(states) @ read.transpose(1, 2), -1e9)
+        fit = torch.where(there, self.asks(states) @ read.transpose(1, 2), NEVER)
         both = self.drop(torch.cat([states, fit.softmax(2) @ read], 2))
         says = torch.tanh(self.says(both))
         words = says @ self.token.weight.T + self.bias
@@ -108,11 +108,11 @@ class Writer(nn.Module):
             2, field[:, None].expand(-1, tokens.shape[1], -1)
         )
         places = places + opens * begins[:, None]
+        may_open = torch.as_tensor(batch.copyable) & begins
+        free = torch.cat([words, torch.where(may_open[:, None], places, NEVER)], 2)
         goes_on = copied & torch.as_tensor(batch.onward).gather(1, at)
-        after = nn.functional.one_hot((at + 1).clamp(max=read.shape[1] - 1), read.shape[1])
-        places = places + self.onward * after * goes_on[..., None]
-        places = torch.where(torch.as_tensor(batch.copyable)[:, None], places, -1e9)
-        return torch.cat([words, places], 2)
+        after = nn.functional.one_hot(torch.where(goes_on, tokens + 1, 0), free.shape[2])
+        return torch.where(goes_on[..., None], NEVER * (1 - after), free)
 
     def arrays(self) -> Seq2Seq:
         """The network as it is served."""

@@ -24,7 +24,8 @@ def log(
 ) -> Response:
     """One table of the log, as CSV or (by `format` or `Accept`) parquet; `log.json` is its meta."""
     if table == "log.json":
-        return reply(log_meta(service.settings, service.clock()))
+        with reading(service.engine) as connection:
+            return reply(log_meta(connection, service.settings, service.clock()))
     if table not in LOGGED:
         known = ", ".join([*LOGGED, "log.json"])
         raise Problem(404, "table", f"there is no table {table!r}; there are {known}")

@@ -91,10 +91,10 @@ STYLES = ("plain", "urgent", "warm", "discount", "social proof", "personal")
 """Copy styles, each in a style bucket of its own."""
 _COPY = (
     ("{item}", "Now {price} in {category}."),
-    ("Last chance: {item}", "Only a few left at {price}. Don't wait."),
+    ("Go for it: {item}", "It is here, it is {price}. What are you waiting for?"),
     ("A little something for you", "{item}, because good days deserve it."),
-    ("{item}: a price to like", "Yours for {price}, while the offer lasts."),
-    ("Everybody's favourite", "{item} is what customers in {category} buy most."),
+    ("Worth a look at the price", "{item} is yours for {price}."),
+    ("Worth showing around", "{item}: ask a friend what they think of it."),
     ("We thought of you", "You may like {item}."),
 )
 

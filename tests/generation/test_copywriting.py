@@ -122,6 +122,13 @@ def test_the_same_draws_give_the_same_texts_alone_and_together(net):
     assert network.write(sources, draws, 0.0) == network.write(sources, draws[::-1], 0.0)
 
 
+def test_a_field_is_copied_whole_however_wild_the_network(net):
+    sources = [Source.of({"item": item.title, "category": item.category}) for item in SHOP]
+    drafts = net.arrays().write(sources, np.random.default_rng(3).random((24, LONGEST)), 2.0)
+    mentions = [name for draft in drafts if draft.ended for name in draft.mentions]
+    assert set(mentions) == {"{item}", "{category}"}
+
+
 def test_pairs_say_what_the_verifier_finds_right(pairs):
     verifier = verifier_for(SHOP)
     rng = np.random.default_rng(1)

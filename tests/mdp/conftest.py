@@ -11,6 +11,7 @@ from mdp.observation import Requests
 from mdp.reasons import catalog_reasons
 from mdp.response import HEADS, ResponseModel
 from mdp.state import TASTE, TRAITS, apply, new_histories
+from mdp.wording import WORDING
 
 START = 20_000 * DAY
 AT = 20_021 * DAY + 7 * HOUR
@@ -38,7 +39,7 @@ def model(catalog) -> ResponseModel:
     weights = {
         name: draw(H)
         for name in ResponseModel.__dataclass_fields__
-        if name.endswith("_weight") and name != "item_weight"
+        if name.endswith("_weight") and name not in ("item_weight", "variant_weight")
     }
     return ResponseModel(
         **weights,
@@ -57,6 +58,7 @@ def model(catalog) -> ResponseModel:
         variant_effect=draw(2, H),
         style=draw(STYLE_BUCKETS, H),
         half_lives=np.array([3, 7, 10, 30], np.float32),
+        variant_weight=draw(len(WORDING), H),
     )
 
 

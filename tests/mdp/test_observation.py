@@ -11,6 +11,7 @@ from mdp.guardrails import Guardrails
 from mdp.observation import CANDIDATE, NAMES, USER, Requests, View, observe
 from mdp.prediction import PARTS, outcomes_of
 from mdp.reward import Reward
+from mdp.wording import standard_wording, wording
 
 RULES = Guardrails(per_calendar_day=None, per_7d=None)
 
@@ -94,11 +95,17 @@ def test_what_is_masked_predicts_nothing(view):
         assert (view.observation["action_mask"][blocked, :4] == 0).all()
 
 
-def test_an_item_never_fitted_takes_its_categorys_taste(catalog, model):
+def test_what_was_never_fitted_is_known_by_its_features(catalog, model):
     bound = model.bind(catalog)
     np.testing.assert_array_equal(bound.item_taste[5], model.category_taste[2])
     np.testing.assert_array_equal(bound.item_taste[:5], model.item_taste)
-    np.testing.assert_array_equal(bound.variant_term[2], model.style[catalog.variants.buckets[2]])
+    copy = catalog.variants
+    raw = wording(copy.titles, copy.bodies)
+    said = (
+        standard_wording(raw, model.variant_center, model.variant_scale)[2] @ model.variant_weight
+    )
+    expected = model.style[copy.buckets[2]] + said
+    np.testing.assert_allclose(bound.variant_term[2], expected, rtol=1e-6)
 
 
 def test_binding_follows_ids_not_rows(catalog, model):

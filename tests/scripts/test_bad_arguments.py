@@ -24,6 +24,7 @@ NEEDED = {
     "tune": ["x", "--out", "y"],
     "candidates evaluate": ["x"],
     "candidates explain": ["x", "--logs", "y"],
+    "candidates recommend": ["x", "--out", "y.csv"],
     "copy generate": ["x", "--out", "y"],
     "copy train": ["x", "--out", "y"],
 }

@@ -1,10 +1,12 @@
 """`pushwise copy generate` and `verify`, as a user types them."""
 
 import json
+from importlib.util import find_spec
 
 import pandas as pd
 import pytest
 
+from generation.copy import generate
 from scripts import cli
 
 
@@ -58,6 +60,17 @@ def test_the_same_seed_writes_the_same_and_other_items_change_nothing(shop, draf
     both = pd.read_parquet(drafts / "variants.parquet")
     assert set(one["item_id"]) == {"lamp"}
     pd.testing.assert_frame_equal(one, both[both["item_id"] == "lamp"].reset_index(drop=True))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `ray`")
+@pytest.mark.filterwarnings("ignore")
+def test_ray_tasks_write_the_same(shop, drafts, tmp_path, monkeypatch):
+    monkeypatch.setattr(generate, "TOGETHER", 1)
+    line = ["copy", "generate", str(shop), "--out", str(tmp_path), "--each", "3", "--ray"]
+    assert cli.main(line) == 0
+    for name in ("variants.parquet", "samples.html"):
+        assert (tmp_path / name).read_bytes() == (drafts / name).read_bytes()
 
 
 def test_copy_for_some_readers_is_their_segments(shop, tmp_path):

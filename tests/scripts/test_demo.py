@@ -1,5 +1,7 @@
 """`pushwise demo` writes a log that reads back and a truth that goes with it."""
 
+import json
+
 import pytest
 
 from ingestion.catalog import catalog_of
@@ -12,10 +14,21 @@ def files(path) -> dict[str, bytes]:
     return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
 
+def assert_accepted(shop, capsys) -> None:
+    """The shop's copy is held by its facts, and moderation finds nothing in it."""
+    assert main(["copy", "verify", str(shop / "variants.parquet"), "--logs", str(shop)]) == 0
+    capsys.readouterr()
+    assert main(["copy", "review", str(shop), "--json"]) == 0
+    variants = json.loads(capsys.readouterr().out)["variants"]
+    assert len(variants) == 6
+    assert not any(variant["rules"] for variant in variants)
+
+
 def test_the_log_reads_back_and_the_truth_knows_its_catalogue(tmp_path, capsys):
     command = ["demo", str(tmp_path / "shop"), "--users", "30", "--days", "6"]
     assert main(command) == 0
     assert "30 users, 149 items, 6 days" in capsys.readouterr().out
+    assert_accepted(tmp_path / "shop", capsys)
     log, truth = read_log(tmp_path / "shop"), load_simulator(tmp_path / "shop" / "truth")
     assert not log.problems
     assert catalog_of(log).hash == truth.catalog.hash

@@ -21,7 +21,7 @@ def decisions_in_log(client):
 def test_a_send_says_what_when_and_with_which_words(always, shop):
     sent = decide(always, candidates=["i2"], variants=["v1"])
     assert (sent["action"], sent["item_id"], sent["variant_id"]) == ("send", "i2", "v1")
-    assert (sent["title"], sent["body"]) == ("Item 2!", "Only 12.00 at Acme")
+    assert (sent["title"], sent["body"]) == ("Item 2!", "Only 12.00 at Acme")  # of no currency
     assert sent["send_at"] >= sent["decided_at"]
     assert 0 < sent["propensity"] <= 1
     assert (sent["cold_start"], sent["repeated"]) == (True, False)

@@ -5,18 +5,24 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from starlette.testclient import TestClient
 
 from ingestion.catalog import catalog_of
 from ingestion.read import load_checked
 from ingestion.replay import replay, to_events
 from ingestion.write import write_log
 from mdp.errors import BadInput, BadSetting
+from mdp.guardrails import Guardrails
 from mdp.state import HISTORY
 from policies.baselines import Hold, Random
 from policies.saved import PolicyBundle, SavedRecommender, save_policy
 from scripts.cli import main
+from serving.app import create_app
+from serving.catalog import read_catalog
+from serving.clocks import wall_clock
 from serving.history import rebuilt
 from serving.load import last_instant, load_log
+from serving.service import prepare
 from serving.settings import read_settings
 from serving.store import all_settings, open_store, reading
 from serving.tables import USERS
@@ -47,6 +53,56 @@ def test_the_store_holds_the_logs_states(logs, tmp_path):
     with pytest.raises(BadInput, match="holds 30 users already"):
         load_log(engine, log)
     engine.dispose()
+
+
+def test_prices_are_written_in_the_logs_currency(logs, tmp_path):
+    settings = read_settings(
+        store=f"sqlite:///{tmp_path / 'store.sqlite'}",
+        log_level="error",
+        unknown_consent=True,
+        default_timezone="UTC",
+    )
+    engine = open_store(settings.store)
+    load_log(engine, load_checked(logs))
+    engine.dispose()
+    policy = tmp_path / "always"
+    rules = Guardrails(quiet_start="00:00", quiet_end="00:00", per_7d=None)
+    save_policy(policy, PolicyBundle(Random(hold=1e-9, floor=0.0), None, None, guardrails=rules))
+    for own, sign in ((None, "£"), ("SEK", "SEK ")):
+        given = settings.model_copy(update={"currency": own})
+        prepare(given, policy, None, wall_clock())
+        with TestClient(create_app(given)) as client:
+            ask = {"user_id": "new", "candidates": ["item-001"], "variants": ["copy-1"]}
+            sent = client.post("/v1/decisions", json={**ask, "dry_run": True}).json()
+            assert f"Now {sign}" in sent["body"]
+            assert client.get("/v1/logs/log.json").json()["currency"] == (own or "GBP")
+
+
+def test_copy_that_the_rules_block_is_loaded_as_a_draft(logs, tmp_path, capsys, monkeypatch):
+    log = load_checked(logs)
+    bodies = ["Only a few left", "Cures cancer", "Yours for {price}."]
+    variants = log.tables["variants"].assign(body=(bodies * 2)[: len(log.tables["variants"])])
+    variants["status"] = ["approved"] * 3 + ["draft"] * 3
+    write_log(tmp_path / "doubtful", {**log.tables, "variants": variants}, log.meta)
+
+    def loaded(name: str) -> tuple[list[str], str]:
+        store = f"sqlite:///{tmp_path / name}"
+        assert main(["load", str(tmp_path / "doubtful"), "--store", store]) == 0
+        engine = open_store(store)
+        with reading(engine) as connection:
+            statuses = read_catalog(connection, None).variants.statuses
+        engine.dispose()
+        return list(statuses), capsys.readouterr().out
+
+    statuses, said = loaded("judged.sqlite")
+    assert statuses == ["approved", "draft", "approved", "draft", "draft", "draft"]
+    assert "loaded as a draft, see `pushwise copy review" in said
+    assert ": copy-2\n" in said
+    assert ": copy-1\n" in said
+    monkeypatch.setenv("PUSHWISE_MODERATE_COPY", "false")
+    statuses, said = loaded("trusted.sqlite")
+    assert statuses == ["approved"] * 3 + ["draft"] * 3
+    assert "copy-" not in said
 
 
 def test_an_outcome_that_the_log_tells_twice_counts_once(logs, tmp_path, capsys):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mdp.response import HEADS
+from mdp.wording import WORDING
 from simulator.fit_heads import OPEN, Sends
 
 
@@ -18,6 +19,7 @@ def pushes(logit: np.ndarray, rng: np.random.Generator, **columns: np.ndarray) -
             ("liking", "profile", "fatigue", "repetition", "wear", "bought", "views"), zero
         ),
         "item_features": np.zeros((size, 2), np.float32),
+        "wording": np.zeros((size, len(WORDING)), np.float32),
         "outcome": outcome,
         "decided_at": np.arange(size),
     }
