@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mdp.wording import WORDING
 from simulator.fidelity_heads import against_baselines
 from simulator.fit_heads import Sends
 
@@ -41,6 +42,7 @@ def planted(seed: int, sends: int) -> tuple[Sends, np.ndarray]:
         fatigue=fatigue.astype(np.float32),
         item_features=features,
         outcome=came,
+        wording=np.zeros((sends, len(WORDING)), np.float32),
         decided_at=at,
         **terms,
     ), p
