@@ -50,6 +50,7 @@ def test_it_starts_at_the_policys_scores(later, quick, tiny, saved, algo):
     assert any(not np.array_equal(before[name], after[name]) for name in critic)
 
 
+@pytest.mark.slow
 def test_it_goes_on_and_can_be_resumed(later, quick, tiny, saved, tmp_path):
     settings = replace(tiny["ppo"], hidden=32)  # the policy's own width holds
     whole = train(later, "ppo", 4, settings, run=tmp_path, start_from=saved["ppo"])

@@ -34,6 +34,7 @@ def test_same_seed_same_policy(shop, quick, tiny, trained, algo):
     np.testing.assert_array_equal(again.traits.traits, trained[algo].traits.traits)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_its_best_policy_so_far(shop, quick, tiny, trained, monkeypatch):
     monkeypatch.setattr(judging, "BETWEEN_CHECKPOINTS", 0.0)
     kept: list[PolicyBundle] = []

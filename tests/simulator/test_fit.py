@@ -160,6 +160,7 @@ def test_the_same_log_gives_the_same_simulator(shop, fitted, tmp_path):
     assert pairs(loaded).tobytes() == pairs(fitted.simulator).tobytes()
 
 
+@pytest.mark.slow
 def test_nothing_after_the_split_is_looked_at(shop, fitted):
     log, until = shop[0], split_time(shop[0])
     blind = fit(before(log, until), until)
@@ -237,6 +238,7 @@ def test_members_are_spread_around_the_mean_and_only_generate(fitted):
     np.testing.assert_array_equal(pairs(alone)[..., 1], own)
 
 
+@pytest.mark.slow
 def test_of_many_users_some_are_enough_to_tune_and_judge_by(shop, fitted, monkeypatch):
     """The fit is of all users all the same."""
     everybody = card_of(shop[0], fitted)["whole"]["opened_by"]["hour"]["logged"].values()
