@@ -61,7 +61,7 @@ def _segments(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Each decision's segment (n,) and their names: the users' column `segment`, else by how often
     they visit by themselves."""
-    users = replay.log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
+    users = replay.log.people
     if "segment" in users and users["segment"].notna().any():
         own = users["segment"].fillna("none").astype(str).to_numpy(object)
         names, code = np.unique(own, return_inverse=True)

@@ -185,8 +185,7 @@ _UNUSUAL = {
     "events": ("odd_value", "odd_quantity", "unit"),
     "outcomes": ("clock_skew",),
 }
-OF_THE_WHOLE = tuple(chain.from_iterable(_UNUSUAL.values()))
-"""Rules about what is unusual in the whole log."""
+"""Rules about what is unusual in the whole log, by table."""
 
 
 def _column_rules(log: Log, table: Table, column: Column) -> Found:

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from ingestion.encryption import ENDING, opened
+from ingestion.encryption import content_of
 from ingestion.privacy import COARSE, pseudonym, without_people
 from mdp.errors import BadLog
 
@@ -37,14 +37,12 @@ def digest_of(variant: Mapping[Hashable, Any]) -> str:
 def read_history(logs: Path) -> pd.DataFrame | None:
     """Every step so far, one row each, in order; None where there is no history. Raises `BadLog`
     for one that can't be read."""
-    plain = logs / HISTORY
-    closed = plain.with_name(plain.name + ENDING)
-    if not plain.exists() and not closed.exists():
-        return None
+    file = logs / HISTORY
     try:
-        return pd.read_parquet(plain if plain.exists() else BytesIO(opened(closed)))
+        content = content_of(file)
+        return None if content is None else pd.read_parquet(BytesIO(content))
     except (ValueError, OSError, pa.ArrowException) as error:
-        raise BadLog(f"{plain} can't be read: {error}; restore it from a copy") from error
+        raise BadLog(f"{file} can't be read: {error}; restore it from a copy") from error
 
 
 def write_history(logs: Path, steps: pd.DataFrame) -> None:

@@ -48,6 +48,14 @@ def opened(file: Path) -> bytes:
     return decrypted(file.read_bytes(), file.name.removesuffix(ENDING), key, str(file))
 
 
+def content_of(file: Path) -> bytes | None:
+    """Content of a log's file, or of its encrypted form; None where there is neither."""
+    closed = file.with_name(file.name + ENDING)
+    if file.exists():
+        return file.read_bytes()
+    return opened(closed) if closed.exists() else None
+
+
 def encrypt_log(path: Path, key: bytes) -> list[str]:
     """Replace every file in a directory by its encrypted form; names of what was encrypted.
 

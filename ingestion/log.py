@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -82,6 +82,15 @@ class Log:
         described = TABLES[table].column(column)
         other = TABLES[described.refers_to or table]
         return rows_in(self.codes(table, column), self.tables[other.name][other.key])
+
+    @property
+    def people(self) -> pd.DataFrame:
+        """The users table, a row for each user in the order of their ids; made once."""
+        key = ("users", "")
+        if key not in self._seen:
+            users = self.tables["users"]
+            self._seen[key] = users.drop_duplicates("user_id").sort_values("user_id")
+        return cast(pd.DataFrame, self._seen[key])
 
     def replace_tables(self, **tables: pd.DataFrame) -> "Log":
         """This log with other frames in place of some, typed like those they replace."""

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from ingestion.encryption import ENDING, opened
+from ingestion.encryption import ENDING, content_of, opened
 from ingestion.log import Log, LogMeta
 from ingestion.parse import log_of
 from ingestion.schema import FORMAT_VERSION, TABLES
@@ -112,11 +112,11 @@ def _read_csv(file: Path | BytesIO) -> pd.DataFrame:
 def read_meta(path: Path | str) -> LogMeta:
     """What a log's `log.json` says; raises `BadLog` for a bad one."""
     file = Path(path) / META_FILE
-    closed = file.with_name(file.name + ENDING)
-    if not file.exists() and not closed.exists():
-        return LogMeta()
     try:
-        values = json.loads(file.read_bytes() if file.exists() else opened(closed))
+        content = content_of(file)
+        if content is None:
+            return LogMeta()
+        values = json.loads(content)
         json.dumps(values, ensure_ascii=False).encode()  # raises for half of a surrogate pair
     except (ValueError, RecursionError) as error:
         raise BadLog(f"{file} is not JSON: {error}") from error

@@ -59,7 +59,7 @@ class UserEvents:
 
 def to_events(log: Log) -> UserEvents:
     """Every event of the log's users. Rows of users that the log does not list are left out."""
-    users = log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
+    users = log.people
     default = log.meta.default_timezone
     zones = users["timezone"].astype(object)
     zone = zone_codes(list(zones.where(zones.notna(), default)))
@@ -328,7 +328,7 @@ def requests_of(
     catalogue says since: stock that has run out later masks nothing. Only lists of variants that
     were not logged are held to the catalogue.
     """
-    table = log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
+    table = log.people
     locales, segments = (
         list(table[name].fillna("").astype(str).to_numpy(object)[decisions.owner])
         if name in table

@@ -93,7 +93,7 @@ def _bodies(frame: pd.DataFrame, name: str) -> list[dict[str, Any]]:
 def _users(log: Log) -> list[dict[str, Any]]:
     users = to_events(log)
     histories = replay(users)
-    frame = log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
+    frame = log.people
     known = {column.name for column in TABLES["users"].columns}
     decisions = log.tables["decisions"].sort_values(["decided_at", "turn", "decision_id"])
     last = decisions.drop_duplicates("user_id", keep="last").set_index("user_id")

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import pandas as pd
 import torch
 
 from generation.candidates.base import Recommender
@@ -114,7 +113,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     profile = _profile(habits)
     some = sample_of(sizes.users, seed)
     unseen = np.random.default_rng([seed, 1]).random(len(some)) < UNSEEN
-    covariates = covariates_of(_people(material), habits, tastes.user, material.until)
+    covariates = covariates_of(material.log.people, habits, tastes.user, material.until)
     widths, prior, lives, metrics, seen = tuned(
         _of_users(material, some),
         replace(tastes, user=tastes.user[some]),
@@ -168,7 +167,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
 
 
 def _users(material: Material) -> Users:
-    table = _people(material)
+    table = material.log.people
     locale = table["locale"]
     return Users(
         ids=material.events.user_ids,
@@ -176,11 +175,6 @@ def _users(material: Material) -> Users:
         signed_up=epoch_us(table["signed_up_at"]),
         locales=tuple(locale.fillna("").astype(object)) if locale.notna().any() else (),
     )
-
-
-def _people(material: Material) -> pd.DataFrame:
-    """The users table, in the users' order."""
-    return material.log.tables["users"].drop_duplicates("user_id").sort_values("user_id")
 
 
 def _of_users(material: Material, rows: np.ndarray) -> Material:

@@ -108,6 +108,7 @@ def standard_copy(material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def _spread(raw: np.ndarray, lists: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means (F,) and standard deviations (F,) of features (n, F) over the rows in lists (N, K)."""
-    offered = np.unique(lists)
-    center, scale = (part(raw[offered[offered >= 0]], 0) for part in (np.mean, np.std))
+    offered = np.zeros(len(raw), bool)
+    offered[lists[lists >= 0]] = True
+    center, scale = (part(raw[offered], 0) for part in (np.mean, np.std))
     return center, np.where(scale > 1e-6, scale, 1.0)
