@@ -88,6 +88,17 @@ class Delays:
 
 
 @dataclass(frozen=True)
+class Arrivals:
+    """How users arrive whom a log does not know yet."""
+
+    rate: float
+    """Users who sign up on a day, on average."""
+    since: int | None = None
+    """Who arrives is like the users who signed up from this instant on, microseconds UTC; None:
+    like all."""
+
+
+@dataclass(frozen=True)
 class Simulator:
     """A shop's users, how they respond and what they do anyway: known truth or fitted."""
 
@@ -118,6 +129,8 @@ class Simulator:
     """What observations predict with; None: they predict nothing."""
     beliefs: TraitStore | None = None
     """The traits that go with `model`."""
+    arrivals: Arrivals | None = None
+    """How users arrive; None where nobody does."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
     """Further entries that JSON can hold: trained_until, command, metrics, …"""
 
@@ -133,6 +146,11 @@ class Simulator:
     def lists(self) -> tuple[int, int]:
         """K and V: numbers of candidates and of copy variants that a decision is offered."""
         return self.recommender.size, len(offered(self.catalog))
+
+    @property
+    def pushable(self) -> np.ndarray:
+        """Whether each user may be pushed at all (U,) bool."""
+        return (self.histories["unsubscribed"] == 0) & (self.histories["consent"] == 1)
 
     @property
     def additive_model(self) -> ResponseModel | None:

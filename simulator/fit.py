@@ -53,6 +53,7 @@ from simulator.fit_tastes import Counts, Tastes, fit_tastes
 from simulator.fit_tuning import COLD, EVERY, tuned
 from simulator.habits import Acts, Habits, habits_of
 from simulator.material import Material, acts_of, material_of, sample_of
+from simulator.newcomers import arrivals_of
 
 UNSEEN = 0.1
 """Share of the users who are left out of the fit that is judged."""
@@ -151,6 +152,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         members=tuple(members),
         delays=delays_of(material),
         model=model,
+        arrivals=arrivals_of(users.signed_up, material.began, material.until),
     )
     simulator = replace(
         simulator,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mdp.clock import DAY, NEVER, local_day, next_local_midnight
+from mdp.clock import NEVER, local_day, midnights_from, next_local_midnight
 from mdp.errors import BadSetting
 from mdp.observation import Requests, Sheet, View, new_memory, observe, seen
 from mdp.prediction import outcomes_of
@@ -114,8 +114,7 @@ class Kernel:
         self._seed[new] = seeds
         self._user[new] = user = simulator.users.hashes[rows]
         self.zone[new] = zone = simulator.users.codes[rows]
-        first = np.full(len(rows), simulator.start - 1) + np.asarray(start_day, np.int64) * DAY
-        self.at[new] = next_local_midnight(first, zone)
+        self.at[new] = midnights_from(simulator.start, zone, start_day)
         self.day[new] = 0
         put(self.histories, new, taken(simulator.histories, rows))
         episode = keys(self._seed[new], EPISODE, user, np.zeros(len(rows), np.int64))

@@ -41,13 +41,14 @@ from policies.saved import (
     trait_arrays,
     traits_of,
 )
-from simulator.description import Delays, Simulator, Users
+from simulator.description import Arrivals, Delays, Simulator, Users
 from simulator.organic import Organic
 from simulator.truths import truth_of
 
 SIMULATOR = Artifact("simulator", "simulator", READABLE, "fit it again")
 _OWN = {"format", "artifact", "schema", "world", "start", "reward", "guardrails", "delays"}
 _OWN |= {"manifest_hash", "organic", "recommender", "members", "belief", "forms", "files"}
+_OWN |= {"arrivals"}
 _NONE, _SELF, _OTHER = "none", "own", "other"
 
 
@@ -75,6 +76,8 @@ def save_simulator(path: Path | str, simulator: Simulator) -> None:
         "belief": _belief(simulator),
         "forms": _forms(simulator),
     }
+    if simulator.arrivals is not None:
+        own["arrivals"] = asdict(simulator.arrivals)
     if SIMULATOR.is_at(path):
         for name in read_manifest(path)["files"]:
             (path / name).unlink(missing_ok=True)
@@ -197,6 +200,7 @@ def _assembled(path: Path, manifest: dict[str, Any], files: dict[str, bytes]) ->
         delays=Delays(**manifest["delays"]),
         model=believed[manifest["belief"]](),
         beliefs=None if beliefs is None else traits_of(load_arrays(beliefs)),
+        arrivals=Arrivals(**manifest["arrivals"]) if "arrivals" in manifest else None,
         manifest={name: value for name, value in manifest.items() if name not in _OWN},
     )
 
