@@ -99,6 +99,34 @@ class Arrivals:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """How tastes change: each night some users' become another's, by whom D users are meant.
+
+    What a taste does to responses changes, and which items are met by oneself; how often, when and
+    how many stay. Nobody is told.
+    """
+
+    half_life: float
+    """Days after which half of the users have another taste."""
+    traits: np.ndarray
+    """(D,) `TRAITS`, whose tastes are drawn from."""
+    items: np.ndarray
+    """The users' own lists (D, M) int32, as in `Organic`."""
+    weight: np.ndarray
+    """Probability of each item of a list (D, M) float32."""
+
+    @classmethod
+    def among(cls, half_life: float, traits: np.ndarray, organic: Organic) -> Drift:
+        """Tastes that become each other's."""
+        return cls(half_life, traits, organic.own_items, organic.own_weight)
+
+    @property
+    def share(self) -> float:
+        """Users whose taste changes in a night."""
+        return -float(np.expm1(-np.log(2.0) / self.half_life))
+
+
+@dataclass(frozen=True)
 class Simulator:
     """A shop's users, how they respond and what they do anyway: known truth or fitted."""
 
@@ -131,6 +159,8 @@ class Simulator:
     """The traits that go with `model`."""
     arrivals: Arrivals | None = None
     """How users arrive; None where nobody does."""
+    drift: Drift | None = None
+    """How tastes change; None where they stay."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
     """Further entries that JSON can hold: trained_until, command, metrics, …"""
 

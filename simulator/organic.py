@@ -163,6 +163,7 @@ def draw_day(
     item_hash: np.ndarray,
     clicked: np.ndarray,
     clicked_at: np.ndarray,
+    others: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> Drawn:
     """What N users do in one local day.
 
@@ -171,7 +172,8 @@ def draw_day(
     (N, 24) int64 instants of the day's hours, `NEVER` for none; until: (N,) int64 end of the day.
     known: (N, KNOWN) what History remembers of the user's items. clicked, clicked_at: (N, C) item
     hashes and instants of clicks on pushes; a purchase of such an item within the attribution
-    window is the push's, which its response draws, so none is drawn here.
+    window is the push's, which its response draws, so none is drawn here. others: lists (D, M) of
+    items and of their probabilities, and whose of them is a user's (N,) int64, -1 for the own one.
     """
     sessions = np.where(day < habits["leaves"], habits["sessions"], np.float32(0.0))
     size = int(2 * (sessions * habits["touches"]).sum() * 3) + 4096
@@ -204,6 +206,7 @@ def draw_day(
             item_hash,
             clicked,
             clicked_at,
+            others,
             out.owner,
             out.at,
             out.kind,
@@ -295,6 +298,7 @@ def _draw(
     item_hash: Any,
     clicked: Any,
     clicked_at: Any,
+    others: Any,
     out_owner: Any,
     out_at: Any,
     out_kind: Any,
@@ -303,6 +307,7 @@ def _draw(
 ) -> Any:
     """Fills the outputs as far as they reach; returns how many events there are."""
     view, cart, satiation, half_life = shares
+    others_items, others_weight, like = others
     count = 0
     for n in range(rows.size):
         user, draw = rows[n], 1
@@ -319,8 +324,10 @@ def _draw(
                 own_turn = uniform(key[n], draw) < own[user]
                 u = uniform(key[n], draw + 1)
                 item = -1
-                if own_turn:
+                if own_turn and like[n] < 0:
                     item = own_items[user, _pick(own_weight[user], u)]
+                elif own_turn:
+                    item = others_items[like[n], _pick(others_weight[like[n]], u)]
                 if item < 0:
                     place = np.searchsorted(popular, u * popular[-1], side="right")
                     item = min(place, popular.size - 1)
