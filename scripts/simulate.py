@@ -3,8 +3,8 @@
 The policy is a saved one, under its own guardrails and exploration floor, or a baseline: hold,
 random, logging. Users are lived in blocks, so memory does not grow with their number; where more
 are asked for than the simulator has, they are its users again, with ids such as x#2 and lives of
-their own. New users arrive as they do in the log that the simulator was fitted to, if any do, each
-unknown to the policy and with a first day of their own; the same seed gives every policy the same
+their own. New users and items arrive as they do in the log that the simulator was fitted to, if
+any do, on days of their own and unknown to the policy; the same seed gives every policy the same
 ones, and the same log whatever the block. With --summary nothing is recorded:
 --out is a CSV file for what all users together brought each day.
 
@@ -52,6 +52,9 @@ class Args:
     new_users: float | None = None
     """users who arrive on a day, on average, 0 for none; default: as many as the simulator's log
     shows, in proportion to --users"""
+    new_items: float | None = None
+    """items that are listed on a day, on average, 0 for none; default: as many as the simulator's
+    log shows"""
     seed: int = 0
     """seed of all that is drawn"""
 
@@ -70,6 +73,8 @@ def run(args: Args) -> None:
     from ingestion.write import log_stream
     from mdp.errors import BadInput, BadSetting
     from scripts.on_ray import on_ray
+    from simulator.description import Arrivals
+    from simulator.launches import with_new_items
     from simulator.newcomers import arriving
     from simulator.population import TOTALS, UNIT, blocks
     from simulator.saved import load_simulator
@@ -80,7 +85,12 @@ def run(args: Args) -> None:
         raise BadInput(f"--out is {args.out}; with --summary give a .csv file in a directory")
     simulator, policy, policy_hash = _asked(load_simulator(args.simulator), args.policy)
     users = len(simulator.users) if args.users is None else args.users
-    arrivals = arriving(_rate(simulator, args.new_users, users), args.days, args.seed)
+    own, size = simulator.arrivals or Arrivals(0.0), len(simulator.users)
+    arrivals = arriving(
+        _rate("--new-users", args.new_users, own.rate * users / size), args.days, args.seed
+    )
+    new_items = _rate("--new-items", args.new_items, own.items)
+    simulator = with_new_items(simulator, new_items, args.days, args.seed)
     parts = list(blocks(users, args.block, arrivals))
     everyone = sum(part.users for part in parts)
     totals = np.zeros((args.days, len(TOTALS)), np.int64)
@@ -131,18 +141,15 @@ def live_block(shared: tuple[Simulator, Policy, int, int, bool], block: Block) -
     return live(simulator, policy, seed, days, block, record)
 
 
-def _rate(simulator: Simulator, asked: float | None, users: int) -> float:
-    """Users who arrive on a day."""
+def _rate(option: str, asked: float | None, own: float) -> float:
+    """How many arrive on a day: as asked, or as the log shows."""
     from math import isfinite
 
     from mdp.errors import BadSetting
 
-    if asked is None:
-        own = 0.0 if simulator.arrivals is None else simulator.arrivals.rate
-        return own * users / len(simulator.users)
-    if not isfinite(asked) or asked < 0:
-        raise BadSetting(f"--new-users is {asked}; users who arrive on a day are 0 or more")
-    return asked
+    if asked is not None and not (isfinite(asked) and asked >= 0):
+        raise BadSetting(f"{option} is {asked}; as many a day are 0 or more")
+    return own if asked is None else asked
 
 
 def _asked(simulator: Simulator, name: str) -> tuple[Simulator, Policy, str]:

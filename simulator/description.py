@@ -89,13 +89,25 @@ class Delays:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """How users arrive whom a log does not know yet."""
+    """How users arrive whom a log does not know yet, and items."""
 
     rate: float
     """Users who sign up on a day, on average."""
     since: int | None = None
     """Who arrives is like the users who signed up from this instant on, microseconds UTC; None:
     like all."""
+    items: float = 0.0
+    """Items that are listed on a day, on average."""
+
+
+@dataclass(frozen=True)
+class Launches:
+    """Items of the catalogue that are not listed yet, beside those whose places they share."""
+
+    successor: np.ndarray
+    """Catalogue row of the new item that shares each item's place (I,) int32, -1 for none."""
+    since: np.ndarray
+    """Instant of its listing (I,) int64, the greatest for none."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +170,9 @@ class Simulator:
     beliefs: TraitStore | None = None
     """The traits that go with `model`."""
     arrivals: Arrivals | None = None
-    """How users arrive; None where nobody does."""
+    """How users and items arrive; None where none do."""
+    launches: Launches | None = None
+    """Items that are still to be listed; None where all are."""
     drift: Drift | None = None
     """How tastes change; None where they stay."""
     manifest: Mapping[str, Any] = field(default_factory=dict)

@@ -115,9 +115,12 @@ def _changes(simulator: Simulator) -> list[str]:
         since = "all users"
         if arrivals.since is not None:
             since = f"those since {pd.Timestamp(arrivals.since, unit='us').date()}"
-        said.append(
-            f"{arrivals.rate:.3g} users sign up a day; newcomers are taken to be like {since}."
-        )
+        if arrivals.rate:
+            said.append(
+                f"{arrivals.rate:.3g} users sign up a day; newcomers are taken to be like {since}."
+            )
+        if arrivals.items:
+            said.append(f"{arrivals.items:.3g} items are listed a day.")
     if drift is not None:
         said.append(
             f"Half of the users have another taste after {drift.half_life:.0f} days or so: other "

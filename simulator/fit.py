@@ -156,7 +156,12 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         delays=delays_of(material),
         model=model,
         drift=None if half_life is None else Drift.among(half_life, traits, organic),
-        arrivals=arrivals_of(users.signed_up, material.began, material.until),
+        arrivals=arrivals_of(
+            users.signed_up,
+            epoch_us(material.log.tables["items"]["listed_at"]),
+            material.began,
+            material.until,
+        ),
     )
     simulator = replace(
         simulator,

@@ -24,7 +24,7 @@ from mdp.state import HISTORY, TRAITS, apply, features, put, taken
 from simulator.description import Drift, Simulator, offered
 from simulator.happenings import Happenings, begun, joined
 from simulator.memory import Memory
-from simulator.organic import HABITS, draw_day, drawn_habits
+from simulator.organic import ALL_LISTED, HABITS, draw_day, drawn_habits
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
 from simulator.payment import Chosen, Step, chosen_of, expected, paid
 from simulator.posterior import drawn_traits
@@ -328,7 +328,7 @@ class Kernel:
     def _happening(self, chosen: Chosen, outcomes: Outcomes, until: np.ndarray) -> Happenings:
         """What is pending, and what begins on this day."""
         simulator = self.simulator
-        organic, drift = simulator.organic, simulator.drift
+        organic, drift, launches = simulator.organic, simulator.drift, simulator.launches
         drawn = draw_day(
             organic,
             self.rows,
@@ -345,6 +345,7 @@ class Kernel:
             (organic.own_items, organic.own_weight, self._like)
             if drift is None
             else (drift.items, drift.weight, self._like),
+            ALL_LISTED if launches is None else (launches.successor, launches.since),
         )
         identity = keys(self._seed, IDENTITY, self._user, self.day)
         new = begun(

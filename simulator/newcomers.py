@@ -20,25 +20,27 @@ from simulator.organic import Organic
 from simulator.randomness import ARRIVAL, keys, words
 
 RECENT = 56.0
-"""Days before the fit whose sign-ups count; in a log of less than twice as many, its second
-half."""
+"""Days before the fit whose sign-ups and listings count; in a log of less than twice as many, its
+second half."""
 LEAST_DONORS = 30
 """Users who signed up then, below which newcomers are like all users."""
 
 
-def arrivals_of(signed_up: np.ndarray, began: int, until: int) -> Arrivals | None:
-    """How users arrive, from their instants of signing up (U,) in a log from `began` to `until`;
-    None where nobody signed up of late.
+def arrivals_of(
+    signed_up: np.ndarray, listed: np.ndarray, began: int, until: int
+) -> Arrivals | None:
+    """How users and items arrive, from instants of signing up (U,) and of listing (I,) in a log
+    from `began` to `until`; None where none did of late.
 
     Its first half tells nothing where signing up is the first thing that a log shows of a user:
     old customers seem to arrive there.
     """
     days = min((until - began) / DAY / 2, RECENT)
     since = until - int(days * DAY)
-    number = int(((signed_up >= since) & (signed_up < until)).sum())
-    if not number:
+    users, items = (int(((at >= since) & (at < until)).sum()) for at in (signed_up, listed))
+    if not users + items:
         return None
-    return Arrivals(number / days, since if number >= LEAST_DONORS else None)
+    return Arrivals(users / days, since if users >= LEAST_DONORS else None, items / days)
 
 
 def arriving(rate: float, days: int, seed: int) -> list[int]:

@@ -18,6 +18,10 @@ from simulator.randomness import bits, gammas, uniform, uniforms
 _VIEW, _CART, _BUY = int(Kind.VIEW), int(Kind.CART), int(Kind.PURCHASE)
 MOST_VISITS, MOST_TOUCHES = 20, 60
 """Visits of a day and items met in a visit are cut here."""
+ALL_LISTED = (np.zeros(0, np.int32), np.zeros(0, np.int64))
+"""No new items."""
+_FAR = 1 << 20
+"""Beyond all other draws of a day."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,7 @@ def draw_day(
     clicked: np.ndarray,
     clicked_at: np.ndarray,
     others: tuple[np.ndarray, np.ndarray, np.ndarray],
+    launches: tuple[np.ndarray, np.ndarray],
 ) -> Drawn:
     """What N users do in one local day.
 
@@ -174,6 +179,8 @@ def draw_day(
     hashes and instants of clicks on pushes; a purchase of such an item within the attribution
     window is the push's, which its response draws, so none is drawn here. others: lists (D, M) of
     items and of their probabilities, and whose of them is a user's (N,) int64, -1 for the own one.
+    launches: rows of new items that share the places of others, and from when on, as in `Launches`;
+    empty where there are none.
     """
     sessions = np.where(day < habits["leaves"], habits["sessions"], np.float32(0.0))
     size = int(2 * (sessions * habits["touches"]).sum() * 3) + 4096
@@ -207,6 +214,7 @@ def draw_day(
             clicked,
             clicked_at,
             others,
+            launches,
             out.owner,
             out.at,
             out.kind,
@@ -299,6 +307,7 @@ def _draw(
     clicked: Any,
     clicked_at: Any,
     others: Any,
+    launches: Any,
     out_owner: Any,
     out_at: Any,
     out_kind: Any,
@@ -308,6 +317,7 @@ def _draw(
     """Fills the outputs as far as they reach; returns how many events there are."""
     view, cart, satiation, half_life = shares
     others_items, others_weight, like = others
+    successor, since = launches
     count = 0
     for n in range(rows.size):
         user, draw = rows[n], 1
@@ -331,6 +341,8 @@ def _draw(
                 if item < 0:
                     place = np.searchsorted(popular, u * popular[-1], side="right")
                     item = min(place, popular.size - 1)
+                if successor.size and at >= since[item] and bits(key[n], draw + _FAR) % 2:
+                    item = successor[item]
                 chances = (
                     view,
                     cart,

@@ -58,11 +58,11 @@ def test_the_log_reads_back_whatever_the_block(places, tmp_path, capsys):
 
 def test_as_many_arrive_as_the_simulators_log_says_or_as_asked(places, tmp_path, capsys):
     shop = load_simulator(places / "sim")
-    save_simulator(tmp_path / "sim", replace(shop, arrivals=Arrivals(4.0)))
+    save_simulator(tmp_path / "sim", replace(shop, arrivals=Arrivals(4.0, items=3.0)))
     logs = []
-    for number, options in enumerate(
-        [(), ("--block", "7"), ("--users", "160"), ("--new-users", "0")]
-    ):
+    none = ("--new-users", "0", "--new-items", "0")
+    asked = ((), ("--block", "7"), ("--users", "160"), none)
+    for number, options in enumerate(asked):
         out = tmp_path / f"log-{number}"
         command = ["simulate", str(tmp_path / "sim"), "logging", "--out", str(out), "--days", "3"]
         assert main([*command, *options]) == 0
@@ -75,7 +75,10 @@ def test_as_many_arrive_as_the_simulators_log_says_or_as_asked(places, tmp_path,
     assert 4 <= new[0] == new[1] <= 22
     assert 30 <= new[2] <= 70
     assert new[3] == 0
-    for name in ("users", "decisions", "events", "outcomes"):
+    items = [log.tables["items"]["listed_at"].notna().sum() for log in logs]
+    assert 2 <= items[0] == items[1] == items[2] <= 18
+    assert items[3] == 0
+    for name in ("users", "items", "decisions", "events", "outcomes"):
         pd.testing.assert_frame_equal(logs[0].tables[name], logs[1].tables[name])
 
 
@@ -121,6 +124,7 @@ def test_ray_tasks_live_the_same(places, tmp_path, capsys):
         ("hold", "log", ["--users", "0"], "--users is 0"),
         ("hold", "log", ["--block", "0"], "--block is 0"),
         ("hold", "log", ["--new-users", "-1"], "--new-users is -1"),
+        ("hold", "log", ["--new-items", "nan"], "--new-items is nan"),
         ("hold", "log", ["--summary"], "with --summary give a .csv file"),
     ],
 )

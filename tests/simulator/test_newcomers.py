@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mdp.clock import DAY, local_day, local_hour
+from mdp.clock import DAY, NEVER, local_day, local_hour
 from mdp.errors import BadSetting
 from simulator.description import Arrivals
 from simulator.kernel import Kernel
@@ -13,27 +13,33 @@ from simulator.newcomers import arrivals_of, arriving, newcomers, with_newcomers
 from simulator.saved import load_simulator, save_simulator
 from simulator.worlds.base import START
 
-DAYS = 100
+DAYS, NONE = 100, np.array([NEVER])
 
 
 def test_the_rate_is_that_of_the_second_half_of_a_short_log():
     early, late = np.full(500, START + DAY), START + np.arange(60, 100) * DAY
     signed_up = np.concatenate([early, late, [START + 200 * DAY, START - 9 * DAY]])
-    found = arrivals_of(signed_up, START, START + DAYS * DAY)
+    found = arrivals_of(signed_up, NONE, START, START + DAYS * DAY)
     assert found == Arrivals(40 / 50, START + 50 * DAY)
 
 
 def test_a_long_logs_rate_is_that_of_its_last_eight_weeks():
     signed_up = START + np.arange(360) * DAY
-    found = arrivals_of(signed_up, START, START + 360 * DAY)
+    found = arrivals_of(signed_up, NONE, START, START + 360 * DAY)
     assert found == Arrivals(1.0, START + 304 * DAY)
 
 
 def test_few_newcomers_are_taken_to_be_like_all_users_and_none_to_come_no_more():
-    found = arrivals_of(np.array([START + 80 * DAY]), START, START + DAYS * DAY)
+    found = arrivals_of(np.array([START + 80 * DAY]), NONE, START, START + DAYS * DAY)
     assert found == Arrivals(1 / 50, None)
-    assert arrivals_of(np.array([START - DAY]), START, START + DAYS * DAY) is None
-    assert arrivals_of(np.array([START]), START, START) is None
+    assert arrivals_of(np.array([START - DAY]), NONE, START, START + DAYS * DAY) is None
+    assert arrivals_of(np.array([START]), NONE, START, START) is None
+
+
+def test_items_arrive_as_they_are_listed():
+    listed = np.array([NEVER, START + DAY, *(START + np.arange(50, 75) * DAY), START + DAYS * DAY])
+    found = arrivals_of(np.array([NEVER]), listed, START, START + DAYS * DAY)
+    assert found == Arrivals(0.0, None, 25 / 50)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +135,7 @@ def test_how_many_arrive_follows_the_rate_and_the_seed():
 
 
 def test_a_saved_simulator_keeps_how_users_arrive(place, tmp_path):
-    for arrivals in (None, Arrivals(2.5), Arrivals(0.25, START)):
+    for arrivals in (None, Arrivals(2.5), Arrivals(0.25, START, 1.5)):
         save_simulator(tmp_path / "sim", replace(place, arrivals=arrivals))
         assert load_simulator(tmp_path / "sim").arrivals == arrivals
         assert ("arrivals" in (tmp_path / "sim" / "manifest.json").read_text()) == bool(arrivals)
