@@ -74,7 +74,7 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
         "calibration": {name: _calibration(fitted, head) for head, name in enumerate(HEADS)},
         "whole": None,
     }
-    if changes := _changes(simulator):
+    if changes := changes_of(simulator):
         card["changes"] = changes
     last = epoch_us(log.tables["decisions"]["decided_at"].dropna()).max()
     days = min(int((last - simulator.start) / DAY) + 1, MOST_DAYS)
@@ -108,7 +108,7 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
     return card
 
 
-def _changes(simulator: Simulator) -> list[str]:
+def changes_of(simulator: Simulator) -> list[str]:
     """What the log shows to change as time goes by, in sentences; as much changes in episodes."""
     said, arrivals, drift = [], simulator.arrivals, simulator.drift
     if arrivals is not None:
