@@ -18,7 +18,6 @@ import pandas as pd
 from generation.candidates.base import Recommender
 from mdp.catalog import Items
 from mdp.clock import DAY, NEVER
-from mdp.errors import BadSetting
 from simulator.description import Launches, Simulator
 from simulator.randomness import LAUNCH, keys, words
 
@@ -46,12 +45,14 @@ class _Sharing:
 
     def candidates(self, user_hash: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:
         rows = self.recommender.candidates(user_hash, states, at)
-        n, k = np.nonzero((rows >= 0) & (self.launches.since[rows] <= np.asarray(at)[:, None]))
-        item = rows[n, k]
-        key = keys(self.hashes[item], LAUNCH, user_hash[n], np.zeros(len(n), np.int64))
-        taken = (words(key, 0) & np.uint64(1)).astype(bool)
-        rows[n[taken], k[taken]] = self.launches.successor[item[taken]]
-        return rows
+        while True:
+            n, k = np.nonzero((rows >= 0) & (self.launches.since[rows] <= np.asarray(at)[:, None]))
+            item = rows[n, k]
+            key = keys(self.hashes[item], LAUNCH, user_hash[n], np.zeros(len(n), np.int64))
+            taken = (words(key, 0) & np.uint64(1)).astype(bool)
+            if not taken.any():
+                return rows
+            rows[n[taken], k[taken]] = self.launches.successor[item[taken]]
 
     def arrays(self) -> dict[str, np.ndarray]:
         return self.recommender.arrays()
@@ -59,23 +60,24 @@ class _Sharing:
 
 def with_new_items(simulator: Simulator, rate: float, days: int, seed: int) -> Simulator:
     """The simulator with items that are listed in the days after its start, `rate` a day on
-    average. Raises `BadSetting` for more of them than there are items to be like."""
+    average. An item shares its place with one other; where more are listed, with one that has come
+    to share another's."""
     items, rng = simulator.catalog.items, np.random.default_rng([seed, 37])
     listed = np.repeat(np.arange(days), rng.poisson(rate, days))
     if not len(listed):
         return simulator
-    open_ended = (items.available_until == NEVER) & (items.stock > 0)
-    donors = rng.permutation(np.flatnonzero(open_ended))[: len(listed)]
-    if len(donors) < len(listed):
-        raise BadSetting(
-            f"{len(listed)} new items in {days} days are more than the {len(donors)} available "
-            "ones that they could be like: ask for fewer, or for fewer days"
-        )
+    available = (items.available_until == NEVER) & (items.stock > 0)
+    free = np.flatnonzero(available if available.any() else ~available).tolist()
     size, organic = len(items), simulator.organic
-    successor = np.full(size + len(donors), -1, np.int32)
+    successor = np.full(size + len(listed), -1, np.int32)
     since = np.full(len(successor), np.iinfo(np.int64).max)
-    successor[donors] = np.arange(size, len(successor))
-    since[donors] = simulator.start + listed * DAY
+    like = np.arange(len(successor))
+    for new, day in enumerate(listed.tolist(), size):
+        place = rng.integers(len(free))
+        donor, free[place] = free[place], new
+        successor[donor], since[donor] = new, simulator.start + day * DAY
+        like[new] = like[donor]
+    donors = like[size:]
     catalog = replace(simulator.catalog, items=_more(items, donors, simulator.start))
     launches = Launches(successor, since)
     return replace(

@@ -341,8 +341,10 @@ def _draw(
                 if item < 0:
                     place = np.searchsorted(popular, u * popular[-1], side="right")
                     item = min(place, popular.size - 1)
-                if successor.size and at >= since[item] and bits(key[n], draw + _FAR) % 2:
+                coin = draw + _FAR
+                while successor.size and at >= since[item] and bits(key[n], coin) % 2:
                     item = successor[item]
+                    coin += _FAR
                 chances = (
                     view,
                     cart,

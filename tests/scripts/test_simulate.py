@@ -110,8 +110,8 @@ def test_totals_are_the_same_without_a_log(places, tmp_path, capsys):
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `ray`")
 @pytest.mark.filterwarnings("ignore")
 def test_ray_tasks_live_the_same(places, tmp_path, capsys):
-    options = ("--summary", "--users", "90", "--block", "20")
-    options += ("--new-users", "3", "--new-items", "2")
+    options = ["--summary", "--users", "90", "--block", "20", "--new-users", "3"]
+    options += ["--new-items", "2"]
     assert simulated(places, tmp_path / "here.csv", *options) == 0
     assert simulated(places, tmp_path / "ray.csv", *options, "--ray") == 0
     assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
