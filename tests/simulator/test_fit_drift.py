@@ -15,7 +15,7 @@ from simulator.habits import Acts
 from simulator.worlds.base import START, lived
 from simulator.worlds.logit import LogitShop
 
-USERS, WEEKS, CATEGORIES = 400, 12, 8
+USERS, WEEKS, CATEGORIES = 250, 12, 8
 UNTIL = START + WEEKS * 7 * DAY
 EACH = np.arange(CATEGORIES)
 """Every item has a category of its own."""
@@ -60,11 +60,16 @@ def test_tastes_that_stay_are_found_to(seed):
     assert half_life_of(viewed(np.random.default_rng(seed)), EACH, UNTIL, seed) is None
 
 
-def test_a_season_or_a_weeks_errands_are_not_tastes_that_change():
+def test_a_season_is_not_tastes_that_change():
     rng = np.random.default_rng(2)
     season = np.sin(np.arange(WEEKS)[:, None] / 4 + np.arange(CATEGORIES))
     assert half_life_of(viewed(rng, popular=season), EACH, UNTIL, 0) is None
-    assert half_life_of(viewed(rng, errands=0.2), EACH, UNTIL, 0) is None
+
+
+@pytest.mark.slow
+def test_a_weeks_errands_are_not_tastes_that_change():
+    acts = viewed(np.random.default_rng(2), errands=0.2)
+    assert half_life_of(acts, EACH, UNTIL, 0) is None
 
 
 def test_a_log_that_shows_nothing_shows_no_drift():
@@ -77,7 +82,7 @@ def test_a_log_that_shows_nothing_shows_no_drift():
 
 def test_a_shop_without_views_is_told_by_what_is_bought():
     acts = viewed(np.random.default_rng(1), 14.0)
-    acts = acts_of(*(each[acts.owner < 150] for each in (acts.owner, acts.item, acts.at)))
+    acts = acts_of(*(each[acts.owner < 100] for each in (acts.owner, acts.item, acts.at)))
     bought = replace(acts, kind=np.full(len(acts.at), Kind.PURCHASE, np.int8))
     assert half_life_of(bought, EACH, UNTIL, 0) == half_life_of(acts, EACH, UNTIL, 0) is not None
 
