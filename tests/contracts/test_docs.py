@@ -45,7 +45,7 @@ def test_the_table_of_routes_is_that_of_the_server(tmp_path):
         for method in methods
     }
     assert len(there) > 25
-    written = {}
+    written: dict[str, str] = {}
     for routes, scopes in tables_of("production.md"):
         names = re.findall(r"`([A-Z]+ /[^`]*)`", routes)
         words = scopes.split(", ")
