@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,12 +24,13 @@ def running() -> Iterator[None]:
     """
     import ray
 
+    address = os.environ.get("RAY_ADDRESS", "")
     try:
+        _reach(address)
         ray.init(log_to_driver=False, include_dashboard=False, logging_level=logging.ERROR)
     # A plain Exception is what Ray raises where its processes don't come up in time.
     except Exception as error:
         ray.shutdown()
-        address = os.environ.get("RAY_ADDRESS")
         what = (
             f"the Ray cluster {address} (RAY_ADDRESS) can't be joined"
             if address
@@ -40,6 +42,13 @@ def running() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raises `OSError` where nobody listens at HOST:PORT, which Ray would try again for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def first_words(error: Exception) -> str:

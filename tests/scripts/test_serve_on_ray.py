@@ -49,8 +49,15 @@ def test_replicas_decide_over_one_store(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `ray`")
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("RAY_TMPDIR", "/proc/none", "Ray does not start here"),
+        ("RAY_ADDRESS", "127.0.0.1:1", "the Ray cluster 127.0.0.1:1 (RAY_ADDRESS) can't be joined"),
+    ],
+)
 @pytest.mark.parametrize("command", ["serve", "decide"])
-def test_ray_that_does_not_start_is_told_in_one_sentence(tmp_path, command):
+def test_ray_that_does_not_start_is_told_in_one_sentence(tmp_path, command, setting, value, said):
     store = f"sqlite:///{tmp_path / 'store.sqlite'}"
     prepared(tmp_path, store)
     words = {
@@ -59,11 +66,11 @@ def test_ray_that_does_not_start_is_told_in_one_sentence(tmp_path, command):
     }[command]
     done = subprocess.run(
         [sys.executable, "-m", "scripts.cli", *words],
-        cwd=ROOT, env={**os.environ, "RAY_TMPDIR": "/proc/none"}, capture_output=True, text=True,
+        cwd=ROOT, env={**os.environ, setting: value}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.count("error: ") == 1
-    assert "Ray does not start here" in done.stderr
+    assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
