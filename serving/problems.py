@@ -74,6 +74,8 @@ def problem_of(errors: Sequence[Any], skip: int = 0) -> Problem:
     first = errors[0]
     if first["type"] == "json_invalid":
         return malformed(first["loc"][-1], first["ctx"]["error"])
+    if isinstance(first.get("input"), bytes):  # a body that says to be something else
+        return Problem(422, "body", "send JSON, with content-type: application/json")
     place = path_of(first["loc"][skip:]) or "body"
     return Problem(422, place, first["msg"].removeprefix("Value error, "))
 
