@@ -27,6 +27,7 @@ from ingestion.log import LogMeta
 from ingestion.write import write_tables
 from mdp.clock import DAY
 from mdp.errors import BadInput
+from serving.access import audit
 from serving.archived import unfinished
 from serving.export import as_csv, framed, log_meta, logged_columns, table_frame, typed
 from serving.history import replayed
@@ -81,12 +82,12 @@ def archive(
     with reading(engine) as connection:
         total = connection.scalar(select(func.count()).select_from(USERS)) or 0
     done, start = 0, time.monotonic()
-    while moved := _moved(engine, number, out):
+    while _beside(out).exists() and (moved := _moved(engine, number, out)):
         done += moved
         progress(min(done, total), total)
         time.sleep(time.monotonic() - start)
         start = time.monotonic()
-    return _finished(engine, settings, number, out)
+    return _finished(engine, settings, number, out, now)
 
 
 def latest(settings: Settings, now: int) -> int:
@@ -118,6 +119,7 @@ def _begun(engine: Engine, settings: Settings, before: int, out: Path, now: int)
         made = insert(ARCHIVES).values(**row, **dict.fromkeys(MOVED, 0))
         key = connection.execute(made).inserted_primary_key
         assert key is not None
+        _beside(out).mkdir(parents=True, exist_ok=True)  # there until it gets its name
         return int(key[0])
 
 
@@ -214,7 +216,6 @@ def _appended(
     directory: Path, frames: Mapping[str, pd.DataFrame], sizes: Mapping[str, int]
 ) -> dict[str, int]:
     """Append rows to the files, cut to the sizes that count first; returns the sizes by then."""
-    directory.mkdir(parents=True, exist_ok=True)
     new = {}
     for name, frame in frames.items():
         file, size = directory / f"{name}.csv", sizes.get(name, 0)
@@ -260,13 +261,13 @@ def _delete(connection: Connection, tables: Iterable[Table], keys: list[str]) ->
         connection.execute(delete(table).where(key.in_(by_key(table, (key.name,)))), key_list(keys))
 
 
-def _finished(engine: Engine, settings: Settings, number: int, out: Path) -> Row[Any]:
+def _finished(engine: Engine, settings: Settings, number: int, out: Path, now: int) -> Row[Any]:
     """Give the log its other tables and its name."""
     of = ARCHIVES.c.number == number
     part = _beside(out)
     with reading(engine) as connection:
         row = connection.execute(select(ARCHIVES).where(of)).one()
-        if part.exists() or not out.exists():
+        if part.exists():
             nothing = {name: _rows(connection, name, []) for name in MOVED}
             _appended(part, nothing, row.sizes)
             tables = {name: table_frame(connection, name, settings) for name in REST}
@@ -277,9 +278,15 @@ def _finished(engine: Engine, settings: Settings, number: int, out: Path) -> Row
                 _sync(file)
             os.replace(part, out)
             _sync(out.parent)
+        elif not out.exists():
+            raise BadInput(f"{part} is gone, and rows had left the store for it: put it back")
     with writing(engine) as connection:
         connection.execute(update(ARCHIVES).where(of).values(done=1))
-        return connection.execute(select(ARCHIVES).where(of)).one()
+        row = connection.execute(select(ARCHIVES).where(of)).one()
+        counts = {name: getattr(row, name) for name in MOVED}
+        detail = {"before": iso(row.before), "out": row.out, **counts}
+        audit(connection, now, "command line", "archive", detail)
+        return row
 
 
 def _beside(out: Path) -> Path:

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -146,7 +145,10 @@ def test_stopped_at_any_step_each_row_is_in_one_place(tmp_path, monkeypatch):
     shop = Shop(tmp_path, f"sqlite:///{tmp_path / 'store.sqlite'}")
     with shop.server(shop.policy("p", Random(hold=0.1), **RULES)) as client:
         lived(client, shop, days=8)
-        before, states = ids(exported(client)), histories(open_store(shop.store))
+        before = ids(exported(client))
+    engine = open_store(shop.store)
+    states = histories(engine)
+    engine.dispose()  # so that all is in the file
     shop.clock.now += 40 * DAY
     monkeypatch.setattr(module, "AT_ONCE", 2)
     steps = {name: getattr(os, name) for name in ("fsync", "replace")}
@@ -308,6 +310,31 @@ def test_a_log_cut_off_while_it_was_written_is_refused(shop, tmp_path, monkeypat
         with pytest.raises(BadInput, match="is not finished"):
             move(client, shop, tmp_path / "other", 40)
         assert client.delete("/v1/users/u").status_code == 409
-        Path(tmp_path / "log.part" / "decisions.csv").write_text("")
+        part = tmp_path / "log.part"
+        (part / "decisions.csv").rename(part / "away")
         with pytest.raises(BadInput, match="was cut off"):
             move(client, shop, tmp_path / "log", 40)
+        part.rename(tmp_path / "away")
+        with pytest.raises(BadInput, match="is gone"):
+            move(client, shop, tmp_path / "log", 40)
+        (tmp_path / "away").rename(part)
+        (part / "away").rename(part / "decisions.csv")
+        monkeypatch.undo()
+        assert move(client, shop, tmp_path / "log", 40).decisions == 1
+
+
+def test_stopped_when_the_log_has_its_name_already(shop, tmp_path, monkeypatch):
+    """A user who came meanwhile, and is last in order, changes nothing of it."""
+    with shop.server(shop.policy("p")) as client:
+        post(client, "/v1/decisions", **ASK)
+        shop.clock.now += 50 * DAY
+        monkeypatch.setattr(module, "audit", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            move(client, shop, tmp_path / "log", 40)
+        assert (tmp_path / "log").is_dir()
+        monkeypatch.undo()
+        post(client, "/v1/decisions", **{**ASK, "user_id": "z"})
+        done = move(client, shop, tmp_path / "log", 40)
+        assert (done.decisions, done.done) == (1, 1)
+        entry = client.get("/v1/audit").json()["entries"][0]
+        assert (entry["action"], entry["detail"]["decisions"]) == ("archive", 1)
