@@ -71,23 +71,26 @@ def archive(
 ) -> Row[Any]:
     """Move what happened before an instant into a new log; returns the row of `archives`.
 
-    After a kill the same call goes on. Raises `BadInput` where `out` is there already, where the
-    instant is less than `SETTLED` days ago or within the time that snapshots and answers to
-    idempotency keys are kept, and where another archive is not finished.
+    After a kill the same call goes on, and does nothing once all is done. Raises `BadInput` where
+    `out` is there already, where the instant is less than `SETTLED` days ago or within the time
+    that snapshots and answers to idempotency keys are kept, and where another archive is not
+    finished.
 
     progress: is told how many users of how many are done. After each transaction as much time is
     left to other writers as it took.
     """
-    number = _begun(engine, settings, before, out, now)
+    row = _begun(engine, settings, before, out, now)
+    if row.done:
+        return row
     with reading(engine) as connection:
         total = connection.scalar(select(func.count()).select_from(USERS)) or 0
     done, start = 0, time.monotonic()
-    while _beside(out).exists() and (moved := _moved(engine, number, out)):
+    while _beside(out).exists() and (moved := _moved(engine, row.number, out)):
         done += moved
         progress(min(done, total), total)
         time.sleep(time.monotonic() - start)
         start = time.monotonic()
-    return _finished(engine, settings, number, out, now)
+    return _finished(engine, settings, row.number, out, now)
 
 
 def latest(settings: Settings, now: int) -> int:
@@ -96,13 +99,13 @@ def latest(settings: Settings, now: int) -> int:
     return now - round(kept * DAY)
 
 
-def _begun(engine: Engine, settings: Settings, before: int, out: Path, now: int) -> int:
-    """The number of the archive, new or begun before."""
+def _begun(engine: Engine, settings: Settings, before: int, out: Path, now: int) -> Row[Any]:
+    """The archive, which is new or was begun before."""
+    mine = select(ARCHIVES).where(ARCHIVES.c.before == before, ARCHIVES.c.out == str(out))
     with writing(engine) as connection:
-        other = unfinished(connection)
-        if other is not None:
-            if (other.before, other.out) == (before, str(out)):
-                return int(other.number)
+        if (begun := connection.execute(mine).first()) is not None:
+            return begun
+        if (other := unfinished(connection)) is not None:
             raise BadInput(
                 f"the archive before {iso(other.before)} into {other.out} is not finished: give "
                 "the same command again first"
@@ -116,11 +119,9 @@ def _begun(engine: Engine, settings: Settings, before: int, out: Path, now: int)
         if out.exists():
             raise BadInput(f"{out} is there already: name a new directory")
         row = {"before": before, "out": str(out), "at": now, "upto": "", "sizes": {}, "done": 0}
-        made = insert(ARCHIVES).values(**row, **dict.fromkeys(MOVED, 0))
-        key = connection.execute(made).inserted_primary_key
-        assert key is not None
+        connection.execute(insert(ARCHIVES).values(**row, **dict.fromkeys(MOVED, 0)))
         _beside(out).mkdir(parents=True, exist_ok=True)  # there until it gets its name
-        return int(key[0])
+        return connection.execute(mine).one()
 
 
 @dataclass

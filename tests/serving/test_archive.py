@@ -269,7 +269,9 @@ def test_the_command(shop, tmp_path, capsys):
         assert main([*command, "2026-03-01T00:00:00Z"]) == 0
         assert "1 decisions, 0 outcomes, 0 events" in capsys.readouterr().out
         assert main(["check", str(out)]) == 0
-        assert main([*command, "2026-03-01T00:00:00Z"]) == 1
+        assert main([*command, "2026-03-01T00:00:00Z"]) == 0
+        assert "1 decisions, 0 outcomes, 0 events" in capsys.readouterr().out
+        assert main([*command, "2026-03-02T00:00:00Z"]) == 1
         assert "is there already" in capsys.readouterr().err
 
 
