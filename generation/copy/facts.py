@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from hashlib import blake2b
 
+from generation.copy.claims import promotes
 from generation.copy.formatting import day, exact, money, percent_off, plain, tenths
 from generation.copy.reading import normalised
 from generation.copy.vocabulary import words_of
@@ -127,7 +128,7 @@ class Facts:
         buyers, reviews, window. A slot that the facts can't fill is not there.
         """
         known = {"item": self.title.strip(), "brand": self.named_brand}
-        if self.category.strip().lower() not in NO_BRAND:
+        if self.category.strip().lower() not in NO_BRAND and not promotes(self.category):
             known["category"] = self.category.strip()
         if self.price is not None:
             price = exact(self.price, self.currency)
