@@ -144,6 +144,8 @@ def slots_for(
 ) -> dict[str, str]:
     """What fills slots: the facts, one attribute, one praised aspect, the reader's taste."""
     known = facts.slots(locale)
+    if _names_brand(facts):
+        known.pop("brand", None)
     liked = [aspect.name for aspect in facts.aspects if aspect.liked]
     if liked:
         known["aspect"] = lexicon(locale).labels[str(rng.choice(liked))]
@@ -152,7 +154,7 @@ def slots_for(
         name, value = attributes[int(rng.integers(len(attributes)))]
         known["detail"] = f"{label(name, locale)}{'：' if locale == 'zh' else ': '}{value}"
     if known.get("category") in reader.likes:
-        known["like"] = facts.category
+        known["like"] = known.pop("category")
     if facts.rating is not None and facts.rating < WORTH_SAYING:
         known.pop("rating", None)
     at, until = facts.at, facts.available_until
@@ -161,6 +163,11 @@ def slots_for(
     if reader.similar and reader.similar != facts.title:
         known["similar"] = reader.similar
     return known
+
+
+def _names_brand(facts: Facts) -> bool:
+    """Whether the title says the brand itself: nobody says it twice."""
+    return facts.named_brand.lower() in facts.title.lower()
 
 
 def carried_style(facts: Facts, brief: Brief) -> str:
@@ -291,7 +298,8 @@ def _description(
             said.update(phrase.slots)
             sentences.append(fill(phrase.text, values, rng))
 
-    say("open", known)
+    shown = {name: text for name, text in known.items() if name != "brand"}
+    say("open", shown if _names_brand(facts) else known)
     for part in ("brand", "category"):
         if part not in said:
             say(part, known)

@@ -28,7 +28,7 @@ _MET = {"viewed": ("view", "cart", "purchase"), "cart": ("cart",), "bought": ("p
 _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = re.compile(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’-]*")
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_QUOTED = re.compile(r'"([^"]{2,})"|「([^」]{2,})」|«([^»]{2,})»|《([^》]{2,})》|『([^』]{2,})』')
+_QUOTED = re.compile(r'"([^"]+)"|「([^」]{2,})」|«([^»]{2,})»|《([^》]{2,})》|『([^』]{2,})』')
 _SENTENCE_START = re.compile(r"(?:^|[.!?…:;。！？：；\n–—•|·]|\ue000|\ue001)[\s\"'(]*$")
 _LINK = re.compile(
     r"https?://|www\.|\b[\w.-]+@[\w.-]+|\b[a-z0-9-]+\.(?:com|net|org|cn|shop|co)\b", re.I
@@ -36,7 +36,7 @@ _LINK = re.compile(
 _SLOT = re.compile(r"\{[^{}]*\}?|<[A-Za-z_/][^<>]*>|\[[A-Z_]{2,}\]|\bNone\b|\bnan\b")
 _FRAMES = (
     *("under ", "by ", "from ", "under the ", "from the ", "like our ", "look at "),
-    *("brand: ", "category: ", "department: ", '"', "来自", "出自", "品牌:", "分类:", "品类:"),
+    *("brand: ", "category: ", "department: ", '"', "品牌是", "牌子是", "品牌:", "分类:", "品类:"),
 )
 """What tells a brand's or category's name from a claim in the same words."""
 _ALWAYS = frozenset({"I", "I'm", "I've", "OK"})
@@ -111,7 +111,8 @@ class Verifier:
         rest = rest.replaced(_held(facts, reader), lambda match: GONE)
         for match in _QUOTED.finditer(rest.text):
             words = next(group for group in match.groups() if group)
-            if not any(words in aspect.quote for aspect in facts.aspects):
+            # The facts' own words in quotation marks are one character by now.
+            if len(words) > 1 and not any(words in aspect.quote for aspect in facts.aspects):
                 yield finding(rest, *match.span(), "quote", "no review says this")
         for begin, end in self._foreign(rest.text, facts):
             yield finding(rest, begin, end, "name.foreign", "the facts have no such name")
@@ -251,7 +252,7 @@ def _named(name: str, title: str) -> str:
     """A brand or category whose name is a claim, where the words around it say what it names."""
     word, whole = _bounded(name), re.escape(normalised(title).text)
     before = "|".join(rf"(?<={re.escape(frame)})" for frame in _FRAMES)
-    return rf"(?:{before}){word}|{word}(?= (?:shelf|name)\b|\s*{whole})"
+    return rf"(?:{before}){word}|{word}(?= (?:shelf|name)\b|出品|\s*{whole})"
 
 
 def _bounded(name: str) -> str:
