@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable
 from datetime import datetime
 from functools import cache
@@ -24,6 +25,7 @@ from ingestion.log import Log
 from ingestion.schema import TABLES
 
 _KNOWN = frozenset(column.name for column in TABLES["items"].columns)
+_WHOLE = re.compile(r"(?<=\d)\.0+$")
 _WINDOW = pd.Timedelta(days=WINDOW_DAYS)
 
 
@@ -127,9 +129,8 @@ def _attributes(row: dict[Hashable, Any]) -> dict[str, str]:
 
 
 def _attribute(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+    # A column of whole numbers with gaps comes as 2.0 or "2.0".
+    return _WHOLE.sub("", str(value).strip())
 
 
 def _text(value: Any) -> str:

@@ -82,10 +82,10 @@ class Verifier:
             for name, text in fields.items()
             for finding in self.check_text(text, facts, reader, name)
         ]
-        if _folded(facts.title) not in _folded(f"{message.title}\n{message.body}"):
-            found.append(
-                Finding("name.missing", "", 0, 0, facts.title, "neither title nor body names it")
-            )
+        name = _folded(facts.title)
+        if not name or name not in _folded(f"{message.title}\n{message.body}"):
+            why = "neither title nor body names it" if name else "the item has no title"
+            found.append(Finding("name.missing", "", 0, 0, facts.title, why))
         return tuple(found)
 
     def check_text(
