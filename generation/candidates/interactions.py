@@ -106,7 +106,10 @@ def interactions_of(log: Log, until: int | None = None) -> Interactions:
     if until is not None:
         good &= at < until
     if not good.any():
-        raise NotEnoughData("the log has no view, cart or purchase to learn candidates from")
+        known = "" if until is None else " before that instant"
+        raise NotEnoughData(
+            f"the log has no view, cart or purchase{known} to learn candidates from"
+        )
     reviewed = Reviewed.of(log.tables["reviews"], items.row)
     order = np.flatnonzero(good)[np.argsort(at[good], kind="stable")]
     described = log.tables["items"].drop_duplicates("item_id").set_index("item_id")["description"]

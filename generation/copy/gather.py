@@ -15,7 +15,7 @@ import pandas as pd
 from generation.copy.aspects import lexicon
 from generation.copy.copywriter import Reader
 from generation.copy.facts import MANY_BUYERS, WINDOW_DAYS, Facts
-from generation.copy.formatting import LOCALES, MONTHS
+from generation.copy.formatting import LOCALES, MONTHS, tidy
 from generation.copy.labels import LABELS
 from generation.copy.reviews import aspects_of
 from generation.copy.templates import plain_words
@@ -60,7 +60,7 @@ def facts_of(log: Log, at: pd.Timestamp | None = None) -> dict[str, Facts]:
     return {
         str(row["item_id"]): Facts(
             item_id=str(row["item_id"]),
-            title=_text(row["title"]),
+            title=tidy(_text(row["title"])),
             brand=_text(row["brand"]),
             category=_text(row["category"]),
             kind=_text(row["kind"]) or "product",

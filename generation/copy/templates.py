@@ -36,6 +36,8 @@ CLAIM_OF = {
     "new": "new",
 }
 """Slot or tag → the claim that a phrase with it makes."""
+_SAME = {"like": "category", "category": "like"}
+"""Slots that say the same."""
 NEEDS_MUST = ("urgent", "discount", "social proof")
 WORTH_SAYING = 4.0
 """The least rating, of five, that a push speaks of."""
@@ -154,7 +156,7 @@ def slots_for(
         name, value = attributes[int(rng.integers(len(attributes)))]
         known["detail"] = f"{label(name, locale)}{'：' if locale == 'zh' else ': '}{value}"
     if known.get("category") in reader.likes:
-        known["like"] = known.pop("category")
+        known["like"] = facts.category
     if facts.rating is not None and facts.rating < WORTH_SAYING:
         known.pop("rating", None)
     at, until = facts.at, facts.available_until
@@ -260,7 +262,7 @@ class _Draft:
         if not fit:
             return ""
         phrase = fit[int(self._rng.integers(len(fit)))]
-        self._said |= phrase.slots
+        self._said |= phrase.slots | {_SAME[slot] for slot in phrase.slots if slot in _SAME}
         self.used.append(phrase.id)
         self.claims |= phrase.claims
         # One text says 你 or 您, not both.

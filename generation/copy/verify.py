@@ -17,7 +17,7 @@ from generation.copy.aspects import aspects_named
 from generation.copy.claims import any_claim, claims, is_claim
 from generation.copy.copywriter import Message, Reader
 from generation.copy.facts import Facts
-from generation.copy.formatting import MONTHS
+from generation.copy.formatting import MONTHS, tidy
 from generation.copy.labels import LABELS, labels_of
 from generation.copy.reading import GONE, OWNED, Reading, in_digits, normalised
 from generation.copy.vocabulary import Vocabulary
@@ -292,4 +292,4 @@ def _labels(names: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _folded(text: str) -> str:
-    return " ".join(normalised(text).text.lower().split())
+    return tidy(normalised(text).text.lower())

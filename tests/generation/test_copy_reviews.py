@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from generation.copy.copywriter import Brief
+from generation.copy.copywriter import Brief, Message
 from generation.copy.gather import facts_of, reader_of
 from generation.copy.reviews import aspects_of, opinions
 from generation.copy.templates import Templates
@@ -171,3 +171,11 @@ def test_an_item_without_a_title_is_not_written_about():
     facts = facts_of(log_of({"items": items}))["a"]
     written = Checked(Templates(), Verifier()).write(facts, Brief(), np.random.default_rng(0))
     assert written.message is None
+
+
+def test_a_title_is_written_without_stray_spaces_and_found_with_them():
+    items = pd.DataFrame({"item_id": ["a"], "title": ["Key  fob , shed"], "price": [2.0]})
+    facts = facts_of(log_of({"items": items}))["a"]
+    assert facts.title == "Key fob, shed"
+    raw = Message("Key  fob , shed", "", "", "en", "plain", "a", "x", "y")
+    assert Verifier().check(raw, facts) == ()
