@@ -108,11 +108,14 @@ def test_a_catalogue_that_lost_items_and_got_others_offers_what_it_has(ranked):
     assert offered(empty, "ann") == [-1] * 6
 
 
-def with_new(kinds: dict[str, str], ranked: Ranked, **changed: np.ndarray) -> Recommender:
+def with_new(kinds: dict[str, str], ranked: Ranked, sold_out: int = -1) -> Recommender:
     """The lists on a catalogue that got items, of categories by id, since they were made."""
     ids, categories = [*ITEMS, *kinds], ["c"] * len(ITEMS) + list(kinds.values())
-    items = replace(simple_items(ids, np.ones(len(ids)), categories), **changed)
-    catalog = Catalog(items, simple_variants(["v"], ["plain"]))
+    items = simple_items(ids, np.ones(len(ids)), categories)
+    stock = items.stock.copy()
+    if sold_out >= 0:
+        stock[sold_out] = 0
+    catalog = Catalog(replace(items, stock=stock), simple_variants(["v"], ["plain"]))
     return recommender_of("ranked", ranked.arrays(), catalog)
 
 
@@ -133,8 +136,7 @@ def test_of_several_new_items_users_get_different_ones(ranked):
 
 def test_a_new_item_that_is_sold_out_or_was_pushed_is_not_offered(ranked):
     before = offered(ranked, "ann")
-    stock = np.append(np.ones(len(ITEMS)), 0).astype(ranked.catalog.items.stock.dtype)
-    assert offered(with_new({"fresh": "c"}, ranked, stock=stock), "ann") == before
+    assert offered(with_new({"fresh": "c"}, ranked, sold_out=len(ITEMS)), "ann") == before
     sent = having_sent(0, DAY)
     sent["ring"][0, 0]["item"] = hash_ids(["fresh"])[0]
     assert offered(with_new({"fresh": "c"}, ranked), "ann", sent) == before
