@@ -58,6 +58,7 @@ def test_what_the_facts_hold_passes(text):
         ("五折", "discount"),
         ("百分之二十五的优惠", "discount"),
         ("Only 4 left", "stock"),
+        ("Ends at midnight.", "claim.moment"),
         ("仅剩五件", "stock"),
         ("僅剩两件", "stock"),
         ("until 10 December", "deadline"),
