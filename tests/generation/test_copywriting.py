@@ -124,7 +124,7 @@ def test_the_same_draws_give_the_same_texts_alone_and_together(net):
 
 def test_a_field_is_copied_whole_however_wild_the_network(net):
     sources = [Source.of({"item": item.title, "category": item.category}) for item in SHOP]
-    drafts = net.arrays().write(sources, np.random.default_rng(3).random((24, LONGEST)), 2.0)
+    drafts = net.arrays().write(sources, np.random.default_rng(3).random((24, LONGEST)), 9.0)
     mentions = [name for draft in drafts if draft.ended for name in draft.mentions]
     assert set(mentions) == {"{item}", "{category}"}
 
