@@ -259,7 +259,6 @@ def seen(
         return View(shown, allowed, None, None)
     believed = np.zeros(len(at), TRAITS) if traits is None else traits
     worth, weights = (table.margin * table.price).astype(np.float32), weights_of(reward)
-    scratch = prediction_scratch(len(HEADS), sheet.items.shape[1], copy.shape[1])
     predicted, risk = (sheet.best_hour, sheet.hour_value), risk_limits(ceiling)
     if isinstance(model, BoundModel):
         item, variant, hour = (
@@ -274,7 +273,6 @@ def seen(
             heads_first(terms),
             worth,
             weights,
-            scratch,
             predicted,
             shown["pairs"],
             LIMIT,
@@ -292,7 +290,7 @@ def seen(
             (sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at),
             worth,
             weights,
-            scratch,
+            prediction_scratch(len(HEADS), sheet.items.shape[1], copy.shape[1]),
             (recency.fatigue, recency.wear),
             predicted,
             tuple(shown[name] for name in NAMES),

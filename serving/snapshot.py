@@ -157,11 +157,11 @@ def taken_in_turns(policy: Policy, observation: Observation, u: np.ndarray) -> T
     chances = [
         part.distribution_of(own, observation) for own, (_, part) in zip(scores, parts, strict=True)
     ]
-    which, draws = np.zeros(len(u), np.int64), u
-    if len(parts) > 1:
+    if len(parts) == 1:
+        which, draws, actions = np.zeros(len(u), np.int64), u, chances[0].drawn(u)
+    else:
         which, draws = mixed(chances, [share for share, _ in parts]).picked(u)
-    rows = np.arange(len(u))
-    actions = np.stack([each.drawn(draws) for each in chances])[which, rows]
+        actions = np.stack([each.drawn(draws) for each in chances])[which, np.arange(len(u))]
     chance = np.stack(
         [share * each.probability(actions) for (share, _), each in zip(parts, chances, strict=True)]
     )
@@ -222,9 +222,10 @@ def _packed(
         "draw": turns.draws,
     } | ({} if votes is None else {"votes": votes})
     shapes = _shapes(k, v, 0 if votes is None else votes.shape[1])
+    chosen = slice(None) if len(rows) == len(turns.which) else rows
     body = np.concatenate(
         [
-            np.ascontiguousarray(arrays[name][rows], dtype).reshape(len(rows), -1).view(np.uint8)
+            np.ascontiguousarray(arrays[name][chosen], dtype).reshape(len(rows), -1).view(np.uint8)
             for name, (_, dtype) in shapes.items()
         ],
         1,
