@@ -261,16 +261,14 @@ def seen(
     worth, weights = (table.margin * table.price).astype(np.float32), weights_of(reward)
     predicted, risk = (sheet.best_hour, sheet.hour_value), risk_limits(ceiling)
     if isinstance(model, BoundModel):
-        item, variant, hour = (
-            getattr(sheet, f"{name}_terms").transpose(0, 2, 1)
-            for name in ("item", "variant", "hour")
-        )
+        adding = (sheet.base_terms, sheet.item_terms, sheet.variant_terms, sheet.hour_terms)
+        item, variant, hour = (part.transpose(0, 2, 1) for part in adding[1:])
         terms = Terms(sheet.base_terms, item, variant, hour, recency)
         see_all(
             *facing,
             believed,
             model.parameters,
-            heads_first(terms),
+            (*adding, terms.cloglog),
             worth,
             weights,
             predicted,
