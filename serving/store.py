@@ -95,8 +95,9 @@ def _engine(url: str) -> Engine:
             f"the store is {_shown(url)!r}; use a file such as sqlite:///pushwise.sqlite, or "
             "postgresql://USER:PASSWORD@HOST/DATABASE"
         )
-    # Whoever takes a connection ends its transaction (`reading`, `writing`).
-    engine = create_engine(url, pool_reset_on_return=None)
+    # The connection that wrote last is taken first: SQLite empties the cache of every other one.
+    # Whoever takes one ends its transaction (`reading`, `writing`).
+    engine = create_engine(url, pool_use_lifo=True, pool_reset_on_return=None)
     event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begin)
     return engine
