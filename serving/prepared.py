@@ -44,8 +44,9 @@ class Prepared:
         """The words, and what puts values by name into their places."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            by_place = type(dialect)(paramstyle=_BY_PLACE[dialect.name])
-            made = self._statement.compile(dialect=by_place, column_keys=self._columns)
+            kind: Any = type(dialect)
+            by_place = kind(paramstyle=_BY_PLACE[dialect.name])
+            made: Any = self._statement.compile(dialect=by_place, column_keys=self._columns)
             found = self._compiled[dialect.name] = str(made), _placing(made.positiontup or ())
         return found
 

@@ -225,7 +225,7 @@ def _packed(
     body["pair"], body["draw"] = scores.pair[chosen, :k, :v], turns.draws[chosen]
     if votes is not None:
         body["votes"] = votes[chosen]
-    data, size = memoryview(body.tobytes()), body.itemsize
+    data, width = memoryview(body.tobytes()), body.itemsize
     best = None if view.prediction is None else view.prediction.best_hour.tolist()
     greedy, temperature = policy.temperature is None, policy.temperature or 0.0
     for place, n in enumerate(rows):
@@ -235,7 +235,7 @@ def _packed(
         )  # fmt: skip
         beside = float(np.delete(turns.chance[:, n], part).sum()) if len(turns.parts) > 1 else 0.0
         tail = _PART.pack(part, share, beside, 0 if votes is None else votes.shape[1])
-        own = data[place * size : (place + 1) * size]
+        own = data[place * width : (place + 1) * width]
         yield head + tail + bytes(pa.compress(own, codec=CODEC, asbytes=True))
 
 
@@ -248,7 +248,7 @@ def unpack(data: bytes) -> Snapshot:
             part, start = _PART.unpack_from(data, start), start + _PART.size
         record = _record(k, v, part[3])
         body = pa.decompress(data[start:], record.itemsize, codec=CODEC, asbytes=True)
-    except (struct.error, OSError) as error:
+    except (struct.error, OSError, ValueError) as error:
         raise BadArtifact(f"this is no snapshot of a decision: {error}") from error
     if form not in (FORMAT, WITHOUT_PARTS) or len(body) != record.itemsize:
         raise BadArtifact("the snapshot is of another version of pushwise, or was cut off")
