@@ -24,6 +24,7 @@ import numpy as np
 import tyro
 
 from agents.rollouts import population, rollout
+from agents.search import USERS as SEARCHED
 from agents.search import best_threshold
 from benchmarks.observer import INFERRED as TRAITS
 from benchmarks.observer import Observer, log_of
@@ -154,7 +155,7 @@ def main(args: Args) -> None:
 
     if args.world != "anyway":
         _head("of every user as an ideal observer infers it")
-        mean, drawn = observed(truth, logs, args)
+        mean, drawn = observed(shop, logs)
         for names in some:
             believed, possible = truth.traits.copy(), truth.traits.copy()
             for name in names:
@@ -176,18 +177,24 @@ def main(args: Args) -> None:
     row("all", shop.values(model, traits))
 
 
-def observed(truth: Simulator, logs: Path, args: Args) -> tuple[np.ndarray, np.ndarray]:
+def observed(shop: Shop, logs: Path) -> tuple[np.ndarray, np.ndarray]:
     """Traits (U,) that an ideal observer infers from the log that the fit is made to, and (U,) that
-    it draws from what it holds for possible."""
-    goods = demo_goods(np.random.default_rng([args.seed, 11]))  # as the world drew them
+    it draws from what it holds for possible; of the users that matter, who live or whom a threshold
+    is searched for."""
+    truth, args = shop.truth, shop.args
     observer = Observer(
         truth.response.bind(truth.catalog),
-        goods,
+        demo_goods(np.random.default_rng([args.seed, 11])),  # as the world drew them
         known_world(args.world).recommender_noise,
         np.unique(truth.catalog.variants.buckets),
     )
-    seen = log_of(material_of(load_checked(logs)), truth)
-    return observer.inferred(seen, np.random.default_rng(args.seed))
+    some = np.union1d(shop.rows, population(truth, SEARCHED, args.seed))
+    seen = log_of(material_of(load_checked(logs)), truth).of_users(some)
+    found = truth.traits.copy(), truth.traits.copy()
+    inferred = observer.inferred(seen, np.random.default_rng(args.seed))
+    for out, own in zip(found, inferred, strict=True):
+        out[some] = own
+    return found
 
 
 def _head(title: str) -> None:

@@ -34,7 +34,9 @@ from simulator.worlds.population import PEAK_SPREAD, PEAKS, WEIGHTS, Goods, prof
 
 APART = 130 * SECOND
 """Acts of a visit follow each other within less."""
-BURN_IN, SWEEPS = 40, 200
+BURN_IN, SWEEPS = 40, 300
+OFTEN = 3
+"""Slices in a sweep of what pushes alone tell of: they are cheap, and tell little."""
 INFERRED = ("taste", "hours", "styles", "openness", "tolerance", "price")
 Likelihood = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Log likelihoods (N,) of users (N,) with a block's latent variables (N, D) and traits (N,)."""
@@ -88,6 +90,11 @@ class Seen:
     """How often each item was met (U, I)."""
     listed: np.ndarray
     """The recommender's scores (U, I), -inf for what it lists never."""
+
+    def of_users(self, users: np.ndarray) -> Seen:
+        """What it shows of some users (N,), ascending, alone."""
+        pushes = self.pushes.of_users(users, len(self.visits))
+        return Seen(pushes, self.visits[users], self.met[users], self.listed[users])
 
 
 def log_of(material: Material, truth: Simulator) -> Seen:
@@ -176,14 +183,15 @@ class Observer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Posterior means of users' traits, and a draw from the posterior: (U,) `TRAITS` each."""
         blocks, size = self._blocks(seen), len(seen.visits)
+        order = ("hours", "taste", *OFTEN * ("patience", "copy"))
         latent = {name: np.zeros((size, width)) for name, (width, _) in blocks.items()}
         traits, total = np.zeros(size, TRAITS), np.zeros(size, TRAITS)
         traits["known"] = total["known"] = 1
         for name, values in latent.items():
             self.put(traits, name, values)
         for sweep in range(burn_in + sweeps):
-            for name, (_, likelihood) in blocks.items():
-                latent[name] = self._moved(name, latent[name], traits, likelihood, rng)
+            for name in order:
+                latent[name] = self._moved(name, latent[name], traits, blocks[name][1], rng)
                 self.put(traits, name, latent[name])
             if sweep >= burn_in:
                 for trait in INFERRED:
