@@ -15,9 +15,10 @@ from ingestion.replay import attributed
 from ingestion.splits import split_time
 from mdp.actions import HOLD, HOURS, encode
 from mdp.attribution import RESPONSE_WINDOW
-from mdp.clock import DAY, local_day
+from mdp.clock import DAY
 from mdp.errors import NotEnoughData
 from mdp.hashing import hash_ids
+from mdp.local_time import local_day
 from mdp.observation import Observation, observe
 from mdp.prediction import PARTS
 from mdp.state import ATTRIBUTION

@@ -212,6 +212,8 @@ def texts_of(values: pd.Series) -> pd.Series:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         texts = pd.Series(pa.array(values).cast(pa.string()).to_pandas(), dtype="str")
         return texts.set_axis(values.index)
+    if values.dtype == np.float64:
+        values = pd.Series([_number(each) for each in values.tolist()], values.index, dtype="str")
     if values.dtype != "str":
         values = values.map(_written).astype("str")
     return values.where(values != "")
@@ -219,18 +221,23 @@ def texts_of(values: pd.Series) -> pd.Series:
 
 def _written(value: Any) -> str | None:
     """A value as a log writes it: 12.0 as 12, true as true, lists joined."""
-    nothing = value is None or value is pd.NaT or value is pd.NA
-    if nothing or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value is pd.NaT or value is pd.NA:
         return None
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return _number(value)
     if _is_list(value):
         return "|".join(written for each in value if (written := _written(each)) is not None)
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return str(value)
+
+
+def _number(value: float | np.floating) -> str | None:
+    if np.isnan(value):
+        return None
+    return str(int(value)) if value.is_integer() else str(value)
 
 
 def _instants(values: pd.Series, cell: Cell) -> pd.Series:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ingestion.check import finding_of, problems_of
 from ingestion.clocks import behind
-from ingestion.codes import repeated
+from ingestion.codes import alike, repeated
 from ingestion.log import Log, LogMeta, Problem
 from ingestion.parse import log_of, parse_column
 from ingestion.plausible import trimmed
@@ -105,7 +105,9 @@ def prepared(
         {name: place.get(name, np.arange(len(table))) for name, table in given.items()},
     )
     for name, table in given.items():
-        same = repeated(table, TABLES[name].key)
+        key = TABLES[name].key
+        known = key in table and table[key].dtype != object
+        same = repeated(table, alike(table[key]) if known else None)
         given[name] = table[~same].reset_index(drop=True)
         cleaning.note(name, table.columns[:1], np.flatnonzero(same), "repeated_row", Action.DROP)
         cleaning.place[name] = cleaning.place[name][~same]

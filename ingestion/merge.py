@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ingestion.codes import codes_of, repeated
+from ingestion.codes import alike, codes_of, repeated
 from ingestion.complete import DESCRIBED, NO_ZONE, UNKNOWN
 from ingestion.log import ESTIMATED, LOGGED, NONE, Log, LogMeta
 from ingestion.records import read_records
@@ -70,7 +70,7 @@ def merged(first: Log, second: Log) -> tuple[dict[str, pd.DataFrame], LogMeta, d
             tables[name] = known
             continue
         both = pd.concat([one, two], ignore_index=True)
-        again = repeated(both, table.key)
+        again = repeated(both, None if table.key is None else alike(both[table.key]))
         _count(counts, f"{name}: rows in both, kept once", int(again.sum()))
         both = both[~again]
         if name == "decisions":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -40,11 +41,16 @@ def log_of(tables: Mapping[str, pd.DataFrame], meta: LogMeta = DEFAULT_META) -> 
         if raw is None:
             if table.required:
                 problems.append(Problem(name, None, "missing_table"))
-            typed[name] = _typed(table, pd.DataFrame(), meta)[0]
+            typed[name] = _no_rows(name).copy(deep=False)
         else:
             typed[name], found = _typed(table, raw, meta)
             problems.extend(found)
     return Log(typed, meta, tuple(problems))
+
+
+@cache
+def _no_rows(name: str) -> pd.DataFrame:
+    return _typed(TABLES[name], pd.DataFrame(), DEFAULT_META)[0]
 
 
 def not_logged(table: str, column: str, meta: LogMeta) -> bool:

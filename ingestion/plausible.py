@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.codes import repeated
+from ingestion.codes import column_of, repeated
 from ingestion.log import Log, epoch_us, time_column
 from ingestion.plain_text import name_key, plain_texts
 from ingestion.schema import TABLES, Type
@@ -138,7 +137,10 @@ def spelled(names: pd.Series) -> pd.Series:
 def trimmed(ids: pd.Series) -> pd.Series:
     """Ids or lists of ids (n,) without white space around each; what is left empty is missing.
     Where nothing changes, the very same column."""
-    column = pa.array(ids, pa.large_string(), from_pandas=True)
+    column = column_of(ids)
+    bytes_ = np.frombuffer(column.buffers()[2] or b"", np.uint8)
+    if bytes_.min(initial=0x21) > 0x20 and bytes_.max(initial=0x21) < 0x80:
+        return ids  # white space is a byte up to 0x20 or no ASCII
     blank = pc.match_substring_regex(column, BLANK).fill_null(False)
     suspect = blank.to_numpy(zero_copy_only=False)
     if not suspect.any():
@@ -152,7 +154,12 @@ def trimmed(ids: pd.Series) -> pd.Series:
 
 def _repeated_rows(log: Log, name: str) -> Found:
     table = log.tables[name]
-    yield str(table.columns[0]), "repeated_row", repeated(table, TABLES[name].key)
+    yield str(table.columns[0]), "repeated_row", repeated(table, _same_key(log, name))
+
+
+def _same_key(log: Log, name: str) -> np.ndarray | None:
+    key = TABLES[name].key
+    return None if key is None else log.alike(name, key)
 
 
 def _twice(log: Log, name: str) -> Found:
@@ -170,7 +177,7 @@ def _twice(log: Log, name: str) -> Found:
     bought = events["event"].eq("purchase").to_numpy(bool)
     near, double = (since <= SAME_VIEW) & ~bought, (since <= SAME_PURCHASE) & bought
     if near.any() or double.any():
-        exact = repeated(events, "event_id")
+        exact = repeated(events, _same_key(log, name))
         near, double = near & ~exact, double & ~exact
     yield "at", "near_duplicate", near
     yield "at", "double_purchase", double

@@ -19,10 +19,11 @@ from ingestion.parse import TRUTH
 from ingestion.schema import OUTCOME_KEY, SEPARATOR
 from mdp.attribution import Attributed, Decisions, Outcomes, Purchases, attribute
 from mdp.catalog import APPROVED, DEFAULT_MARGIN, Catalog
-from mdp.clock import NEVER, local_hour, zone_codes
+from mdp.clock import NEVER, zone_codes
 from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
 from mdp.guardrails import Reason
 from mdp.hashing import hash_ids, style_bucket
+from mdp.local_time import local_hour
 from mdp.observation import Requests
 from mdp.reasons import catalog_reasons
 from mdp.reward import Reward

@@ -31,7 +31,7 @@ def parts_of(logs: Path) -> int:
                 rows += pq.read_metadata(file).num_rows
             except (ValueError, OSError):
                 return 1  # reading it says what is wrong
-    return min(max(-(-rows // ROWS), 1), MOST)
+    return min(max(round(rows / ROWS), 1), MOST)
 
 
 def runner(ray: bool) -> Run:

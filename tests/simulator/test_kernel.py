@@ -11,8 +11,9 @@ import pytest
 from ingestion.log import epoch_us
 from ingestion.parse import log_of
 from ingestion.replay import attributed, decisions_of, replay, requests_of, to_events
-from mdp.clock import DAY, local_day, local_hour
+from mdp.clock import DAY
 from mdp.errors import BadSetting
+from mdp.local_time import local_day, local_hour
 from mdp.observation import observe
 from mdp.response import ResponseModel
 from policies.baselines import Hold, Random
