@@ -17,16 +17,12 @@ from ingestion.clocks import behind
 from ingestion.codes import alike, repeated
 from ingestion.log import Log, LogMeta, Problem
 from ingestion.parse import log_of, parse_column
-from ingestion.plausible import trimmed
+from ingestion.plain_text import trimmed
 from ingestion.repair import repair
 from ingestion.rules import ERROR, RULES, Action
-from ingestion.schema import TABLES, Type
+from ingestion.schema import PEOPLE, SHARED, TABLES, Type
 from mdp.errors import BadLog
 
-PEOPLE = ("users", "events", "decisions", "outcomes", "reviews")
-"""Tables about what users do, which refer to the others."""
-SHARED = ("items", "variants", "changes")
-"""Tables that refer to no user, and are cleaned first."""
 FLAGS = tuple(name for name, rule in RULES.items() if rule.action is Action.FLAG)
 CHANGES = tuple(name for name in RULES if name not in (*FLAGS, "clock_skew"))
 NOTHING: Mapping[str, Any] = MappingProxyType({})

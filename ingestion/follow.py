@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from ingestion.encryption import is_encrypted
-from ingestion.imported import Imported
+from ingestion.imported import LEDGER, Imported
 from ingestion.log import LogMeta
 from ingestion.merge import merged
 from ingestion.parse import log_of
@@ -32,7 +32,6 @@ from ingestion.schema import TABLES
 from ingestion.write import write_tables
 from mdp.errors import BadInput, PushwiseError
 
-LEDGER = "followed.json"
 ACCOUNT = "import.json"
 
 

@@ -18,6 +18,8 @@ _SPACE = re.compile(r"\s+")
 _WIDE = {0xFF01 + n: 0x21 + n for n in range(94) if chr(0x21 + n).isalnum()}
 _SIMPLE = "^(?:[!-%'-;=-~]+(?: [!-%'-;=-~]+)*)?$"
 """ASCII words with single spaces between them, in which nothing can be markup; for RE2."""
+_BLANK = r"[\x09-\x0d\x1c-\x1f\x{85}\pZ]"
+"""What Unicode takes for white space, for RE2."""
 
 
 def plain_text(text: str) -> str:
@@ -49,3 +51,21 @@ def plain_texts(texts: pd.Series) -> pd.Series:
 def name_key(name: str) -> str:
     """What spellings of one name have in common: compatible form, capitals and spaces aside."""
     return _SPACE.sub(" ", unicodedata.normalize("NFKC", name).casefold()).strip()
+
+
+def trimmed(ids: pd.Series) -> pd.Series:
+    """Ids or lists of ids (n,) without white space around each; what is left empty is missing.
+    Where nothing changes, the very same column."""
+    column = column_of(ids)
+    bytes_ = np.frombuffer(column.buffers()[2] or b"", np.uint8)
+    if bytes_.min(initial=0x21) > 0x20 and bytes_.max(initial=0x21) < 0x80:
+        return ids  # white space is a byte up to 0x20 or no ASCII
+    blank = pc.match_substring_regex(column, _BLANK).fill_null(False)
+    suspect = blank.to_numpy(zero_copy_only=False)
+    if not suspect.any():
+        return ids
+    short = ids.astype(object).copy()
+    short[suspect] = [
+        "|".join(part.strip() for part in text.split("|")) or None for text in ids[suspect]
+    ]
+    return short.astype("str")

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
 
-from ingestion.codes import column_of, repeated
+from ingestion.codes import repeated
 from ingestion.log import Log, epoch_us, time_column
-from ingestion.plain_text import name_key, plain_texts
+from ingestion.plain_text import name_key, plain_texts, trimmed
 from ingestion.schema import TABLES, Type
 from ingestion.usual import ENOUGH, FAR, beyond, spreads
 from mdp.clock import HOUR, NEVER
@@ -52,8 +51,6 @@ NAMES = ("category", "brand")
 SAME_VIEW, SAME_PURCHASE = 1_000_000, 60_000_000
 """Microseconds."""
 VIEWS_AN_HOUR = 300
-BLANK = r"[\x09-\x0d\x1c-\x1f\x{85}\pZ]"
-"""What Unicode takes for white space, for RE2."""
 
 
 def latest() -> pd.Timestamp:
@@ -132,24 +129,6 @@ def spelled(names: pd.Series) -> pd.Series:
     best = forms.drop_duplicates("key").set_index("key")["form"]
     # An empty mapping would give numbers.
     return names.map(dict(zip(forms["form"], best.loc[forms["key"]], strict=True))).astype("str")
-
-
-def trimmed(ids: pd.Series) -> pd.Series:
-    """Ids or lists of ids (n,) without white space around each; what is left empty is missing.
-    Where nothing changes, the very same column."""
-    column = column_of(ids)
-    bytes_ = np.frombuffer(column.buffers()[2] or b"", np.uint8)
-    if bytes_.min(initial=0x21) > 0x20 and bytes_.max(initial=0x21) < 0x80:
-        return ids  # white space is a byte up to 0x20 or no ASCII
-    blank = pc.match_substring_regex(column, BLANK).fill_null(False)
-    suspect = blank.to_numpy(zero_copy_only=False)
-    if not suspect.any():
-        return ids
-    short = ids.astype(object).copy()
-    short[suspect] = [
-        "|".join(part.strip() for part in text.split("|")) or None for text in ids[suspect]
-    ]
-    return short.astype("str")
 
 
 def _repeated_rows(log: Log, name: str) -> Found:
