@@ -17,7 +17,8 @@ from ingestion.mapping import ANY, Cell, Rows, SourceMapping
 from ingestion.schema import TABLES, Type
 
 _STEP = re.compile(r"\[([^\]]+)\]|([^.\[\]]+)")
-_NAIVE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?")
+NAIVE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?")
+"""A time without a zone."""
 _MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 ELEMENT = "\x00element"
 """Column that holds a list's element while its rows are made."""
@@ -163,7 +164,7 @@ def _values(cell: Cell, found: list[pd.Series], index: pd.Index) -> pd.Series:
     if cell.kind == "product":
         product = pd.Series(1.0, index)
         for values in found:
-            product = product * _numbers(values)
+            product = product * numbers_of(values)
         return product.round(6)
     if cell.kind == "join":
         whole = texts_of(found[0])
@@ -189,7 +190,7 @@ def _amounts(cell: Cell, values: pd.Series, frame: pd.DataFrame) -> pd.Series:
         named = texts_of(path_values(frame, cell.currency)).str.strip()
         by = by * named.str.upper().map(dict(cell.rates)).astype(np.float64)
         strange = values.notna() & by.isna()
-    product = (_numbers(values) * by).round(6)
+    product = (numbers_of(values) * by).round(6)
     wrong = values.notna() & product.isna()
     if not wrong.any():
         return product
@@ -199,7 +200,7 @@ def _amounts(cell: Cell, values: pd.Series, frame: pd.DataFrame) -> pd.Series:
     return product.astype(object).where(~wrong, said.astype(object))
 
 
-def _numbers(values: pd.Series) -> pd.Series:
+def numbers_of(values: pd.Series) -> pd.Series:
     """Values (n,) float64, NaN for what is no number."""
     if _is_number(values):
         return values.astype("Float64").astype(np.float64)
@@ -244,7 +245,7 @@ def _instants(values: pd.Series, cell: Cell) -> pd.Series:
     """Times (n,): as such where all can be read by what the cell says of them, else ISO 8601 text;
     one without a zone and without `timezone` stays without."""
     if cell.unit is not None:
-        numbers = _numbers(values)
+        numbers = numbers_of(values)
         least = (numbers * _MICROSECONDS[cell.unit]).where(lambda us: us.abs() < 1e17)
         at = time_column(least.fillna(-(2.0**63)).round().to_numpy().astype(np.int64))
         return _or_text(at.set_axis(values.index), values)
@@ -257,7 +258,7 @@ def _instants(values: pd.Series, cell: Cell) -> pd.Series:
     text = texts_of(values).str.replace(" UTC", "Z", regex=False)
     if cell.timezone is None:
         return text
-    naive = text.str.fullmatch(_NAIVE).fillna(False).to_numpy(bool)
+    naive = text.str.fullmatch(NAIVE).fillna(False).to_numpy(bool)
     local = pd.to_datetime(text[naive], format="ISO8601", errors="coerce")
     zoned = _localized(local, cell.timezone).reindex(text.index)
     return _or_text(zoned, text)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
+from ingestion.adapt import NAIVE, numbers_of
 from ingestion.imported import Imported, sizes_of
 from ingestion.log import LogMeta
 from ingestion.returns import pair_returns
@@ -124,18 +125,20 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
     """
     code = raw["StockCode"].astype(str).str.strip()
     customer, quantity, price = (
-        pd.to_numeric(raw[name], errors="coerce") for name in ("Customer ID", "Quantity", "Price")
+        numbers_of(raw[name]) for name in ("Customer ID", "Quantity", "Price")
     )
     customer = customer.where(customer % 1 == 0)
-    local = pd.to_datetime(raw["InvoiceDate"].astype("str"), format="ISO8601", errors="coerce")
+    times = raw["InvoiceDate"].astype("str")
+    times = times.where(times.str.fullmatch(NAIVE).fillna(False))
+    local = pd.to_datetime(times, format="ISO8601", errors="coerce")
     cancelled = raw["Invoice"].astype(str).str.startswith("C")
     reasons = {
         "no customer": customer.isna(),
         "exact duplicate": raw.duplicated(),
         "cancellation": cancelled,
-        "quantity not positive": ~(quantity > 0),
-        "price not positive": ~(price > 0),
-        "time not ISO 8601": local.isna(),
+        "quantity not positive": ~((quantity > 0) & (quantity < np.inf)),
+        "price not positive": ~((price > 0) & (price < np.inf)),
+        "time not ISO 8601, or with a zone": local.isna(),
         "not a product": ~code.str.match(r"\d{5}"),
     }
     found = {name: int(mask.sum()) for name, mask in reasons.items()}
