@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingestion.log import Log
-from ingestion.replay import attributed
+from ingestion.logged_decisions import attributed
 from ingestion.splits import split_time
 from mdp.actions import HOLD, HOURS, encode
 from mdp.attribution import RESPONSE_WINDOW
