@@ -119,8 +119,8 @@ def _whole(values: pd.Series) -> pd.Series:
 
 def _csv(file: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(file, index_col=0)
-    except ValueError as error:
+        return pd.read_csv(file).iloc[:, 1:]
+    except (ValueError, OverflowError) as error:
         raise BadInput(f"{file} can't be read as csv: {error}") from error
 
 

@@ -35,6 +35,18 @@ TOKENS = [
 ]
 
 
+REFINED = """
+[[rows]]
+table = "events"
+where = { type = "track" }
+user_id = { join = ["type", "userId"], prefix = "x-" }
+item_id = { value = "a" }
+event = { from = "type", words = { track = "view" } }
+at = { from = "timestamp", timezone = "Europe/Berlin" }
+value = { from = "properties.price", currency = "userId", rates = { u1 = 0.9 } }
+"""
+
+
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     """The bytes with one to six mutations."""
     data = bytearray(content)
@@ -180,7 +192,7 @@ READERS: dict[str, tuple[Callable[[], bytes], Callable[[Path, bytes], None]]] = 
     "Avro": (_avro, _records("avro")),
     "xlsx": (_sheet, _bought("xlsx")),
     "retail CSV": (lambda: _retail().to_csv(index=False).encode(), _bought("csv")),
-    "mapping": (lambda: mapping_text("segment").encode(), _mapping),
+    "mapping": (lambda: (mapping_text("segment") + REFINED).encode(), _mapping),
     "Open Bandit": (
         lambda: (
             b",timestamp,item_id,position,click,propensity_score,user_feature_0\n"
