@@ -80,8 +80,7 @@ class Following:
     def _standing(self) -> dict[str, tuple[int, int]]:
         found = {}
         for place in self.places:
-            if not place.is_dir():
-                raise BadInput(f"{place} is no directory: --follow looks into directories")
+            _must_be_there(place)
             for file in sorted(place.rglob("*")):
                 if ending(file) in ENDINGS and file.name[0] not in "._" and file.is_file():
                     about = file.stat()
@@ -180,8 +179,11 @@ def following(
 ) -> Iterator[Following]:
     """Follow into a log that nobody else follows into, after finishing what a kill interrupted.
 
-    Raises `BadInput` where another process does, or `out` holds files but no log.
+    Raises `BadInput` where another process does, `out` holds files but no log, or a place is not
+    there.
     """
+    for place in places:
+        _must_be_there(place)
     if is_encrypted(out):
         raise BadInput(f"{out} is encrypted: decrypt it into another directory and follow there")
     if out.is_dir() and any(out.iterdir()) and not is_log(out) and not (out / LEDGER).exists():
@@ -200,6 +202,11 @@ def following(
         yield Following(places, out, importing, report)
     finally:
         os.close(lock)
+
+
+def _must_be_there(place: Path) -> None:
+    if not place.is_dir():
+        raise BadInput(f"{place} is no directory: --follow looks into directories")
 
 
 def _beside(out: Path) -> tuple[Path, Path]:

@@ -98,18 +98,16 @@ ASIDE = re.compile(r"\b(?:in|with|w|for|on|from|and)\b|\bw/|[.,(&]")
 
 def read_online_retail(file: Path) -> pd.DataFrame:
     """All rows, from UCI's .xlsx (every sheet) or from a .parquet or .csv of the same columns."""
+    if file.suffix not in (".xlsx", ".parquet", ".csv"):
+        raise BadInput(f"{file} is not .xlsx, .parquet or .csv: give UCI's online_retail_II.xlsx")
     try:
         if file.suffix == ".xlsx":
             sheets = pd.read_excel(file, sheet_name=None, engine="calamine")
             table = pd.concat(sheets.values(), ignore_index=True)
         elif file.suffix == ".parquet":
             table = pd.read_parquet(file)
-        elif file.suffix == ".csv":
-            table = pd.read_csv(file, dtype={"Invoice": str, "StockCode": str})
         else:
-            raise BadInput(
-                f"{file} is not .xlsx, .parquet or .csv: give UCI's online_retail_II.xlsx"
-            )
+            table = pd.read_csv(file, dtype={"Invoice": str, "StockCode": str})
     except (ValueError, CalamineError) as error:
         raise BadInput(f"{file} can't be read: {error}") from error
     missing = [name for name in COLUMNS if name not in table.columns]
