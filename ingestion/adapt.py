@@ -32,7 +32,7 @@ class Made:
     """rows by table, in the order of the records and for one record in that of the mapping's
     blocks; times and numbers as such where the source has them as such, all else as text"""
     unused: int
-    """records that no block takes"""
+    """records of which no block makes a row"""
     led: set[str]
     """columns whose paths lead to a value"""
     lost: set[str]
@@ -45,11 +45,10 @@ def rows_of(records: pd.DataFrame, mapping: SourceMapping) -> Made:
     used, led, lost = np.zeros(len(records), bool), set[str](), set[str]()
     parts: dict[str, list[pd.DataFrame]] = {}
     for rows in mapping.rows:
-        matching = _matching(records, rows)
-        used |= matching
-        mine = records[matching]
+        mine = records[_matching(records, rows)]
         if rows.each is not None:
             mine = _exploded(mine, rows.each)
+        used[mine.index] = True
         if len(mine):
             table, here, nowhere = _table(mine.reset_index(drop=True), rows)
             parts.setdefault(rows.table, []).append(table.set_axis(mine.index))

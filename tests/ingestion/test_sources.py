@@ -91,6 +91,17 @@ def test_segment(tmp_path):
     assert log.meta.propensities == log.meta.candidates == "none"
 
 
+def test_a_record_whose_list_is_empty_or_none_is_counted(tmp_path):
+    order = {"type": "track", "event": "Order Completed", "timestamp": "2026-03-01T10:00:00Z"}
+    empty = [{"products": []}, {"products": {"sku": "x"}}, {}]
+    more = [order | {"userId": "u1", "messageId": f"e{n}"} for n in range(3)]
+    records = [one | {"properties": each} for one, each in zip(more, empty, strict=True)]
+    lines = _lines(tmp_path / "s.jsonl", [*_segment(), *records])
+    _, account = _import(tmp_path, "segment", lines)
+    assert account["rows"] == 8
+    assert account["dropped"] == {"the mapping has no use for it": 4}
+
+
 def test_rees46_messages(tmp_path):
     rows = pd.DataFrame(
         {
