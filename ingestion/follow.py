@@ -139,7 +139,7 @@ class Following:
         account: dict[str, Any] = {}
         if (self.out / ACCOUNT).exists():
             account = json.loads((self.out / ACCOUNT).read_bytes())
-        log = read_log(self.out) if is_log(self.out) else None
+        log = read_log(self.out) if parts and is_log(self.out) else None
         for each in parts:
             tables, meta = each.tables, each.meta
             if log is not None:
