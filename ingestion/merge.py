@@ -20,6 +20,8 @@ from mdp.errors import BadInput
 def read_identities(file: Path) -> tuple[dict[str, str], int]:
     """Which id is which user's, from a file with the columns `id` and `user_id`, and how many ids
     it gives to a second user, which the first keeps."""
+    if not file.is_file():
+        raise BadInput(f"{file} is not there")
     frame = read_records(file)
     for name in ("id", "user_id"):
         if name not in frame:

@@ -65,7 +65,7 @@ def _csv(file: Path | BytesIO) -> Iterator[pa.Table]:
     header: list[str] = []
     try:
         # As `read_raw` does, the header is read as a row.
-        lines = pd.read_csv(
+        with pd.read_csv(
             file,
             header=None,
             dtype=str,
@@ -73,13 +73,13 @@ def _csv(file: Path | BytesIO) -> Iterator[pa.Table]:
             na_values=[""],
             encoding="utf-8-sig",
             chunksize=BATCH,
-        )
-        for chunk in lines:
-            rows = chunk
-            if not header:
-                header, rows = list(chunk.iloc[0].fillna("")), chunk.iloc[1:]
-            columns = [pa.array(rows[n], pa.string(), from_pandas=True) for n in rows]
-            yield pa.Table.from_arrays(columns, header)
+        ) as chunks:
+            for chunk in chunks:
+                rows = chunk
+                if not header:
+                    header, rows = list(chunk.iloc[0].fillna("")), chunk.iloc[1:]
+                columns = [pa.array(rows[n], pa.string(), from_pandas=True) for n in rows]
+                yield pa.Table.from_arrays(columns, header)
     except pd.errors.EmptyDataError:
         yield pa.table({})
 

@@ -17,11 +17,13 @@ import fastavro
 import numpy as np
 import pandas as pd
 
+from ingestion.by_parts import check_log
 from ingestion.check import findings
 from ingestion.importing import adapt
 from ingestion.mapping import mapping_text, read_mapping
 from ingestion.online_retail import import_online_retail, read_online_retail
 from ingestion.open_bandit import import_open_bandit
+from ingestion.parts import log_batches
 from ingestion.read import read_log
 from ingestion.records import read_records
 from mdp.errors import PushwiseError
@@ -143,7 +145,9 @@ def _log(name: str) -> Callable[[Path, bytes], None]:
         users = "user_id,timezone,signed_up_at\nu1,Europe/Berlin,2026-01-01T00:00:00Z\n"
         (directory / "users.csv").write_text(users)
         (directory / name).write_bytes(content)
-        findings(read_log(directory))
+        log = read_log(directory)
+        in_parts = check_log(log_batches(directory), log.meta, 3)
+        assert in_parts.findings == findings(log)
 
     return read
 
