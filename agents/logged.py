@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingestion.log import Log
-from ingestion.replay import attributed
+from ingestion.logged_decisions import attributed
 from ingestion.splits import split_time
 from mdp.actions import HOLD, HOURS, encode
 from mdp.attribution import RESPONSE_WINDOW
-from mdp.clock import DAY, local_day
+from mdp.clock import DAY
 from mdp.errors import NotEnoughData
 from mdp.hashing import hash_ids
+from mdp.local_time import local_day
 from mdp.observation import Observation, observe
 from mdp.prediction import PARTS
 from mdp.state import ATTRIBUTION

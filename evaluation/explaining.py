@@ -14,8 +14,9 @@ import numpy as np
 from evaluation.choices import Chosen, Names, faced, logged, names_of
 from evaluation.replayed import Replayed
 from ingestion.fates import fate
-from mdp.clock import DAY, NEVER, local_day
+from mdp.clock import DAY, NEVER
 from mdp.errors import NotEnoughData
+from mdp.local_time import local_day
 from mdp.reward import Reward
 from policies.saved import PolicyBundle
 

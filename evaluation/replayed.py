@@ -9,14 +9,8 @@ import numpy as np
 from ingestion.catalog import catalog_of
 from ingestion.hours import hour_flags
 from ingestion.log import ESTIMATED, NONE, Log
-from ingestion.replay import (
-    LoggedDecisions,
-    UserEvents,
-    attributed,
-    decisions_of,
-    requests_of,
-    to_events,
-)
+from ingestion.logged_decisions import LoggedDecisions, attributed, decisions_of, requests_of
+from ingestion.replay import UserEvents, to_events
 from ingestion.splits import log_end
 from mdp.attribution import Attributed
 from mdp.catalog import Catalog

@@ -17,7 +17,8 @@ from ingestion.mapping import ANY, Cell, Rows, SourceMapping
 from ingestion.schema import TABLES, Type
 
 _STEP = re.compile(r"\[([^\]]+)\]|([^.\[\]]+)")
-_NAIVE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?")
+NAIVE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?")
+"""A time without a zone."""
 _MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 ELEMENT = "\x00element"
 """Column that holds a list's element while its rows are made."""
@@ -31,7 +32,7 @@ class Made:
     """rows by table, in the order of the records and for one record in that of the mapping's
     blocks; times and numbers as such where the source has them as such, all else as text"""
     unused: int
-    """records that no block takes"""
+    """records of which no block makes a row"""
     led: set[str]
     """columns whose paths lead to a value"""
     lost: set[str]
@@ -44,11 +45,10 @@ def rows_of(records: pd.DataFrame, mapping: SourceMapping) -> Made:
     used, led, lost = np.zeros(len(records), bool), set[str](), set[str]()
     parts: dict[str, list[pd.DataFrame]] = {}
     for rows in mapping.rows:
-        matching = _matching(records, rows)
-        used |= matching
-        mine = records[matching]
+        mine = records[_matching(records, rows)]
         if rows.each is not None:
             mine = _exploded(mine, rows.each)
+        used[mine.index] = True
         if len(mine):
             table, here, nowhere = _table(mine.reset_index(drop=True), rows)
             parts.setdefault(rows.table, []).append(table.set_axis(mine.index))
@@ -163,7 +163,7 @@ def _values(cell: Cell, found: list[pd.Series], index: pd.Index) -> pd.Series:
     if cell.kind == "product":
         product = pd.Series(1.0, index)
         for values in found:
-            product = product * _numbers(values)
+            product = product * numbers_of(values)
         return product.round(6)
     if cell.kind == "join":
         whole = texts_of(found[0])
@@ -189,7 +189,7 @@ def _amounts(cell: Cell, values: pd.Series, frame: pd.DataFrame) -> pd.Series:
         named = texts_of(path_values(frame, cell.currency)).str.strip()
         by = by * named.str.upper().map(dict(cell.rates)).astype(np.float64)
         strange = values.notna() & by.isna()
-    product = (_numbers(values) * by).round(6)
+    product = (numbers_of(values) * by).round(6)
     wrong = values.notna() & product.isna()
     if not wrong.any():
         return product
@@ -199,7 +199,7 @@ def _amounts(cell: Cell, values: pd.Series, frame: pd.DataFrame) -> pd.Series:
     return product.astype(object).where(~wrong, said.astype(object))
 
 
-def _numbers(values: pd.Series) -> pd.Series:
+def numbers_of(values: pd.Series) -> pd.Series:
     """Values (n,) float64, NaN for what is no number."""
     if _is_number(values):
         return values.astype("Float64").astype(np.float64)
@@ -212,6 +212,8 @@ def texts_of(values: pd.Series) -> pd.Series:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         texts = pd.Series(pa.array(values).cast(pa.string()).to_pandas(), dtype="str")
         return texts.set_axis(values.index)
+    if values.dtype == np.float64:
+        values = pd.Series([_number(each) for each in values.tolist()], values.index, dtype="str")
     if values.dtype != "str":
         values = values.map(_written).astype("str")
     return values.where(values != "")
@@ -219,13 +221,12 @@ def texts_of(values: pd.Series) -> pd.Series:
 
 def _written(value: Any) -> str | None:
     """A value as a log writes it: 12.0 as 12, true as true, lists joined."""
-    nothing = value is None or value is pd.NaT or value is pd.NA
-    if nothing or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value is pd.NaT or value is pd.NA:
         return None
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return _number(value)
     if _is_list(value):
         return "|".join(written for each in value if (written := _written(each)) is not None)
     if isinstance(value, bytes):
@@ -233,11 +234,17 @@ def _written(value: Any) -> str | None:
     return str(value)
 
 
+def _number(value: float | np.floating) -> str | None:
+    if np.isnan(value):
+        return None
+    return str(int(value)) if value.is_integer() else str(value)
+
+
 def _instants(values: pd.Series, cell: Cell) -> pd.Series:
     """Times (n,): as such where all can be read by what the cell says of them, else ISO 8601 text;
     one without a zone and without `timezone` stays without."""
     if cell.unit is not None:
-        numbers = _numbers(values)
+        numbers = numbers_of(values)
         least = (numbers * _MICROSECONDS[cell.unit]).where(lambda us: us.abs() < 1e17)
         at = time_column(least.fillna(-(2.0**63)).round().to_numpy().astype(np.int64))
         return _or_text(at.set_axis(values.index), values)
@@ -250,7 +257,7 @@ def _instants(values: pd.Series, cell: Cell) -> pd.Series:
     text = texts_of(values).str.replace(" UTC", "Z", regex=False)
     if cell.timezone is None:
         return text
-    naive = text.str.fullmatch(_NAIVE).fillna(False).to_numpy(bool)
+    naive = text.str.fullmatch(NAIVE).fillna(False).to_numpy(bool)
     local = pd.to_datetime(text[naive], format="ISO8601", errors="coerce")
     zoned = _localized(local, cell.timezone).reindex(text.index)
     return _or_text(zoned, text)

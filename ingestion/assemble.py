@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ingestion.clean import COLUMNS, Cleaning, Record, in_rows
-from ingestion.parts import ROW, table_of, write_file
 from ingestion.schema import TABLES
+from ingestion.stored import ROW, in_order, kept, table_of, write_file, write_groups
 
-GROUP = 1_000_000
-"""Rows of a group of a Parquet file."""
 _RECORD = pa.schema([(name, pa.int64() if name == "row" else pa.string()) for name in COLUMNS])
 
 
@@ -64,47 +60,3 @@ def _records(directory: Path, shared: pd.DataFrame, parts: int) -> Iterator[pa.T
         ]
         for table in in_order(files, ROW):
             yield table.select(_RECORD.names)
-
-
-def kept(name: str, columns: Iterable[str], filled: set[str]) -> list[str]:
-    """Columns without the optional ones that are missing throughout."""
-    optional = {column.name for column in TABLES[name].columns if not column.required}
-    return [c for c in columns if c != ROW and (c in filled or c not in optional)]
-
-
-def write_groups(file: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    """Write a Parquet file whose groups of rows are alike, in whatever pieces the rows come."""
-    with pq.ParquetWriter(file, schema) as writer:
-        waiting = [schema.empty_table()]
-        for table in tables:
-            waiting.append(table.replace_schema_metadata(None))
-            while sum(map(len, waiting)) >= GROUP:
-                whole = pa.concat_tables(waiting)
-                writer.write_table(whole.slice(0, GROUP).combine_chunks())
-                waiting = [whole.slice(GROUP)]
-        writer.write_table(pa.concat_tables(waiting).combine_chunks())
-
-
-def in_order(files: list[Path], column: str) -> Iterator[pa.Table]:
-    """The rows of stored tables, each ascending by an int64 column, ascending by it as a whole."""
-    streams = [pa.ipc.open_stream(pa.OSFile(str(file))) for file in files if file.exists()]
-    heads = [_next(stream) for stream in streams]
-    while any(head is not None for head in heads):
-        keys = [None if h is None else h.column(column).to_numpy() for h in heads]
-        bound = min(key[-1] for key in keys if key is not None)
-        taken = []
-        for n, (head, key) in enumerate(zip(heads, keys, strict=True)):
-            if head is not None and key is not None:
-                count = int(np.searchsorted(key, bound, "right"))
-                taken.append(head.slice(0, count))
-                heads[n] = head.slice(count) if count < len(head) else _next(streams[n])
-        whole = pa.Table.from_batches([batch for batch in taken if len(batch)])
-        order = np.argsort(whole.column(column).to_numpy(), kind="stable")
-        yield whole.take(pa.array(order))
-
-
-def _next(stream: pa.RecordBatchReader) -> pa.RecordBatch | None:
-    for batch in stream:
-        if len(batch):
-            return batch
-    return None

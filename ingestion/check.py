@@ -164,7 +164,10 @@ def _place(names: list[str], name: str) -> int:
 def _problems(
     log: Log, name: str, rules: Collection[str], whole: Usual | None
 ) -> Iterator[Problem]:
-    found = [_column_rules(log, TABLES[name], column) for column in TABLES[name].columns]
+    columns = TABLES[name].columns
+    found = [_gaps(log, TABLES[name], column) for column in columns]
+    if not set(_COLUMN_RULES).isdisjoint(rules):
+        found += [_values(log, TABLES[name], column) for column in columns]
     found += [
         finder.find(log, name)
         for finder in (*_ROW_FINDERS, *FINDERS, *WRITTEN)
@@ -188,7 +191,8 @@ _UNUSUAL = {
 """Rules about what is unusual in the whole log, by table."""
 
 
-def _column_rules(log: Log, table: Table, column: Column) -> Found:
+def _gaps(log: Log, table: Table, column: Column) -> Found:
+    """Values that are missing where one is needed."""
     values = log.tables[table.name][column.name]
     broken = np.zeros(len(values), bool)
     for problem in log.problems:
@@ -199,17 +203,35 @@ def _column_rules(log: Log, table: Table, column: Column) -> Found:
         for problem in log.problems
         if not len(problem.rows)
     )
-    there = values.notna().to_numpy()
     missing = may_be_missing(table.name, column, log.meta)
-    name = column.name
     if not absent and missing is not Missing.FINE:
-        yield name, _missing_rule(table, column, missing), ~there & ~broken
+        gap = values.isna().to_numpy() & ~broken
+        yield column.name, _missing_rule(table, column, missing), gap
+
+
+_COLUMN_RULES = (
+    "duplicate",
+    "separator",
+    "zone",
+    "not_allowed",
+    "bad_hour",
+    "out_of_range",
+    "unknown_listed",
+    "unknown",
+)
+"""Rules that `_values` looks after."""
+
+
+def _values(log: Log, table: Table, column: Column) -> Found:
+    """Values that the schema does not allow."""
+    name, values = column.name, log.tables[table.name][column.name]
+    there = values.notna().to_numpy()
     if not there.any():
         return
     if table.key == name:
         # Of a part of a log, `problems` has the rows whose id a row of another part has.
         elsewhere = [p.rows for p in log.problems if (p.table, p.rule) == (table.name, "duplicate")]
-        twice = again(values)
+        twice = again(values, log.alike(table.name, name))
         twice[np.concatenate([*elsewhere, np.zeros(0, np.int64)])] = True
         yield name, "duplicate", twice
     if column.type is Type.ID and column.refers_to is None:

@@ -14,19 +14,15 @@ import pandas as pd
 
 from ingestion.check import finding_of, problems_of
 from ingestion.clocks import behind
-from ingestion.codes import repeated
+from ingestion.codes import alike, repeated
 from ingestion.log import Log, LogMeta, Problem
 from ingestion.parse import log_of, parse_column
-from ingestion.plausible import trimmed
+from ingestion.plain_text import trimmed
 from ingestion.repair import repair
 from ingestion.rules import ERROR, RULES, Action
-from ingestion.schema import TABLES, Type
+from ingestion.schema import PEOPLE, SHARED, TABLES, Type
 from mdp.errors import BadLog
 
-PEOPLE = ("users", "events", "decisions", "outcomes", "reviews")
-"""Tables about what users do, which refer to the others."""
-SHARED = ("items", "variants", "changes")
-"""Tables that refer to no user, and are cleaned first."""
 FLAGS = tuple(name for name, rule in RULES.items() if rule.action is Action.FLAG)
 CHANGES = tuple(name for name in RULES if name not in (*FLAGS, "clock_skew"))
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -105,7 +101,9 @@ def prepared(
         {name: place.get(name, np.arange(len(table))) for name, table in given.items()},
     )
     for name, table in given.items():
-        same = repeated(table, TABLES[name].key)
+        key = TABLES[name].key
+        known = key in table and table[key].dtype != object
+        same = repeated(table, alike(table[key]) if known else None)
         given[name] = table[~same].reset_index(drop=True)
         cleaning.note(name, table.columns[:1], np.flatnonzero(same), "repeated_row", Action.DROP)
         cleaning.place[name] = cleaning.place[name][~same]

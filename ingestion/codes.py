@@ -10,13 +10,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from ingestion.schema import SEPARATOR
-from mdp.hashing import hash_ids
+from mdp.hashing import hash_id, hash_ids
 
 AT_ONCE = 100_000
 """Ids, or lists of them, that are taken apart at a time."""
+LONG = 256
+"""Bytes above which a text is hashed by itself."""
+_FIRST = np.array([256**count - 1 for count in range(9)], np.uint64)
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_MIXING = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 
 
 @dataclass(frozen=True)
@@ -65,48 +69,66 @@ def id_hashes(ids: pd.Series) -> np.ndarray:
 def text_hashes(texts: pd.Series) -> np.ndarray:
     """64-bit hashes (n,) uint64 of texts, 0 for a missing one; the same in every process."""
     column = column_of(texts)
-    out = np.zeros(len(column), np.uint64)
-    if len(column):
-        _, ends, data = column.buffers()
-        bounds = np.frombuffer(ends, np.int64)[column.offset : column.offset + len(column) + 1]
-        bytes_ = np.frombuffer(data or b"", np.uint8)
-        _hash_all(bytes_, bounds, out)
-        out[column.is_null().to_numpy(zero_copy_only=False)] = 0
+    if not len(column):
+        return np.zeros(0, np.uint64)
+    _, ends, data = column.buffers()
+    bounds = np.frombuffer(ends, np.int64)[column.offset : column.offset + len(column) + 1]
+    size = np.diff(bounds)
+    bytes_ = np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
+    out = _mixed(_folded(bytes_, bounds[:-1] - bounds[0], size))
+    for row in np.flatnonzero(size > LONG).tolist():
+        out[row] = hash_id(column[row].as_py())
+    out[column.is_null().to_numpy(zero_copy_only=False)] = 0
     return out
 
 
-@njit(cache=True)
-def _hash_all(data: Any, bounds: Any, out: Any) -> None:
-    # FNV-1a, then the mixing of MurmurHash3, so that all bits depend on all bytes.
-    for i in range(out.size):
-        value = np.uint64(14695981039346656037)
-        for k in range(bounds[i], bounds[i + 1]):
-            value = (value ^ np.uint64(data[k])) * np.uint64(1099511628211)
-        value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
-        value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
-        out[i] = max(value ^ (value >> np.uint64(33)), np.uint64(1))
+def _folded(data: np.ndarray, begin: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Runs of `size` (n,) bytes that begin at `begin` (n,), eight bytes after the other folded into
+    a number (n,) uint64; of the long ones, the first bytes."""
+    # The eight bytes that begin at each byte, as a number.
+    words = np.ndarray(len(data) + 1, "<u8", np.append(data, np.zeros(8, np.uint8)), strides=(1,))
+    out, left, rows = size.astype(np.uint64), np.minimum(size, LONG), np.arange(len(size))
+    while len(rows):
+        mixed = (out[rows] ^ (words[begin] & _FIRST[np.minimum(left, 8)])) * _ODD
+        out[rows] = mixed ^ (mixed >> np.uint64(32))
+        more = left > 8
+        rows, begin, left = rows[more], begin[more] + 8, left[more] - 8
+    return out
 
 
-def again(texts: pd.Series) -> np.ndarray:
-    """Whether each text (n,) was there before, bool (n,); a missing one was not."""
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """The mixing of MurmurHash3, so that all bits depend on all others; never 0."""
+    for factor in _MIXING:
+        values = (values ^ (values >> np.uint64(33))) * factor
+    return np.maximum(values ^ (values >> np.uint64(33)), np.uint64(1))
+
+
+def alike(values: pd.Series) -> np.ndarray:
+    """Rows (k,) int64, ascending, of the values (n,) that another row has as well; texts of one
+    hash are taken for the same."""
+    compared = pd.Series(text_hashes(values)) if values.dtype == "str" else values
+    return np.flatnonzero(compared.duplicated(keep=False))
+
+
+def again(texts: pd.Series, suspects: np.ndarray) -> np.ndarray:
+    """Whether each text (n,) was there before, bool (n,); a missing one was not. `suspects` are the
+    rows that are `alike`."""
     out = np.zeros(len(texts), bool)
-    rows = np.flatnonzero(pd.Series(text_hashes(texts)).duplicated(keep=False) & texts.notna())
-    out[rows] = texts.iloc[rows].duplicated().to_numpy()
+    some = texts.iloc[suspects]
+    out[suspects] = (some.duplicated() & some.notna()).to_numpy()
     return out
 
 
-def repeated(table: pd.DataFrame, key: str | None = None) -> np.ndarray:
+def repeated(table: pd.DataFrame, suspects: np.ndarray | None = None) -> np.ndarray:
     """Whether each row (n,) equals an earlier one throughout, bool (n,).
 
-    Most rows are told apart by their key or their times, which are looked at first.
+    Most rows are told apart by their keys, where `suspects` are the rows whose keys are `alike`,
+    and by their times, which are looked at first.
     """
-    rows = np.arange(len(table))
-    first = [name for name in table.columns if name == key and table[name].dtype != object]
-    first += [name for name in table.columns if table[name].dtype.kind == "M"]
-    for name in first:
-        values = table[name].iloc[rows]
-        same = pd.Series(text_hashes(values)) if values.dtype == "str" else values
-        rows = rows[same.duplicated(keep=False).to_numpy()]
+    rows = np.arange(len(table)) if suspects is None else suspects
+    for name in table.columns:
+        if table[name].dtype.kind == "M":
+            rows = rows[alike(table[name].iloc[rows])]
     out = np.zeros(len(table), bool)
     if len(rows):
         out[rows] = comparable(table.iloc[rows]).duplicated().to_numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,8 +22,9 @@ def is_database(source: str) -> bool:
 def read_queries(url: str, queries: Mapping[str, str]) -> list[pd.DataFrame]:
     """The rows of each query, values as the driver gives them, with the query's name in `query`.
 
-    Everything is read in one transaction, which is rolled back. Raises `BadInput`, without the
-    URL's password, where the database can't be reached or refuses a query.
+    Everything is read in one transaction, which is rolled back; PostgreSQL and SQLite are asked to
+    let nothing be written in it. Raises `BadInput`, without the URL's password, where the database
+    can't be reached or refuses a query.
     """
     from sqlalchemy import create_engine, text
     from sqlalchemy.exc import SQLAlchemyError
@@ -34,7 +36,7 @@ def read_queries(url: str, queries: Mapping[str, str]) -> list[pd.DataFrame]:
         )
     shown, doing = _shown(url), "be opened"
     try:
-        engine = create_engine(_with_driver(url))
+        engine = create_engine(_to_read(url), execution_options={"postgresql_readonly": True})
         try:
             frames = []
             with engine.connect() as connection:
@@ -70,12 +72,17 @@ def _frame(name: str, columns: list[str], rows: list[Any]) -> pd.DataFrame:
     return frame.assign(**{QUERY: name})
 
 
-def _with_driver(url: str) -> Any:
+def _to_read(url: str) -> Any:
+    """The URL with a driver, and of a file such that it is neither made nor changed."""
     from sqlalchemy import make_url
 
     parsed = make_url(url)
     if parsed.drivername in ("postgresql", "postgres"):
         parsed = parsed.set(drivername="postgresql+psycopg")
+    file = parsed.database
+    if parsed.get_backend_name() == "sqlite" and file and not file.startswith((":", "file:")):
+        parsed = parsed.set(database=Path(file).resolve().as_uri())
+        parsed = parsed.update_query_dict({"mode": "ro", "uri": "true"})
     return parsed
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from ingestion.encryption import is_encrypted
-from ingestion.imported import Imported
+from ingestion.imported import LEDGER, Imported
 from ingestion.log import LogMeta
 from ingestion.merge import merged
 from ingestion.parse import log_of
@@ -32,7 +32,6 @@ from ingestion.schema import TABLES
 from ingestion.write import write_tables
 from mdp.errors import BadInput, PushwiseError
 
-LEDGER = "followed.json"
 ACCOUNT = "import.json"
 
 
@@ -81,8 +80,7 @@ class Following:
     def _standing(self) -> dict[str, tuple[int, int]]:
         found = {}
         for place in self.places:
-            if not place.is_dir():
-                raise BadInput(f"{place} is no directory: --follow looks into directories")
+            _must_be_there(place)
             for file in sorted(place.rglob("*")):
                 if ending(file) in ENDINGS and file.name[0] not in "._" and file.is_file():
                     about = file.stat()
@@ -141,7 +139,7 @@ class Following:
         account: dict[str, Any] = {}
         if (self.out / ACCOUNT).exists():
             account = json.loads((self.out / ACCOUNT).read_bytes())
-        log = read_log(self.out) if is_log(self.out) else None
+        log = read_log(self.out) if parts and is_log(self.out) else None
         for each in parts:
             tables, meta = each.tables, each.meta
             if log is not None:
@@ -181,8 +179,11 @@ def following(
 ) -> Iterator[Following]:
     """Follow into a log that nobody else follows into, after finishing what a kill interrupted.
 
-    Raises `BadInput` where another process does, or `out` holds files but no log.
+    Raises `BadInput` where another process does, `out` holds files but no log, or a place is not
+    there.
     """
+    for place in places:
+        _must_be_there(place)
     if is_encrypted(out):
         raise BadInput(f"{out} is encrypted: decrypt it into another directory and follow there")
     if out.is_dir() and any(out.iterdir()) and not is_log(out) and not (out / LEDGER).exists():
@@ -201,6 +202,11 @@ def following(
         yield Following(places, out, importing, report)
     finally:
         os.close(lock)
+
+
+def _must_be_there(place: Path) -> None:
+    if not place.is_dir():
+        raise BadInput(f"{place} is no directory: --follow looks into directories")
 
 
 def _beside(out: Path) -> tuple[Path, Path]:

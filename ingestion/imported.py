@@ -10,6 +10,9 @@ import pandas as pd
 
 from ingestion.log import LogMeta
 
+LEDGER = "followed.json"
+"""File beside a log that says which files went into it by `--follow`."""
+
 
 @dataclass(frozen=True)
 class Account:

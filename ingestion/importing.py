@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.adapt import rows_of, texts_of
-from ingestion.assemble import in_order
 from ingestion.complete import DESCRIBED, ITEM, NO_ZONE, UNKNOWN, filled, latest, named
 from ingestion.imported import Account, Imported
 from ingestion.log import time_column
 from ingestion.mapping import SourceMapping
 from ingestion.merge import joined
-from ingestion.parts import Parts, Rows, frame_of, write_file
+from ingestion.parts import Parts
 from ingestion.read import read_raw
 from ingestion.schema import TABLES, Missing
+from ingestion.stored import Rows, frame_of, in_order, write_file
 from ingestion.typed import Typed
 from ingestion.write import write_meta
 from mdp.errors import BadInput, NotEnoughData

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from ingestion.codes import Codes, codes_of, rows_in
+from ingestion.codes import Codes, alike, codes_of, rows_in
 from ingestion.schema import FORMAT_VERSION, TABLES
 
 LOGGED, ESTIMATED, NONE = "logged", "estimated", "none"
@@ -75,6 +75,13 @@ class Log:
         if (table, column) not in self._seen:
             self._seen[table, column] = codes_of(self.tables[table][column])
         return self._seen[table, column]
+
+    def alike(self, table: str, column: str) -> np.ndarray:
+        """Rows (k,) int64 of a column of ids that are `ingestion.codes.alike`; made once."""
+        key = (table, f"alike {column}")
+        if key not in self._seen:
+            self._seen[key] = alike(self.tables[table][column])
+        return cast(np.ndarray, self._seen[key])
 
     def rows_of(self, table: str, column: str) -> np.ndarray:
         """Row (n,) int64 of the table that a column of ids refers to, or whose key it is: the first

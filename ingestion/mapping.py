@@ -45,6 +45,7 @@ from ingestion.complete import DESCRIBED
 from ingestion.log import LogMeta
 from ingestion.read import meta_of
 from ingestion.schema import TABLES
+from mdp.clock import NO_ZONE, zone_code
 from mdp.errors import BadInput, BadLog
 
 ANY = "*"
@@ -140,8 +141,11 @@ def read_mapping(text: str, where: str) -> SourceMapping:
     blocks = values.get("rows")
     if not isinstance(blocks, list) or not blocks:
         raise BadInput(f"{where} has no [[rows]]: say what becomes of the records")
+    about = values.get("log", {})
+    if not isinstance(about, dict):
+        raise BadInput(f"{where}: log is {about!r}; write a table, [log]")
     try:
-        meta = meta_of(values.get("log", {}), f"{where}, [log]")
+        meta = meta_of(about, f"{where}, [log]")
     except BadLog as error:
         raise BadInput(str(error)) from error
     rows = tuple(_rows(block, f"{where}, [[rows]] {n}") for n, block in enumerate(blocks, 1))
@@ -151,10 +155,12 @@ def read_mapping(text: str, where: str) -> SourceMapping:
     return SourceMapping(rows, meta, queries)
 
 
-def _rows(block: dict[str, Any], where: str) -> Rows:
+def _rows(block: Any, where: str) -> Rows:
+    if not isinstance(block, dict):
+        raise BadInput(f"{where} is {block!r}; write a table, [[rows]]")
     cells = dict(block)
     table, each, match = cells.pop("table", None), cells.pop("each", None), cells.pop("where", {})
-    if table not in TABLES:
+    if not isinstance(table, str) or table not in TABLES:
         raise BadInput(f"{where}: table is {table!r}; use one of {', '.join(TABLES)}")
     key = TABLES[table].key
     if table in DESCRIBED and key not in cells:
@@ -187,24 +193,34 @@ def _cell(cell: Any, where: str) -> Cell:
         raise BadInput(f"{where}: unit is {unit!r}; use {', '.join(UNITS)}")
     given = cell[kind]
     paths = () if kind == "value" else tuple(given if isinstance(given, list) else [given])
-    if not all(isinstance(path, str) for path in paths):
+    if not all(isinstance(path, str) for path in paths) or (kind != "value" and not paths):
         raise BadInput(f"{where}: {kind} is {given!r}; write paths")
-    words = {str(old): str(new) for old, new in cell.get("words", {}).items()}
+    zone = cell.get("timezone")
+    if zone is not None and (not isinstance(zone, str) or zone_code(zone) == NO_ZONE):
+        raise BadInput(f"{where}: timezone is {zone!r}; write an IANA zone such as Europe/Berlin")
+    words = _table(cell, "words", where)
     return Cell(
         kind,
         paths,
         given if kind == "value" else None,
-        words,
+        {old: str(new) for old, new in words.items()},
         str(cell.get("prefix", "")),
         unit,
-        cell.get("timezone"),
+        zone,
         *_amount(cell, where),
     )
 
 
+def _table(cell: dict[str, Any], name: str, where: str) -> dict[str, Any]:
+    values = cell.get(name, {})
+    if not isinstance(values, dict):
+        raise BadInput(f"{where}: {name} is {values!r}; write a table, {{ old = new, … }}")
+    return values
+
+
 def _amount(cell: dict[str, Any], where: str) -> tuple[float | None, str | None, dict[str, float]]:
     """An amount's factor, the path of its currency and the rates."""
-    factor, path, rates = cell.get("factor"), cell.get("currency"), cell.get("rates", {})
+    factor, path, rates = cell.get("factor"), cell.get("currency"), _table(cell, "rates", where)
     for name, number in {"factor": 1 if factor is None else factor, **rates}.items():
         if not isinstance(number, int | float) or not 0 < number < 1e12:
             raise BadInput(f"{where}: {name} is {number!r}; write a number above 0")

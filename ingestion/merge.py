@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ingestion.codes import codes_of, repeated
+from ingestion.codes import alike, codes_of, repeated
 from ingestion.complete import DESCRIBED, NO_ZONE, UNKNOWN
 from ingestion.log import ESTIMATED, LOGGED, NONE, Log, LogMeta
 from ingestion.parse import log_of
@@ -23,6 +23,8 @@ _NEVER = pd.Timestamp.min.tz_localize("UTC")
 def read_identities(file: Path) -> tuple[dict[str, str], int]:
     """Which id is which user's, from a file with the columns `id` and `user_id`, and how many ids
     it gives to a second user, which the first keeps."""
+    if not file.is_file():
+        raise BadInput(f"{file} is not there")
     frame = read_records(file)
     for name in ("id", "user_id"):
         if name not in frame:
@@ -73,7 +75,7 @@ def merged(first: Log, second: Log) -> tuple[dict[str, pd.DataFrame], LogMeta, d
             tables[name] = known
             continue
         both = pd.concat([one, two], ignore_index=True)
-        again = repeated(both, table.key)
+        again = repeated(both, None if table.key is None else alike(both[table.key]))
         _count(counts, f"{name}: rows in both, kept once", int(again.sum()))
         both = both[~again]
         if name == "decisions":

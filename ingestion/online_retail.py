@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from python_calamine import CalamineError
 
+from ingestion.adapt import NAIVE, numbers_of
 from ingestion.imported import Imported, sizes_of
 from ingestion.log import LogMeta
 from ingestion.returns import pair_returns
@@ -97,18 +98,16 @@ ASIDE = re.compile(r"\b(?:in|with|w|for|on|from|and)\b|\bw/|[.,(&]")
 
 def read_online_retail(file: Path) -> pd.DataFrame:
     """All rows, from UCI's .xlsx (every sheet) or from a .parquet or .csv of the same columns."""
+    if file.suffix not in (".xlsx", ".parquet", ".csv"):
+        raise BadInput(f"{file} is not .xlsx, .parquet or .csv: give UCI's online_retail_II.xlsx")
     try:
         if file.suffix == ".xlsx":
             sheets = pd.read_excel(file, sheet_name=None, engine="calamine")
             table = pd.concat(sheets.values(), ignore_index=True)
         elif file.suffix == ".parquet":
             table = pd.read_parquet(file)
-        elif file.suffix == ".csv":
-            table = pd.read_csv(file, dtype={"Invoice": str, "StockCode": str})
         else:
-            raise BadInput(
-                f"{file} is not .xlsx, .parquet or .csv: give UCI's online_retail_II.xlsx"
-            )
+            table = pd.read_csv(file, dtype={"Invoice": str, "StockCode": str})
     except (ValueError, CalamineError) as error:
         raise BadInput(f"{file} can't be read: {error}") from error
     missing = [name for name in COLUMNS if name not in table.columns]
@@ -124,18 +123,20 @@ def import_online_retail(raw: pd.DataFrame) -> Imported:
     """
     code = raw["StockCode"].astype(str).str.strip()
     customer, quantity, price = (
-        pd.to_numeric(raw[name], errors="coerce") for name in ("Customer ID", "Quantity", "Price")
+        numbers_of(raw[name]) for name in ("Customer ID", "Quantity", "Price")
     )
     customer = customer.where(customer % 1 == 0)
-    local = pd.to_datetime(raw["InvoiceDate"].astype("str"), format="ISO8601", errors="coerce")
+    times = raw["InvoiceDate"].astype("str")
+    times = times.where(times.str.fullmatch(NAIVE).fillna(False))
+    local = pd.to_datetime(times, format="ISO8601", errors="coerce")
     cancelled = raw["Invoice"].astype(str).str.startswith("C")
     reasons = {
         "no customer": customer.isna(),
         "exact duplicate": raw.duplicated(),
         "cancellation": cancelled,
-        "quantity not positive": ~(quantity > 0),
-        "price not positive": ~(price > 0),
-        "time not ISO 8601": local.isna(),
+        "quantity not positive": ~((quantity > 0) & (quantity < np.inf)),
+        "price not positive": ~((price > 0) & (price < np.inf)),
+        "time not ISO 8601, or with a zone": local.isna(),
         "not a product": ~code.str.match(r"\d{5}"),
     }
     found = {name: int(mask.sum()) for name, mask in reasons.items()}

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from ingestion.adapt import numbers_of
 from ingestion.imported import Imported, sizes_of
 from ingestion.log import LogMeta
 from ingestion.schema import SEPARATOR
@@ -101,8 +101,8 @@ def _campaign(directory: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             "at": pd.to_datetime(times, utc=True, format="ISO8601", errors="coerce"),
             "item_id": _item(campaign, raw["item_id"]),
             "position": _whole(raw["position"]),
-            "click": pd.to_numeric(raw["click"], errors="coerce"),
-            "propensity": pd.to_numeric(raw["propensity_score"], errors="coerce"),
+            "click": numbers_of(raw["click"]),
+            "propensity": numbers_of(raw["propensity_score"]),
         }
     )
     features = [name for name in raw.columns if name.startswith("user_feature_")]
@@ -113,14 +113,14 @@ def _campaign(directory: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def _whole(values: pd.Series) -> pd.Series:
     """Whole numbers (n,) Int64; others missing."""
-    numbers = pd.to_numeric(values.astype("str"), errors="coerce").astype(np.float64)
+    numbers = numbers_of(values)
     return numbers.where((numbers % 1 == 0) & (numbers.abs() < 2**53)).astype("Int64")
 
 
 def _csv(file: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(file, index_col=0)
-    except ValueError as error:
+        return pd.read_csv(file).iloc[:, 1:]
+    except (ValueError, OverflowError) as error:
         raise BadInput(f"{file} can't be read as csv: {error}") from error
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -40,11 +41,16 @@ def log_of(tables: Mapping[str, pd.DataFrame], meta: LogMeta = DEFAULT_META) -> 
         if raw is None:
             if table.required:
                 problems.append(Problem(name, None, "missing_table"))
-            typed[name] = _typed(table, pd.DataFrame(), meta)[0]
+            typed[name] = _no_rows(name).copy(deep=False)
         else:
             typed[name], found = _typed(table, raw, meta)
             problems.extend(found)
     return Log(typed, meta, tuple(problems))
+
+
+@cache
+def _no_rows(name: str) -> pd.DataFrame:
+    return _typed(TABLES[name], pd.DataFrame(), DEFAULT_META)[0]
 
 
 def not_logged(table: str, column: str, meta: LogMeta) -> bool:
@@ -97,7 +103,7 @@ def parse_column(column: Column, source: pd.Series) -> Parsed:
     return parsed
 
 
-def _as_text(source: pd.Series) -> pd.Series:
+def as_text(source: pd.Series) -> pd.Series:
     """The values as text, dtype str; "" and missing are missing."""
     if source.dtype == "str":
         return source.where(source != "")
@@ -114,7 +120,7 @@ def _decoded(text: bytes) -> str:
 
 
 def _text(source: pd.Series) -> Parsed:
-    text = _as_text(source)
+    text = as_text(source)
     if source.dtype == "str":
         return Parsed(text, {})
     if pd.api.types.is_float_dtype(source.dtype):
@@ -132,7 +138,7 @@ def _number(source: pd.Series) -> Parsed:
         return Parsed(nothing, {"wrong_type": source.notna().to_numpy()})
     if pd.api.types.is_numeric_dtype(source.dtype):
         return Parsed(source.astype("Float64").astype(np.float64), {})
-    text = _as_text(source)
+    text = as_text(source)
     numbers = pd.to_numeric(text, errors="coerce").astype(np.float64)
     said_missing = text.str.lower().isin(["nan"])
     wrong = (text.notna() & numbers.isna() & ~said_missing).to_numpy()
@@ -150,7 +156,7 @@ def _integer(source: pd.Series) -> Parsed:
 def _boolean(source: pd.Series) -> Parsed:
     if pd.api.types.is_bool_dtype(source.dtype):
         return Parsed(source.astype("boolean"), {})
-    text = _as_text(source)
+    text = as_text(source)
     values = text.str.lower().map(TRUTH).astype("boolean")
     return Parsed(values, {"wrong_type": (text.notna() & values.isna()).to_numpy()})
 
@@ -164,7 +170,7 @@ def _time(source: pd.Series) -> Parsed:
         return Parsed(nothing, {"naive_time": given})
     if pd.api.types.is_numeric_dtype(source.dtype):
         return Parsed(nothing, {"integer_time": given})
-    text = _as_text(source).str.strip()
+    text = as_text(source).str.strip()
     iso = text.str.fullmatch(_ISO).fillna(False).to_numpy(bool)
     times = nothing.copy()
     if iso.any():

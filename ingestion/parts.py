@@ -15,19 +15,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.clean import PEOPLE
 from ingestion.codes import text_hashes
 from ingestion.encryption import ENDING, opened
 from ingestion.parse import parse_column
-from ingestion.plausible import trimmed
+from ingestion.plain_text import trimmed
 from ingestion.read import UNREADABLE, table_files
-from ingestion.records import NULLABLE
-from ingestion.schema import TABLES
-from ingestion.write import ARROW
+from ingestion.schema import PEOPLE, TABLES
+from ingestion.stored import ROW, frame_of, read_file
 from mdp.errors import BadLog
 
-ROW = "\x00row"
-"""Column of a part: the row of the whole table, from 0."""
 BATCH = 1_000_000
 """Rows that are read, or put in order, at a time."""
 KEYS = {"events": "event_id", "decisions": "decision_id"}
@@ -69,7 +65,7 @@ def _csv(file: Path | BytesIO) -> Iterator[pa.Table]:
     header: list[str] = []
     try:
         # As `read_raw` does, the header is read as a row.
-        lines = pd.read_csv(
+        with pd.read_csv(
             file,
             header=None,
             dtype=str,
@@ -77,13 +73,13 @@ def _csv(file: Path | BytesIO) -> Iterator[pa.Table]:
             na_values=[""],
             encoding="utf-8-sig",
             chunksize=BATCH,
-        )
-        for chunk in lines:
-            rows = chunk
-            if not header:
-                header, rows = list(chunk.iloc[0].fillna("")), chunk.iloc[1:]
-            columns = [pa.array(rows[n], pa.string(), from_pandas=True) for n in rows]
-            yield pa.Table.from_arrays(columns, header)
+        ) as chunks:
+            for chunk in chunks:
+                rows = chunk
+                if not header:
+                    header, rows = list(chunk.iloc[0].fillna("")), chunk.iloc[1:]
+                columns = [pa.array(rows[n], pa.string(), from_pandas=True) for n in rows]
+                yield pa.Table.from_arrays(columns, header)
     except pd.errors.EmptyDataError:
         yield pa.table({})
 
@@ -209,65 +205,3 @@ class Stored:
             for name in names
             if name in self.schemas
         }
-
-
-class Rows:
-    """Rows of one table on disk, in the order in which they came."""
-
-    def __init__(self, file: Path, schema: pa.Schema) -> None:
-        self.file = file
-        self.schema = schema
-        self.count = 0
-        """rows so far"""
-        options = pa.ipc.IpcWriteOptions(compression="lz4")
-        self._writer = pa.ipc.new_stream(str(file), schema, options=options)
-
-    def append(self, table: pa.Table) -> None:
-        """The next rows."""
-        self._writer.write_table(table)
-        self.count += len(table)
-
-    def tables(self) -> Iterator[pa.Table]:
-        """All rows, as they were appended; nothing is appended any more."""
-        self._writer.close()
-        with pa.ipc.open_stream(pa.OSFile(str(self.file))) as stream:
-            for batch in stream:
-                yield pa.Table.from_batches([batch], self.schema)
-
-
-def read_file(file: Path, schema: pa.Schema) -> pa.Table:
-    """A table that was stored; empty where there is no file."""
-    if not file.exists():
-        return schema.empty_table()
-    with pa.ipc.open_stream(pa.OSFile(str(file))) as stream:
-        return stream.read_all()
-
-
-def write_file(file: Path, table: pa.Table, chunk: int) -> None:
-    """Store a table, some rows in a piece."""
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
-    with pa.ipc.new_stream(str(file), table.schema, options=options) as writer:
-        writer.write_table(table, max_chunksize=chunk)
-
-
-def frame_of(table: pa.Table) -> pd.DataFrame:
-    """A stored table as a frame whose types don't depend on which values are missing."""
-    frame = table.drop_columns([ROW] if ROW in table.column_names else []).to_pandas(
-        types_mapper=NULLABLE.get
-    )
-    return frame.reset_index(drop=True)
-
-
-def table_of(name: str, frame: pd.DataFrame, raw: pa.Schema) -> pa.Table:
-    """A typed frame as it will be written: columns of the format by their types, others as they
-    came. Optional columns that the log does not have are left out."""
-    types = {column.name: column for column in TABLES[name].columns}
-    fields = []
-    for column in frame.columns:
-        known = types.get(column)
-        if known is None:
-            fields.append(raw.field(column).with_metadata(None))
-        elif column in raw.names or known.required or known.default is not None:
-            fields.append(pa.field(column, ARROW.get(known.type, pa.string())))
-    schema = pa.schema(fields)
-    return pa.Table.from_pandas(frame[schema.names], schema, preserve_index=False).cast(schema)

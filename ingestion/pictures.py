@@ -12,7 +12,7 @@ import pandas as pd
 from ingestion.log import Log, epoch_us
 from ingestion.plausible import EARLIEST, latest
 from ingestion.schema import SEPARATOR
-from mdp.clock import DAY, HOUR, NEVER, NO_ZONE, local_time, zone_codes
+from mdp.clock import DAY, HOUR, NEVER, NO_ZONE, zone_codes
 
 INK, BACK = "#2b6cb0", "#a0aec0"
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -42,6 +42,8 @@ def _drawn(log: Log, draw: Callable[[Log, Any], bool]) -> bytes | None:
 
 
 def _hours(log: Log, axes: Any) -> bool:
+    from mdp.local_time import local_time  # which loads numba, as only pictures need
+
     zones = log.codes("users", "timezone")
     code = np.append(zone_codes(zones.distinct.to_pylist()), NO_ZONE).astype(np.int16)
     zone = code[np.append(zones.of, -1)[log.rows_of("events", "user_id")]]

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from ingestion.codes import repeated
 from ingestion.log import Log, epoch_us, time_column
-from ingestion.plain_text import name_key, plain_texts
+from ingestion.plain_text import name_key, plain_texts, trimmed
 from ingestion.schema import TABLES, Type
 from ingestion.usual import ENOUGH, FAR, beyond, spreads
 from mdp.clock import HOUR, NEVER
@@ -53,8 +51,6 @@ NAMES = ("category", "brand")
 SAME_VIEW, SAME_PURCHASE = 1_000_000, 60_000_000
 """Microseconds."""
 VIEWS_AN_HOUR = 300
-BLANK = r"[\x09-\x0d\x1c-\x1f\x{85}\pZ]"
-"""What Unicode takes for white space, for RE2."""
 
 
 def latest() -> pd.Timestamp:
@@ -135,24 +131,14 @@ def spelled(names: pd.Series) -> pd.Series:
     return names.map(dict(zip(forms["form"], best.loc[forms["key"]], strict=True))).astype("str")
 
 
-def trimmed(ids: pd.Series) -> pd.Series:
-    """Ids or lists of ids (n,) without white space around each; what is left empty is missing.
-    Where nothing changes, the very same column."""
-    column = pa.array(ids, pa.large_string(), from_pandas=True)
-    blank = pc.match_substring_regex(column, BLANK).fill_null(False)
-    suspect = blank.to_numpy(zero_copy_only=False)
-    if not suspect.any():
-        return ids
-    short = ids.astype(object).copy()
-    short[suspect] = [
-        "|".join(part.strip() for part in text.split("|")) or None for text in ids[suspect]
-    ]
-    return short.astype("str")
-
-
 def _repeated_rows(log: Log, name: str) -> Found:
     table = log.tables[name]
-    yield str(table.columns[0]), "repeated_row", repeated(table, TABLES[name].key)
+    yield str(table.columns[0]), "repeated_row", repeated(table, _same_key(log, name))
+
+
+def _same_key(log: Log, name: str) -> np.ndarray | None:
+    key = TABLES[name].key
+    return None if key is None else log.alike(name, key)
 
 
 def _twice(log: Log, name: str) -> Found:
@@ -170,7 +156,7 @@ def _twice(log: Log, name: str) -> Found:
     bought = events["event"].eq("purchase").to_numpy(bool)
     near, double = (since <= SAME_VIEW) & ~bought, (since <= SAME_PURCHASE) & bought
     if near.any() or double.any():
-        exact = repeated(events, "event_id")
+        exact = repeated(events, _same_key(log, name))
         near, double = near & ~exact, double & ~exact
     yield "at", "near_duplicate", near
     yield "at", "double_purchase", double

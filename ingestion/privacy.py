@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from ingestion.log import Log, LogMeta
-from ingestion.parse import parse_column
+from ingestion.parse import as_text, parse_column
 from ingestion.schema import SEPARATOR, TABLES, Type
 from ingestion.scrub import scrubbed
 from mdp.errors import BadInput
@@ -150,17 +150,20 @@ def _nested(values: pd.Series) -> bool:
 
 
 def _is_text(values: pd.Series) -> bool:
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return _is_text(values.cat.categories.to_series())
     return values.dtype == object or isinstance(values.dtype, pd.StringDtype)
 
 
 def _scrubbed(values: pd.Series) -> tuple[pd.Series, Counter[str]]:
     whole: Counter[str] = Counter()
     new: dict[str, str] = {}
-    for text, count in values.dropna().astype(str).value_counts().items():
+    texts = as_text(values)
+    for text, count in texts.value_counts().items():
         new[str(text)], found = scrubbed(str(text))
         for kind, number in found.items():
             whole[kind] += number * int(count)
-    return values.astype("str").map(new).astype("str"), +whole
+    return texts.map(new).astype("str"), +whole
 
 
 def without_people(texts: pd.Series) -> pd.Series:

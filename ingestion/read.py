@@ -112,10 +112,10 @@ def _read_csv(file: Path | BytesIO) -> pd.DataFrame:
 def read_meta(path: Path | str) -> LogMeta:
     """What a log's `log.json` says; raises `BadLog` for a bad one."""
     file = Path(path) / META_FILE
+    content = content_of(file)
+    if content is None:
+        return LogMeta()
     try:
-        content = content_of(file)
-        if content is None:
-            return LogMeta()
         values = json.loads(content)
         json.dumps(values, ensure_ascii=False).encode()  # raises for half of a surrogate pair
     except (ValueError, RecursionError) as error:

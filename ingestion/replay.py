@@ -1,4 +1,4 @@
-"""Replay: a log's rows as events, states at any instant, and decisions as they were faced.
+"""Replay: a log's rows as events, and states at any instant.
 
 Ids become hashes exactly as the server and the simulator make them, so the same set of events
 gives the same History bytes everywhere.
@@ -10,26 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from ingestion.codes import codes_of, column_of, id_hashes, rows_in
+from ingestion.codes import codes_of, id_hashes, rows_in
 from ingestion.log import Log, epoch_us
 from ingestion.parse import TRUTH
 from ingestion.schema import OUTCOME_KEY, SEPARATOR
-from mdp.attribution import Attributed, Decisions, Outcomes, Purchases, attribute
-from mdp.catalog import APPROVED, DEFAULT_MARGIN, Catalog
-from mdp.clock import NEVER, local_hour, zone_codes
+from mdp.clock import zone_codes
 from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
-from mdp.guardrails import Reason
 from mdp.hashing import hash_ids, style_bucket
-from mdp.observation import Requests
-from mdp.reasons import catalog_reasons
-from mdp.reward import Reward
+from mdp.local_time import local_hour
 from mdp.state import HISTORY, apply, new_histories
-
-AT_ONCE = 100_000
-"""Lists that are read at a time."""
 
 
 @dataclass(frozen=True)
@@ -201,201 +191,3 @@ def snapshots(users: UserEvents, owner: np.ndarray, at: np.ndarray) -> np.ndarra
         begin[who] = stop[rows]
         out[rows] = histories[who]
     return out
-
-
-@dataclass(frozen=True)
-class LoggedDecisions:
-    """D decisions as they were faced and taken; slots are -1 for a hold."""
-
-    rows: np.ndarray
-    """Positions in the `decisions` table (D,) int64."""
-    owner: np.ndarray
-    """Rows of the users (D,) int64."""
-    decided_at: np.ndarray
-    """(D,) int64"""
-    send_at: np.ndarray
-    """(D,) int64, `NEVER` for a hold."""
-    items: np.ndarray
-    """Candidates (D, K) int32, catalogue rows, -1 for padding."""
-    variants: np.ndarray
-    """Variants (D, V) int32, catalogue rows, -1 for padding."""
-    k: np.ndarray
-    """Slot of the item (D,) int64."""
-    v: np.ndarray
-    """Slot of the variant (D,) int64."""
-    h: np.ndarray
-    """Local hour of sending (D,) int64."""
-    propensity: np.ndarray
-    """(D,) float64, NaN where none is logged."""
-
-    @property
-    def sent(self) -> np.ndarray:
-        """Whether something was sent (D,) bool."""
-        return self.k >= 0
-
-    def only(self, which: np.ndarray) -> LoggedDecisions:
-        """Some of the decisions, by index or mask."""
-        return LoggedDecisions(
-            *(getattr(self, name)[which] for name in LoggedDecisions.__dataclass_fields__)
-        )
-
-
-def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisions:
-    """The log's decisions that a policy drew (arm policy or challenger), in the table's order.
-
-    Where the log has no lists, the item sent is the only candidate and the variants are all that
-    are approved or were sent. Sends of an item or a variant that is not on its list are left out.
-    """
-    table = log.tables["decisions"]
-    owner = users.rows(table["user_id"])
-    drawn = table["arm"].fillna("policy").str.match(r"policy$|challenger:").to_numpy(bool)
-    rows = np.flatnonzero(drawn & (owner >= 0) & table["decided_at"].notna().to_numpy())
-    table = table.iloc[rows]
-    send_at = epoch_us(table["send_at"])
-    sent = send_at != NEVER
-    items = _lists(table["candidates"], table["item_id"], catalog.items.row)
-    used = set(table["variant_id"].dropna())
-    offered = SEPARATOR.join(
-        name
-        for name, status in zip(catalog.variants.ids, catalog.variants.statuses, strict=True)
-        if status == APPROVED or name in used
-    )
-    variants = _lists(
-        table["variants"].fillna(offered or pd.NA), table["variant_id"], catalog.variants.row
-    )
-    item = table["item_id"].map(catalog.items.row).fillna(-2).to_numpy(np.int64)
-    variant = table["variant_id"].map(catalog.variants.row).fillna(-2).to_numpy(np.int64)
-    k, v = _slot(items, np.where(sent, item, -2)), _slot(variants, np.where(sent, variant, -2))
-    hour = local_hour(np.where(sent, send_at, 0), users.zone[owner[rows]]).astype(np.int64)
-    found = LoggedDecisions(
-        rows=rows,
-        owner=owner[rows],
-        decided_at=epoch_us(table["decided_at"]),
-        send_at=send_at,
-        items=items,
-        variants=variants,
-        k=np.where(sent, k, -1),
-        v=np.where(sent, v, -1),
-        h=np.where(sent, hour, -1),
-        propensity=table["propensity"].to_numpy(np.float64),
-    )
-    return found.only(~sent | ((k >= 0) & (v >= 0)))
-
-
-def _lists(lists: pd.Series, chosen: pd.Series, row: dict[str, int]) -> np.ndarray:
-    """Catalogue rows (D, K) int32 of `a|b|c` texts, padded with -1; unknown ids are left out."""
-    size = len(lists)
-    parts = [
-        _rows(lists.iloc[n : n + AT_ONCE], chosen.iloc[n : n + AT_ONCE], row)
-        for n in range(0, size, AT_ONCE)
-    ]
-    out = np.full((size, max((part.shape[1] for part in parts), default=0)), -1, np.int32)
-    for n, part in enumerate(parts):
-        out[n * AT_ONCE : n * AT_ONCE + len(part), : part.shape[1]] = part
-    return out
-
-
-def _rows(texts: pd.Series, chosen: pd.Series, row: dict[str, int]) -> np.ndarray:
-    """Catalogue rows (D, K) int32 of `a|b|c` texts (D,), or of what was chosen (D,) where there is
-    no text."""
-    lists = pc.split_pattern(pc.coalesce(column_of(texts), column_of(chosen), ""), SEPARATOR)
-    found = pc.index_in(lists.flatten(), value_set=pa.array(list(row), pa.large_string()))
-    place = found.fill_null(-1).to_numpy(zero_copy_only=False)
-    owner = np.repeat(np.arange(len(texts)), pc.list_value_length(lists).to_numpy())
-    owner, place = owner[place >= 0], place[place >= 0]
-    count = np.bincount(owner, minlength=len(texts))
-    begin = np.cumsum(count) - count
-    out = np.full((len(texts), count.max(initial=0)), -1, np.int32)
-    rows = np.fromiter(row.values(), np.int32, len(row))
-    out[owner, np.arange(len(owner)) - begin[owner]] = rows[place]
-    return out
-
-
-def _slot(lists: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Place of each chosen row (D,) in its list (D, K); -1 where it is not there."""
-    if not lists.shape[1]:
-        return np.full(len(chosen), -1, np.int64)
-    same = lists == chosen[:, None]
-    return np.where(same.any(1), same.argmax(1), -1)
-
-
-def requests_of(
-    log: Log, catalog: Catalog, users: UserEvents, decisions: LoggedDecisions
-) -> Requests:
-    """The decisions as requests that any policy could be asked now.
-
-    Logged lists are those that the guardrails left, and what was sent was allowed, whatever the
-    catalogue says since: stock that has run out later masks nothing. Only lists of variants that
-    were not logged are held to the catalogue.
-    """
-    table = log.people
-    locales, segments = (
-        list(table[name].fillna("").astype(str).to_numpy(object)[decisions.owner])
-        if name in table
-        else None
-        for name in ("locale", "segment")
-    )
-    _, refused = catalog_reasons(
-        catalog, decisions.items, decisions.variants, decisions.decided_at, locales, segments
-    )
-    listed = log.tables["decisions"]["variants"].iloc[decisions.rows].notna().to_numpy()
-    sent = np.arange(decisions.variants.shape[1]) == decisions.v[:, None]
-    return Requests(
-        snapshots(users, decisions.owner, decisions.decided_at),
-        decisions.decided_at,
-        users.zone[decisions.owner],
-        decisions.items,
-        decisions.variants,
-        _padding(decisions.items),
-        np.where(listed[:, None] | sent, _padding(decisions.variants), refused),
-    )
-
-
-def _padding(lists: np.ndarray) -> np.ndarray:
-    """`Reason` codes (D, K) uint8 of lists (D, K) in which all is allowed."""
-    return np.where(lists < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
-
-
-def attributed(
-    log: Log, catalog: Catalog, users: UserEvents, decisions: LoggedDecisions, reward: Reward
-) -> Attributed:
-    """What followed each decision (D,), and what it earned."""
-    ids = log.tables["decisions"]["decision_id"].iloc[decisions.rows]
-    outcomes = log.tables["outcomes"].drop_duplicates(OUTCOME_KEY)
-    events = log.tables["events"]
-    place = rows_in(codes_of(outcomes["decision_id"]), ids)
-    outcomes, place = outcomes[place >= 0], place[place >= 0]
-    bought = events[(events["event"] == "purchase") & events["at"].notna()]
-    row = bought["item_id"].map(catalog.items.row).fillna(-1).to_numpy(np.int64)
-    margin = catalog.items.margin if len(catalog.items) else np.zeros(1, np.float32)
-    pushed = np.where(
-        decisions.sent,
-        np.take_along_axis(decisions.items, np.maximum(decisions.k, 0)[:, None], 1)[:, 0]
-        if decisions.items.shape[1]
-        else -1,
-        -1,
-    )
-    hashes = catalog.items.hashes if len(catalog.items) else np.zeros(1, np.uint64)
-    return attribute(
-        Decisions(
-            user=decisions.owner,
-            decided_at=decisions.decided_at,
-            send_at=decisions.send_at,
-            item=np.where(pushed >= 0, hashes[pushed], 0).astype(np.uint64),
-            margin=np.where(pushed >= 0, margin[pushed], DEFAULT_MARGIN),
-        ),
-        Outcomes(
-            decision=place.astype(np.int64),
-            kind=outcomes["outcome"].map(OUTCOMES).to_numpy(np.int8),
-            at=epoch_us(outcomes["at"]),
-            value=outcomes["value"].to_numpy(np.float64),
-        ),
-        Purchases(
-            user=users.rows(bought["user_id"]),
-            item=id_hashes(bought["item_id"]),
-            at=epoch_us(bought["at"]),
-            value=bought["value"].fillna(0.0).to_numpy(),
-            margin=np.where(row >= 0, margin[row], DEFAULT_MARGIN),
-        ),
-        reward,
-    )

@@ -258,3 +258,7 @@ TABLES: dict[str, Table] = {
     for table in (USERS, ITEMS, VARIANTS, EVENTS, DECISIONS, OUTCOMES, REVIEWS, CHANGES)
 }
 """Every table by name; a table comes after those that it refers to."""
+PEOPLE = ("users", "events", "decisions", "outcomes", "reviews")
+"""Tables about what users do, which refer to the others."""
+SHARED = ("items", "variants", "changes")
+"""Tables that refer to no user, and are cleaned first."""

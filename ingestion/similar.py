@@ -42,7 +42,8 @@ def pieces(text: str) -> frozenset[int]:
 def near_equal(texts: pd.Series, group: pd.Series) -> np.ndarray:
     """Whether each text (n,) is near equal to one above it in its group (n,); bool (n,)."""
     out = np.zeros(len(texts), bool)
-    long = [n for n, text in enumerate(texts.fillna("")) if len(pieces(text)) >= LEAST_PIECES]
+    told = np.flatnonzero(texts.notna()).tolist()
+    long = [n for n, text in zip(told, texts.dropna(), strict=True) if _long(text)]
     if len(long) < 2:
         return out
     sets = [pieces(texts.iloc[n]) for n in long]
@@ -59,6 +60,10 @@ def near_equal(texts: pd.Series, group: pd.Series) -> np.ndarray:
                     alike = any(_jaccard(sets[member], sets[each]) >= ALIKE for each in above)
                     out[long[member]] = alike
     return out
+
+
+def _long(text: str) -> bool:
+    return len(pieces(text)) >= LEAST_PIECES
 
 
 def _jaccard(one: frozenset[int], two: frozenset[int]) -> float:

@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingestion.assemble import kept, write_groups
 from ingestion.parse import absent, parse_column
 from ingestion.schema import TABLES, Type
+from ingestion.stored import kept, write_groups
 from ingestion.write import ARROW
 
 _CAME = "\x00came "

@@ -5,6 +5,7 @@ A log that is read in parts says so by adding up what `amounts` finds in each.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ingestion.clocks import delays, skews
-from ingestion.log import Log, epoch_us
-from mdp.clock import NEVER, NO_ZONE, local_hour, zone_codes
+from ingestion.log import Log
+from mdp.clock import NO_ZONE, zone_code
 
 FAR = 6.0
 """Robust standard deviations that make an outlier."""
@@ -117,22 +118,22 @@ def _categories(log: Log) -> np.ndarray:
 
 def _zones(log: Log, owner: np.ndarray) -> pd.DataFrame:
     users, zones = log.tables["users"], log.codes("users", "timezone")
-    code = zone_codes(zones.distinct.to_pylist())
-    at = epoch_us(log.tables["events"]["at"])
-    zone = np.append(zones.of, -1)[owner]
-    rows = np.flatnonzero((zone >= 0) & (at != NEVER))
-    rows = rows[code[zone[rows]] != NO_ZONE]
-    zone, size = zone[rows], len(zones.distinct)
-    night = np.isin(local_hour(at[rows], code[zone]), NIGHT)
+    at = log.tables["events"]["at"]
+    known = zones.each(lambda name: zone_code(name) != NO_ZONE)
+    zone = np.append(np.where(known, zones.of, -1), -1)[owner]
+    rows = np.flatnonzero((zone >= 0) & at.notna().to_numpy())
+    names, size, night = zones.distinct.to_pylist(), len(zones.distinct), Counter[int]()
+    for code, times in at.iloc[rows].groupby(zone[rows]):
+        night[int(code)] = int(times.dt.tz_convert(names[code]).dt.hour.isin(NIGHT).sum())
     acting = np.zeros(len(users), bool)
     acting[owner[rows]] = True
     return pd.DataFrame(
         {
-            "events": np.bincount(zone, minlength=size),
-            "night": np.bincount(zone[night], minlength=size),
+            "events": np.bincount(zone[rows], minlength=size),
+            "night": [night[code] for code in range(size)],
             "users": np.bincount(zones.of[acting], minlength=size),
         },
-        index=pd.Index(zones.distinct.to_pylist(), dtype=object),
+        index=pd.Index(names, dtype=object),
     )
 
 

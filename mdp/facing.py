@@ -14,8 +14,9 @@ from numba import njit
 
 from mdp.additive import TOGETHER, terms_all, terms_scratch
 from mdp.believing import believe_all
-from mdp.clock import DAY, NEVER, local_times_all, send_times_all
+from mdp.clock import DAY, NEVER
 from mdp.exponential import log32
+from mdp.local_time import local_times_all, send_times_all
 from mdp.masking import mask_all, mask_scratch
 from mdp.predicting import prediction_scratch
 from mdp.reasons import allowed_first, item_reasons_all

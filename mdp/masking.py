@@ -12,17 +12,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from mdp.clock import (
-    DAY,
-    HOUR,
-    MINUTE,
-    NEVER,
-    segment,
-    send_times,
-    steady,
-    zone_tables,
-)
+from mdp.clock import DAY, HOUR, MINUTE, NEVER, zone_tables
 from mdp.guardrails import Guardrails, Reason, limits
+from mdp.local_time import segment, send_times, steady
 from mdp.state import FREE, RELEASED, RING
 
 _UNSUBSCRIBE_RISK = int(Reason.UNSUBSCRIBE_RISK)

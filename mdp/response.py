@@ -16,9 +16,9 @@ import numpy as np
 
 from mdp.additive import terms_all, terms_scratch
 from mdp.catalog import Catalog
-from mdp.clock import local_day
 from mdp.errors import BadArtifact
 from mdp.hashing import STYLE_BUCKETS, content_hash, hash_ids
+from mdp.local_time import local_day
 from mdp.recency import Recency, recency_of
 from mdp.state import TASTE, TRAITS
 from mdp.wording import WORDING, standard_wording, wording

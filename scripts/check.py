@@ -41,8 +41,8 @@ class Args:
     against: Path | None = None
     """another log, whose scores are the ones before"""
     ray: bool = False
-    """work on parts of the log by Ray Data: on the cluster that RAY_ADDRESS names, or on all cores
-    of this machine"""
+    """work on parts of the log on the Ray cluster that RAY_ADDRESS names, or on all cores of this
+    machine"""
 
 
 def run(args: Args) -> int:
@@ -77,15 +77,20 @@ def run(args: Args) -> int:
 
 
 def _checked(logs: Path, ray: bool) -> Checked:
+    from contextlib import nullcontext
+
     from ingestion.by_parts import check_log
     from ingestion.parts import log_batches
     from ingestion.read import read_meta
-    from scripts.parts import parts_of, progress, runner
+    from ingestion.spread import in_turn
+    from scripts.on_ray import on_ray
+    from scripts.parts import parts_of, progress
 
     parts = parts_of(logs)
     bar, report = progress(parts)
-    with bar:
-        return check_log(log_batches(logs), read_meta(logs), parts, runner(ray), report)
+    place = on_ray() if ray else nullcontext(in_turn)
+    with bar, place as spread:
+        return check_log(log_batches(logs), read_meta(logs), parts, spread, report)
 
 
 def _show_findings(found: Sequence[Finding], console: Console) -> None:

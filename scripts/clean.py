@@ -27,8 +27,8 @@ class Args:
     out: Positional[Path | None] = None
     """directory for the cleaned log"""
     ray: bool = False
-    """work on parts of the log by Ray Data: on the cluster that RAY_ADDRESS names, or on all cores
-    of this machine"""
+    """work on parts of the log on the Ray cluster that RAY_ADDRESS names, or on all cores of this
+    machine"""
     rules: bool = False
     """print the table of rules and do nothing"""
 
@@ -36,15 +36,18 @@ class Args:
 def run(args: Args) -> None:
     """Cleans and prints what was done."""
     import json
+    from contextlib import nullcontext
 
-    from ingestion.by_parts import clean_log
+    from ingestion.clean_by_parts import clean_log
     from ingestion.copy_history import read_history, write_history
     from ingestion.parts import log_batches
     from ingestion.read import read_meta
     from ingestion.rules import rules_table
     from ingestion.scores import verdict
+    from ingestion.spread import in_turn
     from mdp.errors import BadInput
-    from scripts.parts import parts_of, progress, runner
+    from scripts.on_ray import on_ray
+    from scripts.parts import parts_of, progress
 
     if args.rules:
         print(rules_table(), end="")
@@ -59,8 +62,9 @@ def run(args: Args) -> None:
     parts = parts_of(args.logs)
     batches, meta = log_batches(args.logs), read_meta(args.logs)
     bar, report = progress(parts)
-    with bar:
-        cleaned = clean_log(batches, meta, args.out, parts, runner(args.ray), report)
+    place = on_ray() if args.ray else nullcontext(in_turn)
+    with bar, place as spread:
+        cleaned = clean_log(batches, meta, args.out, parts, spread, report)
     done = cleaned.to_mapping()
     steps = read_history(args.logs)
     if steps is not None:

@@ -186,6 +186,8 @@ def _run(command: Command, argv: list[str]) -> int:
 
     import tyro
 
+    # Arrow's own pool gives memory back at once and asks the kernel for it again, cleared.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     module = cast(CommandModule, import_module(command.module))
     args: Any = tyro.cli(
         module.Args,

@@ -72,7 +72,7 @@ def run(args: Args) -> None:
 
     from rich.console import Console
 
-    from ingestion.follow import LEDGER
+    from ingestion.imported import LEDGER
     from mdp.errors import BadInput
 
     if args.show:
@@ -106,9 +106,6 @@ def _made(args: Args, out: Path) -> tuple[Account, dict[str, int]]:
 
     from ingestion.imported import sizes_of
     from ingestion.importing import adapt, import_records
-    from ingestion.merge import merged
-    from ingestion.parse import log_of
-    from ingestion.read import load_checked
     from ingestion.write import replacing, write_log
 
     notes: dict[str, int] = {}
@@ -128,6 +125,10 @@ def _made(args: Args, out: Path) -> tuple[Account, dict[str, int]]:
         done.found.update(notes)
     tables, meta, met = done.tables, done.meta, dict[str, int]()
     if args.add:
+        from ingestion.merge import merged
+        from ingestion.parse import log_of
+        from ingestion.read import load_checked
+
         tables, meta, met = merged(load_checked(out), log_of(tables, meta))
     write_log(out, tables, meta)
     return dataclasses.replace(done, sizes=sizes_of(tables)), met
@@ -169,7 +170,9 @@ def _mapped(args: Args) -> tuple[SourceMapping, dict[str, str], dict[str, int]]:
     from ingestion.merge import read_identities
 
     mapping = read_mapping(mapping_text(args.source), args.source)
-    known, twice = ({}, 0) if args.identities is None else read_identities(args.identities)
+    if args.identities is None:
+        return mapping, {}, {}
+    known, twice = read_identities(args.identities)
     what = "ids that the identities give to a second user, the first kept"
     return mapping, known, {what: twice} if twice else {}
 

@@ -1,12 +1,11 @@
-"""Where the parts of a log are worked on: here, one after the other, or by Ray Data."""
+"""In how many parts a log is worked on, and how far that has come."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ingestion.by_parts import Report, Run, Work, in_turn
+from ingestion.by_parts import Report
 
 ROWS = 1_000_000
 """Rows of a part: about 0.6 GB while it is cleaned."""
@@ -31,35 +30,7 @@ def parts_of(logs: Path) -> int:
                 rows += pq.read_metadata(file).num_rows
             except (ValueError, OSError):
                 return 1  # reading it says what is wrong
-    return min(max(-(-rows // ROWS), 1), MOST)
-
-
-def runner(ray: bool) -> Run:
-    """Ray Data or this process."""
-    return on_ray if ray else in_turn
-
-
-def on_ray(work: Work, count: int) -> Iterator[Any]:
-    """By Ray Data, a task for each part; all machines must see the files of the parts."""
-    import pickle
-
-    import ray
-
-    def one(row: dict[str, Any]) -> dict[str, Any]:
-        return {"part": row["id"], "result": pickle.dumps(work(int(row["id"])))}
-
-    started = not ray.is_initialized()
-    if started:
-        ray.init(log_to_driver=False, include_dashboard=False)
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    try:
-        rows = ray.data.range(count, override_num_blocks=count).map(one).take_all()
-    finally:
-        if started:
-            ray.shutdown()
-    rows.sort(key=lambda row: row["part"])
-    # Of our own tasks, and as Ray itself passes objects between its processes; nothing is kept.
-    return (pickle.loads(row["result"]) for row in rows)  # nosec B301
+    return min(max(round(rows / ROWS), 1), MOST)
 
 
 def progress(parts: int) -> tuple[Any, Report]:

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Engine, insert
 
 from generation.copy.filling import filled
 from mdp.catalog import Catalog
-from mdp.clock import local_day, local_hour
 from mdp.events import Kind, events_array
 from mdp.hashing import content_hash, hash_ids
+from mdp.local_time import local_day, local_hour
 from mdp.observation import SCHEMA
 from mdp.state import HISTORY, apply, copied
 from serving.access import audit

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, select
 
-from mdp.clock import local_hour
 from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
 from mdp.hashing import hash_id, style_bucket
+from mdp.local_time import local_hour
 from mdp.state import HISTORY, apply, is_late, new_histories
 from serving import tables
 from serving.users import User, with_history

@@ -10,9 +10,9 @@ import numpy as np
 
 from mdp.actions import decode
 from mdp.catalog import Catalog
-from mdp.clock import send_times
 from mdp.guardrails import Reason
 from mdp.hashing import hash_ids
+from mdp.local_time import send_times
 from mdp.masking import Mask
 from mdp.observation import Requests, View, observe
 from mdp.reasons import bound_reasons, copy_reasons, item_reasons

@@ -9,8 +9,9 @@ import pandas as pd
 
 from ingestion.log import LOGGED, Log, LogMeta, time_column
 from ingestion.splits import split_time
-from mdp.clock import DAY, next_local_midnight
+from mdp.clock import DAY
 from mdp.errors import BadSetting
+from mdp.local_time import next_local_midnight
 from simulator.description import Simulator
 from simulator.kernel import Kernel
 

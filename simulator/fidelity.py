@@ -17,9 +17,11 @@ import pandas as pd
 
 from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
-from ingestion.replay import attributed, decisions_of, requests_of, to_events
+from ingestion.logged_decisions import attributed, decisions_of, requests_of
+from ingestion.replay import to_events
 from ingestion.splits import before, of_users
-from mdp.clock import DAY, local_day, next_local_midnight
+from mdp.clock import DAY
+from mdp.local_time import local_day, next_local_midnight
 from mdp.response import HEADS
 from mdp.reward import Reward
 from mdp.state import DISMISSED, SCHEDULED

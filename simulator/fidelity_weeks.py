@@ -8,8 +8,9 @@ import pandas as pd
 
 from ingestion.replay import UserEvents
 from mdp.catalog import Items
-from mdp.clock import DAY, HOUR, MINUTE, local_day
+from mdp.clock import DAY, HOUR, MINUTE
 from mdp.events import ORGANIC, Kind
+from mdp.local_time import local_day
 
 COUNTED = (
     Kind.VIEW,

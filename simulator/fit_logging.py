@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ingestion.hours import hour_flags
-from mdp.clock import local_day
 from mdp.events import Kind
+from mdp.local_time import local_day
 from policies.baselines import Table
 from simulator.material import Material
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mdp.catalog import Catalog
-from mdp.clock import local_day
+from mdp.local_time import local_day
 from mdp.recency import recency_of
 from mdp.response import item_features
 from mdp.state import features

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mdp.clock import DAY, NEVER, local_day, local_hour, next_local_midnight
+from mdp.clock import DAY, NEVER
 from mdp.events import Kind
+from mdp.local_time import local_day, local_hour, next_local_midnight
 from simulator.description import Users
 from simulator.fit_hours import fit_hours
 from simulator.fit_visits import Visits, fit_beta, fit_visits

@@ -9,9 +9,10 @@ import numpy as np
 from numba import njit
 
 from mdp.catalog import Catalog
-from mdp.clock import HOUR, NEVER, segment, zone_tables
+from mdp.clock import HOUR, NEVER, zone_tables
 from mdp.events import EVENT, Kind, events_array
 from mdp.hashing import hash_ids
+from mdp.local_time import segment
 from simulator.organic import Drawn
 from simulator.outcomes import INSTANTS, Outcomes
 from simulator.payment import Chosen

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mdp.clock import NEVER, local_day, midnights_from, next_local_midnight
+from mdp.clock import NEVER
 from mdp.errors import BadSetting
+from mdp.local_time import local_day, midnights_from, next_local_midnight
 from mdp.observation import Requests, Sheet, View, new_memory, observe, seen
 from mdp.prediction import outcomes_of
 from mdp.reasons import bound_reasons, copy_reasons

@@ -10,15 +10,8 @@ from generation.candidates.base import catalog_rows
 from ingestion.catalog import catalog_of
 from ingestion.codes import id_hashes
 from ingestion.log import Log
-from ingestion.replay import (
-    LoggedDecisions,
-    UserEvents,
-    attributed,
-    decisions_of,
-    event_ids,
-    requests_of,
-    to_events,
-)
+from ingestion.logged_decisions import LoggedDecisions, attributed, decisions_of, requests_of
+from ingestion.replay import UserEvents, event_ids, to_events
 from ingestion.splits import before, split_time
 from mdp.attribution import Attributed
 from mdp.catalog import Catalog

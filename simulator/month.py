@@ -11,7 +11,8 @@ import pandas as pd
 
 from ingestion.fates import FATES, fate
 from ingestion.log import epoch_us
-from mdp.clock import DAY, HOUR, local_time
+from mdp.clock import DAY, HOUR
+from mdp.local_time import local_time
 from policies.base import Policy
 from simulator.description import Simulator
 from simulator.kernel import Kernel

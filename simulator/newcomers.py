@@ -12,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from mdp.clock import DAY, midnights_from
+from mdp.clock import DAY
 from mdp.errors import BadSetting
+from mdp.local_time import midnights_from
 from mdp.state import new_histories, put, taken
 from simulator.description import Arrivals, Simulator
 from simulator.organic import Organic

@@ -11,9 +11,9 @@ from typing import ClassVar, Self
 import numpy as np
 
 from mdp.catalog import Catalog
-from mdp.clock import local_day, local_hour
 from mdp.errors import BadArtifact
 from mdp.hashing import content_hash
+from mdp.local_time import local_day, local_hour
 from mdp.recency import Recency
 from mdp.response import HEADS, BoundModel, ResponseModel, Terms, Truth
 from mdp.state import TASTE

@@ -14,10 +14,11 @@ import pandas as pd
 from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
 from mdp.catalog import Catalog
-from mdp.clock import DAY, HOUR, NEVER, local_day, local_hour, next_local_midnight
+from mdp.clock import DAY, HOUR, NEVER
 from mdp.errors import NotEnoughData
 from mdp.events import ORGANIC, Kind, event_order, events_array
 from mdp.hashing import hash_ids
+from mdp.local_time import local_day, local_hour, next_local_midnight
 from mdp.state import TASTE, apply, new_histories
 from simulator.description import Simulator, Users
 from simulator.habits import Acts, habits_of

@@ -9,9 +9,10 @@ from starlette.testclient import TestClient
 
 from ingestion.catalog import catalog_of
 from ingestion.log import Log
+from ingestion.logged_decisions import decisions_of, requests_of
 from ingestion.parse import log_of
 from ingestion.read import load_checked
-from ingestion.replay import decisions_of, replay, requests_of, to_events
+from ingestion.replay import replay, to_events
 from ingestion.write import write_log
 from mdp.actions import encode
 from mdp.clock import DAY

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ingestion.catalog import catalog_of
+from ingestion.logged_decisions import decisions_of, requests_of
 from ingestion.parse import log_of
-from ingestion.replay import UserEvents, decisions_of, replay, requests_of, snapshots, to_events
+from ingestion.replay import UserEvents, replay, snapshots, to_events
 from mdp.clock import DAY
 from mdp.guardrails import Guardrails
 from mdp.observation import Requests, observe

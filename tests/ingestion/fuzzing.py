@@ -17,11 +17,13 @@ import fastavro
 import numpy as np
 import pandas as pd
 
+from ingestion.by_parts import check_log
 from ingestion.check import findings
 from ingestion.importing import adapt
 from ingestion.mapping import mapping_text, read_mapping
 from ingestion.online_retail import import_online_retail, read_online_retail
 from ingestion.open_bandit import import_open_bandit
+from ingestion.parts import log_batches
 from ingestion.read import read_log
 from ingestion.records import read_records
 from mdp.errors import PushwiseError
@@ -33,6 +35,18 @@ TOKENS = [
     *(b"2026-02-31T25:61:00Z", b"+99:99", b"0001-01-01", b"9999-12-31T23:59:59+14:00", b"\xf0\x9f"),
     *(b"[[rows]]", b"table = 'events'", b"product_id", b"Infinity", b"[" * 2000, b'{"a":' * 500),
 ]
+
+
+REFINED = """
+[[rows]]
+table = "events"
+where = { type = "track" }
+user_id = { join = ["type", "userId"], prefix = "x-" }
+item_id = { value = "a" }
+event = { from = "type", words = { track = "view" } }
+at = { from = "timestamp", timezone = "Europe/Berlin" }
+value = { from = "properties.price", currency = "userId", rates = { u1 = 0.9 } }
+"""
 
 
 def mutated(content: bytes, rng: np.random.Generator) -> bytes:
@@ -131,7 +145,9 @@ def _log(name: str) -> Callable[[Path, bytes], None]:
         users = "user_id,timezone,signed_up_at\nu1,Europe/Berlin,2026-01-01T00:00:00Z\n"
         (directory / "users.csv").write_text(users)
         (directory / name).write_bytes(content)
-        findings(read_log(directory))
+        log = read_log(directory)
+        in_parts = check_log(log_batches(directory), log.meta, 3)
+        assert in_parts.findings == findings(log)
 
     return read
 
@@ -180,7 +196,7 @@ READERS: dict[str, tuple[Callable[[], bytes], Callable[[Path, bytes], None]]] = 
     "Avro": (_avro, _records("avro")),
     "xlsx": (_sheet, _bought("xlsx")),
     "retail CSV": (lambda: _retail().to_csv(index=False).encode(), _bought("csv")),
-    "mapping": (lambda: mapping_text("segment").encode(), _mapping),
+    "mapping": (lambda: (mapping_text("segment") + REFINED).encode(), _mapping),
     "Open Bandit": (
         lambda: (
             b",timestamp,item_id,position,click,propensity_score,user_feature_0\n"

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ingestion.by_parts import check_log, clean_log
+from ingestion.by_parts import check_log
 from ingestion.check import findings, problems_of
 from ingestion.clean import clean
+from ingestion.clean_by_parts import clean_log
 from ingestion.log import LogMeta
 from ingestion.parts import log_batches
 from ingestion.quality import quality
@@ -103,18 +104,14 @@ def test_cleaning_in_parts_again_changes_nothing(logs, tmp_path, parts):
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_ray_cleans_a_log_in_parts_as_this_process_does(logs, tmp_path):
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'pushwise[ray]'")
-    import ray
-
-    from scripts.parts import on_ray
+    from scripts.on_ray import on_ray
 
     here = clean_log(log_batches(logs), META, tmp_path / "here", 4)
-    ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False)
-    try:
-        there = clean_log(log_batches(logs), META, tmp_path / "there", 4, on_ray)
-    finally:
-        ray.shutdown()
+    with on_ray() as spread:
+        there = clean_log(log_batches(logs), META, tmp_path / "there", 4, spread)
+        told = check_log(log_batches(tmp_path / "there"), META, 4, spread)
     assert there.to_mapping() == here.to_mapping()
-    assert there.checked.findings == here.checked.findings
+    assert there.checked.findings == here.checked.findings == told.findings
     for file in (tmp_path / "here").iterdir():
         assert file.read_bytes() == (tmp_path / "there" / file.name).read_bytes()
 

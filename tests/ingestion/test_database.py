@@ -78,6 +78,24 @@ def test_a_sqlite_file(tmp_path, capsys):
     assert "the database: 4 rows" in capsys.readouterr().out
 
 
+def test_a_sqlite_file_is_neither_changed_nor_made(tmp_path):
+    with sqlite3.connect(tmp_path / "shop #1.sqlite") as shop:
+        shop.executescript(TABLES)
+    shop.close()
+    url = f"sqlite:///{tmp_path / 'shop #1.sqlite'}"
+    for query in (
+        "DROP TABLE lines",
+        "DELETE FROM lines",
+        "INSERT INTO orders VALUES (9, 9, 9, 9)",
+    ):
+        with pytest.raises(BadInput, match="readonly"):
+            read_queries(url, {"x": query})
+    assert len(read_queries(url, {"x": "SELECT * FROM lines"})[0]) == 3
+    with pytest.raises(BadInput, match="unable to open"):
+        read_queries(f"sqlite:///{tmp_path / 'none.sqlite'}", {"x": "SELECT 1"})
+    assert [file.name for file in tmp_path.iterdir()] == ["shop #1.sqlite"]
+
+
 @pytest.mark.skipif(binaries() is None, reason="PostgreSQL is not installed")
 def test_a_postgresql_database(tmp_path):
     with running() as cluster:
@@ -90,8 +108,11 @@ def test_a_postgresql_database(tmp_path):
             shop.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
         reader = url.replace("user=postgres", "user=reader")
         _is_the_shop(_imported(tmp_path, reader))
+        for query in ("DROP TABLE lines", "INSERT INTO lines VALUES (1, 1, 'c', 1) RETURNING no"):
+            with pytest.raises(BadInput, match=r"can't answer the query 'x'.*read-only"):
+                read_queries(url, {"x": query})
         with pytest.raises(BadInput, match=r"can't answer the query 'x'.*permission denied"):
-            read_queries(reader, {"x": "INSERT INTO lines VALUES (1, 1, 'c', 1) RETURNING no"})
+            read_queries(reader, {"x": "SELECT * FROM pg_authid"})
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ def test_commands_refuse_it_without_the_key_in_one_sentence(shop, capsys, words)
     assert main(words) == 1
     said = capsys.readouterr().err
     assert "is encrypted: give its key (`pushwise --log-key FILE COMMAND …`)" in said
+    assert "JSON" not in said
     assert said.count("\n") == 1
 
 

@@ -100,6 +100,7 @@ def test_files_are_taken_as_they_land_and_once(tmp_path):
 
 def test_a_file_that_grows_brings_its_new_rows(tmp_path):
     place, out = tmp_path / "in", tmp_path / "log"
+    place.mkdir()
     with following([place], out, importing) as follower:
         land(place, 0, 2)
         taken(follower)
@@ -138,6 +139,9 @@ def test_one_follows_at_a_time_and_into_a_log_only(tmp_path, capsys):
     assert main([*words, str(out), "--every", "0"]) == 1
     assert main(["import", "segment", str(tmp_path / "x"), "--follow", "--out", str(out)]) == 1
     assert "no directory" in capsys.readouterr().err
+    new = tmp_path / "new"
+    assert main(["import", "segment", str(tmp_path / "x"), "--follow", "--out", str(new)]) == 1
+    assert not new.exists()
     assert main(["import", "open-bandit", "sqlite:///x", "--follow", "--out", str(out)]) == 1
 
 

@@ -1,5 +1,8 @@
 """Whatever bytes a file holds, a reader reads it or refuses it by a documented error."""
 
+import gc
+import warnings
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -59,3 +62,13 @@ def test_half_a_character_in_log_json_is_refused(tmp_path):
     (tmp_path / "log.json").write_text('{"complete_until": "2026-03-01T\\ud80000:00:00Z"}')
     with pytest.raises(BadLog, match="is not JSON"):
         read_meta(tmp_path)
+
+
+def test_a_log_that_is_refused_half_way_is_closed(tmp_path):
+    (tmp_path / "users.csv").write_text("user_id,user_id\nu1,u1\n")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(BadLog, match="has the column 'user_id' twice"):
+            list(log_batches(tmp_path))
+        gc.collect()
+    assert told == []

@@ -47,7 +47,7 @@ def test_every_row_is_kept_or_counted(raw):
         "cancellation": 1,
         "quantity not positive": 1,
         "price not positive": 1,
-        "time not ISO 8601": 1,
+        "time not ISO 8601, or with a zone": 1,
         "not a product": 1,
         "cancelled in full later": 0,
     }
@@ -144,6 +144,17 @@ def test_other_files_are_refused(raw, tmp_path):
     assert main(["import", "online-retail-ii", str(tmp_path / "none"), "--out", "x"]) == 1
 
 
+def test_times_with_zones_and_numbers_beyond_all_bounds_are_counted(raw):
+    lines = raw.iloc[[0, 0, 0, 0]].reset_index(drop=True).astype(object)
+    lines.loc[1:2, "InvoiceDate"] = ["2009-12-01 07:45:00-10", "2009-12-01 07:45:00Z"]
+    lines.loc[3, "Price"] = 10**400
+    done = import_online_retail(lines)
+    assert {name: n for name, n in done.dropped.items() if n} == {
+        "price not positive": 1,
+        "time not ISO 8601, or with a zone": 2,
+    }
+
+
 def test_a_file_without_one_purchase_is_refused_with_the_reason(raw):
     with pytest.raises(NotEnoughData, match="3 of 3: cancellation"):
         import_online_retail(raw.iloc[[3, 3, 3]].assign(Country=["a", "b", "c"]))
@@ -168,7 +179,7 @@ def test_all_dirt_of_the_real_file_is_found_and_what_is_left_fits(tmp_path):
         "cancellation": 10_206,
         "quantity not positive": 12_326,
         "price not positive": 3_690,
-        "time not ISO 8601": 0,
+        "time not ISO 8601, or with a zone": 0,
         "not a product": 3_097,
         "no description": 2_928,
         "cancellation with its purchase": 7_866,

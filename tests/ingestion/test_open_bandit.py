@@ -64,6 +64,21 @@ def test_rows_that_can_not_be_are_counted(tmp_path):
     }
 
 
+def test_numbers_beyond_all_bounds_are_counted(tmp_path):
+    huge = 10**400
+    directory = campaign(
+        tmp_path / "bts" / "men",
+        position=[huge, 1, 1],
+        propensity_score=[0.5, huge, 0.5],
+        click=[0, 0, huge],
+    )
+    file = directory / "men.csv"
+    file.write_text(file.read_text().replace("\n1,", f"\n{huge},"))
+    done = import_open_bandit([directory])
+    assert len(done.tables["decisions"]) == 1
+    assert done.dropped["propensity not in (0, 1]"] == done.dropped["click not 0 or 1"] == 1
+
+
 def test_what_is_no_campaign_is_refused(tmp_path, capsys):
     with pytest.raises(BadInput, match=r"is not a directory: give one with item_context\.csv"):
         find_open_bandit(tmp_path / "absent")

@@ -62,6 +62,26 @@ def test_what_names_a_person_is_gone_and_the_log_is_still_right(personal):
     assert out.tables["users"]["plan"].tolist() == ["gold", "gold"]
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pd.Categorical(["ann@example.com", "fond of lamps"]),
+        [b"ann@example.com", b"fond of lamps"],
+        [b"ann@example.com", b"fond of lamps\xff"],
+    ],
+    ids=["categories", "bytes", "broken bytes"],
+)
+def test_texts_are_found_however_parquet_holds_them(tables, tmp_path, texts):
+    tables["users"]["note"] = pd.Series(texts, tables["users"].index)
+    write_log(tmp_path, tables, LogMeta())
+    safe, _, done = pseudonymised(read_log(tmp_path), KEY)
+    assert done.scrubbed == {"users.note": {"email": 1}}
+    assert sorted(note.rstrip("\ufffd") for note in safe["users"]["note"]) == [
+        "<email>",
+        "fond of lamps",
+    ]
+
+
 def test_pseudonyms_join_and_depend_on_the_key_and_the_kind(personal):
     log = log_of(personal)
     one, two = (pseudonymised(log, key)[0] for key in (KEY, b"another key of 16+"))

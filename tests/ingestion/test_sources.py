@@ -91,6 +91,17 @@ def test_segment(tmp_path):
     assert log.meta.propensities == log.meta.candidates == "none"
 
 
+def test_a_record_whose_list_is_empty_or_none_is_counted(tmp_path):
+    order = {"type": "track", "event": "Order Completed", "timestamp": "2026-03-01T10:00:00Z"}
+    empty = [{"products": []}, {"products": {"sku": "x"}}, {}]
+    more = [order | {"userId": "u1", "messageId": f"e{n}"} for n in range(3)]
+    records = [one | {"properties": each} for one, each in zip(more, empty, strict=True)]
+    lines = _lines(tmp_path / "s.jsonl", [*_segment(), *records])
+    _, account = _import(tmp_path, "segment", lines)
+    assert account["rows"] == 8
+    assert account["dropped"] == {"the mapping has no use for it": 4}
+
+
 def test_rees46_messages(tmp_path):
     rows = pd.DataFrame(
         {
@@ -283,6 +294,14 @@ def test_every_source_is_a_mapping_that_can_be_shown(name, capsys):
         ("[[rows]]\ntable = 'events'\nat = {from = 'a', unit = 'h'}", "unit is 'h'"),
         ("[[rows]]\ntable = 'events'\nvalue = {from = 'a', factor = 0}", "factor is 0"),
         ("[[rows]]\ntable = 'events'\nvalue = {from = 'a', currency = 'b'}", "`rates` say"),
+        ("[[rows]]\ntable = 'events'\nat = []", r"from is \[\]; write paths"),
+        ("[[rows]]\ntable = 'events'\nat = {join = []}", r"join is \[\]; write paths"),
+        ("[[rows]]\ntable = 'events'\nat = {from = 'a', timezone = 'Mars'}", "timezone is 'Mars'"),
+        ("[[rows]]\ntable = 'events'\nevent = {from = 'a', words = ['b']}", "words is"),
+        ("[[rows]]\ntable = 'events'\nvalue = {from = 'a', rates = 'b'}", "rates is 'b'"),
+        ("[[rows]]\ntable = ['events']", "table is"),
+        ("rows = [1]", r"\[\[rows\]\] 1 is 1"),
+        ("log = 1\n[[rows]]\ntable = 'events'", "log is 1"),
         ("[log]\ndefault_timezone = 'Mars'\n[[rows]]\ntable = 'events'", "default_timezone"),
     ],
 )

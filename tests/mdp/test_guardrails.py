@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mdp.catalog import Catalog
-from mdp.clock import DAY, HOUR, NEVER, send_times, zone_codes
+from mdp.clock import DAY, HOUR, NEVER, zone_codes
 from mdp.errors import BadSetting
 from mdp.events import Kind, event_order, events_array
 from mdp.guardrails import Guardrails, Reason
 from mdp.hashing import hash_ids
+from mdp.local_time import send_times
 from mdp.masking import mask
 from mdp.reasons import catalog_reasons
 from mdp.state import apply, features, new_histories

@@ -1,5 +1,6 @@
 """The dispatcher: finding a command, reading its arguments, and how it ends."""
 
+import json
 import os
 import subprocess
 import sys
@@ -151,6 +152,14 @@ def test_help_of_every_command_has_an_example(capsys, command):
 HEAVY = "numpy pandas pyarrow numba torch gymnasium stable_baselines3 ray matplotlib fastapi tyro"
 
 
+TINY = {
+    "users": "user_id,timezone,signed_up_at\nu1,Europe/Berlin,2026-01-01T00:00:00Z\n",
+    "items": "item_id,title,category,brand,price\na,Lamp,Home,Lux,9.5\n",
+    "events": "user_id,item_id,event,at,value\nu1,a,purchase,2026-01-02T00:00:00Z,9.5\n",
+}
+"""A log of one purchase."""
+
+
 def imported_by(code: str) -> set[str]:
     """The top-level modules that a fresh interpreter holds after `code`."""
     code += (
@@ -164,6 +173,27 @@ def test_help_imports_nothing_heavy():
     imported = imported_by("from scripts.cli import main; main(['--help'])")
     assert "scripts" in imported
     assert not imported & set(HEAVY.split())
+
+
+def test_commands_on_logs_compile_nothing(tmp_path):
+    """Numba takes about a second to load: as long as cleaning a quarter of a million events."""
+    (tmp_path / "log").mkdir()
+    for name, rows in TINY.items():
+        (tmp_path / "log" / f"{name}.csv").write_text(rows)
+    log, out = str(tmp_path / "log"), str(tmp_path / "out")
+    export = tmp_path / "export.jsonl"
+    viewed = {"type": "track", "event": "Product Viewed", "userId": "u1"}
+    thing = {"timestamp": "2026-01-02T00:00:00Z", "properties": {"product_id": "a"}}
+    export.write_text(json.dumps(viewed | thing))
+    commands = [
+        ["import", "segment", str(export), "--out", str(tmp_path / "made")],
+        ["check", log, "--json"],
+        ["clean", log, out],
+    ]
+    run = f"from scripts.cli import main\nassert [main(each) for each in {commands}] == [0, 0, 0]"
+    imported = imported_by(run)
+    assert "pandas" in imported
+    assert not imported & {"numba", "scipy", "matplotlib", "torch"}
 
 
 def test_a_reader_that_goes_away_is_no_error():

@@ -5,8 +5,8 @@ import pytest
 
 from ingestion.parse import log_of
 from ingestion.replay import to_events
-from mdp.clock import next_local_midnight
 from mdp.events import Kind
+from mdp.local_time import next_local_midnight
 from policies.baselines import Hold
 from simulator.fidelity_weeks import COUNTED, gaps_of, half_of, told_apart, weeks_of
 from simulator.worlds.base import lived

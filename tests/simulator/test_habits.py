@@ -5,8 +5,9 @@ import pytest
 
 from ingestion.parse import log_of
 from ingestion.replay import to_events
-from mdp.clock import DAY, HOUR, MINUTE, local_hour
+from mdp.clock import DAY, HOUR, MINUTE
 from mdp.events import Kind
+from mdp.local_time import local_hour
 from policies.baselines import Hold
 from simulator.habits import Acts, habits_of
 from simulator.worlds.base import lived

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from ingestion.log import epoch_us
+from ingestion.logged_decisions import attributed, decisions_of, requests_of
 from ingestion.parse import log_of
-from ingestion.replay import attributed, decisions_of, replay, requests_of, to_events
-from mdp.clock import DAY, local_day, local_hour
+from ingestion.replay import replay, to_events
+from mdp.clock import DAY
 from mdp.errors import BadSetting
+from mdp.local_time import local_day, local_hour
 from mdp.observation import observe
 from mdp.response import ResponseModel
 from policies.baselines import Hold, Random

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mdp.clock import DAY, NEVER, local_day, local_hour
+from mdp.clock import DAY, NEVER
 from mdp.errors import BadSetting
+from mdp.local_time import local_day, local_hour
 from simulator.description import Arrivals
 from simulator.kernel import Kernel
 from simulator.newcomers import arrivals_of, arriving, newcomers, with_newcomers

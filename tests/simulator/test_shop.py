@@ -9,9 +9,10 @@ from ingestion.parse import log_of
 from ingestion.read import read_log
 from ingestion.replay import snapshots, to_events
 from ingestion.write import write_log
-from mdp.clock import DAY, local_hour
+from mdp.clock import DAY
 from mdp.errors import NotEnoughData
 from mdp.hashing import hash_id
+from mdp.local_time import local_hour
 from policies.baselines import Hold
 from simulator.demo import demo
 from simulator.kernel import Kernel
