@@ -3,9 +3,9 @@
     python -m benchmarks.moderation --titles online_retail_ii.parquet
 
 Sentences are in `benchmarks/moderation_texts`: `held_out_*` were written before any word list,
-`later_*` and `last_*` once there were lists, to see what they lacked. `{…}` marks what a sentence
-breaks a rule with; an evasion changes that and nothing else. A violation counts as found where the
-text is not approved.
+`later_*`, `last_*` and `fresh_*` once there were lists, to see what they lacked, and `unseen_*` to
+see what they lack now. `{…}` marks what a sentence breaks a rule with; an evasion changes that and
+nothing else. A violation counts as found where the text is not approved.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from generation.copy.packs import Packs, Rule, read_packs
 
 TEXTS = Path(__file__).parent / "moderation_texts"
 _MARKED = re.compile(r"\{([^}]*)\}")
-BATCHES, LANGUAGES = ("held_out", "later", "last"), ("zh", "en")
+BATCHES = ("held_out", "later", "last", "fresh", "unseen")
+LANGUAGES = ("zh", "en")
 
 
 @dataclass(frozen=True)

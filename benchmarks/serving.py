@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -36,7 +36,7 @@ from agents.network import FactorNetwork, Soft, fit_scaling
 from benchmarks.crashes import ROOT, free_port, served
 from mdp.guardrails import Guardrails
 from policies.network import NetworkPolicy
-from policies.saved import PolicyBundle, save_policy
+from policies.saved import PolicyBundle, SavedRecommender, save_policy
 from serving.catalog import put_rows
 from serving.clocks import wall_clock
 from serving.schemas import Ask, DecisionOut
@@ -68,8 +68,16 @@ def bare() -> FastAPI:
     return app
 
 
-def prepared(path: Path, store: str) -> list[str]:
-    """A store with a catalogue and a network policy; returns the item ids."""
+def prepared(
+    path: Path,
+    store: str,
+    recommender: SavedRecommender | None = None,
+    more: Sequence[dict[str, Any]] = (),
+) -> list[str]:
+    """A store with a catalogue and a network policy; returns the item ids.
+
+    recommender: makes lists where a request names none. more: rows of further items.
+    """
     world = known_world("logit").simulator(500, 0)
     seen = world.believing(world)
     view = Kernel(seen, np.arange(500)).view()
@@ -81,7 +89,7 @@ def prepared(path: Path, store: str) -> list[str]:
     rules = replace(Guardrails(), floor=0.02)
     save_policy(
         path / "network",
-        PolicyBundle(policy, seen.additive_model, seen.beliefs, seen.reward, rules, None),
+        PolicyBundle(policy, seen.additive_model, seen.beliefs, seen.reward, rules, recommender),
     )
     prepare(read_settings(store=store), path / "network", None, wall_clock())
     items = world.catalog.items
@@ -94,7 +102,7 @@ def prepared(path: Path, store: str) -> list[str]:
             }
             for n in range(len(items))
         ]  # fmt: skip
-        put_rows(connection, ITEMS, rows, wall_clock())
+        put_rows(connection, ITEMS, [*rows, *more], wall_clock())
         copy: list[dict[str, Any]] = [
             {"variant_id": f"v{n}", "style": f"s{n}", "title": "{item}", "body": "Now {price}"}
             for n in range(V)

@@ -14,6 +14,7 @@ from mdp.guardrails import Guardrails
 from mdp.reward import Reward
 from simulator.description import Simulator
 from simulator.kernel import Kernel
+from simulator.newcomers import with_newcomers
 from simulator.randomness import EPISODE, keys, words
 from simulator.saved import load_simulator
 
@@ -27,6 +28,7 @@ def settled(
     model: Source | None,
     reward: Reward | None,
     guardrails: Guardrails | None,
+    newcomers: float,
 ) -> Simulator:
     """The simulator with an environment's arguments put over it."""
     if days < 1:
@@ -35,7 +37,7 @@ def settled(
     if model is not None:
         chosen = chosen.believing(model if isinstance(model, Simulator) else load_simulator(model))
     return replace(
-        chosen,
+        with_newcomers(chosen, newcomers),
         reward=chosen.reward if reward is None else reward,
         guardrails=chosen.guardrails if guardrails is None else guardrails,
     )
@@ -59,8 +61,7 @@ class Episodes:
     @classmethod
     def of(cls, simulator: Simulator, size: int) -> Episodes:
         """For `size` rows; raises `NotEnoughData` where all users have unsubscribed."""
-        histories = simulator.histories
-        eligible = np.flatnonzero((histories["unsubscribed"] == 0) & (histories["consent"] == 1))
+        eligible = np.flatnonzero(simulator.pushable)
         if not len(eligible):
             raise NotEnoughData("none of the simulator's users may be pushed: fit one with others")
         return cls(eligible, np.zeros(size, np.uint64), np.zeros(size, np.int64))

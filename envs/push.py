@@ -80,7 +80,9 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
     `model`: a simulator (or its directory) whose response model and traits the observations carry
     in place of the simulator's own. `reward`, `guardrails`: in place of the simulator's.
     `render_mode`: "ansi" for the episode's days as lines of text, "rgb_array" for a picture
-    (H, W, 3) uint8 of its pushes.
+    (H, W, 3) uint8 of its pushes. `newcomers`: share of the episodes whose user is new: drawn from
+    the simulator's users under an id of its own, with nothing behind it, and unknown to model and
+    recommender.
 
     ## Version History
     v0: first version.
@@ -96,11 +98,12 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
         reward: Reward | None = None,
         guardrails: Guardrails | None = None,
         render_mode: str | None = None,
+        newcomers: float = 0.0,
     ) -> None:
         if render_mode not in (None, *METADATA["render_modes"]):
             raise BadSetting(f"render_mode is {render_mode!r}; use 'ansi', 'rgb_array' or None")
         self.render_mode = render_mode
-        self.simulator = settled(simulator, days, model, reward, guardrails)
+        self.simulator = settled(simulator, days, model, reward, guardrails, newcomers)
         self.action_space = action_space(self.simulator)
         self.observation_space: spaces.Space = observation_space(self.simulator)
         self._episodes = Episodes.of(self.simulator, 1)

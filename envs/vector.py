@@ -51,10 +51,11 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         reward: Reward | None = None,
         guardrails: Guardrails | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        newcomers: float = 0.0,
     ) -> None:
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = METADATA | {"autoreset_mode": self.autoreset_mode}
-        self.simulator = settled(simulator, days, model, reward, guardrails)
+        self.simulator = settled(simulator, days, model, reward, guardrails, newcomers)
         self.num_envs = num_envs
         self.single_action_space = action_space(self.simulator)
         self.single_observation_space = observation_space(self.simulator)

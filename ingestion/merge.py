@@ -1,9 +1,9 @@
-"""Makes one log of two: sources of one shop, with their users under the same ids."""
+"""Makes one log of several: sources of one shop, with their users under the same ids."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,12 @@ import pandas as pd
 from ingestion.codes import alike, codes_of, repeated
 from ingestion.complete import DESCRIBED, NO_ZONE, UNKNOWN
 from ingestion.log import ESTIMATED, LOGGED, NONE, Log, LogMeta
+from ingestion.parse import log_of
 from ingestion.records import read_records
 from ingestion.schema import TABLES
 from mdp.errors import BadInput
+
+_NEVER = pd.Timestamp.min.tz_localize("UTC")
 
 
 def read_identities(file: Path) -> tuple[dict[str, str], int]:
@@ -81,6 +84,23 @@ def merged(first: Log, second: Log) -> tuple[dict[str, pd.DataFrame], LogMeta, d
             both = both[~twice]
         tables[name] = both.reset_index(drop=True)
     return tables, _meta(first, second), counts
+
+
+def together(logs: Sequence[Log]) -> tuple[dict[str, pd.DataFrame], LogMeta, dict[str, int]]:
+    """Archives and exports of one server as one log, as `merged` makes it of two.
+
+    The values of the one that is complete until the latest instant stay, and so far the whole is
+    complete, for what became of earlier rows is in it.
+    """
+    newest, *others = sorted(logs, key=lambda log: log.meta.complete_until or _NEVER, reverse=True)
+    until, whole, counts = newest.meta.complete_until, newest, dict[str, int]()
+    for other in others:
+        tables, meta, met = merged(whole, other)
+        for what, number in met.items():
+            _count(counts, what, number)
+        whole = log_of(tables, dataclasses.replace(meta, complete_until=until))
+    tables = {n: table for n, table in whole.tables.items() if len(table) or TABLES[n].required}
+    return tables, whole.meta, counts
 
 
 def _count(counts: dict[str, int], what: str, number: int) -> None:

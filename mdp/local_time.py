@@ -120,6 +120,16 @@ def next_local_midnight(at: np.ndarray, zone: np.ndarray) -> np.ndarray:
     return out
 
 
+def midnights_from(start: int, zone: np.ndarray, day: int | np.ndarray = 0) -> np.ndarray:
+    """Instants (n,) int64 of the local midnights `day` days after each zone's first from `start`
+    (microseconds UTC) on; day: one number, or (n,)."""
+    first = next_local_midnight(np.full(len(zone), start - 1), zone)
+    if not np.any(day):
+        return first
+    # Half a day is taken off, since a day has 23 to 25 hours.
+    return next_local_midnight(first + np.asarray(day, np.int64) * DAY - DAY // 2, zone)
+
+
 @njit(cache=True)
 def _midnights(bounds: Any, starts: Any, offsets: Any, zone: Any, at: Any, out: Any) -> None:
     near = bounds.copy()

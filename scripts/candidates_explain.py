@@ -93,9 +93,10 @@ def _show(found: Interest) -> None:
         low, middle, high = found.prices
         lines.append(f"prices: half of them from {low:.2f} to {high:.2f}, median {middle:.2f}")
     for like in found.likes:
+        items = f"{like.items} item{'s' * (like.items > 1)}"
         lines.append(
             f"likes {like.category}: {like.share:.0%} of what was met, {like.times_usual:g} times "
-            f"the shop's share; {like.items} items, since {like.since}, last {like.last}"
+            f"the shop's share; {items}, since {like.since}, last {like.last}"
         )
     for regular in found.regulars:
         lines.append(

@@ -85,6 +85,7 @@ OTHER_COMMANDS = (
     Command(
         "copy review", "scripts.copy_review", "approve or reject a log's copy, with who and why"
     ),
+    Command("archive", "scripts.archive", "move what is old from a server's store into a log"),
     Command("keys", "scripts.keys", "make, revoke and list a server's API keys"),
     Command("replay", "scripts.replay", "make a stored decision again: does it come out the same?"),
     Command(

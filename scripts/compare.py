@@ -33,6 +33,9 @@ class Args:
     """most users to simulate, drawn from those who may be pushed"""
     days: int = 42
     """days of each life"""
+    newcomers: float = 0.0
+    """share of the users who are new: unknown to policies and recommender, with nothing behind
+    them"""
     out: Path | None = None
     """directory for comparison.json and comparison.png"""
     json: bool = False
@@ -53,12 +56,13 @@ def run(args: Args) -> int:
     from ingestion.read import load_checked
     from mdp.errors import BadInput
     from policies.saved import load_policy
+    from simulator.newcomers import with_newcomers
     from simulator.saved import load_simulator
 
     for name, value in (("--seeds", args.seeds), ("--days", args.days)):
         if value < 1:
             raise BadInput(f"{name} is {value}; a comparison needs at least 1")
-    simulator = load_simulator(args.simulator)
+    simulator = with_newcomers(load_simulator(args.simulator), args.newcomers)
     bundles = {_name(path, args.policies): load_policy(path) for path in args.policies}
     known_truth = simulator.world != "fitted"
     log = None if args.logs is None else load_checked(args.logs)
@@ -83,6 +87,7 @@ def run(args: Args) -> int:
         "users": len(rows),
         "seeds": seeds,
         "days": args.days,
+        "newcomers": args.newcomers,
         "exploration_floor": 0.0,
         "policies": as_mapping(lines),
     }

@@ -16,10 +16,17 @@ Example:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
+
+from mdp.errors import BadSetting
+
+if TYPE_CHECKING:
+    from generation.copy.facts import Facts
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ def run(args: Args) -> None:
     if not facts:
         raise NotEnoughData(f"{args.logs} has no items: there is nothing to write about")
     known = list(facts.values())
+    _check_attributes(args.attributes, known)
     some = sorted(known, key=lambda one: -(one.buyers or 0))[: args.items or None]
     order = Order(args.styles, args.locales, args.readers, args.each, args.attributes, args.seed)
     parts = on_ray() if args.ray else nullcontext(in_turn)
@@ -104,8 +112,10 @@ def run(args: Args) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     made.variants.to_parquet(args.out / "variants.parquet", index=False)
     (args.out / "samples.html").write_text(page(made.variants, facts, args.seed), "utf-8")
+    writers = made.variants["copywriter"].value_counts()
     counts = {
         "items": len(some),
+        "copywriters": writers.to_dict(),
         "drafts": len(made.variants),
         "asked": made.asked,
         "not_carried_or_twice": made.not_carried,
@@ -120,18 +130,28 @@ def run(args: Args) -> None:
         f"{args.out}: {len(made.variants)} drafts of {len(some)} items, of {made.asked} asked for; "
         f"{made.not_carried} are in a style that the facts do not carry, or were there already"
     )
+    if args.writer != "templates":
+        print("written by " + ", ".join(f"{name}: {count}" for name, count in writers.items()))
     for rule, count in sorted(made.refused.items()):
-        print(f"the verifier refused {count} drafts for {rule}; others took their place")
+        print(f"drafts that the verifier refused for {rule}, others took their place: {count}")
     if made.nothing:
         print(f"{made.nothing} texts could not be written: not even the title may be said")
     print(f"read {args.out / 'samples.html'} before approving any")
+
+
+def _check_attributes(asked: tuple[str, ...] | None, known: Sequence[Facts]) -> None:
+    there = sorted({name for one in known for name in one.attributes})
+    for name in asked or ():
+        if name not in there:
+            raise BadSetting(
+                f"--attributes has {name!r}; the log's items have {', '.join(there) or 'none'}"
+            )
 
 
 def _check(args: Args) -> None:
     from generation.copy.copywriter import STYLES
     from generation.copy.formatting import LOCALES
     from generation.copy.generate import READERS
-    from mdp.errors import BadSetting
 
     for option, given, known in (
         ("--styles", args.styles, STYLES),
@@ -147,6 +167,10 @@ def _check(args: Args) -> None:
         )
     if set(args.readers) != {"any"} and "personal" not in args.styles:
         raise BadSetting("--readers other than any are for --styles personal")
+    if args.out.exists() and not args.out.is_dir():
+        raise BadSetting(f"--out {args.out} is a file; give a directory for the drafts")
+    if args.out.resolve() == args.logs.resolve():
+        raise BadSetting(f"--out {args.out} is the log itself, whose variants drafts would replace")
     for option, number, least in (("--each", args.each, 1), ("--items", args.items, 0)):
         if number < least:
             raise BadSetting(f"{option} is {number}; it must be at least {least}")

@@ -96,7 +96,7 @@ def _say(out: Path, manifest: Mapping[str, Any]) -> None:
         )
     for name, figures in manifest["figures"].items():
         print(
-            f"  {'greedy' if name == 'greedy' else f'temperature {name}'}: "
+            f"  {'likeliest text' if name == 'likeliest' else f'temperature {name}'}: "
             f"{figures['slots_right']:.2%} of slots right on items kept aside, "
             f"{figures['refused']} of {figures['texts']} texts to refuse, "
             f"{figures['unique_phrasings']:.1%} unique phrasings"

@@ -73,6 +73,8 @@ def run(args: Args) -> None:
     if card["whole"] is not None:
         for line in said_of(card["whole"]):
             print(f"  {line}")
+    for line in card.get("changes", []):
+        print(f"  {line}")
     print(f"  fidelity card: {args.out / 'card' / 'card.html'}")
 
 

@@ -8,6 +8,8 @@ Two public data sets have importers of their own: online-retail-ii, UCI's Online
 (https://archive.ics.uci.edu/dataset/502/online+retail+ii, .xlsx, or its rows in .parquet or .csv);
 open-bandit, a directory of the Open Bandit Dataset (one campaign, or several below it), whose
 recommendations are read as pushes in one variant and at one hour.
+pushwise makes one log of several in the format: a server's archives and what it exports. Each
+decision counts once, and the values of the newest log stay.
 
 With --add the log that OUT holds is kept and what is new is merged into it, so that several sources
 make one log. With --follow new files of the directories are merged as they land, each exactly once,
@@ -21,6 +23,7 @@ Examples:
     pushwise import our-shop.toml export.csv --out shop
     pushwise import our-shop.toml postgresql://reader@db/shop --out shop
     pushwise import online-retail-ii online_retail_II.xlsx --out shop
+    pushwise import pushwise archive/2025 archive/2026 export --out all
 """
 
 from __future__ import annotations
@@ -106,6 +109,8 @@ def _made(args: Args, out: Path) -> tuple[Account, dict[str, int]]:
     from ingestion.write import replacing, write_log
 
     notes: dict[str, int] = {}
+    if args.source == "pushwise":
+        return _together(args, out)
     if args.source in _WANTED:
         files = [Path(file) for file in args.files]
         done = _open_bandit(files) if args.source == "open-bandit" else _retail(files)
@@ -129,7 +134,11 @@ def _made(args: Args, out: Path) -> tuple[Account, dict[str, int]]:
     return dataclasses.replace(done, sizes=sizes_of(tables)), met
 
 
-_WANTED = {"online-retail-ii": "UCI's online_retail_II.xlsx", "open-bandit": "a directory"}
+_WANTED = {
+    "online-retail-ii": "UCI's online_retail_II.xlsx",
+    "open-bandit": "a directory",
+    "pushwise": "directories of logs",
+}
 
 
 def _name(file: str) -> str:
@@ -224,6 +233,20 @@ def _retail(files: Sequence[Path]) -> Imported:
             raise BadInput(f"{file} is not a file")
     raw = pd.concat([read_online_retail(file) for file in files], ignore_index=True)
     return import_online_retail(raw)
+
+
+def _together(args: Args, out: Path) -> tuple[Account, dict[str, int]]:
+    """Write one log of several in the format; the account, and what met."""
+    from ingestion.imported import Account, sizes_of
+    from ingestion.merge import together
+    from ingestion.read import load_checked
+    from ingestion.write import write_log
+
+    logs = [load_checked(place) for place in [*([out] if args.add else []), *map(Path, args.files)]]
+    tables, meta, met = together(logs)
+    write_log(out, tables, meta)
+    rows = sum(len(table) for log in logs for table in log.tables.values())
+    return Account(rows, sizes_of(tables), {}, {}), met
 
 
 def _open_bandit(directories: Sequence[Path]) -> Imported:

@@ -3,7 +3,9 @@
 The policy is a saved one, under its own guardrails and exploration floor, or a baseline: hold,
 random, logging. Users are lived in blocks, so memory does not grow with their number; where more
 are asked for than the simulator has, they are its users again, with ids such as x#2 and lives of
-their own. The same seed gives the same log whatever the block. With --summary nothing is recorded:
+their own. New users and items arrive as they do in the log that the simulator was fitted to, if
+any do, on days of their own and unknown to the policy; the same seed gives every policy the same
+ones, and the same log whatever the block. With --summary nothing is recorded:
 --out is a CSV file for what all users together brought each day.
 
 Example:
@@ -23,7 +25,7 @@ from tyro.conf import Positional
 if TYPE_CHECKING:
     from policies.base import Policy
     from simulator.description import Simulator
-    from simulator.population import Lived
+    from simulator.population import Block, Lived
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,12 @@ class Args:
     ray: bool = False
     """live blocks as Ray tasks: on the cluster that RAY_ADDRESS names, or on all of this machine's
     cores"""
+    new_users: float | None = None
+    """users who arrive on a day, on average, 0 for none; default: as many as the simulator's log
+    shows, in proportion to --users"""
+    new_items: float | None = None
+    """items that are listed on a day, on average, 0 for none; default: as many as the simulator's
+    log shows"""
     seed: int = 0
     """seed of all that is drawn"""
 
@@ -65,6 +73,9 @@ def run(args: Args) -> None:
     from ingestion.write import log_stream
     from mdp.errors import BadInput, BadSetting
     from scripts.on_ray import on_ray
+    from simulator.description import Arrivals
+    from simulator.launches import with_new_items
+    from simulator.newcomers import arriving
     from simulator.population import TOTALS, UNIT, blocks
     from simulator.saved import load_simulator
 
@@ -74,7 +85,14 @@ def run(args: Args) -> None:
         raise BadInput(f"--out is {args.out}; with --summary give a .csv file in a directory")
     simulator, policy, policy_hash = _asked(load_simulator(args.simulator), args.policy)
     users = len(simulator.users) if args.users is None else args.users
-    parts = list(blocks(users, args.block))
+    own, size = simulator.arrivals or Arrivals(0.0), len(simulator.users)
+    arrivals = arriving(
+        _rate("--new-users", args.new_users, own.rate * users / size), args.days, args.seed
+    )
+    new_items = _rate("--new-items", args.new_items, own.items)
+    simulator = with_new_items(simulator, new_items, args.days, args.seed)
+    parts = list(blocks(users, args.block, arrivals))
+    everyone = sum(part.users for part in parts)
     totals = np.zeros((args.days, len(TOTALS)), np.int64)
     until = np.iinfo(np.int64).max
     shared = (simulator, policy, args.seed, args.days, not args.summary)
@@ -83,7 +101,7 @@ def run(args: Args) -> None:
     bar = Progress(console=console, transient=True, disable=not console.is_terminal)
     with place as spread, bar as progress:
         all_lived = spread(live_block, shared, parts)
-        task = progress.add_task("simulating", total=users)
+        task = progress.add_task("simulating", total=everyone)
         if args.summary:
             for lived in all_lived:
                 totals += lived.totals
@@ -107,20 +125,31 @@ def run(args: Args) -> None:
                 end = pd.Timestamp(until, unit="us", tz="UTC")
                 stream.finish(LogMeta(complete_until=end, default_timezone="UTC", source=source))
     of = dict(zip(TOTALS, (totals * UNIT).sum(0).tolist(), strict=True))
+    came = f" and {everyone - users} who arrived" if everyone > users else ""
     print(
-        f"{args.out}: {users} users, {args.days} days, {of['sends']:.0f} sends, "
+        f"{args.out}: {users} users{came}, {args.days} days, {of['sends']:.0f} sends, "
         f"{of['clicks']:.0f} clicks, {of['unsubscribes']:.0f} unsubscribes, value "
         f"{of['value']:.2f}, revenue {of['revenue']:.2f}"
     )
 
 
-def live_block(shared: tuple[Simulator, Policy, int, int, bool], block: tuple[int, int]) -> Lived:
-    """What users number `block[0]` to `block[1] - 1` lived. shared: simulator, policy, seed, days,
-    and whether to record."""
+def live_block(shared: tuple[Simulator, Policy, int, int, bool], block: Block) -> Lived:
+    """What a block of users lived. shared: simulator, policy, seed, days, and whether to record."""
     from simulator.population import live
 
     simulator, policy, seed, days, record = shared
-    return live(simulator, policy, seed, days, *block, record)
+    return live(simulator, policy, seed, days, block, record)
+
+
+def _rate(option: str, asked: float | None, own: float) -> float:
+    """How many arrive on a day: as asked, or as the log shows."""
+    from math import isfinite
+
+    from mdp.errors import BadSetting
+
+    if asked is not None and not (isfinite(asked) and asked >= 0):
+        raise BadSetting(f"{option} is {asked}; as many a day are 0 or more")
+    return own if asked is None else asked
 
 
 def _asked(simulator: Simulator, name: str) -> tuple[Simulator, Policy, str]:

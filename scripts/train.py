@@ -19,6 +19,7 @@ Example:
     pushwise train runs/sim --algo ppo --out runs/ppo
     pushwise train runs/sim --algo dqn --out runs/dqn --seed 1 --guardrails rules.toml
     pushwise train runs/sim --algo ppo --out runs/ppo --run runs/ppo.run --resume
+    pushwise train runs/sim --algo ppo --out runs/open --newcomers 0.2
     pushwise train runs/sim --algo ppo --out runs/few --send-budget 1.5 --unsubscribe-budget 5
     pushwise train runs/sim --algo price --logs shop --out runs/price
 
@@ -31,9 +32,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
+
+if TYPE_CHECKING:
+    from simulator.description import Simulator
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,9 @@ class Args:
     workers: int | None = None
     """processes, by Ray, that share ppo's work, 1 to 8: here or on the cluster that RAY_ADDRESS
     names; the policy is the same for any number, but another than without"""
+    newcomers: float = 0.0
+    """share of the simulated users who are new: unknown to model and recommender, with nothing
+    behind them"""
     send_budget: float | None = None
     """sends per user and week that ppo or dqn may use"""
     unsubscribe_budget: float | None = None
@@ -100,7 +107,7 @@ def run(args: Args) -> int:
         rules = read_guardrails(args.guardrails, simulator.guardrails)
         simulator = replace(simulator, guardrails=rules)
     bundle = learn(
-        simulator,
+        peopled(simulator, args),
         args.algo,
         None if args.logs is None else load_checked(args.logs),
         args.seed,
@@ -115,6 +122,20 @@ def run(args: Args) -> int:
     save_policy(args.out, bundle)
     print(f"{args.out}: {args.algo}, {_said(bundle.manifest)}")
     return 0
+
+
+def peopled(simulator: Simulator, args: Args) -> Simulator:
+    """The simulator with as many newcomers as were asked for."""
+    from agents.algorithms import algorithm_of
+    from mdp.errors import BadSetting
+    from simulator.newcomers import with_newcomers
+
+    if args.newcomers and algorithm_of(args.algo).from_logs:
+        raise BadSetting(f"{args.algo} learns from logged decisions: leave out --newcomers")
+    if args.newcomers and simulator.model is None:
+        # A truth is taken at its word, but not of those who are still to come.
+        simulator = simulator.believing(simulator)
+    return with_newcomers(simulator, args.newcomers)
 
 
 def _settings(args: Args, world: str) -> Any:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from mdp.hashing import hash_id
 from mdp.observation import USER
 from serving.access import audit
+from serving.archived import absent, archives_of, forget_user
 from serving.budget import release
 from serving.catalog import changed
 from serving.commit import answer
@@ -51,12 +52,13 @@ def put_user(
             consent = given.pop("consent", settings.unknown_consent)
             user = new_user(user_id, now, consent, zone)._replace(**given)
         else:
-            user = _changed(connection, old, given, now)
+            user = with_changes(connection, old, given, now)
         write_users(connection, [user])
     return shown(user._replace(version=user.version + 1))
 
 
-def _changed(connection: Connection, old: User, given: dict[str, Any], now: int) -> User:
+def with_changes(connection: Connection, old: User, given: dict[str, Any], now: int) -> User:
+    """A user with some columns changed from now on, which is written to `changes`."""
     if "consent" in given:
         given["consent"] = int(given["consent"])
     if "attributes" in given:
@@ -105,7 +107,8 @@ def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
 
 
 def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
-    """A user with all rows that are about them; raises `Problem` for an unknown one."""
+    """A user with all rows that are about them, and the archives that hold more; raises `Problem`
+    for an unknown one."""
     with reading(engine) as connection:
         user = read_users(connection, [user_id]).get(user_id)
         if user is None:
@@ -121,7 +124,8 @@ def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
         ):
             found = connection.execute(select(table).where(of).order_by(*table.primary_key.columns))
             rows[f"{table.name}"] = [_plain(row) for row in found.mappings()]
-    return {"user": shown(user), **rows}
+        archives = archives_of(connection, user_id)
+    return {"user": shown(user), **rows, "archives": archives}
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -134,10 +138,12 @@ def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def erase_user(engine: Engine, user_id: str, now: int, who: str) -> None:
-    """Delete a user with all events, decisions, outcomes, changes and stored answers."""
+    """Delete a user with all events, decisions, outcomes, changes and stored answers; raises
+    `Problem` for an unknown one, and while an archive is being written."""
     with writing(engine, [user_id]) as connection:
         if user_id not in read_users(connection, [user_id]):
             raise Problem(404, "user_id", f"there is no user {user_id!r}")
+        forget_user(connection, user_id)
         own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
         gone = connection.execute(delete(OUTCOMES).where(OUTCOMES.c.decision_id.in_(own))).rowcount
         count(connection, "received", -gone)
@@ -206,7 +212,7 @@ def _decision(
     chosen = select(DECISIONS).where(DECISIONS.c.decision_id == decision_id)
     row = connection.execute(chosen).mappings().first()
     if row is None:
-        raise Problem(404, "decision_id", f"there is no decision {decision_id!r}")
+        raise absent(connection, decision_id)
     own = select(OUTCOMES).where(OUTCOMES.c.decision_id == decision_id).order_by(OUTCOMES.c.at)
     return dict(row), [dict(outcome) for outcome in connection.execute(own).mappings()]
 

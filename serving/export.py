@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, CursorResult, select
 
 from ingestion.schema import FORMAT_VERSION, TABLES
 from serving.accounts import columns
@@ -31,6 +31,11 @@ def table_frame(connection: Connection, name: str, settings: Settings) -> pd.Dat
         frame = frame_of(connection, ITEMS if name == "items" else VARIANTS)
     else:
         frame = _rows(connection, name)
+    return typed(frame, name)
+
+
+def typed(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Rows of a table as the log format has them."""
     required = [column.name for column in TABLES[name].columns if column.required]
     absent = [column for column in required if column not in frame]
     frame = frame.reindex(columns=[*frame.columns, *absent])
@@ -58,8 +63,18 @@ def _rows(connection: Connection, name: str) -> pd.DataFrame:
     order = [
         table.c[column] for column in ("at", "decided_at", "number") if column in table.columns
     ]
-    known = [table.c[column.name] for column in TABLES[name].columns if column.name in table.c]
-    result = connection.execute(select(*known).order_by(*order, *table.primary_key.columns))
+    rows = select(*logged_columns(name)).order_by(*order, *table.primary_key.columns)
+    return framed(connection.execute(rows))
+
+
+def logged_columns(name: str) -> list[Any]:
+    """The columns of a store's table that the log has too."""
+    known = METADATA.tables[name].c
+    return [known[column.name] for column in TABLES[name].columns if column.name in known]
+
+
+def framed(result: CursorResult[Any]) -> pd.DataFrame:
+    """Rows as a frame."""
     return pd.DataFrame(result.all(), columns=list(result.keys()))
 
 
@@ -74,9 +89,10 @@ def _users(connection: Connection, settings: Settings) -> pd.DataFrame:
     return frame
 
 
-def as_csv(frame: pd.DataFrame) -> bytes:
+def as_csv(frame: pd.DataFrame, header: bool = True) -> bytes:
     """CSV with times in ISO 8601."""
-    return frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%fZ").encode()
+    text = frame.to_csv(index=False, header=header, date_format="%Y-%m-%dT%H:%M:%S.%fZ")
+    return text.encode()
 
 
 def as_parquet(frame: pd.DataFrame) -> bytes:

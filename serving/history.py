@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
 from mdp.hashing import hash_id, style_bucket
@@ -101,10 +101,32 @@ def stored_fields(connection: Connection, user_id: str) -> list[dict[str, Any]]:
 
 def rebuilt(connection: Connection, user: User) -> User:
     """The user with the history that all stored events give."""
+    return with_history(user, replayed(connection, user))
+
+
+def replayed(connection: Connection, user: User, before: int | None = None) -> np.ndarray:
+    """The history () `HISTORY` that a user's events give (or those before an instant): those
+    stored, on top of what archived ones gave."""
+    found = stored_fields(connection, user.user_id)
+    if before is not None:
+        found = [fields for fields in found if fields["at"] < before]
     state = new_histories(1, bool(user.first_consent))
-    events = events_of(stored_fields(connection, user.user_id), user.zone)
+    of_user = tables.STARTS.c.user_id == user.user_id
+    start = connection.execute(select(tables.STARTS).where(of_user)).first()
+    if start is not None:
+        state = np.frombuffer(start.history, HISTORY).copy()
+        # Changes of consent are never archived, and what comes before the first may become known.
+        given = [(f["at"], f["id"], f["value"]) for f in found if _is_before(f, start)]
+        state["consent"] = max(given)[2] if given else user.first_consent
+        found = [fields for fields in found if not _is_before(fields, start)]
+    events = events_of(found, user.zone)
     apply(state, np.zeros(len(events), np.int64), events)
-    return with_history(user, state[0])
+    return state[0]
+
+
+def _is_before(fields: Fields, start: Row[Any]) -> bool:
+    """Whether a change of consent is in the archived history already."""
+    return bool(fields["kind"] == Kind.CONSENT and fields["at"] < start.before)
 
 
 def assumed(connection: Connection, user: User, timezone: str | None, consent: bool | None) -> User:

@@ -6,16 +6,17 @@ from typing import Any
 
 from sqlalchemy import Connection, case, exists, func, select
 
-from serving.tables import COUNTERS, DECISIONS, OUTBOX, OUTCOMES
+from serving.tables import ARCHIVED, ARCHIVES, COUNTERS, DECISIONS, OUTBOX, OUTCOMES
 
 
 def ledger(connection: Connection, now: int) -> dict[str, Any]:
     """Counts of decisions by what became of them, and of outcomes by how they were taken.
 
-    decisions = sent + held + cancelled + failed + pending;
-    outcomes received = orphan + duplicate + late + joined, where received ones are counted for
-    themselves as they come in. `unbalanced` is by how much the two sums are off, which is never.
-    `moved` are sends that left at another time than decided; they stand among `sent` too.
+    decisions = sent + held + cancelled + failed + pending + archived;
+    outcomes received = orphan + duplicate + late + joined + archived, where received ones are
+    counted for themselves as they come in. Outcomes that come for archived decisions are late.
+    `unbalanced` is by how much the two sums are off, which is never. `moved` are sends that left at
+    another time than decided; they stand among `sent` too.
     """
 
     def became(outcome: str) -> Any:
@@ -38,16 +39,20 @@ def ledger(connection: Connection, now: int) -> dict[str, Any]:
     decisions = dict.fromkeys(("sent", "held", "cancelled", "failed", "pending"), 0)
     decisions |= {row[0]: row[1] for row in connection.execute(by_state)}
     counters = {row.name: row.count for row in connection.execute(select(COUNTERS))}
+    left = select(func.sum(ARCHIVES.c.decisions), func.sum(ARCHIVES.c.outcomes))
+    decisions["archived"], archived = (int(n or 0) for n in connection.execute(left).one())
     joined = select(OUTCOMES.c.joined, func.count()).group_by(OUTCOMES.c.joined)
     stored = {row[0]: row[1] for row in connection.execute(joined)}
     outcomes = {
         "orphan": counters.get("orphan", 0),
         "duplicate": counters.get("duplicate", 0),
-        "late": stored.get(0, 0),
+        "late": stored.get(0, 0) + counters.get("late", 0),
         "joined": stored.get(1, 0),
+        "archived": archived,
     }
     received = counters.get("received", 0)
     total = connection.scalar(select(func.count()).select_from(DECISIONS)) or 0
+    total += connection.scalar(select(func.count()).select_from(ARCHIVED)) or 0
     moved = select(func.count(OUTCOMES.c.decision_id.distinct())).where(
         OUTCOMES.c.outcome == "moved"
     )

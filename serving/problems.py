@@ -11,6 +11,28 @@ from sqlalchemy.exc import DBAPIError
 
 from mdp.errors import BadArtifact, BadInput, PushwiseError
 
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A refusal (RFC 9457) that names the field",
+        "content": {
+            "application/problem+json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "detail", "field"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "detail": {"type": "string"},
+                        "field": {"type": ["string", "null"]},
+                    },
+                }
+            }
+        },
+    }
+}
+"""What the description of the API says of every answer that is not the one asked for."""
+
 
 class Problem(BadInput):
     """A request that is refused."""
@@ -52,6 +74,8 @@ def problem_of(errors: Sequence[Any], skip: int = 0) -> Problem:
     first = errors[0]
     if first["type"] == "json_invalid":
         return malformed(first["loc"][-1], first["ctx"]["error"])
+    if isinstance(first.get("input"), bytes):  # a body that says to be something else
+        return Problem(422, "body", "send JSON, with content-type: application/json")
     place = path_of(first["loc"][skip:]) or "body"
     return Problem(422, place, first["msg"].removeprefix("Value error, "))
 
@@ -67,7 +91,7 @@ def as_problem(error: PushwiseError | DBAPIError) -> Problem:
         return error
     if isinstance(error, DBAPIError):
         structlog.get_logger().error("store", error=str(error.orig))
-        return Problem(503, None, "the store is busy or gone: try again")
+        return Problem(503, None, "the store is busy, full or gone: try again")
     status = 409 if isinstance(error, BadArtifact) else 422
     status = status if isinstance(error, BadArtifact | BadInput) else 500
     return Problem(status, None, str(error))

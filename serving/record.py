@@ -12,12 +12,14 @@ from sqlalchemy import Connection, Engine, insert, select, tuple_
 
 from mdp.attribution import on_time
 from mdp.hashing import content_hash
+from serving.accounts import with_changes
+from serving.archived import absent, archived_before
 from serving.history import Fields, advanced, organic_event, outcome_event
 from serving.problems import Problem, problem_of
 from serving.schemas import EventIn, OutcomeIn, iso
 from serving.settings import Settings
 from serving.store import count, found_by_key, reading, rows_by_key, writing
-from serving.tables import DECISIONS, EVENTS, ITEMS, OUTCOMES
+from serving.tables import ARCHIVED, DECISIONS, EVENTS, ITEMS, OUTCOMES
 from serving.users import User, new_user, read_users, write_users
 
 M = TypeVar("M", bound=BaseModel)
@@ -68,10 +70,13 @@ def record_events(engine: Engine, settings: Settings, entries: Sequence[Any], no
     names = {name for event in good.values() for name in (event.user_id, event.event_id) if name}
     with writing(engine, names) as connection:
         items = rows_by_key(connection, ITEMS, {event.item_id for event in good.values()})
+        archived = archived_before(connection)
         rows: dict[str, dict[str, Any]] = {}
         for index, event in good.items():
             try:
                 check_time(event.at, now, settings)
+                if event.at < archived:
+                    raise Problem(422, "at", f"what happened before {iso(archived)} is archived")
                 if event.item_id not in items:
                     raise Problem(422, "item_id", f"there is no item {event.item_id!r}")
             except Problem as problem:
@@ -115,9 +120,12 @@ def take_outcomes(
 ) -> None:
     """Store outcomes, by their place in the request, in a transaction that has their users."""
     decisions = rows_by_key(connection, DECISIONS, {o.decision_id for o in good.values()})
+    late = _take_late(connection, good, set(decisions), receipt, now)
     rows: dict[tuple[str, str, int], dict[str, Any]] = {}
     orphans = 0
     for index, outcome in good.items():
+        if index in late:
+            continue
         decision = decisions.get(outcome.decision_id)
         try:
             check_outcome(outcome, decision)
@@ -132,7 +140,7 @@ def take_outcomes(
     known = _known_outcomes(connection, list(rows))
     receipt.duplicates += len(known)
     fresh = [row for key, row in rows.items() if key not in known]
-    receipt.accepted = len(fresh)
+    receipt.accepted += len(fresh)
     new: dict[str, list[Fields]] = defaultdict(list)
     receipt.kinds.update(row["outcome"] for row in fresh)
     for row in fresh:
@@ -145,13 +153,47 @@ def take_outcomes(
         _advance(connection, settings, new, now)
     count(connection, "orphan", orphans)
     count(connection, "duplicate", receipt.duplicates)
-    count(connection, "received", orphans + receipt.duplicates + receipt.accepted)
+    count(connection, "late", len(late))
+    count(connection, "received", orphans + receipt.duplicates + len(fresh) + len(late))
+
+
+def _take_late(
+    connection: Connection,
+    good: Mapping[int, OutcomeIn],
+    present: set[str],
+    receipt: Receipt,
+    now: int,
+) -> set[int]:
+    """Refuse outcomes of archived decisions, which come too late to be joined; but whoever
+    unsubscribes by one has withdrawn their consent. Returns their places in the request.
+
+    present: decisions that the store holds.
+    """
+    others = {o.decision_id for o in good.values()} - present
+    archived = rows_by_key(connection, ARCHIVED, others) if others else {}
+    late = {n: o for n, o in good.items() if o.decision_id in archived}
+    leaving = set()
+    for index, outcome in late.items():
+        if outcome.outcome == "unsubscribed":
+            leaving.add(archived[outcome.decision_id].user_id)
+            receipt.accepted += 1
+            receipt.kinds["unsubscribed"] += 1
+        else:
+            receipt.reject(index, absent(connection, outcome.decision_id))
+    users = read_users(connection, leaving).values()
+    no_more = [with_changes(connection, user, {"consent": False}, now) for user in users]
+    write_users(connection, no_more)
+    return set(late)
 
 
 def _owners(engine: Engine, decision_ids: Iterable[str]) -> set[str]:
-    """Users whom decisions are about: a decision's user never changes."""
+    """Users whom decisions are or were about: a decision's user never changes."""
     with reading(engine) as connection:
-        return set(found_by_key(connection, DECISIONS, decision_ids, "user_id").scalars())
+        return {
+            user
+            for table in (DECISIONS, ARCHIVED)
+            for user in found_by_key(connection, table, decision_ids, "user_id").scalars()
+        }
 
 
 def check_outcome(outcome: OutcomeIn, decision: Any) -> None:

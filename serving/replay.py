@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from mdp.actions import decode
 from mdp.errors import BadArtifact, BadInput
 from policies.saved import PolicyBundle
+from serving.archived import absent
 from serving.registry import Registry
 from serving.schemas import iso
 from serving.snapshot import Snapshot, unpack
@@ -25,7 +26,7 @@ def stored(connection: Connection, decision_id: str) -> tuple[Mapping[Any, Any],
     of = select(DECISIONS).where(DECISIONS.c.decision_id == decision_id)
     row = connection.execute(of).mappings().first()
     if row is None:
-        raise BadInput(f"there is no decision {decision_id!r}")
+        raise BadInput(absent(connection, decision_id).detail)
     data = snapshot_data(connection, decision_id)
     if data is None:
         raise BadInput(

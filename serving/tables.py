@@ -22,7 +22,7 @@ from sqlalchemy import (
 from serving.sealing import SealedJson, SealedText
 
 METADATA = MetaData()
-REVISION = "0002"
+REVISION = "0003"
 """The migration that leads to these tables (`serving/migrations/versions`)."""
 Key = String().with_variant(String(collation="C"), "postgresql")
 """Text that sorts by its bytes in every database."""
@@ -223,4 +223,34 @@ AUDIT = Table(
     Column("action", String, nullable=False),
     Column("detail", Json),
     Index("audit_at", "at"),
+)
+ARCHIVES = Table(  # logs that old rows have left the store for
+    "archives",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("before", BigInteger, nullable=False),
+    Column("out", String, nullable=False),  # directory of the log
+    Column("at", BigInteger, nullable=False),
+    Column("upto", Key, nullable=False),  # the last user whose rows have left
+    Column("sizes", Json, nullable=False),  # bytes of each file that count
+    Column("events", BigInteger, nullable=False),
+    Column("decisions", BigInteger, nullable=False),
+    Column("outcomes", BigInteger, nullable=False),
+    Column("done", Integer, nullable=False),
+)
+ARCHIVED = Table(  # what is kept of a decision that has left
+    "archived",
+    METADATA,
+    Column("decision_id", Key, primary_key=True),
+    Column("user_id", Key, nullable=False),
+    Column("archive", Integer, nullable=False),  # its number
+    Index("archived_user", "user_id"),
+    sqlite_with_rowid=False,
+)
+STARTS = Table(  # what is kept of users' rows that have left
+    "starts",
+    METADATA,
+    Column("user_id", Key, primary_key=True),
+    Column("before", BigInteger, nullable=False),
+    Column("history", LargeBinary, nullable=False),  # a HISTORY record of all before that instant
 )

@@ -88,6 +88,57 @@ class Delays:
 
 
 @dataclass(frozen=True)
+class Arrivals:
+    """How users arrive whom a log does not know yet, and items."""
+
+    rate: float
+    """Users who sign up on a day, on average."""
+    since: int | None = None
+    """Who arrives is like the users who signed up from this instant on, microseconds UTC; None:
+    like all."""
+    items: float = 0.0
+    """Items that are listed on a day, on average."""
+
+
+@dataclass(frozen=True)
+class Launches:
+    """Items of the catalogue that are not listed yet, beside those whose places they share."""
+
+    successor: np.ndarray
+    """Catalogue row of the new item that shares each item's place (I,) int32, -1 for none."""
+    since: np.ndarray
+    """Instant of its listing (I,) int64, the greatest for none."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How tastes change: each night some users' become another's, by whom D users are meant.
+
+    What a taste does to responses changes, and which items are met by oneself; how often, when and
+    how many stay. Nobody is told.
+    """
+
+    half_life: float
+    """Days after which half of the users have another taste."""
+    traits: np.ndarray
+    """(D,) `TRAITS`, whose tastes are drawn from."""
+    items: np.ndarray
+    """The users' own lists (D, M) int32, as in `Organic`."""
+    weight: np.ndarray
+    """Probability of each item of a list (D, M) float32."""
+
+    @classmethod
+    def among(cls, half_life: float, traits: np.ndarray, organic: Organic) -> Drift:
+        """Tastes that become each other's."""
+        return cls(half_life, traits, organic.own_items, organic.own_weight)
+
+    @property
+    def share(self) -> float:
+        """Users whose taste changes in a night."""
+        return -float(np.expm1(-np.log(2.0) / self.half_life))
+
+
+@dataclass(frozen=True)
 class Simulator:
     """A shop's users, how they respond and what they do anyway: known truth or fitted."""
 
@@ -118,6 +169,12 @@ class Simulator:
     """What observations predict with; None: they predict nothing."""
     beliefs: TraitStore | None = None
     """The traits that go with `model`."""
+    arrivals: Arrivals | None = None
+    """How users and items arrive; None where none do."""
+    launches: Launches | None = None
+    """Items that are still to be listed; None where all are."""
+    drift: Drift | None = None
+    """How tastes change; None where they stay."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
     """Further entries that JSON can hold: trained_until, command, metrics, …"""
 
@@ -133,6 +190,11 @@ class Simulator:
     def lists(self) -> tuple[int, int]:
         """K and V: numbers of candidates and of copy variants that a decision is offered."""
         return self.recommender.size, len(offered(self.catalog))
+
+    @property
+    def pushable(self) -> np.ndarray:
+        """Whether each user may be pushed at all (U,) bool."""
+        return (self.histories["unsubscribed"] == 0) & (self.histories["consent"] == 1)
 
     @property
     def additive_model(self) -> ResponseModel | None:

@@ -25,6 +25,7 @@ from mdp.local_time import local_day, next_local_midnight
 from mdp.response import HEADS
 from mdp.reward import Reward
 from mdp.state import DISMISSED, SCHEDULED
+from simulator.description import Simulator
 from simulator.fidelity_heads import against_baselines
 from simulator.fidelity_weeks import COUNTED, gaps_of, half_of, told_apart, weeks_of
 from simulator.fit import Fit
@@ -75,6 +76,8 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
         "calibration": {name: _calibration(fitted, head) for head, name in enumerate(HEADS)},
         "whole": None,
     }
+    if changes := changes_of(simulator):
+        card["changes"] = changes
     last = epoch_us(log.tables["decisions"]["decided_at"].dropna()).max()
     days = min(int((last - simulator.start) / DAY) + 1, MOST_DAYS)
     if days < LEAST_DAYS:
@@ -105,6 +108,27 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
         **_apart(real, drawn, users, seed),
     }
     return card
+
+
+def changes_of(simulator: Simulator) -> list[str]:
+    """What the log shows to change as time goes by, in sentences; as much changes in episodes."""
+    said, arrivals, drift = [], simulator.arrivals, simulator.drift
+    if arrivals is not None:
+        since = "all users"
+        if arrivals.since is not None:
+            since = f"those since {pd.Timestamp(arrivals.since, unit='us').date()}"
+        if arrivals.rate:
+            said.append(
+                f"{arrivals.rate:.3g} users sign up a day; newcomers are taken to be like {since}."
+            )
+        if arrivals.items:
+            said.append(f"{arrivals.items:.3g} items are listed a day.")
+    if drift is not None:
+        said.append(
+            f"Half of the users have another taste after {drift.half_life:.0f} days or so: other "
+            "items that they look for, and other pushes that they answer."
+        )
+    return said
 
 
 def _followed_by(log: Log, tables: dict[str, pd.DataFrame]) -> Log:

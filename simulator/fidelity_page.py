@@ -137,6 +137,7 @@ def _page(card: dict[str, Any]) -> str:
         0,
         f"Fitted to {basis['users']} users and {basis['pushes']} pushes before {basis['until']}.",
     )
+    lines += card.get("changes", [])
     if whole is not None:
         lines.append(
             "Counts per user-week, Kolmogorov and Smirnov's distance of simulated from real (of "

@@ -33,9 +33,10 @@ from mdp.reward import Reward
 from mdp.state import TRAITS
 from mdp.wording import WORDING
 from simulator.covariates import covariates_of
-from simulator.description import Simulator, Users, own_beliefs
+from simulator.description import Drift, Simulator, Users, own_beliefs
 from simulator.fit_calibration import calibrated, shifts, slopes
 from simulator.fit_delays import delays_of
+from simulator.fit_drift import half_life_of
 from simulator.fit_heads import (
     DISMISS,
     OPEN,
@@ -53,6 +54,7 @@ from simulator.fit_tastes import Counts, Tastes, fit_tastes
 from simulator.fit_tuning import COLD, EVERY, tuned
 from simulator.habits import Acts, Habits, habits_of
 from simulator.material import Material, acts_of, material_of, sample_of
+from simulator.newcomers import arrivals_of
 
 UNSEEN = 0.1
 """Share of the users who are left out of the fit that is judged."""
@@ -136,6 +138,8 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         _model(material, tastes, calibrated(one, sends, slope, shift), lives)
         for one in (heads, *again)
     )
+    organic, category = organic_of(habits, tastes, met), _categories(material)[0]
+    half_life = half_life_of(acts, category, material.until, seed)
     report("habit of good days")
     traits["habit"] = _habit(material, model, traits)
     simulator = Simulator(
@@ -143,7 +147,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         users=users,
         traits=traits,
         response=model,
-        organic=organic_of(habits, tastes, met),
+        organic=organic,
         histories=replay(material.events),
         start=material.until,
         recommender=_recommender(material, acts),
@@ -151,6 +155,13 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         members=tuple(members),
         delays=delays_of(material),
         model=model,
+        drift=None if half_life is None else Drift.among(half_life, traits, organic),
+        arrivals=arrivals_of(
+            users.signed_up,
+            epoch_us(material.log.tables["items"]["listed_at"]),
+            material.began,
+            material.until,
+        ),
     )
     simulator = replace(
         simulator,
@@ -190,8 +201,13 @@ def _tastes(material: Material, met: Counts, seed: int) -> Tastes:
     logged = material.log.meta.candidates != NONE
     lists = decisions.items if logged else decisions.items[:, :0]
     offered = Counts.of(decisions.owner, lists, met.shape)
+    return fit_tastes(met, offered, *_categories(material), seed)
+
+
+def _categories(material: Material) -> tuple[np.ndarray, int]:
+    """The categories of the items (I,) int64, and how many there are."""
     names, category = np.unique(material.catalog.items.categories, return_inverse=True)
-    return fit_tastes(met, offered, category.astype(np.int64), len(names), seed)
+    return category.astype(np.int64), len(names)
 
 
 def _profile(habits: Habits) -> np.ndarray:

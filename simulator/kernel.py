@@ -14,22 +14,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mdp.clock import DAY, NEVER
+from mdp.clock import NEVER
 from mdp.errors import BadSetting
-from mdp.local_time import local_day, next_local_midnight
+from mdp.local_time import local_day, midnights_from, next_local_midnight
 from mdp.observation import Requests, Sheet, View, new_memory, observe, seen
 from mdp.prediction import outcomes_of
 from mdp.reasons import bound_reasons, copy_reasons
 from mdp.recency import recency_at
 from mdp.state import HISTORY, TRAITS, apply, features, put, taken
-from simulator.description import Simulator, offered
+from simulator.description import Drift, Simulator, offered
 from simulator.happenings import Happenings, begun, joined
 from simulator.memory import Memory
-from simulator.organic import HABITS, draw_day, drawn_habits
+from simulator.organic import ALL_LISTED, HABITS, draw_day, drawn_habits
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
 from simulator.payment import Chosen, Step, chosen_of, expected, paid
 from simulator.posterior import drawn_traits
-from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, keys, words
+from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, TASTE, keys, uniforms, words
 from simulator.recording import Decided, Recording
 
 _TRAITS = np.dtype((np.void, TRAITS.itemsize))
@@ -87,6 +87,7 @@ class Kernel:
         self._believed = np.zeros(size, TRAITS)
         self._habits = np.zeros(size, HABITS)
         self._member = np.zeros(size, np.int64)
+        self._like = np.full(size, -1)
         self._clicked = np.zeros((size, CLICKS), np.uint64)
         self._clicked_at = np.full((size, CLICKS), NEVER)
         self._pending = Happenings.none()
@@ -115,8 +116,7 @@ class Kernel:
         self._seed[new] = seeds
         self._user[new] = user = simulator.users.hashes[rows]
         self.zone[new] = zone = simulator.users.codes[rows]
-        first = np.full(len(rows), simulator.start - 1) + np.asarray(start_day, np.int64) * DAY
-        self.at[new] = next_local_midnight(first, zone)
+        self.at[new] = midnights_from(simulator.start, zone, start_day)
         self.day[new] = 0
         put(self.histories, new, taken(simulator.histories, rows))
         episode = keys(self._seed[new], EPISODE, user, np.zeros(len(rows), np.int64))
@@ -127,6 +127,7 @@ class Kernel:
         self._member[new] = drawn if member is None else np.where(member < 0, drawn, member)
         if simulator.beliefs is not None:
             self._believed[new] = simulator.beliefs.rows(user)[0]
+        self._like[new] = -1
         self._clicked_at[new] = NEVER
         self._pending = self._pending.taken(~where[self._pending.owner])
         if len(new) == self.N:
@@ -264,7 +265,17 @@ class Kernel:
         self.at = until
         self.day = self.day + 1
         self._seen = None
+        if simulator.drift is not None:
+            self._change_tastes(simulator.drift)
         return step
+
+    def _change_tastes(self, drift: Drift) -> None:
+        """Give some users the tastes of others for the day that begins and those after it."""
+        key = keys(self._seed, TASTE, self._user, self.day)
+        rows = np.flatnonzero(uniforms(key, 1000) < drift.share)
+        other = (words(key[rows], 1001) % np.uint64(len(drift.traits))).astype(np.int64)
+        self._like[rows] = other
+        self._traits["taste"][rows] = drawn_traits(drift.traits[other], key[rows])["taste"]
 
     def _probability(self, chosen: Chosen, view: View) -> np.ndarray:
         """Conditional probabilities (N, 5) of what follows the chosen sends."""
@@ -318,8 +329,9 @@ class Kernel:
     def _happening(self, chosen: Chosen, outcomes: Outcomes, until: np.ndarray) -> Happenings:
         """What is pending, and what begins on this day."""
         simulator = self.simulator
+        organic, drift, launches = simulator.organic, simulator.drift, simulator.launches
         drawn = draw_day(
-            simulator.organic,
+            organic,
             self.rows,
             self._habits,
             self.day,
@@ -331,6 +343,10 @@ class Kernel:
             simulator.catalog.items.hashes,
             self._clicked,
             self._clicked_at,
+            (organic.own_items, organic.own_weight, self._like)
+            if drift is None
+            else (drift.items, drift.weight, self._like),
+            ALL_LISTED if launches is None else (launches.successor, launches.since),
         )
         identity = keys(self._seed, IDENTITY, self._user, self.day)
         new = begun(
@@ -343,7 +359,7 @@ class Kernel:
             self.unsubscribed,
             self.zone,
             simulator.catalog,
-            simulator.organic.spend,
+            organic.spend,
         )
         if self.recording is not None:
             new.named()

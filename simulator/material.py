@@ -47,6 +47,11 @@ class Material:
     followed: Attributed
     until: int
 
+    @property
+    def began(self) -> int:
+        """The first instant that the log tells of, microseconds UTC."""
+        return int(self.events.events["at"].min(initial=self.until))
+
     def requests(self, which: np.ndarray) -> Requests:
         """Some of the decisions, by index (N,), as requests; their states are 2.5 KB each, so
         don't ask for all."""

@@ -18,6 +18,10 @@ from simulator.randomness import bits, gammas, uniform, uniforms
 _VIEW, _CART, _BUY = int(Kind.VIEW), int(Kind.CART), int(Kind.PURCHASE)
 MOST_VISITS, MOST_TOUCHES = 20, 60
 """Visits of a day and items met in a visit are cut here."""
+ALL_LISTED = (np.zeros(0, np.int32), np.zeros(0, np.int64))
+"""No new items."""
+_FAR = 1 << 20
+"""Beyond all other draws of a day."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,8 @@ def draw_day(
     item_hash: np.ndarray,
     clicked: np.ndarray,
     clicked_at: np.ndarray,
+    others: tuple[np.ndarray, np.ndarray, np.ndarray],
+    launches: tuple[np.ndarray, np.ndarray],
 ) -> Drawn:
     """What N users do in one local day.
 
@@ -171,7 +177,10 @@ def draw_day(
     (N, 24) int64 instants of the day's hours, `NEVER` for none; until: (N,) int64 end of the day.
     known: (N, KNOWN) what History remembers of the user's items. clicked, clicked_at: (N, C) item
     hashes and instants of clicks on pushes; a purchase of such an item within the attribution
-    window is the push's, which its response draws, so none is drawn here.
+    window is the push's, which its response draws, so none is drawn here. others: lists (D, M) of
+    items and of their probabilities, and whose of them is a user's (N,) int64, -1 for the own one.
+    launches: rows of new items that share the places of others, and from when on, as in `Launches`;
+    empty where there are none.
     """
     sessions = np.where(day < habits["leaves"], habits["sessions"], np.float32(0.0))
     size = int(2 * (sessions * habits["touches"]).sum() * 3) + 4096
@@ -204,6 +213,8 @@ def draw_day(
             item_hash,
             clicked,
             clicked_at,
+            others,
+            launches,
             out.owner,
             out.at,
             out.kind,
@@ -295,6 +306,8 @@ def _draw(
     item_hash: Any,
     clicked: Any,
     clicked_at: Any,
+    others: Any,
+    launches: Any,
     out_owner: Any,
     out_at: Any,
     out_kind: Any,
@@ -303,6 +316,8 @@ def _draw(
 ) -> Any:
     """Fills the outputs as far as they reach; returns how many events there are."""
     view, cart, satiation, half_life = shares
+    others_items, others_weight, like = others
+    successor, since = launches
     count = 0
     for n in range(rows.size):
         user, draw = rows[n], 1
@@ -319,11 +334,17 @@ def _draw(
                 own_turn = uniform(key[n], draw) < own[user]
                 u = uniform(key[n], draw + 1)
                 item = -1
-                if own_turn:
+                if own_turn and like[n] < 0:
                     item = own_items[user, _pick(own_weight[user], u)]
+                elif own_turn:
+                    item = others_items[like[n], _pick(others_weight[like[n]], u)]
                 if item < 0:
                     place = np.searchsorted(popular, u * popular[-1], side="right")
                     item = min(place, popular.size - 1)
+                coin = draw + _FAR
+                while successor.size and at >= since[item] and bits(key[n], coin) % 2:
+                    item = successor[item]
+                    coin += _FAR
                 chances = (
                     view,
                     cart,

@@ -7,7 +7,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from policies.composition import UNIFORMS
 from policies.saved import TraitStore
 from simulator.description import Simulator
 from simulator.kernel import Kernel
+from simulator.newcomers import newcomers
 from simulator.randomness import POLICY, keys, uniforms
 
 TOTALS = ("subscribed", "value", "sends", "opens", "clicks", "unsubscribes", "revenue")
@@ -27,6 +28,21 @@ TOTALS = ("subscribed", "value", "sends", "opens", "clicks", "unsubscribes", "re
 clicks, unsubscribes, and the amount paid, organic purchases included."""
 UNIT = 1e-6
 """Totals are whole numbers of this: sums of such don't depend on how users fall into blocks."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Users who are lived together: number `first` to `last - 1`."""
+
+    first: int
+    last: int
+    arrives: int | None = None
+    """Day on which they arrive; None for those who are there from the start."""
+
+    @property
+    def users(self) -> int:
+        """How many they are."""
+        return self.last - self.first
 
 
 @dataclass(frozen=True)
@@ -72,13 +88,15 @@ class _Namesakes:
         return self.recommender.arrays()
 
 
-def blocks(users: int, size: int) -> Iterator[tuple[int, int]]:
-    """Numbers of the first user of each block and of the first after it."""
+def blocks(users: int, size: int, arriving: Sequence[int] = ()) -> Iterator[Block]:
+    """Users in blocks of at most `size`, and after them the newcomers of each day, so many as
+    `arriving` says."""
     for option, value in (("--users", users), ("--block", size)):
         if value < 1:
             raise BadSetting(f"{option} is {value}; it must be at least 1")
-    for first in range(0, users, size):
-        yield first, min(first + size, users)
+    for number, day in ((users, None), *zip(arriving, range(len(arriving)), strict=True)):
+        for first in range(0, number, size):
+            yield Block(first, min(first + size, number), day)
 
 
 def block_of(simulator: Simulator, first: int, last: int) -> Simulator:
@@ -113,15 +131,21 @@ def with_users(simulator: Simulator, rows: np.ndarray, ids: tuple[str, ...]) -> 
 
 
 def live(
-    simulator: Simulator, policy: Policy, seed: int, days: int, first: int, last: int, record: bool
+    simulator: Simulator, policy: Policy, seed: int, days: int, who: Block, record: bool
 ) -> Lived:
-    """Let a policy decide for users number `first` to `last - 1` over `days` days.
+    """Let a policy decide for a block of users over `days` days, for newcomers from the day on
+    which they arrive.
 
     record: keep what happens as tables, and not only its totals.
     """
-    block = block_of(simulator, first, last)
-    kernel = Kernel(block, np.arange(last - first), seed, days, record)
-    seeds, totals = np.full(kernel.N, seed, np.uint64), []
+    if who.arrives is None:
+        block = block_of(simulator, who.first, who.last)
+    else:
+        block = newcomers(simulator, who.arrives, who.first, who.last, seed)
+    absent = who.arrives or 0
+    kernel = Kernel(block, np.arange(who.users), seed, days - absent, record)
+    kernel.reset(np.ones(kernel.N, bool), kernel.rows, seed, absent)
+    seeds, totals = np.full(kernel.N, seed, np.uint64), [[0.0] * len(TOTALS)] * absent
     while not kernel.done:
         key = keys(seeds, POLICY, block.users.hashes, kernel.day)
         parts = policy.distribution(kernel.view().observation)
@@ -130,7 +154,7 @@ def live(
         step = kernel.step(actions, parts.probability(actions), policy.name)
         still = ~kernel.unsubscribed
         day = (still, step.expected, step.sent, step.opened, step.clicked, there & ~still)
-        totals.append([np.rint(each / UNIT).sum() for each in (*day, step.revenue)])
+        totals.append([float(np.rint(each / UNIT).sum()) for each in (*day, step.revenue)])
     tables = _by_user(kernel.tables(), block) if record else None
     until = int(kernel.at.min())
     return Lived(kernel.N, np.array(totals).astype(np.int64), tables, until)

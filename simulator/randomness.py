@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-EPISODE, ORGANIC, RESPONSE, IDENTITY, POLICY = range(5)
+EPISODE, ORGANIC, RESPONSE, IDENTITY, POLICY, ARRIVAL, TASTE, LAUNCH = range(8)
 """Streams."""
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

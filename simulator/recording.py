@@ -167,6 +167,11 @@ def items_table(simulator: Simulator) -> pd.DataFrame:
     table["stock"] = np.where(np.isfinite(items.stock), items.stock.astype(np.float64), np.nan)
     if (items.available_until != NEVER).any():
         table["available_until"] = time_column(items.available_until)
+    if simulator.launches is not None:
+        successor, since = simulator.launches.successor, simulator.launches.since
+        listed = np.full(len(items), NEVER)
+        listed[successor[successor >= 0]] = since[successor >= 0]
+        table["listed_at"] = time_column(listed)
     return table
 
 

@@ -41,13 +41,14 @@ from policies.saved import (
     trait_arrays,
     traits_of,
 )
-from simulator.description import Delays, Simulator, Users
+from simulator.description import Arrivals, Delays, Drift, Simulator, Users
 from simulator.organic import Organic
 from simulator.truths import truth_of
 
 SIMULATOR = Artifact("simulator", "simulator", READABLE, "fit it again")
 _OWN = {"format", "artifact", "schema", "world", "start", "reward", "guardrails", "delays"}
 _OWN |= {"manifest_hash", "organic", "recommender", "members", "belief", "forms", "files"}
+_OWN |= {"arrivals", "drift"}
 _NONE, _SELF, _OTHER = "none", "own", "other"
 
 
@@ -75,6 +76,10 @@ def save_simulator(path: Path | str, simulator: Simulator) -> None:
         "belief": _belief(simulator),
         "forms": _forms(simulator),
     }
+    if simulator.arrivals is not None:
+        own["arrivals"] = asdict(simulator.arrivals)
+    if simulator.drift is not None:
+        own["drift"] = {"half_life": simulator.drift.half_life}
     if SIMULATOR.is_at(path):
         for name in read_manifest(path)["files"]:
             (path / name).unlink(missing_ok=True)
@@ -176,14 +181,16 @@ def _assembled(path: Path, manifest: dict[str, Any], files: dict[str, bytes]) ->
     attributes = _tuples(people.pop("attributes"))
     users = Users(**_tuples(people), signed_up=known["signed_up"], attributes=attributes)
     response = model("parameters")
+    traits = traits_of(load_arrays(files["model/traits.safetensors"])).traits
+    organic, drift = Organic(**part("organic"), **manifest["organic"]), manifest.get("drift")
     beliefs = files.get("model/believed_traits.safetensors")
     believed = {_NONE: lambda: None, _SELF: lambda: response, _OTHER: lambda: model("belief")}
     return Simulator(
         catalog=catalog,
         users=users,
-        traits=traits_of(load_arrays(files["model/traits.safetensors"])).traits,
+        traits=traits,
         response=response,
-        organic=Organic(**part("organic"), **manifest["organic"]),
+        organic=organic,
         histories=np.ascontiguousarray(known["histories"]).view(HISTORY).reshape(-1),
         start=int(manifest["start"]),
         recommender=recommender_of(
@@ -197,6 +204,8 @@ def _assembled(path: Path, manifest: dict[str, Any], files: dict[str, bytes]) ->
         delays=Delays(**manifest["delays"]),
         model=believed[manifest["belief"]](),
         beliefs=None if beliefs is None else traits_of(load_arrays(beliefs)),
+        drift=None if drift is None else Drift.among(drift["half_life"], traits, organic),
+        arrivals=Arrivals(**manifest["arrivals"]) if "arrivals" in manifest else None,
         manifest={name: value for name, value in manifest.items() if name not in _OWN},
     )
 

@@ -1,4 +1,4 @@
-"""Content: items whose title, category and description are like those of what the user met."""
+"""Content: items whose words, and what reviewers say of them, are like those of what a user met."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 
 from generation.candidates.interactions import Interactions
 from generation.candidates.ranker import Ranker
@@ -17,23 +17,32 @@ _TOKEN = re.compile(r"([^\W_\u4e00-\u9fff]+)|(?=([\u4e00-\u9fff]{2}))")
 
 @dataclass
 class Content(Ranker):
-    """TF-IDF of the words, the only ranker that knows items which nobody met yet."""
+    """TF-IDF of the words and reviewers' praise and blame: the only ranker that knows items which
+    nobody met yet."""
 
     name: ClassVar[str] = "content (TF-IDF)"
     half_life: float = np.inf
     """days in which a meeting counts half"""
 
     def _fit(self) -> None:
-        self._words = words_of(self.log)
+        self._features = features_of(self.log)
         decayed = self.log.matrix(np.exp2(-self.log.age / self.half_life))
-        self._taste = csr_matrix(decayed.minimum(1) @ self._words)
+        self._taste = csr_matrix(decayed.minimum(1) @ self._features)
 
     def scores(self, users: np.ndarray) -> np.ndarray:
-        """Summed cosine similarities to what was met (N, I)."""
-        return (self._taste[users] @ self._words.T).toarray()
+        """Summed likeness to what was met (N, I)."""
+        return (self._taste[users] @ self._features.T).toarray()
 
 
-def words_of(log: Interactions) -> csr_matrix:
+def features_of(log: Interactions) -> csr_matrix:
+    """Content of the items (I, words + aspects) float32; the product of two rows is how alike."""
+    words = _words_of(log)
+    if not len(log.reviewed.item):
+        return words
+    return csr_matrix(hstack([words, csr_matrix(log.reviewed.features(len(log.items)))]))
+
+
+def _words_of(log: Interactions) -> csr_matrix:
     """TF-IDF vectors of length 1 (I, words) of the items' texts, the title counted twice."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 

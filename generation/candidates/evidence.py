@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from generation.candidates.collaborative import ease_weights
-from generation.candidates.content import words_of
+from generation.candidates.content import features_of
 from generation.candidates.interactions import Interactions
 
 RIDGE, HALF_LIFE, BENT = 300.0, 90.0, 0.3
@@ -51,8 +51,8 @@ class Evidence:
         users, items = log.shape
         self._ease = ease_weights(log.met, RIDGE)
         self._recent = log.matrix(np.exp2(-log.age / HALF_LIFE))
-        self._words = words_of(log)
-        self._taste = csr_matrix(self._recent.minimum(1) @ self._words)
+        self._content = features_of(log)
+        self._taste = csr_matrix(self._recent.minimum(1) @ self._content)
         popular = {days: log.popularity(days) for days in (7, 30, 90, np.inf)}
         self._bent = (popular[30] + 1) ** BENT
         self._day = self._different_days()
@@ -104,7 +104,7 @@ class Evidence:
     def pairs(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Candidates of users (N,): places in `users` (M,), items' rows (M,), features (M, F)."""
         met = self.log.met[users]
-        alike, content = self.alike(users), (self._taste[users] @ self._words.T).toarray()
+        alike, content = self.alike(users), (self._taste[users] @ self._content.T).toarray()
         chosen = met.toarray() > 0
         fresh = np.where(chosen, -1.0, alike)
         found = min(FOUND, fresh.shape[1])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from generation.candidates.reviewed import Reviewed
 from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
 from mdp.catalog import Items
@@ -35,6 +36,8 @@ class Interactions:
     """Whether it was a purchase (n,) bool."""
     until: int
     """Instant, microseconds UTC, from which nothing is known."""
+    reviewed: Reviewed = field(default_factory=Reviewed.none)
+    """What reviewers say of the items."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -78,6 +81,7 @@ class Interactions:
             at=self.at[kept],
             bought=self.bought[kept],
             until=self.until if until is None else until,
+            reviewed=self.reviewed if until is None else self.reviewed.before(until),
         )
 
     def before(self, until: int) -> Interactions:
@@ -102,7 +106,11 @@ def interactions_of(log: Log, until: int | None = None) -> Interactions:
     if until is not None:
         good &= at < until
     if not good.any():
-        raise NotEnoughData("the log has no view, cart or purchase to learn candidates from")
+        known = "" if until is None else " before that instant"
+        raise NotEnoughData(
+            f"the log has no view, cart or purchase{known} to learn candidates from"
+        )
+    reviewed = Reviewed.of(log.tables["reviews"], items.row)
     order = np.flatnonzero(good)[np.argsort(at[good], kind="stable")]
     described = log.tables["items"].drop_duplicates("item_id").set_index("item_id")["description"]
     described = described.reindex(list(items.ids)).astype(object)
@@ -115,4 +123,5 @@ def interactions_of(log: Log, until: int | None = None) -> Interactions:
         at=at[order],
         bought=(table["event"] == "purchase").to_numpy()[order],
         until=int(at[order[-1]]) + 1 if until is None else until,
+        reviewed=reviewed if until is None else reviewed.before(until),
     )

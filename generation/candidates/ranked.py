@@ -21,7 +21,9 @@ COOL_DOWN = 3 * DAY
 @dataclass(frozen=True, eq=False)
 class Ranked:
     """Each user's ranked items, those met since first; for a user who came later, items like those
-    that the user met; then what is popular. Nothing sold out or pushed in the last three days."""
+    that the user met; then what is popular. The last place goes to an item that came to the
+    catalogue later, where the list has others of its category. Nothing sold out or pushed in the
+    last three days."""
 
     user_hash: np.ndarray
     """Users with lists (U,) uint64, ascending."""
@@ -54,12 +56,17 @@ class Ranked:
         ends = items.available_until
         ends = np.where(ends == NEVER, np.iinfo(np.int64).max, ends)
         ends = np.where(items.stock > 0, ends, NEVER)
+        _, category = np.unique(np.array(items.categories, str), return_inverse=True)
+        fresh = np.flatnonzero(~np.isin(items.hashes, self.item_hash))
         tables = (
             catalog_rows(self.catalog, self.guess),
             near,
             weight,
             catalog_rows(self.catalog, self.popular),
             ends.astype(np.int64),
+            category.astype(np.int64),
+            fresh.astype(np.int64),
+            items.hashes[fresh],
         )
         object.__setattr__(self, "_tables", tables)
 
@@ -81,7 +88,8 @@ class Ranked:
         met = np.take_along_axis(met, order, 1)
         last_at = np.take_along_axis(known["last_at"], order, 1)
         fill: Any = _fill
-        fill(place, met, last_at, pushed, np.asarray(at), self.fitted_at, *self._tables, out)
+        at = np.asarray(at)
+        fill(user_hash, place, met, last_at, pushed, at, self.fitted_at, *self._tables, out)
         return out
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -106,22 +114,28 @@ class Ranked:
 
 
 @njit(cache=True)
-def _put(row: Any, out: Any, count: Any, pushed: Any, ends: Any, at: Any) -> Any:
-    """Adds an item to a list unless it is there, pushed lately or not to be had; the new count."""
-    if row < 0 or count >= len(out) or ends[row] <= at:
-        return count
+def _may(row: Any, out: Any, count: Any, pushed: Any, ends: Any, at: Any) -> Any:
+    """Whether an item may join a list's first `count`: it is to be had, not there, not pushed."""
+    barred = row < 0 or ends[row] <= at
     for k in range(count):
-        if out[k] == row:
-            return count
+        barred |= out[k] == row
     for k in range(len(pushed)):
-        if pushed[k] == row:
-            return count
+        barred |= pushed[k] == row
+    return not barred
+
+
+@njit(cache=True)
+def _put(row: Any, out: Any, count: Any, pushed: Any, ends: Any, at: Any) -> Any:
+    """Adds an item to a list where there is room and it may join; the new count."""
+    if count >= len(out) or not _may(row, out, count, pushed, ends, at):
+        return count
     out[count] = row
     return count + 1
 
 
 @njit(cache=True)
 def _fill(
+    user_hash: Any,
     place: Any,
     met: Any,
     last_at: Any,
@@ -133,9 +147,13 @@ def _fill(
     weight: Any,
     popular: Any,
     ends: Any,
+    category: Any,
+    fresh: Any,
+    fresh_hash: Any,
     out: Any,
 ) -> None:
-    """Fills lists (N, K) from what was met since, what was ranked or is near, and what sells."""
+    """Fills lists (N, K) from what was met since, what was ranked or is near, what sells, and what
+    is new."""
     score = np.zeros(len(ends), np.float32)
     K = out.shape[1]
     for n in range(len(place)):
@@ -161,3 +179,38 @@ def _fill(
             score[:] = 0
         for m in range(len(popular)):
             count = _put(popular[m], out[n], count, pushed[n], ends, at[n])
+        if len(fresh) and K > 1:
+            _end_with_new(user_hash[n], pushed[n], at[n], ends, category, fresh, fresh_hash, out[n])
+
+
+@njit(cache=True)
+def _end_with_new(
+    user: Any,
+    pushed: Any,
+    at: Any,
+    ends: Any,
+    category: Any,
+    fresh: Any,
+    fresh_hash: Any,
+    out: Any,
+) -> None:
+    """Ends a list (K,) with the new item of whose category it has most; which of several, is the
+    user's luck, so that all of them are seen."""
+    last, chosen, most = len(out) - 1, -1, np.uint64(0)
+    for f in range(len(fresh)):
+        alike = 0
+        for k in range(last):
+            if out[k] >= 0 and category[out[k]] == category[fresh[f]]:
+                alike += 1
+        if alike == 0 or not _may(fresh[f], out, last, pushed, ends, at):
+            continue
+        luck = (user ^ fresh_hash[f]) * np.uint64(0x9E3779B97F4A7C15)
+        rank = (np.uint64(alike) << np.uint64(56)) | (luck >> np.uint64(8))
+        if rank > most:
+            most, chosen = rank, fresh[f]
+    if chosen >= 0:
+        for k in range(last):
+            if out[k] < 0:
+                last = k
+                break
+        out[last] = chosen

@@ -15,8 +15,8 @@ BEAMS = 4
 """Texts that are followed side by side."""
 
 Step = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Of the tokens before (n,), the states (n, H) and the sources' rows (n,): logits of the next
-tokens (n, M) and the states after (n, H)."""
+"""Of the tokens so far (n, t), the states (n, H) and the sources' rows (n,): log-probabilities of
+the next tokens (n, M) float64, which need not sum to 1, and the states after (n, H)."""
 
 
 @dataclass
@@ -48,18 +48,18 @@ def likeliest(step: Step, states: np.ndarray, longest: int) -> list[list[int]]:
         np.zeros((N, B, longest), np.int64),
         np.zeros((N, B), bool),
     )
-    states, previous = np.repeat(states, B, 0), np.zeros(N * B, np.int64)
+    states = np.repeat(states, B, 0)
     texts: list[list[int]] = [[] for _ in range(N)]
     for at in range(longest):
-        logits, states = step(previous, states, np.repeat(beams.source, B))
-        parent = _advanced(beams, _log_softmax(logits.astype(np.float64)), at)
+        tokens = beams.tokens[:, :, :at].reshape(len(states), at)
+        log, states = step(tokens, states, np.repeat(beams.source, B))
+        parent = _advanced(beams, log, at)
         states = states.reshape(len(parent), B, -1)[np.arange(len(parent))[:, None], parent]
         over = beams.ended[:, 0] if at < longest - 1 else np.ones(len(parent), bool)
         for row in np.flatnonzero(over):
             texts[beams.source[row]] = _cut(beams.tokens[row, 0, : at + 1].tolist())
         beams, states = beams.only(~over), states[~over].reshape(-1, states.shape[2])
-        previous = beams.tokens[:, :, at].ravel()
-        if not len(previous):
+        if not len(states):
             break
     return texts
 
@@ -86,8 +86,3 @@ def _advanced(beams: _Beams, log: np.ndarray, at: int) -> np.ndarray:
 
 def _cut(tokens: list[int]) -> list[int]:
     return tokens[: tokens.index(0) + 1] if 0 in tokens else tokens
-
-
-def _log_softmax(x: np.ndarray) -> np.ndarray:
-    out: np.ndarray = x - x.max(1, keepdims=True)
-    return out - np.log(np.exp(out).sum(1, keepdims=True))

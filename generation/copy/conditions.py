@@ -7,12 +7,12 @@ from functools import cache
 import numpy as np
 
 from generation.copy.aspects import aspects_named, lexicon
+from generation.copy.claims import claims
 from generation.copy.copywriter import Brief
 from generation.copy.facts import Facts
 from generation.copy.labels import label
 from generation.copy.source import MOST
 from generation.copy.templates import slots_for
-from generation.copy.verify import claims
 
 ANY = "any"
 """The style of a text whose style the network chooses."""

@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import cached_property
 from hashlib import blake2b
 
+from generation.copy.claims import promotes
 from generation.copy.formatting import day, exact, money, percent_off, plain, tenths
 from generation.copy.reading import normalised
 from generation.copy.vocabulary import words_of
@@ -54,7 +55,7 @@ class Facts:
     category: str = ""
     kind: str = "product"
     price: float | None = None
-    """currency units"""
+    """currency units; 0 is no price to speak of"""
     list_price: float | None = None
     """the price before a discount, currency units"""
     currency: str | None = None
@@ -110,7 +111,7 @@ class Facts:
     @property
     def listed(self) -> Decimal | None:
         """The list price, where it is above the price by a percent at least."""
-        if self.price is None or self.list_price is None:
+        if not self.price or self.list_price is None:
             return None
         price, listed = (exact(value, self.currency) for value in (self.price, self.list_price))
         return listed if listed > price and percent_off(price, listed) >= 1 else None
@@ -127,9 +128,9 @@ class Facts:
         buyers, reviews, window. A slot that the facts can't fill is not there.
         """
         known = {"item": self.title.strip(), "brand": self.named_brand}
-        if self.category.strip().lower() not in NO_BRAND:
+        if self.category.strip().lower() not in NO_BRAND and not promotes(self.category):
             known["category"] = self.category.strip()
-        if self.price is not None:
+        if self.price:
             price = exact(self.price, self.currency)
             known["price"] = money(price, self.currency, locale)
             if self.listed is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
@@ -25,6 +26,11 @@ MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
     *("October", "November", "December"),
 )
+
+
+def tidy(title: str) -> str:
+    """A title without double spaces and without spaces before a comma, as "Key fob , shed" has."""
+    return re.sub(r"\s+([,;:])", r"\1", " ".join(title.split()))
 
 
 def language_of(locale: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable
 from datetime import datetime
 from functools import cache
@@ -14,7 +15,7 @@ import pandas as pd
 from generation.copy.aspects import lexicon
 from generation.copy.copywriter import Reader
 from generation.copy.facts import MANY_BUYERS, WINDOW_DAYS, Facts
-from generation.copy.formatting import LOCALES, MONTHS
+from generation.copy.formatting import LOCALES, MONTHS, tidy
 from generation.copy.labels import LABELS
 from generation.copy.reviews import aspects_of
 from generation.copy.templates import plain_words
@@ -24,6 +25,7 @@ from ingestion.log import Log
 from ingestion.schema import TABLES
 
 _KNOWN = frozenset(column.name for column in TABLES["items"].columns)
+_WHOLE = re.compile(r"(?<=\d)\.0+$")
 _WINDOW = pd.Timedelta(days=WINDOW_DAYS)
 
 
@@ -58,7 +60,7 @@ def facts_of(log: Log, at: pd.Timestamp | None = None) -> dict[str, Facts]:
     return {
         str(row["item_id"]): Facts(
             item_id=str(row["item_id"]),
-            title=_text(row["title"]),
+            title=tidy(_text(row["title"])),
             brand=_text(row["brand"]),
             category=_text(row["category"]),
             kind=_text(row["kind"]) or "product",
@@ -127,9 +129,8 @@ def _attributes(row: dict[Hashable, Any]) -> dict[str, str]:
 
 
 def _attribute(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+    # A column of whole numbers with gaps comes as 2.0 or "2.0".
+    return _WHOLE.sub("", str(value).strip())
 
 
 def _text(value: Any) -> str:

@@ -31,9 +31,12 @@ LABELS = {
 """Attribute → its English and its Chinese name."""
 
 
+_OF = {**{zh: (en, zh) for en, zh in reversed(LABELS.values())}, **LABELS}
+
+
 def label(name: str, locale: str) -> str:
     """How a text calls an attribute: the name of its column, where none is known."""
-    known = LABELS.get(name.strip().lower())
+    known = _OF.get(name.strip().lower())
     if known is not None:
         return known[locale == "zh"]
     return name.strip().replace("_", " ").capitalize() if name.isascii() else name.strip()

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from generation.copy.claims import claims
 from generation.copy.conditions import ANY, DESCRIPTION, PUSH, values_of
 from generation.copy.copywriter import Brief, Message
 from generation.copy.facts import Facts
 from generation.copy.seq2seq import LONGEST, Seq2Seq
 from generation.copy.source import BREAK, Draft, Source
 from generation.copy.templates import Templates, carried_style
-from generation.copy.verify import EVIDENCED, claims
+from generation.copy.verify import EVIDENCED
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,8 @@ WANTED = (
 """Packs without which nothing is approved."""
 SEVERITIES = ("block", "review")
 _FIELDS = {"id", "severity", "says", "source", "terms", "patterns", "exempt", "evidence", "detect"}
+_SPELLED = re.compile(r"(?<=[a-z]) (?:is|has)(?= )")
+"""What an English term's "clock is ticking" has and "clock's ticking" has not."""
 DETECTORS = ("email", "phone", "identity", "bank-card", "address", "account")
 
 
@@ -111,7 +113,9 @@ def _rule(values: dict[str, object], language: str, pack: str) -> Rule:
         raise ValueError(f"{name} has the unknown field {sorted(unknown)[0]!r}")
     if values["severity"] not in SEVERITIES:
         raise ValueError(f"{name} has the severity {values['severity']!r}: use block or review")
-    terms = str(values.get("terms", ""))
+    terms = [part.strip() for part in re.split(r"[\n,]", str(values.get("terms", "")))]
+    if language == "en":
+        terms += [short for term in terms if (short := _SPELLED.sub("'s", term)) != term]
     rule = Rule(
         id=name,
         language=language,
@@ -119,7 +123,7 @@ def _rule(values: dict[str, object], language: str, pack: str) -> Rule:
         says=str(values["says"]),
         source=str(values["source"]),
         pack=pack,
-        terms=tuple(term for part in re.split(r"[\n,]", terms) if (term := part.strip())),
+        terms=tuple(filter(None, terms)),
         patterns=_texts(values, "patterns"),
         exempt=_texts(values, "exempt"),
         evidence=None if "evidence" not in values else str(values["evidence"]),

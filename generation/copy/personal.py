@@ -10,6 +10,10 @@ from ingestion.scrub import REGIONS, is_bank_card, is_identity_card
 Spans = Iterator[tuple[int, int]]
 _NUMERALS = str.maketrans("零〇一二三四五六七八九幺两", "0012345678912")
 _IN_NUMBER = re.compile(r"(?<=\d)[oil](?=[\doil])")
+_WORD = "(?:double )?(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
+_IN_WORDS = re.compile(rf"\b(?:{_WORD}[\s,-]{{1,2}}){{8,}}{_WORD}\b")
+_NOT_COUNTING = re.compile(r"\b(?:zero|oh|double)\b")
+"""A nought, or the same digit twice, tells a number said digit by digit from counting."""
 _LETTER_DIGITS = str.maketrans("oil", "011")
 _SPELLED = re.compile(r"(?:[零〇一二三四五六七八九幺两][\W_]{0,2}){6,}")
 _MANY = re.compile(r"(?:\d[^\da-z\u4e00-\u9fff]{0,3}){6}\d")
@@ -25,6 +29,8 @@ _EMAIL = re.compile(
     r"|[\w.+-]+#(?:qq|163|126|gmail|hotmail|outlook|sina|yahoo)\.c(?:om|n)\b"
 )
 _MOBILE = re.compile(rf"(?<!\d)(?:\+?86{_GAP})?1{_GAP}[3-9](?:{_GAP}\d){{9}}(?!\d)")
+_DATED = re.compile(r"20\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)")
+"""A number that begins with a date, as a batch's does: 20260114-07."""
 _LANDLINE = re.compile(r"(?<!\d)\(?0(?:10|2\d|[3-9]\d{2})\)?[\s-]{0,2}[2-8]\d{6,7}(?!\d)")
 _SERVICE = re.compile(
     r"(?<!\d)(?:[48]00[\s-]?\d{3,4}[\s-]?\d{3,4}|0?[38]00[\s-]?\d{3,4}[\s-]?\d{3,4})"
@@ -53,9 +59,10 @@ _ADDRESS = re.compile(
     r"|(?:寄到|寄往|送到|送至|收货地址|家庭住址|住址|家住|住在)\W{0,3}[\u4e00-\u9fff]{2,}?(?:路|街|道|巷|弄|村)\s?\d+\s?号"
 )
 _ACCOUNT = re.compile(
-    r"(?:微信|wei信|we信|威❤|[加+]\s?[微薇威卫维魏]|薇信|威信|徽信|[vw]信|维信|\bwe\s?chat|\bweixin|\b[vw]x|\+\s?v|加v|扣扣|企鹅号|\bq\s?q|\bwhatsapp"
-    r"|\btelegram|\bsnapchat|飞信|\bskype)"
-    r"\s?(?:号码?|搜|[❤♥💚]|群|id|同号|me(?: on)?)?\s?[:=是为]?\s?@?"
+    r"(?:微信|wei信|we信|威❤|[加+]\s?[微薇威卫维魏]|薇信|威信|徽信|[vw]信|维信|\+\s?v|加v|扣扣|企鹅号|飞信"
+    r"|(?<![a-z])(?:we\s?chat|weixin|[vw]x|q\s?q|whatsapp|telegram|snapchat|skype|instagram|insta|ig"
+    r"|tiktok|facebook|fb|discord|kik|viber|line|signal)(?![a-z]))"
+    r"\s?(?:号码?|搜|[❤♥💚]|群|id|同号|me(?: on)?|handle|name)?\s?(?:[:=是为]|is)?\s?@?"
     r"(?:[a-z][a-z\d_-]*\d[\w-]*|[a-z]\w*_\w+|\d(?: ?\d){4,11})"
 )
 
@@ -72,6 +79,9 @@ def _email(plain: str) -> Spans:
 
 
 def _phone(plain: str) -> Spans:
+    for found in _IN_WORDS.finditer(plain):
+        if _NOT_COUNTING.search(found[0]):
+            yield found.span()
     text = _numbers(plain)
     if _MANY.search(text) is None:
         return
@@ -94,6 +104,8 @@ def _dialled(text: str) -> Spans:
                 continue
             if match.raw_string.isdigit() and not match.raw_string.startswith("0"):
                 continue  # as likely an order number
+            if _DATED.match(match.raw_string):
+                continue  # a batch or an order
             yield match.start, match.end
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -59,6 +59,32 @@ def _turned(thought: str, place: int, words: Lexicon, reach: int) -> int:
     return -1 if len(words.negation.findall(before)) % 2 else 1
 
 
+def read(text: str) -> dict[str, tuple[int, str]]:
+    """What a review says on the whole: aspect → 1 or -1, and its first words in that tone."""
+    said: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for aspect, tone, words in opinions(text):
+        said[aspect].append((tone, words))
+    on_the_whole = {
+        aspect: int(np.sign(sum(tone for tone, _ in tones))) for aspect, tones in said.items()
+    }
+    return {
+        aspect: (whole, next(words for tone, words in said[aspect] if tone == whole))
+        for aspect, whole in on_the_whole.items()
+        if whole
+    }
+
+
+def tones_of(texts: Iterable[str]) -> np.ndarray:
+    """1 praise, -1 blame, 0 neither, of each review and aspect (R, A) int8."""
+    column = {aspect: n for n, aspect in enumerate(lexicon("en").words)}
+    tones = [[(column[aspect], tone) for aspect, (tone, _) in read(t).items()] for t in texts]
+    out = np.zeros((len(tones), len(column)), np.int8)
+    for row, said in enumerate(tones):
+        for aspect, tone in said:
+            out[row, aspect] = tone
+    return out
+
+
 def aspects_of(reviews: pd.DataFrame) -> dict[str, tuple[Aspect, ...]]:
     """Item → its aspects, most praised first, from a log's table of reviews."""
     praised: dict[tuple[str, str], list[tuple[int, str]]] = defaultdict(list)
@@ -66,15 +92,10 @@ def aspects_of(reviews: pd.DataFrame) -> dict[str, tuple[Aspect, ...]]:
     for row, (item, text) in enumerate(zip(reviews["item_id"], reviews["text"], strict=True)):
         if not isinstance(text, str) or not isinstance(item, str):
             continue
-        tones: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for aspect, tone, words in opinions(text):
-            tones[aspect].append((tone, words))
-        for aspect, said in tones.items():
-            total = sum(tone for tone, _ in said)
-            if total > 0:
-                quote = next(words for tone, words in said if tone > 0)
-                praised[item, aspect].append((row, quote))
-            elif total < 0:
+        for aspect, (tone, words) in read(text).items():
+            if tone > 0:
+                praised[item, aspect].append((row, words))
+            else:
                 blamed[item, aspect] += 1
     found: dict[str, list[Aspect]] = defaultdict(list)
     for item, aspect in sorted({*praised, *blamed}):

@@ -2,8 +2,8 @@
 
 A bidirectional GRU reads the source, a GRU writes, attending to what was read (Luong et al., 2015);
 each token is drawn from one softmax over the vocabulary and the source's fields, as in CopyNet (Gu
-et al., 2016); a field is copied whole or not at all. `generation.learning.copywriting` trains the
-same network in torch.
+et al., 2016); a field is copied whole or not at all, and once in a text where anything else fits.
+`generation.learning.copywriting` trains the same network in torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from generation.copy.source import Batch, Draft, Source, draft_of
 LONGEST = 160
 """Tokens at which a text that does not end is cut off."""
 TOGETHER = 256
-"""Texts that are draft_of side by side."""
+"""Texts that are written side by side."""
+UNLIKELY = 0.05
+"""Share of the likeliest token's chance below which a token is not drawn: its words seldom fit."""
 NEVER = -1e9
 """Logit of what can't be."""
 
@@ -136,12 +138,28 @@ class _Steps:
         self._rows = np.zeros(0, np.int64)
 
     def __call__(
-        self, previous: np.ndarray, states: np.ndarray, rows: np.ndarray
+        self, tokens: np.ndarray, states: np.ndarray, rows: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         if not np.array_equal(rows, self._rows):
             read, known, batch = self._all
             self._rows, self._some = rows, (read[rows], known[rows], _rows(batch, rows))
-        return self._network.step(previous, states, *self._some)
+        previous = tokens[:, -1] if tokens.shape[1] else np.zeros(len(tokens), np.int64)
+        logits, states = self._network.step(previous, states, *self._some)
+        log = _log_softmax(logits.astype(np.float64))
+        return _once(log, tokens, len(self._network.vocabulary)), states
+
+
+def _once(log: np.ndarray, tokens: np.ndarray, size: int) -> np.ndarray:
+    """Log-probabilities (n, M) without what was copied in the tokens so far (n, t).
+
+    Where nothing else fits, it may come again, and the whole text is less likely for it.
+    """
+    row, at = np.nonzero(tokens >= size)
+    fresh = log.copy()
+    fresh[row, tokens[row, at]] = NEVER
+    stuck = fresh.max(1) < log.max(1) + np.log(UNLIKELY)
+    fresh[stuck] = log[stuck] + np.log(UNLIKELY)
+    return fresh
 
 
 _GATES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -170,24 +188,30 @@ def _drawn_texts(
     step: Step, states: np.ndarray, draws: np.ndarray, temperature: float
 ) -> list[list[int]]:
     """Tokens of a text for each first state (N, H), drawn one after the other."""
-    texts: list[list[int]] = [[] for _ in states]
-    live, previous = np.arange(len(states)), np.zeros(len(states), np.int64)
+    live, tokens = np.arange(len(states)), np.zeros((len(states), LONGEST), np.int64)
+    length = np.full(len(states), LONGEST)
     for at in range(LONGEST):
-        logits, states = step(previous, states, live)
-        previous = _drawn(logits, draws[live, at], temperature)
-        for row, token in zip(live, previous, strict=True):
-            texts[row].append(int(token))
-        go_on = previous != 0
-        live, previous, states = live[go_on], previous[go_on], states[go_on]
+        log, states = step(tokens[live, :at], states, live)
+        tokens[live, at] = _drawn(log, draws[live, at], temperature)
+        ended = tokens[live, at] == 0
+        length[live[ended]] = at + 1
+        live, states = live[~ended], states[~ended]
         if not len(live):
             break
-    return texts
+    return [own[:n].tolist() for own, n in zip(tokens, length, strict=True)]
 
 
-def _drawn(logits: np.ndarray, draws: np.ndarray, temperature: float) -> np.ndarray:
-    """Tokens (N,) int64 by inverting the distribution at the draws (N,)."""
-    summed = np.cumsum(_softmax(logits.astype(np.float64) / temperature), 1)
-    return np.minimum((summed < draws[:, None]).sum(1), logits.shape[1] - 1)
+def _log_softmax(x: np.ndarray) -> np.ndarray:
+    out: np.ndarray = x - x.max(1, keepdims=True)
+    return out - np.log(np.exp(out).sum(1, keepdims=True))
+
+
+def _drawn(log: np.ndarray, draws: np.ndarray, temperature: float) -> np.ndarray:
+    """Tokens (N,) int64 by inverting the distribution at the draws (N,), `UNLIKELY` ones apart."""
+    chance = _softmax(log / temperature)
+    chance[chance < UNLIKELY * chance.max(1, keepdims=True)] = 0
+    summed = np.cumsum(chance, 1) / chance.sum(1, keepdims=True)
+    return np.minimum((summed < draws[:, None]).sum(1), log.shape[1] - 1)
 
 
 def _rows(batch: Batch, which: np.ndarray) -> Batch:

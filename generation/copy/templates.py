@@ -36,6 +36,8 @@ CLAIM_OF = {
     "new": "new",
 }
 """Slot or tag → the claim that a phrase with it makes."""
+_SAME = {"like": "category", "category": "like"}
+"""Slots that say the same."""
 NEEDS_MUST = ("urgent", "discount", "social proof")
 WORTH_SAYING = 4.0
 """The least rating, of five, that a push speaks of."""
@@ -144,6 +146,8 @@ def slots_for(
 ) -> dict[str, str]:
     """What fills slots: the facts, one attribute, one praised aspect, the reader's taste."""
     known = facts.slots(locale)
+    if _names_brand(facts):
+        known.pop("brand", None)
     liked = [aspect.name for aspect in facts.aspects if aspect.liked]
     if liked:
         known["aspect"] = lexicon(locale).labels[str(rng.choice(liked))]
@@ -161,6 +165,11 @@ def slots_for(
     if reader.similar and reader.similar != facts.title:
         known["similar"] = reader.similar
     return known
+
+
+def _names_brand(facts: Facts) -> bool:
+    """Whether the title says the brand itself: nobody says it twice."""
+    return facts.named_brand.lower() in facts.title.lower()
 
 
 def carried_style(facts: Facts, brief: Brief) -> str:
@@ -253,7 +262,7 @@ class _Draft:
         if not fit:
             return ""
         phrase = fit[int(self._rng.integers(len(fit)))]
-        self._said |= phrase.slots
+        self._said |= phrase.slots | {_SAME[slot] for slot in phrase.slots if slot in _SAME}
         self.used.append(phrase.id)
         self.claims |= phrase.claims
         # One text says 你 or 您, not both.
@@ -291,7 +300,8 @@ def _description(
             said.update(phrase.slots)
             sentences.append(fill(phrase.text, values, rng))
 
-    say("open", known)
+    shown = {name: text for name, text in known.items() if name != "brand"}
+    say("open", shown if _names_brand(facts) else known)
     for part in ("brand", "category"):
         if part not in said:
             say(part, known)

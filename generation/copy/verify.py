@@ -8,17 +8,16 @@ name, property or quotation may come from elsewhere. What can't be explained is 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from importlib.resources import files
+from functools import lru_cache
 
 from generation.copy.amounts import amounts
 from generation.copy.aspects import aspects_named
+from generation.copy.claims import any_claim, claims, is_claim
 from generation.copy.copywriter import Message, Reader
 from generation.copy.facts import Facts
-from generation.copy.formatting import MONTHS
+from generation.copy.formatting import MONTHS, tidy
 from generation.copy.labels import LABELS, labels_of
 from generation.copy.reading import GONE, OWNED, Reading, in_digits, normalised
 from generation.copy.vocabulary import Vocabulary
@@ -29,12 +28,17 @@ _MET = {"viewed": ("view", "cart", "purchase"), "cart": ("cart",), "bought": ("p
 _LETTER = re.compile(r"[^\W\d_]")
 _LATIN = re.compile(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’-]*")
 _HAN = re.compile(r"[\u3400-\u9fff]")
-_QUOTED = re.compile(r'"([^"]{2,})"|「([^」]{2,})」|«([^»]{2,})»|《([^》]{2,})》|『([^』]{2,})』')
+_QUOTED = re.compile(r'"([^"]+)"|「([^」]{2,})」|«([^»]{2,})»|《([^》]{2,})》|『([^』]{2,})』')
 _SENTENCE_START = re.compile(r"(?:^|[.!?…:;。！？：；\n–—•|·]|\ue000|\ue001)[\s\"'(]*$")
 _LINK = re.compile(
     r"https?://|www\.|\b[\w.-]+@[\w.-]+|\b[a-z0-9-]+\.(?:com|net|org|cn|shop|co)\b", re.I
 )
 _SLOT = re.compile(r"\{[^{}]*\}?|<[A-Za-z_/][^<>]*>|\[[A-Z_]{2,}\]|\bNone\b|\bnan\b")
+_FRAMES = (
+    *("under ", "by ", "from ", "under the ", "from the ", "like our ", "look at "),
+    *("brand: ", "category: ", "department: ", '"', "品牌是", "牌子是", "品牌:", "分类:", "品类:"),
+)
+"""What tells a brand's or category's name from a claim in the same words."""
 _ALWAYS = frozenset({"I", "I'm", "I've", "OK"})
 
 
@@ -52,26 +56,6 @@ class Finding:
     words: str
     why: str
     """what the facts say instead, in one line"""
-
-
-@cache
-def claims() -> dict[str, dict[str, list[re.Pattern[str]]]]:
-    """Kind of claim → language → patterns, from `data/claims.toml`."""
-    text = (files("generation.copy") / "data" / "claims.toml").read_text("utf-8")
-    return {
-        kind: {
-            language: [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
-            for language, patterns in by.items()
-        }
-        for kind, by in tomllib.loads(text).items()
-    }
-
-
-@cache
-def _any_claim(kind: str, language: str) -> re.Pattern[str]:
-    """All patterns of a kind in one: most texts hold none of them."""
-    alternatives = (f"(?:{pattern.pattern})" for pattern in claims()[kind][language])
-    return re.compile("|".join(alternatives), re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -98,10 +82,10 @@ class Verifier:
             for name, text in fields.items()
             for finding in self.check_text(text, facts, reader, name)
         ]
-        if _folded(facts.title) not in _folded(f"{message.title}\n{message.body}"):
-            found.append(
-                Finding("name.missing", "", 0, 0, facts.title, "neither title nor body names it")
-            )
+        name = _folded(facts.title)
+        if not name or name not in _folded(f"{message.title}\n{message.body}"):
+            why = "neither title nor body names it" if name else "the item has no title"
+            found.append(Finding("name.missing", "", 0, 0, facts.title, why))
         return tuple(found)
 
     def check_text(
@@ -127,7 +111,8 @@ class Verifier:
         rest = rest.replaced(_held(facts, reader), lambda match: GONE)
         for match in _QUOTED.finditer(rest.text):
             words = next(group for group in match.groups() if group)
-            if not any(words in aspect.quote for aspect in facts.aspects):
+            # The facts' own words in quotation marks are one character by now.
+            if len(words) > 1 and not any(words in aspect.quote for aspect in facts.aspects):
                 yield finding(rest, *match.span(), "quote", "no review says this")
         for begin, end in self._foreign(rest.text, facts):
             yield finding(rest, begin, end, "name.foreign", "the facts have no such name")
@@ -171,7 +156,7 @@ def _unheld(text: str, facts: Facts, reader: Reader) -> Iterator[tuple[int, int,
     for kind, patterns in claims().items():
         if kind == "innocent":
             continue
-        if not _any_claim(kind, language).search(text):
+        if not any_claim(kind, language).search(text):
             continue
         for pattern in patterns[language]:
             for match in pattern.finditer(text):
@@ -251,16 +236,23 @@ def _held(facts: Facts, reader: Reader) -> re.Pattern[str]:
 
 @lru_cache(4096)
 def _any_of(names: tuple[str, ...], title: str) -> re.Pattern[str]:
-    kept = []
+    kept = set()
     for name in names:
         read = normalised(name.strip()).text
-        # A brand called "Best" must not make every "best" innocent; digits alone name nothing.
-        if (_LETTER.search(read) or (name == title and len(read) > 3)) and (
-            name == title or not _is_claim(read)
-        ):
-            kept.append(read)
-    bounded = [_bounded(name) for name in sorted(set(kept), key=len, reverse=True)]
-    return re.compile("|".join(bounded) or "(?!)", re.IGNORECASE)
+        # Digits alone name nothing.
+        if name == title and (len(read) > 3 or _LETTER.search(read)):
+            kept.add(_bounded(read))
+        elif _LETTER.search(read):
+            # A brand called "Best" must not make every "best" innocent.
+            kept.add(_named(read, title) if is_claim(read) else _bounded(read))
+    return re.compile("|".join(sorted(kept, key=len, reverse=True)) or "(?!)", re.IGNORECASE)
+
+
+def _named(name: str, title: str) -> str:
+    """A brand or category whose name is a claim, where the words around it say what it names."""
+    word, whole = _bounded(name), re.escape(normalised(title).text)
+    before = "|".join(rf"(?<={re.escape(frame)})" for frame in _FRAMES)
+    return rf"(?:{before}){word}|{word}(?= (?:shelf|name)\b|出品|\s*{whole})"
 
 
 def _bounded(name: str) -> str:
@@ -268,17 +260,6 @@ def _bounded(name: str) -> str:
     before = "(?<![A-Za-z0-9])" if name[0].isascii() and name[0].isalnum() else ""
     after = "(?![A-Za-z0-9])" if name[-1].isascii() and name[-1].isalnum() else ""
     return f"{before}{re.escape(name)}{after}"
-
-
-def _is_claim(name: str) -> bool:
-    digits = in_digits(normalised(name)).text
-    return any(
-        match is not None and match.span() == (0, len(digits))
-        for kind, by in claims().items()
-        if kind not in ("innocent", "property")
-        for patterns in by.values()
-        for match in (pattern.search(digits) for pattern in patterns)
-    )
 
 
 def _labelled(facts: Facts) -> re.Pattern[str]:
@@ -311,4 +292,4 @@ def _labels(names: tuple[str, ...]) -> re.Pattern[str]:
 
 
 def _folded(text: str) -> str:
-    return " ".join(normalised(text).text.lower().split())
+    return tidy(normalised(text).text.lower())

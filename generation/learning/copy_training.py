@@ -35,7 +35,7 @@ class Trained:
     """A network and how good it is on items it has not seen."""
 
     saved: SavedWriter
-    greedy: Raw
+    likeliest: Raw
     """at temperature 0"""
     free: Raw
     """at temperature 0.7"""
@@ -69,7 +69,7 @@ def train_writer(
         if kept:
             net, before = other, after
     about["parameters"] = net.size
-    about["figures"] = {"greedy": before[0].to_mapping(), "0.7": before[1].to_mapping()}
+    about["figures"] = {"likeliest": before[0].to_mapping(), "0.7": before[1].to_mapping()}
     return Trained(SavedWriter(net.arrays(), about), *before)
 
 
@@ -106,8 +106,8 @@ def _measure(
     net: Writer, requests: Sequence[Request], items: Sequence[Facts], seed: int
 ) -> tuple[Raw, Raw]:
     verifier, network = verifier_for(items), net.arrays()
-    greedy, free = (
+    likeliest, free = (
         measured(NetworkWriter(network, temperature), requests, verifier, seed)
         for temperature in (0.0, 0.7)
     )
-    return greedy, free
+    return likeliest, free

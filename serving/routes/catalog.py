@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from serving.approving import with_status
 from serving.catalog import put_rows
+from serving.problems import PROBLEMS
 from serving.routes.feeds import check_size
 from serving.schemas import ItemsIn, VariantsIn
 from serving.service import Here, reply
@@ -13,7 +14,7 @@ from serving.store import writing
 from serving.strict_json import StrictRoute
 from serving.tables import ITEMS, VARIANTS
 
-router = APIRouter(tags=["catalogue"], route_class=StrictRoute)
+router = APIRouter(tags=["catalogue"], route_class=StrictRoute, responses=PROBLEMS)
 
 
 @router.put("/v1/items")

@@ -14,7 +14,7 @@ from mdp.guardrails import Guardrails
 from serving.access import audit
 from serving.budget import budget_table, checked
 from serving.ledger import ledger
-from serving.problems import Problem
+from serving.problems import PROBLEMS, Problem
 from serving.registry import World
 from serving.schemas import KillIn, iso
 from serving.service import Here, Who, put_rules, reply
@@ -22,7 +22,7 @@ from serving.store import put_setting, reading, rows_by_key, setting, writing
 from serving.strict_json import StrictRoute
 from serving.tables import AUDIT, GUARDRAILS, ITEMS, POLICIES, VARIANTS
 
-router = APIRouter(tags=["control"], route_class=StrictRoute)
+router = APIRouter(tags=["control"], route_class=StrictRoute, responses=PROBLEMS)
 KINDS = {"policies": POLICIES, "items": ITEMS, "variants": VARIANTS}
 """What can be stopped by itself."""
 

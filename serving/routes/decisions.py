@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from mdp.hashing import content_hash
 from serving import accounts
 from serving.commit import Keyed, Replayed
-from serving.problems import Problem, problem_of
+from serving.problems import PROBLEMS, Problem, problem_of
 from serving.schemas import Ask, Asks, DecisionOut, DecisionsOut
 from serving.service import Here, reply
 from serving.strict_json import StrictRoute
 
-router = APIRouter(tags=["decisions"], route_class=StrictRoute)
+router = APIRouter(tags=["decisions"], route_class=StrictRoute, responses=PROBLEMS)
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from serving.problems import Problem
+from serving.problems import PROBLEMS, Problem
 from serving.record import record_events, record_outcomes
 from serving.schemas import EventsIn, OutcomesIn
 from serving.service import Here, Service, reply
 from serving.strict_json import StrictRoute
 
-router = APIRouter(tags=["events and outcomes"], route_class=StrictRoute)
+router = APIRouter(tags=["events and outcomes"], route_class=StrictRoute, responses=PROBLEMS)
 
 
 @router.post("/v1/events", status_code=202)

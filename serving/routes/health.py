@@ -10,13 +10,13 @@ from sqlalchemy.exc import DBAPIError
 
 from mdp.errors import PushwiseError
 from serving.ledger import ledger
-from serving.problems import Problem
+from serving.problems import PROBLEMS, Problem
 from serving.routes.policies import experiment_of
 from serving.service import Here, Service, reply
 from serving.store import reading
 from serving.tables import OUTBOX
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
 @router.get("/healthz")
@@ -45,7 +45,7 @@ def readyz(service: Here) -> Response:
     )
 
 
-@router.get("/metrics")
+@router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
 def metrics(service: Here) -> Response:
     """Prometheus metrics of all workers of this server, and the ledger of the store."""
     service.metrics.refresh(lambda: state_of(service))

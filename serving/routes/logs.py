@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Response
 
 from serving.export import LOGGED, as_csv, as_parquet, log_meta, table_frame
-from serving.problems import Problem
+from serving.problems import PROBLEMS, Problem
 from serving.service import Here, reply
 from serving.store import reading
 
-router = APIRouter(tags=["logs"])
+router = APIRouter(tags=["logs"], responses=PROBLEMS)
 PARQUET = "application/vnd.apache.parquet"
 
 
-@router.get("/v1/logs/{table}")
+@router.get("/v1/logs/{table}", responses={200: {"content": {"text/csv": {}, PARQUET: {}}}})
 def log(
     service: Here,
     table: str,

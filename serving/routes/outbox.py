@@ -8,14 +8,14 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import func, select, update
 
 from serving.access import audit
-from serving.problems import Problem
+from serving.problems import PROBLEMS, Problem
 from serving.schemas import iso
 from serving.service import Here, Who, reply
 from serving.store import reading, writing
 from serving.strict_json import StrictRoute
 from serving.tables import OUTBOX
 
-router = APIRouter(tags=["sending"], route_class=StrictRoute)
+router = APIRouter(tags=["sending"], route_class=StrictRoute, responses=PROBLEMS)
 
 
 @router.get("/v1/outbox")

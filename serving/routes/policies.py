@@ -12,7 +12,7 @@ from mdp.errors import BadArtifact, BadInput
 from serving.access import audit
 from serving.arms import sample_ratio
 from serving.critical import critical
-from serving.problems import Problem
+from serving.problems import PROBLEMS, Problem
 from serving.registry import World, add_policy, make_active
 from serving.schemas import CriticalIn, ExperimentIn, PolicyIn, iso
 from serving.service import Here, Service, Who, reply, smoke
@@ -20,7 +20,7 @@ from serving.store import put_setting, reading, setting, writing
 from serving.strict_json import StrictRoute
 from serving.tables import DECISIONS, POLICIES, SHADOWS
 
-router = APIRouter(tags=["policies"], route_class=StrictRoute)
+router = APIRouter(tags=["policies"], route_class=StrictRoute, responses=PROBLEMS)
 
 
 @router.get("/v1/policies")

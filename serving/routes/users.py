@@ -6,12 +6,12 @@ from fastapi import APIRouter, Response
 from pydantic import TypeAdapter, ValidationError
 
 from serving import accounts
-from serving.problems import Problem, problem_of
+from serving.problems import PROBLEMS, Problem, problem_of
 from serving.schemas import Id, UserIn
 from serving.service import Here, Who, reply
 from serving.strict_json import StrictRoute
 
-router = APIRouter(tags=["users"], route_class=StrictRoute)
+router = APIRouter(tags=["users"], route_class=StrictRoute, responses=PROBLEMS)
 _ID = TypeAdapter(Id)
 
 

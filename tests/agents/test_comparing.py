@@ -111,11 +111,13 @@ def test_table_and_picture(lives):
 def test_command(shop, quick, tmp_path, capsys):
     save_simulator(tmp_path / "sim", shop)
     out = tmp_path / "out"
-    argv = ["compare", str(tmp_path / "sim"), "--users", "20", "--days", "4", "--seeds", "1"]
+    argv = ["compare", str(tmp_path / "sim"), "--users", "20", "--days", "4"]
+    argv += ["--newcomers", "0.5", "--seeds", "1"]
     assert cli.main([*argv, "--json", "--out", str(out)]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((out / "comparison.json").read_text())
     assert printed["known_truth"] is True
+    assert (printed["newcomers"], printed["users"]) == (0.5, 20)
     assert {row["policy"] for row in printed["policies"]} >= {"hold", ORACLE}
     assert cli.main([*argv[:-1], "0"]) == 1
     assert "--seeds is 0" in capsys.readouterr().err

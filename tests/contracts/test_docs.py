@@ -1,6 +1,7 @@
 """What a user can type or set stands in the docs, and what the docs link to is there."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from starlette.testclient import TestClient
 
 from ingestion.schema import TABLES
 from scripts.cli import COMMANDS
+from serving.access import scope_of
 from serving.app import create_app
+from serving.middleware import OPEN
 from serving.settings import Settings, read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -22,16 +25,41 @@ def test_every_command_is_documented(name):
     assert re.search(rf"pushwise {name}\b", TEXT)
 
 
-def test_every_route_is_documented(tmp_path):
-    page = (ROOT / "docs" / "production.md").read_text()
+def tables_of(page):
+    """Rows of the page's tables: their first two cells."""
+    return re.findall(
+        r"^\| ([^|]*) \| ([^|]*) \|", (ROOT / "docs" / page).read_text(), re.MULTILINE
+    )
+
+
+def test_the_table_of_routes_is_that_of_the_server(tmp_path):
+    """Each route once, with the scope that it needs, and none that there is not."""
     settings = read_settings(store=f"sqlite:///{tmp_path / 'store.sqlite'}", log_level="error")
     with TestClient(create_app(settings)) as client:
         paths = client.get("/openapi.json").json()["paths"]
-    assert len(paths) > 15
-    for path, methods in paths.items():
-        plain = re.sub(r"\{(decision_id|user_id)\}", "{id}", path)
-        for method in methods:
-            assert f"`{method.upper()} {plain}`" in page
+    there = {
+        f"{method.upper()} {re.sub('decision_id|user_id', 'id', path)}": (
+            "none" if path in OPEN else scope_of(method.upper(), path)
+        )
+        for path, methods in paths.items()
+        for method in methods
+    }
+    assert len(there) > 25
+    written: dict[str, str] = {}
+    for routes, scopes in tables_of("production.md"):
+        names = re.findall(r"`([A-Z]+ /[^`]*)`", routes)
+        words = scopes.split(", ")
+        written |= dict(zip(names, words * len(names) if len(words) == 1 else words, strict=False))
+    assert written == there
+
+
+def test_the_table_of_commands_has_all_that_open_a_store():
+    written = "\n".join(command for command, _ in tables_of("production.md"))
+    for command in COMMANDS:
+        fields = import_module(command.module).Args.__dataclass_fields__
+        if "store" in fields:
+            (row,) = re.findall(rf"`pushwise {command.name} .*`", written)
+            assert "--store URL" in row
 
 
 @pytest.mark.parametrize("name", list(Settings.model_fields))

@@ -56,6 +56,24 @@ def test_a_member_can_be_named(make, sim):
     assert seen == {0, 1, 2}
 
 
+def test_a_share_of_episodes_begin_with_a_newcomer(arguments):
+    place = arguments["pushwise/Push-v0"] | {"newcomers": 0.3}
+    single = gymnasium.make("pushwise/Push-v0", **place)
+    vector = gymnasium.make_vec("pushwise/Push-v0", num_envs=400, **place)
+    observation, infos = vector.reset(seed=0)
+    new = np.char.startswith(infos["user_id"].astype(str), "new-")
+    assert new.mean() == pytest.approx(0.3, abs=0.08)
+    views = observation["user"][:, USER.index("organic_views_30d")]
+    assert (views[new] == 0).all()
+    assert (views[~new] > 0).mean() > 0.5
+    row = int(np.flatnonzero(new)[0])
+    own, info = single.reset(seed=row)
+    assert info["user_id"] == infos["user_id"][row]
+    np.testing.assert_array_equal(own["user"], observation["user"][row])
+    with pytest.raises(BadSetting, match=r"newcomers is -0\.1"):
+        gymnasium.make("pushwise/Push-v0", **(place | {"newcomers": -0.1}))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

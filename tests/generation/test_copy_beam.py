@@ -13,7 +13,8 @@ def chain(transitions: np.ndarray):
     """Steps of a Markov chain per source: log-probabilities (N, WORDS, WORDS) of the next word
     after each; the state is how many words were said."""
 
-    def step(previous, states, rows):
+    def step(tokens, states, rows):
+        previous = tokens[:, -1] if tokens.shape[1] else np.zeros(len(tokens), np.int64)
         return transitions[rows, previous], states + 1
 
     return step

@@ -1,10 +1,15 @@
 """Reviews read into aspects, and the facts of a log."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from generation.copy.copywriter import Brief, Message
 from generation.copy.gather import facts_of, reader_of
 from generation.copy.reviews import aspects_of, opinions
+from generation.copy.templates import Templates
+from generation.copy.verify import Verifier
+from generation.copy.writing import Checked
 from ingestion.log import LogMeta
 from ingestion.parse import log_of
 
@@ -142,3 +147,35 @@ def test_what_a_log_says_of_a_reader(log):
     assert reader_of(log, "u0", "torch").met == "purchase"
     assert reader_of(log, "u0", "sofa").likes == ("light",)
     assert reader_of(log, "nobody", "lamp").met == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "english", "chinese"),
+    [
+        ("pieces", "2.0", "Pieces: 2.", "件数：2。"),
+        ("颜色", "米白", "Colour: 米白.", "颜色：米白。"),
+        ("weight", "1.05 kg", "Weight: 1.05 kg.", "重量：1.05 kg。"),
+    ],
+)
+def test_attributes_are_read_and_named_as_a_reader_would(column, value, english, chinese):
+    items = pd.DataFrame({"item_id": ["a"], "title": ["Lamp"], column: [value], "price": [0.0]})
+    facts = facts_of(log_of({"items": items}))["a"]
+    for locale, wanted in (("en", english), ("zh", chinese)):
+        text = Templates().write(facts, Brief(locale=locale), np.random.default_rng(0)).description
+        assert wanted in text
+    assert "price" not in facts.slots("en")  # 0 is none
+
+
+def test_an_item_without_a_title_is_not_written_about():
+    items = pd.DataFrame({"item_id": ["a"], "title": [None], "price": [2.0]})
+    facts = facts_of(log_of({"items": items}))["a"]
+    written = Checked(Templates(), Verifier()).write(facts, Brief(), np.random.default_rng(0))
+    assert written.message is None
+
+
+def test_a_title_is_written_without_stray_spaces_and_found_with_them():
+    items = pd.DataFrame({"item_id": ["a"], "title": ["Key  fob , shed"], "price": [2.0]})
+    facts = facts_of(log_of({"items": items}))["a"]
+    assert facts.title == "Key fob, shed"
+    raw = Message("Key  fob , shed", "", "", "en", "plain", "a", "x", "y")
+    assert Verifier().check(raw, facts) == ()

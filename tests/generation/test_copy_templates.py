@@ -1,5 +1,6 @@
 """Slot templates: what they say is so, in both languages, whatever is known of an item."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,7 @@ from generation.copy.copywriter import STYLES, Brief, Message, Reader
 from generation.copy.facts import Aspect, Facts
 from generation.copy.gather import verifier_for
 from generation.copy.repetition import repeats
-from generation.copy.templates import Templates, phrases
+from generation.copy.templates import Templates, _choices, phrases
 from generation.copy.verify import Verifier
 from generation.copy.writing import Checked
 from tests.generation.shelf import BAG, MUG
@@ -125,3 +126,27 @@ def test_where_nothing_may_be_said_the_bare_title_is_and_where_not_even_that_not
     assert (bare.title, bare.body, bare.copywriter) == (BAG.title, "", "bare")
     linked = replace(BAG, title="www.example.com")
     assert refusing.write(linked, Brief(), np.random.default_rng(0)).message is None
+
+
+@pytest.mark.parametrize("locale", ["en", "zh"])
+def test_a_brand_that_the_title_says_is_not_said_twice(locale):
+    facts = replace(MUG, title="Larch hot water mug", brand="Larch")
+    for seed in range(60):
+        message = write(facts, seed, locale=locale)
+        assert f"{message.title} {message.body}".count("Larch") == 1
+        assert message.description.startswith("Larch hot water mug")
+        assert message.description.count("Larch") == 2  # "Brand: Larch."
+
+
+@pytest.mark.parametrize("locale", ["en", "zh"])
+def test_phrases_are_well_formed(locale):
+    """Each ends as its part asks, in the marks of its language, without a double space or mark."""
+    ends = {"en": r"[.?!]$|\)$", "zh": r"[。？！]$"}[locale]
+    other = {"en": r"[，。！？：；]", "zh": r"[,.!?:;]"}[locale]
+    for style, parts in phrases(locale).items():
+        for part, lines in parts.items():
+            for phrase in lines:
+                for text in _choices(phrase.text):
+                    assert not re.search(rf"\s\s|[。，？.,?][。，.,]|{other}", text), text
+                    said = part not in ("title", "open") or style == "description"
+                    assert not said or re.search(ends, text), text

@@ -2,6 +2,7 @@
 
 import pytest
 
+from generation.copy.claims import promotes
 from generation.copy.copywriter import Message, Reader
 from generation.copy.verify import Verifier
 from generation.copy.vocabulary import Vocabulary
@@ -57,6 +58,7 @@ def test_what_the_facts_hold_passes(text):
         ("五折", "discount"),
         ("百分之二十五的优惠", "discount"),
         ("Only 4 left", "stock"),
+        ("Ends at midnight.", "claim.moment"),
         ("仅剩五件", "stock"),
         ("僅剩两件", "stock"),
         ("until 10 December", "deadline"),
@@ -180,3 +182,50 @@ def test_a_brand_that_is_a_claim_excuses_nothing():
     from dataclasses import replace
 
     assert "claim.superlative" in rules("Best price", replace(MUG, brand="Best"))
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("Filed under basket.", {"category": "basket"}),
+        ("Straight from the basket shelf", {"category": "basket"}),
+        ("Lunch bag red spotty by Best.", {"brand": "Best"}),
+        ("归在“购物车”。品类：购物车。", {"category": "购物车"}),
+        ("唯一lunch bag red spotty，品牌：唯一。", {"brand": "唯一"}),
+    ],
+)
+def test_a_brand_or_category_that_is_a_claim_may_be_named_as_what_it_is(text, facts):
+    from dataclasses import replace
+
+    assert rules(text, replace(BAG, **facts)) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "facts"),
+    [
+        ("Still in basket.", "claim.cart", {"category": "basket"}),
+        ("Your basket is waiting", "claim.cart", {"category": "basket"}),
+        ("Best, by Best.", "claim.superlative", {"brand": "Best"}),
+        ("购物车里有它", "claim.cart", {"category": "购物车"}),
+    ],
+)
+def test_and_says_nothing_elsewhere(text, rule, facts):
+    from dataclasses import replace
+
+    assert rules(text, replace(BAG, **facts)) == {rule}
+
+
+@pytest.mark.parametrize(
+    ("category", "promotion"),
+    [
+        *[(name, True) for name in ("Clearance", "New in", "The sale shop", "Top 100", "Under £5")],
+        *[(name, True) for name in ("特价专区", "限量款", "热销", "优惠券")],
+        *[(name, False) for name in ("basket", "rare books", "free from", "Christmas", "购物车")],
+        *[(name, False) for name in ("bag", "进口食品", "手工皂", "杯壶", "", "4")],
+    ],
+)
+def test_copy_does_not_speak_of_a_category_that_is_a_promotion(category, promotion):
+    from dataclasses import replace
+
+    assert promotes(category) == promotion
+    assert "category" not in replace(BAG, category=category).slots("en") or not promotion

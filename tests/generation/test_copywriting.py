@@ -124,7 +124,7 @@ def test_the_same_draws_give_the_same_texts_alone_and_together(net):
 
 def test_a_field_is_copied_whole_however_wild_the_network(net):
     sources = [Source.of({"item": item.title, "category": item.category}) for item in SHOP]
-    drafts = net.arrays().write(sources, np.random.default_rng(3).random((24, LONGEST)), 2.0)
+    drafts = net.arrays().write(sources, np.random.default_rng(3).random((24, LONGEST)), 9.0)
     mentions = [name for draft in drafts if draft.ended for name in draft.mentions]
     assert set(mentions) == {"{item}", "{category}"}
 
@@ -308,7 +308,7 @@ def test_trained_on_a_small_shop_it_is_right_on_items_kept_aside():
     trained = train_writer(
         Pairs(shop), Settings(width=64, states=128, steps=450, batch=32, rate=5e-3)
     )
-    assert trained.greedy.slots_right >= 0.98
+    assert trained.likeliest.slots_right >= 0.98
     assert trained.free.slots_right >= 0.96
     assert trained.free.unique >= 0.9
     writer = NetworkWriter(trained.saved.network)

@@ -102,9 +102,44 @@ def test_what_is_sold_out_or_over_is_left_out(ranked):
 
 def test_a_catalogue_that_lost_items_and_got_others_offers_what_it_has(ranked):
     changed = catalog_of(["z99", "i09", "i00"])
-    assert offered(recommender_of("ranked", ranked.arrays(), changed), "ann")[:3] == [1, 2, -1]
+    found = offered(recommender_of("ranked", ranked.arrays(), changed), "ann")
+    assert found == [1, 2, 0, -1, -1, -1]  # z99 is new, of their category
     empty = recommender_of("ranked", ranked.arrays(), catalog_of([]))
     assert offered(empty, "ann") == [-1] * 6
+
+
+def with_new(kinds: dict[str, str], ranked: Ranked, sold_out: int = -1) -> Recommender:
+    """The lists on a catalogue that got items, of categories by id, since they were made."""
+    ids, categories = [*ITEMS, *kinds], ["c"] * len(ITEMS) + list(kinds.values())
+    items = simple_items(ids, np.ones(len(ids)), categories)
+    stock = items.stock.copy()
+    if sold_out >= 0:
+        stock[sold_out] = 0
+    catalog = Catalog(replace(items, stock=stock), simple_variants(["v"], ["plain"]))
+    return recommender_of("ranked", ranked.arrays(), catalog)
+
+
+def test_a_new_item_ends_the_lists_that_have_others_of_its_category(ranked):
+    before = offered(ranked, "ann")
+    assert offered(with_new({"fresh": "c"}, ranked), "ann") == [*before[:5], len(ITEMS)]
+    assert offered(with_new({"fresh": "another"}, ranked), "ann") == before
+
+
+def test_of_several_new_items_users_get_different_ones(ranked):
+    shop = with_new({f"fresh-{n}": "c" for n in range(4)}, ranked)
+    users = hash_ids(f"u{n}" for n in range(60))
+    lists = shop.candidates(users, new_histories(60), np.full(60, NOW + DAY))
+    counts = np.bincount(lists[:, -1] - len(ITEMS), minlength=4)
+    assert len(counts) == 4
+    assert counts.min() > 5
+
+
+def test_a_new_item_that_is_sold_out_or_was_pushed_is_not_offered(ranked):
+    before = offered(ranked, "ann")
+    assert offered(with_new({"fresh": "c"}, ranked, sold_out=len(ITEMS)), "ann") == before
+    sent = having_sent(0, DAY)
+    sent["ring"][0, 0]["item"] = hash_ids(["fresh"])[0]
+    assert offered(with_new({"fresh": "c"}, ranked), "ann", sent) == before
 
 
 def test_a_list_is_the_same_alone_and_in_a_batch_and_after_saving(ranked):

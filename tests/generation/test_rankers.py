@@ -3,16 +3,20 @@
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
 from generation.candidates.collaborative import ALS, Ease, ItemBM25, ItemKNN, UserKNN, ease_weights
 from generation.candidates.content import Content, tokens_of
+from generation.candidates.evidence import FEATURES, Evidence
 from generation.candidates.hybrid import Hybrid
-from generation.candidates.interactions import Interactions
+from generation.candidates.interactions import Interactions, interactions_of
 from generation.candidates.ranker import Ranker
+from generation.candidates.reviewed import Reviewed
 from generation.candidates.simple import OwnHistory, Popular
 from generation.learning.networks import CNN, GRU
+from ingestion.parse import log_of
 from mdp.catalog import simple_items
 from mdp.clock import DAY
 from mdp.errors import BadInput, NotEnoughData
@@ -166,6 +170,67 @@ class TestContent(PersonalTests):
 
     def test_words_and_pairs_of_chinese_signs(self):
         assert tokens_of("Lunch-box, 红色茶壶 x2") == ["lunch", "box", "红色", "色茶", "茶壶", "x2"]
+
+
+class TestReviews:
+    """Reviews as content, in a shop whose items have the same words."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def log(cls):
+        """Ann buys what is soft, Bob what smells good; two new items are soft and fragrant, as
+        reviews in another language than those of what they bought say."""
+        reviews = {
+            "soft": "So soft and comfortable", "silky": "Very soft", "fresh": "A lovely scent",
+            "floral": "Smells good", "new-soft": "手感柔软", "new-scented": "很好闻，气味不错",
+        }  # fmt: skip
+        bought = [("ann", "soft"), ("ann", "silky"), ("bob", "fresh"), ("bob", "floral")]
+        return log_of(
+            {
+                "users": pd.DataFrame({"user_id": ["ann", "bob"], "timezone": "UTC"}),
+                "items": pd.DataFrame(
+                    {"item_id": list(reviews), "title": "Thing", "category": "c", "price": 1.0}
+                ),
+                "events": pd.DataFrame(bought, columns=["user_id", "item_id"]).assign(
+                    event="purchase", at="2026-03-01T00:00:00Z"
+                ),
+                "reviews": pd.DataFrame(
+                    {
+                        "item_id": [item for item in reviews for _ in range(3)],
+                        "text": [text for text in reviews.values() for _ in range(3)],
+                        "at": ["2026-02-01T00:00:00Z", None, "2026-04-01T00:00:00Z"] * 6,
+                    }
+                ),
+            }
+        )
+
+    def test_new_items_are_found_by_what_reviewers_praise_in_either_language(self, log):
+        known = interactions_of(log)
+        lists = Content().fit(known).recommend([0, 1], 1, known.met)
+        assert [known.items.ids[row] for row in lists[:, 0]] == ["new-soft", "new-scented"]
+
+    def test_the_hybrid_reads_them_too(self, log):
+        known = interactions_of(log)
+        user, item, seen = Evidence(known).pairs(np.array([0, 1]))
+        content = {
+            (u, known.items.ids[i]): found
+            for u, i, found in zip(user, item, seen[:, FEATURES.index("content")], strict=True)
+        }
+        assert content[0, "new-soft"] > content[0, "new-scented"]
+        assert content[1, "new-soft"] < content[1, "new-scented"]
+
+    def test_at_an_instant_only_reviews_written_before_it_are_known(self, log):
+        known = interactions_of(log)
+        assert len(known.reviewed.at) == 18
+        cut = pd.Timestamp("2026-03-15T00:00:00Z").value // 1000
+        for earlier in (known.before(cut), interactions_of(log, cut)):
+            assert earlier.reviewed.at.tolist() == [pd.Timestamp("2026-02-01").value // 1000] * 6
+
+    def test_blame_speaks_against_and_few_reviews_say_little(self):
+        tone = np.array([[1], [1], [-1], [1], [0]], np.int8)
+        features = Reviewed(np.array([0, 0, 1, 2, 2]), tone, np.zeros(5, np.int64)).features(4)
+        # All reviews: mean 0.4. Item 2's mean is 0.5, of two reviews like item 0's 1.
+        assert features[:, 0] == pytest.approx([2 / 7, -1 / 6, 2 / 7, 0])
 
 
 class TestHybrid(PersonalTests):

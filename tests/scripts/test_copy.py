@@ -144,3 +144,29 @@ def test_a_file_that_is_no_table_of_variants_is_refused(
         (tmp_path / name).write_text(text)
     assert cli.main(["copy", "verify", str(tmp_path / name), "--logs", str(shop)]) == 1
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--out", "{shop}"], "is the log itself"),
+        (["--out", "{shop}/items.csv"], "is a file; give a directory"),
+        (["--out", "{out}", "--attributes", "color"], "has 'color'; the log's items have colour"),
+    ],
+)
+def test_what_would_go_wrong_is_said_before_anything_is_written(
+    shop, tmp_path, capsys, options, message
+):
+    given = [option.format(shop=shop, out=tmp_path / "out") for option in options]
+    assert cli.main(["copy", "generate", str(shop), *given]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert not (shop / "variants.parquet").exists()
+
+
+def test_a_writer_that_is_not_there_leaves_the_texts_to_the_templates_and_that_is_said(
+    shop, tmp_path, capsys
+):
+    line = ["copy", "generate", str(shop), "--out", str(tmp_path), "--locales", "en"]
+    assert cli.main([*line, "--writer", "http://127.0.0.1:9/v1", "--model", "none"]) == 0
+    assert "written by templates: 6" in capsys.readouterr().out

@@ -47,6 +47,33 @@ def test_replicas_decide_over_one_store(tmp_path):
     engine.dispose()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `ray`")
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("RAY_TMPDIR", "/proc/none", "Ray does not start here"),
+        ("RAY_ADDRESS", "127.0.0.1:1", "the Ray cluster 127.0.0.1:1 (RAY_ADDRESS) can't be joined"),
+    ],
+)
+@pytest.mark.parametrize("command", ["serve", "decide"])
+def test_ray_that_does_not_start_is_told_in_one_sentence(tmp_path, command, setting, value, said):
+    store = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    prepared(tmp_path, store)
+    words = {
+        "serve": ["serve", "--store", store, "--port", str(free_port()), "--ray"],
+        "decide": ["decide", tmp_path / "policy", "--store", store, "--out", "d.csv", "--ray"],
+    }[command]
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.cli", *words],
+        cwd=ROOT, env={**os.environ, setting: value}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("error: ") == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def ask(port: int, user: str, key: str | None = None) -> dict:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     body = json.dumps({"user_id": user, "candidates": ["i0", "i1"]})

@@ -1,5 +1,6 @@
 """`pushwise simulate` writes a log that reads back, whatever the block, and totals alone."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -13,6 +14,7 @@ from mdp.guardrails import Guardrails
 from policies.baselines import Table
 from policies.saved import PolicyBundle, load_policy, save_policy
 from scripts.cli import main
+from simulator.description import Arrivals
 from simulator.saved import load_simulator, save_simulator
 from simulator.worlds.base import lived
 from simulator.worlds.logit import LogitShop
@@ -54,6 +56,32 @@ def test_the_log_reads_back_whatever_the_block(places, tmp_path, capsys):
     assert len(read_log(tmp_path / "one").tables["users"]) == 40
 
 
+def test_as_many_arrive_as_the_simulators_log_says_or_as_asked(places, tmp_path, capsys):
+    shop = load_simulator(places / "sim")
+    save_simulator(tmp_path / "sim", replace(shop, arrivals=Arrivals(4.0, items=3.0)))
+    logs = []
+    none = ("--new-users", "0", "--new-items", "0")
+    asked = ((), ("--block", "7"), ("--users", "160"), none)
+    for number, options in enumerate(asked):
+        out = tmp_path / f"log-{number}"
+        command = ["simulate", str(tmp_path / "sim"), "logging", "--out", str(out), "--days", "3"]
+        assert main([*command, *options]) == 0
+        logs.append(read_log(out))
+        assert [f for f in findings(logs[-1]) if f.severity == ERROR] == []
+    said = capsys.readouterr().out
+    new = [log.tables["users"]["user_id"].str.startswith("new-").sum() for log in logs]
+    assert f"40 users and {new[0]} who arrived, 3 days" in said
+    assert "40 users, 3 days" in said
+    assert 4 <= new[0] == new[1] <= 22
+    assert 30 <= new[2] <= 70
+    assert new[3] == 0
+    items = [log.tables["items"]["listed_at"].notna().sum() for log in logs]
+    assert 2 <= items[0] == items[1] == items[2] <= 18
+    assert items[3] == 0
+    for name in ("users", "items", "decisions", "events", "outcomes"):
+        pd.testing.assert_frame_equal(logs[0].tables[name], logs[1].tables[name])
+
+
 def test_a_saved_policy_decides_by_its_own_rules_and_floor(places, tmp_path):
     assert simulated(places, tmp_path / "log", policy=str(places / "policy")) == 0
     decisions = read_log(tmp_path / "log").tables["decisions"]
@@ -82,7 +110,8 @@ def test_totals_are_the_same_without_a_log(places, tmp_path, capsys):
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `ray`")
 @pytest.mark.filterwarnings("ignore")
 def test_ray_tasks_live_the_same(places, tmp_path, capsys):
-    options = ("--summary", "--users", "90", "--block", "20")
+    options = ["--summary", "--users", "90", "--block", "20", "--new-users", "3"]
+    options += ["--new-items", "2"]
     assert simulated(places, tmp_path / "here.csv", *options) == 0
     assert simulated(places, tmp_path / "ray.csv", *options, "--ray") == 0
     assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
@@ -95,6 +124,8 @@ def test_ray_tasks_live_the_same(places, tmp_path, capsys):
         ("hold", "log", ["--days", "0"], "--days is 0"),
         ("hold", "log", ["--users", "0"], "--users is 0"),
         ("hold", "log", ["--block", "0"], "--block is 0"),
+        ("hold", "log", ["--new-users", "-1"], "--new-users is -1"),
+        ("hold", "log", ["--new-items", "nan"], "--new-items is nan"),
         ("hold", "log", ["--summary"], "with --summary give a .csv file"),
     ],
 )

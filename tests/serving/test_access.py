@@ -113,7 +113,8 @@ def test_a_user_can_take_everything_along_and_be_erased(always, shop):
     taken = always.get("/v1/users/u:export").json()
     assert taken["user"]["user_id"] == "u"
     sizes = {name: len(rows) for name, rows in taken.items() if name != "user"}
-    assert sizes == {"events": 1, "decisions": 1, "outcomes": 1, "outbox": 0, "changes": 1}
+    rows = {"events": 1, "decisions": 1, "outcomes": 1, "outbox": 0, "changes": 1}
+    assert sizes == {**rows, "archives": 0}
     assert always.delete("/v1/users/u").status_code == 204
     assert always.get("/v1/users/u:export").status_code == 404
     assert always.get(f"/v1/decisions/{sent['decision_id']}").status_code == 404

@@ -1,5 +1,6 @@
 """Operating: kill switches, guardrails with history, budget, challenger, shadow, critical."""
 
+import re
 import threading
 from collections import Counter
 from typing import Any
@@ -206,7 +207,24 @@ def test_a_challenger_decides_for_its_share_and_the_split_is_watched(shop):
         assert stopped["policy_killed"] == len(challenged)
 
 
-def test_a_split_that_loses_users_raises_the_alarm():
+def test_a_split_that_loses_users_raises_the_alarm(shop):
+    """Two of three of the challenger's users never get through to the server."""
+    with shop.server(shop.policy("p", SENDS)) as client:
+        client.post("/v1/policies", json={"path": str(shop.policy("other", Hold()))})
+        split = {"policy": "other", "share": 0.5, "salt": "s"}
+        put(client, "/v1/experiment", challenger=split)
+        arms = {row["user_id"]: row["arm"] for row in batch(client, range(200), dry_run=True)}
+        others = [user for user, arm in arms.items() if arm == "challenger:other"]
+        lost = set(others[: 2 * len(others) // 3])
+        batch(client, [n for n in range(200) if f"u{n}" not in lost])
+        ratio = client.get("/v1/experiment").json()["sample_ratio"]
+        assert ratio["users"]["challenger:other"] == len(others) - len(lost)
+        assert ratio["alarm"] is True
+        (line,) = re.findall("^pushwise_sample_ratio_p (.*)$", client.get("/metrics").text, re.M)
+        assert float(line) == pytest.approx(ratio["p"])
+
+
+def test_the_chance_of_a_split():
     assert chance(100, 400, 0.25) == 1.0
     assert chance(60, 400, 0.25) < 1e-5
     # 1.96 standard deviations: the two-sided five per cent.

@@ -52,6 +52,30 @@ def test_the_dockerfile_passes_its_linter():
     assert (said.returncode, said.stdout) == (0, "")
 
 
+def test_compose_is_as_its_specification_has_it():
+    checker = shutil.which("check-jsonschema", path=Path(sys.executable).parent)
+    assert checker, "check-jsonschema is missing: make install"
+    schema = ["--builtin-schema", "vendor.compose-spec"]
+    said = subprocess.run(
+        [checker, *schema, DEPLOY / "compose.yaml"], capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stdout
+
+
+def test_systemd_finds_nothing_wrong_in_the_unit(tmp_path):
+    verifier = shutil.which("systemd-analyze")
+    if verifier is None:
+        pytest.skip("systemd is not installed")
+    unit = (DEPLOY / "pushwise.service").read_text()
+    installed = "/opt/pushwise/venv/bin/pushwise"
+    assert installed in unit
+    (tmp_path / "pushwise.service").write_text(unit.replace(installed, "/bin/true"))
+    said = subprocess.run(
+        [verifier, "verify", tmp_path / "pushwise.service"], capture_output=True, text=True
+    )
+    assert (said.returncode, said.stdout + said.stderr) == (0, "")
+
+
 def test_the_image_holds_every_package():
     image = (DEPLOY / "Dockerfile").read_text()
     project = (ROOT / "pyproject.toml").read_text()

@@ -142,6 +142,7 @@ def test_outcomes_are_joined_late_duplicate_or_orphan(always, shop):
         "duplicate": 1,
         "late": 2,
         "joined": 2,
+        "archived": 0,
     }
 
 

@@ -87,6 +87,15 @@ def small(shop):
         yield client
 
 
+@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/events", "/v1/decisions:batch"])
+def test_a_form_is_told_to_be_json(small, path):
+    """What `curl -d` says by itself."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = small.post(path, content=b"{}", headers=headers)
+    assert (response.status_code, response.json()["field"]) == (422, "body")
+    assert "content-type: application/json" in response.json()["detail"]
+
+
 def test_a_body_that_does_not_tell_its_length_is_cut_off_too(small):
     def parts():
         for _ in range(20):

@@ -15,16 +15,18 @@ from mdp.errors import NotEnoughData
 from mdp.events import Kind
 from scripts.cli import main
 from scripts.fit import material_before
-from simulator import material
+from simulator import fit_drift, material
 from simulator.demo import demo
-from simulator.description import Simulator
-from simulator.fidelity import card_of
+from simulator.description import Arrivals, Drift, Simulator
+from simulator.fidelity import card_of, changes_of
 from simulator.fidelity_page import write_card
 from simulator.fit import MEMBERS, Fit, fit
 from simulator.fit_logging import logging_policy
 from simulator.fit_sends import standard
 from simulator.kernel import Kernel
+from simulator.launches import with_new_items
 from simulator.material import acts_of, material_of
+from simulator.population import blocks, live
 from simulator.saved import load_simulator, save_simulator
 from simulator.worlds import known_world
 
@@ -169,7 +171,9 @@ def test_nothing_after_the_split_is_looked_at(shop, fitted):
 
 def test_the_card_says_how_true_it_is(shop, fitted, tmp_path):
     card = card_of(shop[0], fitted)
-    write_card(tmp_path, card)
+    assert "changes" not in card
+    write_card(tmp_path, card | {"changes": ["Nothing stays."]})
+    assert "<p>Nothing stays." in (tmp_path / "card.html").read_text()
     assert json.loads((tmp_path / "card.json").read_text())["heads"] == fitted.metrics
     assert card["covariates"] == {}  # the users of this shop's truth are their own
     assert "Nothing of that tells" in (tmp_path / "card.html").read_text()
@@ -268,6 +272,41 @@ def test_states_come_out_the_same_however_many_users_are_worked_on(shop, fitted,
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(which)))
     for part in parts:
         assert found.requests(which[part]).histories.tobytes() == whole[part].tobytes()
+
+
+def test_what_arrives_and_changes_is_said_and_else_nothing(fitted):
+    assert fitted.simulator.arrivals is None
+    assert fitted.simulator.drift is None
+    organic, traits = fitted.simulator.organic, fitted.simulator.traits
+    changing = replace(
+        fitted.simulator,
+        arrivals=Arrivals(2.5, fitted.simulator.start, 0.5),
+        drift=Drift.among(20.0, traits, organic),
+    )
+    assert changes_of(fitted.simulator) == []
+    said = changes_of(changing)
+    for part in ("2.5 users sign up a day", "0.5 items are listed a day", "after 20 days or so"):
+        assert any(part in sentence for sentence in said)
+
+
+@pytest.mark.slow
+def test_what_arrives_and_changes_is_read_from_the_log(monkeypatch):
+    monkeypatch.setattr(fit_drift, "CLEARLY", -np.inf)
+    world = with_new_items(known_world("logit").simulator(60, 3), 0.8, 30, 3)
+    parts = [live(world, world.logging, 3, 30, who, True) for who in blocks(60, 99, [2] * 30)]
+    tables = {
+        name: pd.concat([(part.tables or {})[name] for part in parts], ignore_index=True)
+        for name in ("users", "events", "decisions", "outcomes")
+    }
+    once = {name: (parts[0].tables or {})[name] for name in ("items", "variants")}
+    log = log_of(tables | once)
+    simulator = fit(log, int(parts[0].until)).simulator
+    assert simulator.arrivals is not None
+    assert simulator.arrivals.rate == pytest.approx(2.0, rel=0.1)
+    assert simulator.arrivals.since is not None
+    assert simulator.arrivals.items == pytest.approx(0.8, abs=0.5)
+    assert simulator.drift is not None
+    assert simulator.drift.half_life in fit_drift.HALF_LIVES
 
 
 @pytest.mark.slow

@@ -192,3 +192,20 @@ def test_every_term_is_found_where_it_stands_alone(moderator):
         if moderator.moderate(f"{term.strip('*')}").approved
     ]
     assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("The clock's ticking on these boots", "en.promotion.deadline"),
+        ("联系QQ 八八六四二一三五", "personal.account"),
+        ("My Insta is @potter_jo_91", "personal.account"),
+        ("Ring oh seven nine double one, one two three, four five six", "personal.phone"),
+        ("One two three four five six seven eight nine ten, a counting book", None),
+        ("Batch 20260114-07, tested in March", None),
+        ("Sort by line 12, then sign", None),
+    ],
+)
+def test_what_is_found_by_its_form(text, rule):
+    found = {finding.rule for finding in Moderator.standard().moderate(text).findings}
+    assert found == ({rule} if rule else set())

@@ -1,0 +1,157 @@
+"""Prometheus itself says of each alert that it fires when it should, and not otherwise."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+from tests.serving.test_deploy import ALERTS
+
+STEPS = 360
+"""Of a minute; of an hour for alerts that look back by days."""
+SLOW = ("PushwiseNoOutcomes", "PushwiseRewardDrift", "PushwiseUnsubscribes", "PushwiseFeatureDrift")
+
+
+class Case(NamedTuple):
+    """Two histories of metrics: series → values, in promtool's notation."""
+
+    fires: dict[str, str]
+    quiet: dict[str, str]
+    """Where all is well."""
+    labels: Mapping[str, str] = MappingProxyType({})
+    """Of the alert, beside its severity."""
+
+
+def steady(of: float, then: float | None = None) -> str:
+    """A counter that rises by so much a step, and by another number in the last 24."""
+    return f"0+{of}x336 {of * 336}+{of if then is None else then}x24"
+
+
+DECISIONS = 'pushwise_decisions_total{action="send",reason="policy",policy="p",arm="policy"}'
+LEDGER = 'pushwise_ledger{{of="decisions",state="{}"}}'
+REQUESTS = 'pushwise_request_seconds_{}{{method="POST",route="/v1/decisions",{}}}'
+SENDS = 'pushwise_sends_total{{became="{}",reason="{}"}}'
+OUTCOMES = 'pushwise_outcomes_total{{outcome="{}"}}'
+FEATURE = 'pushwise_feature_sum_total{feature="fatigue"}'
+SEEN = "pushwise_feature_seen_total"
+UP = 'up{job="pushwise"}'
+ALWAYS = f"x{STEPS}"
+
+CASES = {
+    "PushwiseDown": Case({UP: f"0{ALWAYS}"}, {UP: f"1{ALWAYS}"}, {"job": "pushwise"}),
+    "PushwiseErrors": Case(
+        {
+            REQUESTS.format("count", 'status="200"'): steady(980),
+            REQUESTS.format("count", 'status="503"'): steady(20),
+        },
+        {
+            REQUESTS.format("count", 'status="200"'): steady(995),
+            REQUESTS.format("count", 'status="503"'): steady(5),
+        },
+    ),
+    "PushwiseSlow": Case(
+        {
+            REQUESTS.format("bucket", 'status="200",le="0.2"'): steady(980),
+            REQUESTS.format("bucket", 'status="200",le="+Inf"'): steady(1000),
+            REQUESTS.format("bucket", 'status="200",le="0.5"'): steady(1000),
+        },
+        {
+            REQUESTS.format("bucket", 'status="200",le="0.2"'): steady(995),
+            REQUESTS.format("bucket", 'status="200",le="+Inf"'): steady(1000),
+            REQUESTS.format("bucket", 'status="200",le="0.5"'): steady(1000),
+        },
+    ),
+    "PushwiseLedgerUnbalanced": Case(
+        {"pushwise_ledger_unbalanced": f"1{ALWAYS}"}, {"pushwise_ledger_unbalanced": f"0{ALWAYS}"}
+    ),
+    "PushwiseClockJumped": Case(
+        {"pushwise_clock_jumps_total": f"0+1{ALWAYS}"}, {"pushwise_clock_jumps_total": f"3{ALWAYS}"}
+    ),
+    "PushwiseOutboxOverdue": Case(
+        {"pushwise_outbox_overdue_seconds": f"900{ALWAYS}"},
+        {"pushwise_outbox_overdue_seconds": f"60{ALWAYS}"},
+    ),
+    "PushwiseDeadLetters": Case(
+        {SENDS.format("sent", ""): steady(900), SENDS.format("dead", "400"): steady(100)},
+        {SENDS.format("sent", ""): steady(990), SENDS.format("dead", "400"): steady(10)},
+    ),
+    "PushwiseNotAsDecided": Case(
+        {LEDGER.format("sent"): f"80{ALWAYS}", LEDGER.format("failed"): f"20{ALWAYS}"},
+        {LEDGER.format("sent"): f"95{ALWAYS}", LEDGER.format("failed"): f"5{ALWAYS}"},
+    ),
+    "PushwisePropensityFloor": Case(
+        {
+            'pushwise_propensity_bucket{le="0.0001"}': steady(5),
+            "pushwise_propensity_count": steady(1000),
+        },
+        {
+            'pushwise_propensity_bucket{le="0.0001"}': f"0{ALWAYS}",
+            "pushwise_propensity_count": steady(1000),
+        },
+    ),
+    "PushwiseNoOutcomes": Case(
+        {DECISIONS: steady(100)},  # none ever came, so that there is no such series
+        {DECISIONS: steady(100), OUTCOMES.format("delivered"): steady(50)},
+    ),
+    "PushwiseRewardDrift": Case(
+        {DECISIONS: steady(100), OUTCOMES.format("clicked"): steady(20, 2)},
+        {DECISIONS: steady(100, 50), OUTCOMES.format("clicked"): steady(20, 10)},
+    ),
+    "PushwiseUnsubscribes": Case(
+        {OUTCOMES.format("unsubscribed"): steady(1, 5)},
+        {OUTCOMES.format("unsubscribed"): steady(1)},
+    ),
+    "PushwiseFeatureDrift": Case(
+        {FEATURE: steady(100, 300), SEEN: steady(100)},
+        {FEATURE: steady(100, 300), SEEN: steady(100, 300)},
+        {"feature": "fatigue"},
+    ),
+    "PushwiseSampleRatio": Case(
+        {"pushwise_sample_ratio_p": f"0.0001{ALWAYS}"}, {"pushwise_sample_ratio_p": f"0.3{ALWAYS}"}
+    ),
+    "PushwiseKilled": Case({"pushwise_killed": f"1{ALWAYS}"}, {"pushwise_killed": f"0{ALWAYS}"}),
+}
+
+
+def test_every_alert_has_a_case():
+    assert set(CASES) == {rule["alert"] for rule in ALERTS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["1m", "1h"])
+def test_alerts_fire_when_they_should_and_not_otherwise(step, tmp_path):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian's package: prometheus)")
+    mine = [rule for rule in ALERTS if (rule["alert"] in SLOW) == (step == "1h")]
+    # Only these, as every rule is evaluated at every step of every history.
+    (tmp_path / "alerts.yaml").write_text(
+        yaml.safe_dump({"groups": [{"name": "pushwise", "rules": mine}]})
+    )
+    tests = []
+    for rule in mine:
+        case = CASES[rule["alert"]]
+        summary = rule["annotations"]["summary"].replace("{{ $labels.feature }}", "fatigue")
+        fired = {
+            "exp_labels": {**rule["labels"], **case.labels},
+            "exp_annotations": {**rule["annotations"], "summary": summary},
+        }
+        for series, expected in ((case.fires, [fired]), (case.quiet, [])):
+            asked = {"eval_time": f"{STEPS}{step[1]}", "alertname": rule["alert"]}
+            tests.append(
+                {
+                    "interval": step,
+                    "input_series": [{"series": k, "values": v} for k, v in series.items()],
+                    "alert_rule_test": [{**asked, "exp_alerts": expected}],
+                }
+            )
+    given = {"rule_files": ["alerts.yaml"], "evaluation_interval": step, "tests": tests}
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(given))
+    said = subprocess.run(
+        [promtool, "test", "rules", "tests.yaml"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
