@@ -3,13 +3,15 @@
     python -m benchmarks.limits --users 3000 --seed 0
     python -m benchmarks.limits --world hazard --brief
 
-Takes a demo shop after 42 days under its own policy and the fit to its log. Three tables print the
-share of the oracle planner's true value that is left to greedy and to the planner who know the
-truth but for one thing: a trait of every user that is hidden (the average user's takes its place),
-the traits that are as the fit believes them, and a whole part of the response model, users' traits
-and all, that is the fit's. The first says what a trait is worth whatever the fit, the second how
-much of it a log of this size tells, the third what the shared effects cost beside. A world whose
-truth is not additive has of the third only the whole model, whose form costs something too.
+Takes a demo shop after 42 days under its own policy and the fit to its log. Tables print the share
+of the oracle planner's true value that is left to greedy and to the planner who know the truth but
+for one thing: a trait of every user that is hidden (the average user's takes its place), the traits
+that are as an ideal observer infers them from the same log, the traits that are as the fit believes
+them, and a whole part of the response model, users' traits and all, that is the fit's. The first
+says what a trait is worth, the second how much of it a log of this size tells, the third how much
+of that the fit finds, the fourth what the shared effects cost beside. A world whose truth is not
+additive has of the fourth only the whole model, whose form costs something too; there is no ideal
+observer of *anyway*, whose users are not the others'.
 """
 
 from __future__ import annotations
@@ -22,18 +24,27 @@ import numpy as np
 import tyro
 
 from agents.rollouts import population, rollout
+from agents.search import USERS as SEARCHED
 from agents.search import best_threshold
+from benchmarks.observer import INFERRED as TRAITS
+from benchmarks.observer import Observer, log_of
 from benchmarks.proof import pushwise
+from ingestion.read import load_checked
 from mdp.response import HEADS, ResponseModel, Truth
+from mdp.state import TASTE
 from policies.base import Policy
 from policies.baselines import Greedy
 from policies.planner import planner
 from simulator.best_days import with_habits
 from simulator.description import Simulator, own_beliefs
 from simulator.kernel import Kernel
+from simulator.material import material_of
 from simulator.saved import load_simulator
+from simulator.worlds import known_world
+from simulator.worlds.population import demo_goods
 
-TRAITS = ("taste", "hours", "styles", "openness", "tolerance", "price")
+LOGGED = 53
+"""Days of the log, of which the fit sees the first four fifths: 42."""
 PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], slice]] = {
     "user and fatigue": (
         ("base", "weekday", "openness_weight", "tolerance_weight", "fatigue_weight"),
@@ -80,7 +91,7 @@ class Args:
     days: int = 42
     """days of a life"""
     brief: bool = False
-    """only what is true, all traits as fitted, and the whole model as fitted"""
+    """only what is true, all traits as inferred and as fitted, and the whole model as fitted"""
 
 
 @dataclass(frozen=True)
@@ -92,11 +103,16 @@ class Shop:
     """Users (N,) int64 of a comparison."""
     args: Args
 
-    def values(self, model: Truth, traits: np.ndarray) -> tuple[float, float]:
+    def values(
+        self, model: Truth, traits: np.ndarray, drawn: np.ndarray | None = None
+    ) -> tuple[float, float]:
         """True value per user of greedy with the best threshold, and of the planner, who see the
-        shop through a model and traits (U,) `TRAITS`, and search in what they imagine."""
+        shop through a model and traits (U,) `TRAITS`, and search in what they imagine: users of
+        just these traits, or of those `drawn` (U,) from what they hold for possible."""
         imagined = replace(self.truth, traits=traits, response=model, model=model)
         imagined = replace(imagined, beliefs=own_beliefs(imagined))
+        if drawn is not None:
+            imagined = replace(imagined, traits=drawn)
         threshold = best_threshold(imagined, self.args.seed)
         believed = with_habits(imagined, threshold, self.args.seed).beliefs
         seen = replace(self.truth, model=model, beliefs=believed)
@@ -113,7 +129,7 @@ class Shop:
 def main(args: Args) -> None:
     """Hide, live, print."""
     logs, sim = args.out / "logs", args.out / "sim"
-    size = ("--users", str(args.users), "--days", "42", "--seed", str(args.seed))
+    size = ("--users", str(args.users), "--days", str(LOGGED), "--seed", str(args.seed))
     if not (sim / "card" / "card.json").exists():  # what is there already is taken
         pushwise("demo", logs, "--world", args.world, *size)
         pushwise("fit", logs, "--out", sim)
@@ -122,6 +138,8 @@ def main(args: Args) -> None:
     model, traits = fitted.response, _in_the_order_of(truth, fitted)
     assert isinstance(model, ResponseModel)
     whole = shop.values(truth.response, truth.traits)
+    single = tuple((name,) for name in TRAITS)
+    some = (*(() if args.brief else single), TRAITS[1:], TRAITS)
 
     def row(name: str, values: tuple[float, float]) -> None:
         shares = " | ".join(f"{value / whole[1]:.0%}" for value in values)
@@ -129,14 +147,23 @@ def main(args: Args) -> None:
 
     _head("hidden of every user")
     row("nothing", whole)
-    for names in () if args.brief else (*((name,) for name in TRAITS), TRAITS[2:]):
+    for names in () if args.brief else (*single, TRAITS[2:]):
         hidden = truth.traits.copy()
         for name in names:
             hidden[name] = hidden[name].mean(0)
         row(", ".join(names), shop.values(truth.response, hidden))
 
+    if args.world != "anyway":
+        _head("of every user as an ideal observer infers it")
+        mean, drawn = observed(shop, logs)
+        for names in some:
+            believed, possible = truth.traits.copy(), truth.traits.copy()
+            for name in names:
+                believed[name], possible[name] = mean[name], drawn[name]
+            row(", ".join(names), shop.values(truth.response, believed, possible))
+
     _head("of every user as fitted, in the truth's units")
-    for names in (*(() if args.brief else ((name,) for name in TRAITS[1:])), TRAITS[1:]):
+    for names in some:
         believed = truth.traits.copy()
         for name in names:
             believed[name] = _in_units_of(truth.traits[name], traits[name])
@@ -150,6 +177,26 @@ def main(args: Args) -> None:
     row("all", shop.values(model, traits))
 
 
+def observed(shop: Shop, logs: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Traits (U,) that an ideal observer infers from the log that the fit is made to, and (U,) that
+    it draws from what it holds for possible; of the users that matter, who live or whom a threshold
+    is searched for."""
+    truth, args = shop.truth, shop.args
+    observer = Observer(
+        truth.response.bind(truth.catalog),
+        demo_goods(np.random.default_rng([args.seed, 11])),  # as the world drew them
+        known_world(args.world).recommender_noise,
+        np.unique(truth.catalog.variants.buckets),
+    )
+    some = np.union1d(shop.rows, population(truth, SEARCHED, args.seed))
+    seen = log_of(material_of(load_checked(logs)), truth).of_users(some)
+    found = truth.traits.copy(), truth.traits.copy()
+    inferred = observer.inferred(seen, np.random.default_rng(args.seed))
+    for out, own in zip(found, inferred, strict=True):
+        out[some] = own
+    return found
+
+
 def _head(title: str) -> None:
     print(f"\n| {title} | greedy + threshold | planner |\n|---|---|---|")
 
@@ -161,8 +208,11 @@ def _in_the_order_of(truth: Simulator, fitted: Simulator) -> np.ndarray:
 
 
 def _in_units_of(true: np.ndarray, fitted: np.ndarray) -> np.ndarray:
-    """A trait as fitted, on the scale on which it comes nearest to the true one."""
+    """A trait as fitted, on the scale on which it comes nearest to the true one; tastes, whose axes
+    are nobody's, turned too."""
     apart, around = fitted - fitted.mean(0), true - true.mean(0)
+    if true.ndim > 1 and true.shape[1] == TASTE:
+        return true.mean(0) + apart @ np.linalg.lstsq(apart, around)[0]
     slope = float((apart * around).sum() / max(float((apart**2).sum()), 1e-9))
     return true.mean(0) + slope * apart
 

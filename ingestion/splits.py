@@ -52,7 +52,10 @@ def before(log: Log, until: int) -> Log:
     early = {
         name: (log.tables[name][column] < limit).to_numpy() for name, column in _INSTANTS.items()
     }
-    kept = {name: log.tables[name][rows].reset_index(drop=True) for name, rows in early.items()}
+    kept = {}
+    for name, rows in early.items():
+        table = log.tables[name]  # taking all rows of a large log would copy it for nothing
+        kept[name] = (table if rows.all() else table[rows]).reset_index(drop=True)
     users = log.tables["users"]
     known = (users["signed_up_at"].isna() | (users["signed_up_at"] < limit)).to_numpy(copy=True)
     for name in ("events", "decisions"):

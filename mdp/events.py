@@ -10,6 +10,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from mdp.clock import NEVER
+
 EVENT = np.dtype(
     [
         ("at", np.int64),  # instant, microseconds UTC
@@ -68,7 +70,7 @@ def events_array(size: int) -> np.ndarray:
     """An empty batch of events (size,) `EVENT`: no item, decision, style or send time."""
     events = np.zeros(size, EVENT)
     events["style"] = -1
-    events["send_at"] = np.iinfo(np.int64).min
+    events["send_at"] = NEVER
     return events
 
 

@@ -18,6 +18,7 @@ from mdp.clock import DAY, NEVER
 from mdp.exponential import log32
 from mdp.local_time import local_times_all, send_times_all
 from mdp.masking import mask_all, mask_scratch
+from mdp.predicting import prediction_scratch
 from mdp.reasons import allowed_first, item_reasons_all
 from mdp.recency import recency_all, recency_scratch
 from mdp.state import COUNTS, HALF_LIVES, RING, STYLE_COUNTS, advance_all
@@ -168,7 +169,6 @@ def see_all(
     terms: Any,
     worth: Any,
     weights: Any,
-    scratch: Any,
     predicted: Any,
     pairs: Any,
     limit: Any,
@@ -178,7 +178,9 @@ def see_all(
     so that each finds in the cache what the one before it made."""
     (histories, at, zone), (items, reasons, given) = who, candidates
     base, item, variant, hour, cloglog = terms
-    day, of_terms = np.empty(TOGETHER, np.int64), terms_scratch(base.shape[1], items.shape[1])
+    H, K = base.shape[1], items.shape[1]
+    day, of_terms = np.empty(TOGETHER, np.int64), terms_scratch(H, K)
+    scratch = prediction_scratch(H, K, copy[0].shape[1])
     for start in range(0, at.size, TOGETHER):
         end = min(start + TOGETHER, at.size)
         rows, item_reason = decided[0][start:end], decided[1][start:end]

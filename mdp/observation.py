@@ -259,22 +259,18 @@ def seen(
         return View(shown, allowed, None, None)
     believed = np.zeros(len(at), TRAITS) if traits is None else traits
     worth, weights = (table.margin * table.price).astype(np.float32), weights_of(reward)
-    scratch = prediction_scratch(len(HEADS), sheet.items.shape[1], copy.shape[1])
     predicted, risk = (sheet.best_hour, sheet.hour_value), risk_limits(ceiling)
     if isinstance(model, BoundModel):
-        item, variant, hour = (
-            getattr(sheet, f"{name}_terms").transpose(0, 2, 1)
-            for name in ("item", "variant", "hour")
-        )
+        adding = (sheet.base_terms, sheet.item_terms, sheet.variant_terms, sheet.hour_terms)
+        item, variant, hour = (part.transpose(0, 2, 1) for part in adding[1:])
         terms = Terms(sheet.base_terms, item, variant, hour, recency)
         see_all(
             *facing,
             believed,
             model.parameters,
-            heads_first(terms),
+            (*adding, terms.cloglog),
             worth,
             weights,
-            scratch,
             predicted,
             shown["pairs"],
             LIMIT,
@@ -292,7 +288,7 @@ def seen(
             (sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at),
             worth,
             weights,
-            scratch,
+            prediction_scratch(len(HEADS), sheet.items.shape[1], copy.shape[1]),
             (recency.fatigue, recency.wear),
             predicted,
             tuple(shown[name] for name in NAMES),

@@ -11,11 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdp.actions import HOLD, HOURS, decode, encode
+from mdp.actions import HOURS, checked, encode
 from mdp.errors import BadArtifact
+from policies.composing import (
+    REDRAWN_SHARE,
+    explore,
+    mask_scores,
+    mix,
+    pick,
+    scale_scores,
+    share_out,
+)
 
-HOLD_SHARE, REDRAWN_SHARE = 0.5, 0.125
-"""Of the exploration mixture: hold; and each of item, variant, hour redrawn, and any send."""
 UNIFORMS = 5
 """Random numbers that a decision takes."""
 
@@ -42,12 +49,19 @@ class Masked:
     """(N, K·V)"""
     hour: np.ndarray
     """(N, 24)"""
-    allowed: tuple[np.ndarray, np.ndarray, np.ndarray]
-    """Allowed items (N, K), variants (N, V) and hours (N, 24), bool."""
+    mask: np.ndarray
+    """Allowed items, variants and hours (N, K + V + 24) bool."""
+    items: int
+    """K"""
     sendable: np.ndarray
     """Whether any send is allowed (N,) bool."""
-    best: tuple[np.ndarray, np.ndarray, np.ndarray]
-    """Item, variant and hour of the best send (N,) int64; 0 where no send is allowed."""
+    best: np.ndarray
+    """Item, variant and hour of the best send (3, N) int64; 0 where no send is allowed."""
+
+    @property
+    def allowed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Allowed items (N, K), variants (N, V) and hours (N, 24), bool."""
+        return split_mask(self.mask, self.items)
 
 
 def split_mask(action_mask: np.ndarray, K: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -59,38 +73,26 @@ def split_mask(action_mask: np.ndarray, K: int) -> tuple[np.ndarray, np.ndarray,
 def masked(factors: Factors, action_mask: np.ndarray) -> Masked:
     """Apply the mask (N, K + V + 24) to scores; raises `BadArtifact` where they are not finite."""
     N, K, V = factors.pair.shape
-    for name in ("hold", "pair", "hour"):
-        if not np.isfinite(getattr(factors, name)).all():
-            raise BadArtifact(
-                f"a policy gives {name} scores that are not finite, so no propensity is known: "
-                "train it again"
-            )
-    item, variant, hour = split_mask(action_mask, K)
-    pairs = (item[:, :, None] & variant[:, None, :]).reshape(N, K * V)
-    pair = np.where(pairs, factors.pair.reshape(N, K * V), -np.inf)
-    hours = np.where(hour, factors.hour, -np.inf)
-    best_pair = pair.argmax(1) if K * V else np.zeros(N, np.int64)
-    return Masked(
-        hold=factors.hold,
-        pair=pair,
-        hour=hours,
-        allowed=(item, variant, hour),
-        sendable=pairs.any(1) & hour.any(1),
-        best=(best_pair // max(V, 1), best_pair % max(V, 1), hours.argmax(1)),
+    scores = factors.hold, factors.pair, factors.hour
+    hold, pair, hour = (np.array(part, np.float64, order="C") for part in scores)
+    parts = Masked(
+        hold,
+        pair.reshape(N, K * V),
+        hour,
+        np.array(action_mask, np.bool_, order="C"),
+        K,
+        np.empty(N, np.bool_),
+        np.empty((3, N), np.int64),
     )
-
-
-def _softmax(scores: np.ndarray, temperature: float) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (N, M) and log-sum-exp (N,); rows of -inf give zeros and -inf."""
-    if not scores.shape[1]:
-        return scores.copy(), np.full(len(scores), -np.inf)
-    scaled = scores / temperature
-    top = scaled.max(1)
-    finite = np.where(np.isfinite(top), top, 0.0)
-    powers = np.exp(scaled - finite[:, None])
-    total = powers.sum(1)
-    with np.errstate(divide="ignore"):
-        return powers / np.where(total > 0, total, 1.0)[:, None], finite + np.log(total)
+    wrong = mask_scores(
+        parts.hold, parts.pair, parts.hour, parts.mask, K, parts.sendable, parts.best
+    )
+    if wrong:
+        raise BadArtifact(
+            f"a policy gives {('hold', 'pair', 'hour')[wrong - 1]} scores that are not finite, so "
+            "no propensity is known: train it again"
+        )
+    return parts
 
 
 @dataclass(frozen=True)
@@ -115,29 +117,15 @@ class Distribution:
 
     def probability(self, actions: np.ndarray) -> np.ndarray:
         """Exact probabilities (N,) of flat actions (N,); 0 for a masked one."""
-        N, K = self.masked.allowed[0].shape
-        V = self.masked.allowed[1].shape[1]
-        k, v, h = decode(actions, K, V)
-        rows, sent = np.arange(N), actions != HOLD
-        can = self.masked.sendable
-        base_hold = np.where(can, 1.0 - self.send, 1.0)
-        hold = (1 - self.floor) * base_hold + self.floor * np.where(can, HOLD_SHARE, 1.0)
-        if not K or not V:
-            return np.where(sent, 0.0, hold)
-        k, v, h = np.maximum(k, 0), np.maximum(v, 0), np.maximum(h, 0)
-        item, variant, hour = self.masked.allowed
-        legal = item[rows, k] & variant[rows, v] & hour[rows, h]
-        base = self._base(k * V + v, h)
-        items, variants, hours = self._counts
-        same = [own == best for own, best in zip((k, v, h), self.masked.best, strict=True)]
-        explore = REDRAWN_SHARE * (
-            (same[1] & same[2]) / items
-            + (same[0] & same[2]) / variants
-            + (same[0] & same[1]) / hours
-            + 1.0 / (items * variants * hours)
-        )
-        send = (1 - self.floor) * base + self.floor * explore
-        return np.where(sent, np.where(can & legal, send, 0.0), hold)
+        parts, actions = self.masked, np.array(actions, np.int64)
+        checked(actions, parts.items, parts.allowed[1].shape[1])
+        out = np.zeros(len(actions))
+        if self.pair.shape[1]:
+            place = np.maximum(actions - 1, 0)
+            out[:] = self._base(place // HOURS, place % HOURS)
+        base = self.send, out
+        mix(actions, self.floor, base, parts.mask, parts.items, parts.sendable, parts.best, out)
+        return out
 
     def expectation(self, values: np.ndarray) -> np.ndarray:
         """Mean (N,) float64 under π of a number for every send (N, K, V, 24); a hold's is 0."""
@@ -165,29 +153,12 @@ class Distribution:
 
     def drawn(self, u: np.ndarray) -> np.ndarray:
         """Flat actions (N,) int64 by uniform numbers (N, `UNIFORMS`) from [0, 1)."""
-        item, variant, _ = self.masked.allowed
-        N, K, V = len(item), item.shape[1], variant.shape[1]
-        if not K or not V:
-            return np.zeros(N, np.int64)
-        exploring = u[:, 0] < self.floor
-        sends, pair, h = self._base_drawn(u)
-        chosen = pair // V, pair % V, h
-        if exploring.any():
-            self._redraw(chosen, np.flatnonzero(exploring), u)
-        sends = np.where(exploring, u[:, 1] >= HOLD_SHARE, sends) & self.masked.sendable
-        return encode(np.where(sends, chosen[0], -1), *chosen[1:], V)
-
-    def _redraw(self, chosen: tuple[np.ndarray, ...], rows: np.ndarray, u: np.ndarray) -> None:
-        """Put what exploration sends into the items, variants and hours (N,) of decisions `rows`:
-        the best ones, with a factor or all of them drawn afresh."""
-        # The second number, past the half that holds, says which factor is redrawn.
-        branch = np.floor((u[rows, 1] - HOLD_SHARE) / REDRAWN_SHARE).astype(np.int64)
-        for slot, (allowed, best) in enumerate(
-            zip(self.masked.allowed, self.masked.best, strict=True)
-        ):
-            redrawn = _pick(allowed[rows].astype(np.float64), u[rows, 2 + slot])
-            afresh = (branch == slot) | (branch >= 3)
-            chosen[slot][rows] = np.where(afresh, redrawn, best[rows])
+        parts, u = self.masked, np.array(u, np.float64, order="C")
+        out = np.zeros(len(u), np.int64)
+        if self.pair.shape[1]:
+            base = self._base_drawn(u)
+            explore(u, self.floor, base, parts.mask, parts.items, parts.sendable, parts.best, out)
+        return out
 
     def _base(self, pair: np.ndarray, hour: np.ndarray) -> np.ndarray:
         """Base's probability (N,) of sends of pairs (N,) at hours (N,)."""
@@ -201,17 +172,24 @@ class Distribution:
 
     def _base_drawn(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Whether the base sends, and its pairs and hours, (N,) each; a hold's are any."""
-        return u[:, 1] < self.send, _pick(self.pair, u[:, 2]), _pick(self.hour, u[:, 3])
+        pair, hour = np.empty(len(u), np.int64), np.empty(len(u), np.int64)
+        pick(self.pair, u, 2, pair)
+        pick(self.hour, u, 3, hour)
+        return u[:, 1] < self.send, pair, hour
 
 
-def _pick(weights: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Column (N,) int64 drawn with probability proportional to weights (N, M), by u (N,)."""
-    total = np.cumsum(weights, 1)
-    target = u * total[:, -1]
-    place = (total <= target[:, None]).sum(1)
-    # Rounding may push the target to the end: fall back on the last column with any weight.
-    last = weights.shape[1] - 1 - (weights[:, ::-1] > 0).argmax(1)
-    return np.minimum(place, last)
+def _softmax(parts: Masked, temperature: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities of pairs (N, K·V) and hours (N, 24), given a send, and of any send (N,)."""
+    N, pairs = parts.pair.shape
+    powers, top, less = np.empty((N, pairs + HOURS)), np.empty((2, N)), np.empty(N)
+    scale_scores(parts.pair, parts.hour, temperature, powers, top)
+    np.exp(powers, powers)
+    total = np.stack([powers[:, :pairs].sum(1), powers[:, pairs:].sum(1)])
+    log_sum = top + np.log(np.maximum(total, 1e-300))
+    pair, hour = np.empty((N, pairs)), np.empty((N, HOURS))
+    hold = parts.hold / temperature
+    share_out(powers, total, log_sum, hold, parts.sendable, pair, hour, less)
+    return pair, hour, 1.0 / (1.0 + np.exp(less))
 
 
 def distribution(
@@ -234,13 +212,7 @@ def distribution(
         else:
             send = np.zeros(N)
     else:
-        pair, pair_total = _softmax(parts.pair, temperature)
-        hour, hour_total = _softmax(parts.hour, temperature)
-        difference = np.where(
-            parts.sendable, pair_total + hour_total - parts.hold / temperature, -np.inf
-        )
-        with np.errstate(over="ignore"):
-            send = 1.0 / (1.0 + np.exp(-difference))
+        pair, hour, send = _softmax(parts, temperature)
     return Distribution(send, pair, hour, floor, parts)
 
 

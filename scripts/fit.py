@@ -81,9 +81,16 @@ def run(args: Args) -> None:
 def material_before(logs: Path, until: int | None) -> Material:
     """What a log gives to learn from, before an instant (microseconds UTC; default: keep the last
     fifth) or its end; the log itself is let go."""
+    import pyarrow as pa
+
     from ingestion.read import load_checked
-    from ingestion.splits import log_end
+    from ingestion.splits import before, log_end, split_time
     from simulator.material import material_of
 
     log = load_checked(logs)
-    return material_of(log, None if until is None else min(until, log_end(log)))
+    until = split_time(log) if until is None else min(until, log_end(log))
+    log = before(log, until)  # what is later is let go before all else is made of the log
+    material = material_of(log, until)
+    # Arrow keeps what it has freed, which after reading is as much as what is still in use.
+    pa.default_memory_pool().release_unused()
+    return material

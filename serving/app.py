@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from mdp.errors import PushwiseError
 from serving.access import Access
@@ -37,7 +38,21 @@ from serving.store import checkpoint
 from serving.upkeep import Every, prune
 
 
-def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> FastAPI:
+class App(FastAPI):
+    """FastAPI behind a gate, in which single decisions are answered past its middleware too."""
+
+    gate: Gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self.gate(scope, receive, send)
+
+    async def routed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request by the framework."""
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> App:
     """The app over the store that the settings name (default: the environment's)."""
     settings = settings or read_settings()
     configure_logging(settings.log_level)
@@ -62,7 +77,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
             thread.close()
         service.close()
 
-    app = FastAPI(
+    app = App(
         title="pushwise",
         summary="Decides which item to push, with which copy, at which hour, or to hold.",
         lifespan=lifespan,
@@ -71,9 +86,8 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> F
     app.state.service = service
     for module in (decisions, feeds, users, catalog, control, policies, outbox, logs, health):
         app.include_router(module.router)
-    app.add_middleware(Direct, service=service)
-    app.add_middleware(
-        Gate,
+    app.gate = Gate(
+        Direct(app.routed, service),
         access=Access(service.engine, settings.keys, settings.rate_per_second),
         max_body_bytes=settings.max_body_bytes,
         body_seconds=settings.body_seconds,
@@ -113,8 +127,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:
-        structlog.get_logger().exception("unexpected", exc_info=error)
-        return problem_response(Problem(500, None, "an unexpected error; the server's log has it"))
+        return problem_response(as_problem(error))
 
 
 def problem_response(problem: Problem) -> Response:

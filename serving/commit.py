@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,7 @@ from serving.users import ABSENT, Stamp, User, read_stamps, write_users
 
 Answer = Mapping[str, Any] | Problem
 _HOLD, _SEND = int(Kind.HOLD), int(Kind.SEND)
+_filled = lru_cache(maxsize=1 << 14)(filled)
 _DECISION = Prepared(insert(DECISIONS), [c.name for c in DECISIONS.columns if c.name != "why"])
 _SNAPSHOT = Prepared(insert(SNAPSHOTS), [column.name for column in SNAPSHOTS.columns])
 
@@ -234,7 +236,7 @@ def new_id(at: int) -> str:
 def _text(templates: Sequence[str], catalog: Catalog, drawn: Drawn) -> str:
     """The drawn variant's title or body about the drawn item."""
     items, row = catalog.items, drawn.item
-    return filled(
+    return _filled(
         templates[drawn.variant],
         items.titles[row] or items.ids[row],
         float(items.price[row]),
@@ -264,13 +266,16 @@ def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
     events = events_array(len(decided))
     events["at"] = [draft.at for draft, _ in decided]
     events["id"] = events["decision"] = hash_ids(row["decision_id"] for _, row in decided)
-    events["kind"] = [_HOLD if d.drawn.item < 0 else _SEND for d, _ in decided]
-    for n, (draft, row) in enumerate(decided):
-        if draft.drawn.item >= 0:
-            event, catalog = events[n], draft.world.catalog
-            event["item"] = catalog.items.hashes[draft.drawn.item]
-            event["send_at"] = row["send_at"]
-            event["style"] = catalog.variants.buckets[draft.drawn.variant]
+    events["kind"] = _HOLD
+    sent = [n for n, (draft, _) in enumerate(decided) if draft.drawn.item >= 0]
+    if sent:
+        sends = [decided[n] for n in sent]
+        items = [(d.world.catalog.items.hashes, d.drawn.item) for d, _ in sends]
+        copy = [(d.world.catalog.variants.buckets, d.drawn.variant) for d, _ in sends]
+        events["kind"][sent] = _SEND
+        events["item"][sent] = [hashes[row] for hashes, row in items]
+        events["send_at"][sent] = [row["send_at"] for _, row in sends]
+        events["style"][sent] = [buckets[row] for buckets, row in copy]
     zones = np.array([draft.user.zone for draft, _ in decided], np.int16)
     events["hour"] = local_hour(events["at"], zones)
     apply(histories, np.arange(len(decided)), events)

@@ -79,7 +79,7 @@ class Decider:
             seen: set[str] = set()
             for n in waiting:
                 names = {requests[n].ask.user_id, f"key:{requests[n].key or n}"}
-                (later if names & seen else turn).append(n)
+                (turn if seen.isdisjoint(names) else later).append(n)
                 seen |= names
             links = [requests[n].trace for n in turn]
             with self._tracing.span("decide", links, requests=len(turn)):

@@ -1,14 +1,15 @@
-"""`POST /v1/decisions` past the framework's routing, which would take longer than the decision.
+"""`POST /v1/decisions` past the framework's middleware and routing, which would take longer than
+the decision.
 
 Requests and answers are as the route in `serving.routes.decisions` has them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from json import JSONDecodeError
 
 from pydantic import ValidationError
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.problems import Problem, malformed, problem_of
@@ -38,7 +39,7 @@ class Direct:
         body = await whole(receive)
         if body is None:
             return
-        headers = Headers(scope=scope)
+        headers = dict(scope["headers"])
         response = await decide(self._service, asked(headers, body), key_of(headers))
         await response(scope, receive, send)
 
@@ -55,10 +56,10 @@ async def whole(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-def asked(headers: Headers, body: bytes) -> Ask:
+def asked(headers: Mapping[bytes, bytes], body: bytes) -> Ask:
     """The request in a body; raises `Problem`."""
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json":
         raise Problem(422, "body", "send JSON, with content-type: application/json")
     try:
         return Ask.model_validate(parsed(body))
@@ -68,9 +69,9 @@ def asked(headers: Headers, body: bytes) -> Ask:
         raise problem_of(error.errors()) from error
 
 
-def key_of(headers: Headers) -> str | None:
+def key_of(headers: Mapping[bytes, bytes]) -> str | None:
     """The idempotency key; raises `Problem` for an empty or a long one."""
-    key = headers.get("idempotency-key")
+    key = headers.get(b"idempotency-key")
     if key is not None and not 1 <= len(key) <= LONGEST_KEY:
         raise Problem(422, "Idempotency-Key", f"a key has 1 to {LONGEST_KEY} characters")
-    return key
+    return None if key is None else key.decode("latin-1")

@@ -85,10 +85,13 @@ def malformed(place: int | str, what: str) -> Problem:
     return Problem(400, "body", f"malformed JSON at character {place}: {what}")
 
 
-def as_problem(error: PushwiseError | DBAPIError) -> Problem:
-    """What an error that routes raise on purpose, or the store's, is answered with."""
+def as_problem(error: Exception) -> Problem:
+    """What an error is answered with: the store's, one raised on purpose, or any other."""
     if isinstance(error, Problem):
         return error
+    if not isinstance(error, PushwiseError | DBAPIError):
+        structlog.get_logger().exception("unexpected", exc_info=error)
+        return Problem(500, None, "an unexpected error; the server's log has it")
     if isinstance(error, DBAPIError):
         structlog.get_logger().error("store", error=str(error.orig))
         return Problem(503, None, "the store is busy, full or gone: try again")

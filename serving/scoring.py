@@ -99,6 +99,7 @@ def _draw(
     chosen = zip(*(slot.tolist() for slot in slots), turns.propensity.tolist(), strict=True)
     snapshots = packed(view, turns, sizes)
     hours, send_at = view.mask.hour == 0, view.mask.send_at
+    free = sendable(view.mask).tolist()
     out = []
     for n, (k, v, h, propensity) in enumerate(chosen):
         send = k >= 0
@@ -111,7 +112,7 @@ def _draw(
                 variant=variants[n][v] if send else -1,
                 send_at=int(send_at[n, h]) if send else None,
                 propensity=propensity,
-                reason="policy" if send else why_held(view.mask, n),
+                reason="policy" if send or free[n] else why_held(view.mask, n),
                 features=view.observation["user"][n],
                 snapshot=snapshots[n],
             )
@@ -228,8 +229,16 @@ def blocked_categories(preferences: str | None) -> frozenset[str]:
     return frozenset(word[1:] for word in words if word.startswith("-"))
 
 
+def sendable(masked: Mask) -> np.ndarray:
+    """Whether guardrails leave any send (N,) bool."""
+    item, variant, hour = (
+        (part == 0).any(1) for part in (masked.item, masked.variant, masked.hour)
+    )
+    return item & variant & hour
+
+
 def why_held(masked: Mask, n: int) -> str:
-    """Why decision `n` is a hold: the guardrail that left no send, or `policy`."""
+    """The guardrail that left no send for decision `n`."""
     if (masked.item[n] != 0).all():
         for reason in (*WHOLE_USER, Reason.UNSUBSCRIBE_RISK):
             if (masked.item[n] == reason).any():
@@ -237,11 +246,9 @@ def why_held(masked: Mask, n: int) -> str:
         return "no_candidates"
     if (masked.variant[n] != 0).all():
         return "no_variants"
-    if (masked.hour[n] != 0).all():
-        codes = masked.hour[n][masked.hour[n] != Reason.QUIET_HOURS]
-        most = np.bincount(codes).argmax() if len(codes) else Reason.QUIET_HOURS
-        return reason_name(int(most))
-    return "policy"
+    codes = masked.hour[n][masked.hour[n] != Reason.QUIET_HOURS]
+    most = np.bincount(codes).argmax() if len(codes) else Reason.QUIET_HOURS
+    return reason_name(int(most))
 
 
 def names_of(catalog: Catalog, drawn: Drawn) -> tuple[str, str, str]:

@@ -10,6 +10,8 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -157,11 +159,11 @@ def taken_in_turns(policy: Policy, observation: Observation, u: np.ndarray) -> T
     chances = [
         part.distribution_of(own, observation) for own, (_, part) in zip(scores, parts, strict=True)
     ]
-    which, draws = np.zeros(len(u), np.int64), u
-    if len(parts) > 1:
+    if len(parts) == 1:
+        which, draws, actions = np.zeros(len(u), np.int64), u, chances[0].drawn(u)
+    else:
         which, draws = mixed(chances, [share for share, _ in parts]).picked(u)
-    rows = np.arange(len(u))
-    actions = np.stack([each.drawn(draws) for each in chances])[which, rows]
+        actions = np.stack([each.drawn(draws) for each in chances])[which, np.arange(len(u))]
     chance = np.stack(
         [share * each.probability(actions) for (share, _), each in zip(parts, chances, strict=True)]
     )
@@ -169,21 +171,23 @@ def taken_in_turns(policy: Policy, observation: Observation, u: np.ndarray) -> T
     return Turns(actions, chance.sum(0), parts, scores, which, draws, chance, votes)
 
 
-def _shapes(k: int, v: int, votes: int) -> dict[str, tuple[tuple[int, ...], type]]:
-    """Shape and type of each array; votes: how many there are, 0 for none."""
-    return ({"votes": ((votes,), np.int64)} if votes else {}) | {
-        "user": ((USER,), np.float32),
-        "candidates": ((k, CANDIDATE), np.float32),
-        "variants": ((v, VARIANT), np.float32),
-        "hours": ((HOURS, HOUR), np.float32),
-        "pairs": ((k, v, PART), np.float32),
-        "reasons": ((k + v + HOURS,), np.uint8),
-        "send_at": ((HOURS,), np.int64),
-        "hold": ((), np.float64),
-        "pair": ((k, v), np.float64),
-        "hour": ((HOURS,), np.float64),
-        "draw": ((UNIFORMS,), np.float64),
-    }
+@lru_cache(maxsize=256)
+def _record(k: int, v: int, votes: int) -> np.dtype[Any]:
+    """The arrays of one snapshot as they lie one after the other; votes: how many, 0 for none."""
+    parts: list[tuple[str, type, tuple[int, ...]]] = [
+        ("user", np.float32, (USER,)),
+        ("candidates", np.float32, (k, CANDIDATE)),
+        ("variants", np.float32, (v, VARIANT)),
+        ("hours", np.float32, (HOURS, HOUR)),
+        ("pairs", np.float32, (k, v, PART)),
+        ("reasons", np.uint8, (k + v + HOURS,)),
+        ("send_at", np.int64, (HOURS,)),
+        ("hold", np.float64, ()),
+        ("pair", np.float64, (k, v)),
+        ("hour", np.float64, (HOURS,)),
+        ("draw", np.float64, (UNIFORMS,)),
+    ]
+    return np.dtype(([("votes", np.int64, (votes,))] if votes else []) + parts)
 
 
 def packed(view: View, turns: Turns, sizes: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -208,37 +212,31 @@ def _packed(
     k, v = size
     (share, policy), scores, votes = turns.parts[part], turns.scores[part], turns.votes[part]
     seen, mask = view.observation, view.mask
-    arrays = {
-        "user": seen["user"],
-        "candidates": seen["candidates"][:, :k],
-        "variants": seen["variants"][:, :v],
-        "hours": seen["hours"],
-        "pairs": seen["pairs"][:, :k, :v],
-        "reasons": np.concatenate([mask.item[:, :k], mask.variant[:, :v], mask.hour], 1),
-        "send_at": mask.send_at,
-        "hold": scores.hold,
-        "pair": scores.pair[:, :k, :v],
-        "hour": scores.hour,
-        "draw": turns.draws,
-    } | ({} if votes is None else {"votes": votes})
-    shapes = _shapes(k, v, 0 if votes is None else votes.shape[1])
-    body = np.concatenate(
-        [
-            np.ascontiguousarray(arrays[name][rows], dtype).reshape(len(rows), -1).view(np.uint8)
-            for name, (_, dtype) in shapes.items()
-        ],
-        1,
-    )
+    chosen = slice(None) if len(rows) == len(turns.which) else rows
+    body = np.empty(len(rows), _record(k, v, 0 if votes is None else votes.shape[1]))
+    body["user"], body["hours"] = seen["user"][chosen], seen["hours"][chosen]
+    body["candidates"] = seen["candidates"][chosen, :k]
+    body["variants"] = seen["variants"][chosen, :v]
+    body["pairs"] = seen["pairs"][chosen, :k, :v]
+    reasons = body["reasons"]
+    reasons[:, :k], reasons[:, k : k + v] = mask.item[chosen, :k], mask.variant[chosen, :v]
+    reasons[:, k + v :], body["send_at"] = mask.hour[chosen], mask.send_at[chosen]
+    body["hold"], body["hour"] = scores.hold[chosen], scores.hour[chosen]
+    body["pair"], body["draw"] = scores.pair[chosen, :k, :v], turns.draws[chosen]
+    if votes is not None:
+        body["votes"] = votes[chosen]
+    data, width = memoryview(body.tobytes()), body.itemsize
     best = None if view.prediction is None else view.prediction.best_hour.tolist()
     greedy, temperature = policy.temperature is None, policy.temperature or 0.0
-    for n, data in zip(rows, body, strict=True):
+    for place, n in enumerate(rows):
         head = _HEAD.pack(
             FORMAT, k, v, *scores.pair.shape[1:], temperature, policy.floor,
             greedy, NO_MODEL if best is None else best[n],
         )  # fmt: skip
         beside = float(np.delete(turns.chance[:, n], part).sum()) if len(turns.parts) > 1 else 0.0
         tail = _PART.pack(part, share, beside, 0 if votes is None else votes.shape[1])
-        yield head + tail + bytes(pa.compress(data, codec=CODEC, asbytes=True))
+        own = data[place * width : (place + 1) * width]
+        yield head + tail + bytes(pa.compress(own, codec=CODEC, asbytes=True))
 
 
 def unpack(data: bytes) -> Snapshot:
@@ -248,20 +246,15 @@ def unpack(data: bytes) -> Snapshot:
         part, start = (0, 1.0, 0.0, 0), _HEAD.size
         if form == FORMAT:
             part, start = _PART.unpack_from(data, start), start + _PART.size
-        shapes = _shapes(k, v, part[3])
-        size = sum(int(np.prod(shape)) * np.dtype(of).itemsize for shape, of in shapes.values())
-        body = pa.decompress(data[start:], size, codec=CODEC, asbytes=True)
-    except (struct.error, OSError) as error:
+        record = _record(k, v, part[3])
+        body = pa.decompress(data[start:], record.itemsize, codec=CODEC, asbytes=True)
+    except (struct.error, OSError, ValueError) as error:
         raise BadArtifact(f"this is no snapshot of a decision: {error}") from error
-    if form not in (FORMAT, WITHOUT_PARTS) or len(body) != size:
+    if form not in (FORMAT, WITHOUT_PARTS) or len(body) != record.itemsize:
         raise BadArtifact("the snapshot is of another version of pushwise, or was cut off")
-    arrays: dict[str, np.ndarray] = {}
-    start = 0
-    for name, (shape, of) in shapes.items():
-        arrays[name] = np.frombuffer(body, of, int(np.prod(shape)), start).reshape(shape)
-        start += arrays[name].nbytes
+    one = np.frombuffer(body, record)
     return Snapshot(
-        **arrays,
+        **{name: np.array(one[name][0]) for name in record.names or ()},
         best_hour=best_hour,
         padded=(K, V),
         temperature=None if best else temperature,

@@ -55,6 +55,8 @@ would fit into the usual half."""
 LONGEST_LOG = 8_000
 """Pages of SQLite's write-ahead log after which a commit itself moves them into the store's file;
 before that a server does so beside the commits (`checkpoint`)."""
+IMMEDIATE = "immediate"
+"""In a connection's `info` where SQLite is to take the lock for writing at the beginning."""
 WHOLE = 7_487_000
 """PostgreSQL's advisory lock of the whole store; those of users follow."""
 BUCKETS = 128
@@ -93,7 +95,9 @@ def _engine(url: str) -> Engine:
             f"the store is {_shown(url)!r}; use a file such as sqlite:///pushwise.sqlite, or "
             "postgresql://USER:PASSWORD@HOST/DATABASE"
         )
-    engine = create_engine(url)
+    # The connection that wrote last is taken first: SQLite empties the cache of every other one.
+    # Whoever takes one ends its transaction (`reading`, `writing`).
+    engine = create_engine(url, pool_use_lifo=True, pool_reset_on_return=None)
     event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begin)
     return engine
@@ -145,7 +149,7 @@ def _connected(connection: Any, record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
+    immediate = connection.info.pop(IMMEDIATE, False)
     driver = connection.connection.driver_connection
     assert driver is not None
     driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
@@ -154,9 +158,9 @@ def _begin(connection: Connection) -> None:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection that sees one state of the store."""
-    with engine.connect() as plain:
-        one_state = {"isolation_level": "REPEATABLE READ"} if _is_postgresql(plain) else {}
-        connection = plain.execution_options(**one_state)
+    with engine.connect() as connection:
+        if _is_postgresql(connection):
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")
         with driver_errors(connection), connection.begin():
             yield connection
 
@@ -168,8 +172,8 @@ def writing(engine: Engine, users: Iterable[str] | None = None) -> Iterator[Conn
     users: what is written is about these users alone (or keyed by these other names), so that
     those who write about others need not wait. Settings can't change meanwhile either.
     """
-    with _queue(engine), engine.connect() as plain:
-        connection = plain.execution_options(immediate=True)
+    with _queue(engine), engine.connect() as connection:
+        connection.info[IMMEDIATE] = True
         with driver_errors(connection), connection.begin():
             if _is_postgresql(connection):
                 _lock(connection, users)

@@ -6,9 +6,12 @@ several requests share, has a span of its own that links to theirs, with the par
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
 from mdp.errors import BadSetting
 from serving.settings import trace_name
@@ -30,9 +33,7 @@ class Tracing:
         if self._provider is not None:
             self._provider.shutdown()
 
-    def request(
-        self, method: str, headers: Mapping[str, str]
-    ) -> AbstractContextManager[Any | None]:
+    def request(self, scope: Scope) -> AbstractContextManager[Any | None]:
         """The span of an HTTP request; None in its place without traces."""
         if self._tracer is None:
             return nullcontext()
@@ -40,7 +41,7 @@ class Tracing:
         from opentelemetry.trace import SpanKind
 
         return self._tracer.start_as_current_span(
-            method, context=extract(headers), kind=SpanKind.SERVER
+            scope["method"], context=extract(Headers(scope=scope)), kind=SpanKind.SERVER
         )
 
     def span(

@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 
 from mdp.response import HEADS
-from simulator.fit_heads import Sends, log_loss
+from simulator.sends import Sends, log_loss
 
 SHRINK = 10.0
 """Pushes at the common rate that are added to each user's own."""

@@ -37,16 +37,7 @@ from simulator.description import Drift, Simulator, Users, own_beliefs
 from simulator.fit_calibration import calibrated, shifts, slopes
 from simulator.fit_delays import delays_of
 from simulator.fit_drift import half_life_of
-from simulator.fit_heads import (
-    DISMISS,
-    OPEN,
-    Sends,
-    Sizes,
-    Widths,
-    fit_heads,
-    predicted,
-    refit_heads,
-)
+from simulator.fit_heads import Sizes, fit_heads, predicted, refit_heads
 from simulator.fit_logging import logging_policy
 from simulator.fit_organic import organic_of
 from simulator.fit_sends import sends_of, standard, standard_copy
@@ -55,6 +46,8 @@ from simulator.fit_tuning import COLD, EVERY, tuned
 from simulator.habits import Acts, Habits, habits_of
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
+from simulator.sends import DISMISS, OPEN, Sends
+from simulator.widths import Widths
 
 UNSEEN = 0.1
 """Share of the users who are left out of the fit that is judged."""

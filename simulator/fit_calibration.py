@@ -17,7 +17,8 @@ from dataclasses import replace
 import numpy as np
 
 from mdp.response import HEADS
-from simulator.fit_heads import Sends, predicted
+from simulator.fit_heads import predicted
+from simulator.sends import Sends
 
 SLOPE_WIDTH, SHIFT_WIDTH = 0.2, 0.2
 """Prior standard deviations of a slope around 1 and of a shift of the level around 0."""

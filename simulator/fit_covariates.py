@@ -19,8 +19,10 @@ import numpy as np
 
 from mdp.hashing import STYLE_BUCKETS
 from simulator.covariates import Covariates
-from simulator.fit_heads import CLICK, OPEN, Sends, Widths, predicted
+from simulator.fit_heads import predicted
+from simulator.sends import CLICK, OPEN, Sends
 from simulator.users_prior import COEFFICIENTS, UsersPrior
+from simulator.widths import Widths
 
 LEAST = 5.0
 """Nats by which a group must make the pushes likelier. A group that tells nothing reaches that in

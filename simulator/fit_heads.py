@@ -11,7 +11,7 @@ A user's effect is what covariates say of such users, if they say anything, plus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -20,88 +20,16 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
 from mdp.wording import WORDING
+from simulator.sends import OPEN, UNSUBSCRIBE, Sends, asked, log_loss
 from simulator.users_prior import COEFFICIENTS, UsersPrior
+from simulator.widths import Widths
 
-OPEN, CLICK, PURCHASE, DISMISS, UNSUBSCRIBE = range(len(HEADS))
 ITERATIONS, REFIT_ITERATIONS = 60, 30
+TOGETHER = 200_000
+"""Pushes that are worked on at a time: what is worked out of a push takes more memory than it."""
 FAR = 2.0
 """How far an hour's effect may be from 0, as a standard deviation."""
 USERS_EFFECTS = ("openness", "styles", "tolerance", "price")
-
-
-@dataclass(frozen=True)
-class Widths:
-    """Standard deviations of effects before anything is seen of them; five are by head."""
-
-    openness: float = 0.6
-    """Effect of the user on opening."""
-    styles: float = 0.3
-    """Effect of the user's response to a style."""
-    tolerance: float = 0.25
-    """Log of how well the user bears pushes."""
-    price: float = 0.3
-    """Effect of the price on the user's clicks."""
-    weight: tuple[float, ...] = (1.0, 1.0, 0.3, 0.7, 0.3)
-    """Weights of what is measured of a push and its item."""
-    item_effect: tuple[float, ...] = (0.3, 0.3, 0.1, 0.15, 0.15)
-    """What an item does beside its features."""
-    variant_effect: tuple[float, ...] = (0.3, 0.3, 0.1, 0.15, 0.15)
-    """What a variant does beside its style and its wording."""
-    wording: tuple[float, ...] = (0.1, 0.1, 0.03, 0.05, 0.05)
-    """Weights of what a variant's words say."""
-    style: tuple[float, ...] = (0.7, 0.7, 0.2, 0.5, 0.2)
-    """What a style does for all users."""
-    weekday: tuple[float, ...] = (0.15, 0.15, 0.05, 0.08, 0.08)
-    """What a weekday does."""
-    hour: tuple[float, ...] = (0.4, 0.4, 0.12, 0.28, 0.12)
-    """By how much neighbouring hours differ."""
-
-
-@dataclass(frozen=True)
-class Sends:
-    """S pushes as the heads see them, float32 unless said otherwise."""
-
-    user: np.ndarray
-    """Rows of users (S,) int64."""
-    item: np.ndarray
-    """Catalogue rows (S,) int64."""
-    variant: np.ndarray
-    """Catalogue rows (S,) int64."""
-    bucket: np.ndarray
-    """Style buckets (S,) int64."""
-    hour: np.ndarray
-    """Local hours (S,) int64."""
-    weekday: np.ndarray
-    """Local weekdays of the decision (S,) int64."""
-    item_features: np.ndarray
-    """Standardised `ITEM_FEATURES` (S, 2)."""
-    wording: np.ndarray
-    """Standardised `WORDING` of the variant (S, F)."""
-    liking: np.ndarray
-    """Inner product of tastes (S,)."""
-    profile: np.ndarray
-    """The user's hour profile at that hour (S,)."""
-    fatigue: np.ndarray
-    repetition: np.ndarray
-    wear: np.ndarray
-    bought: np.ndarray
-    views: np.ndarray
-    """`Recency` of what was sent (S,) each."""
-    outcome: np.ndarray
-    """Opened, clicked, bought, dismissed, unsubscribed (S, 5)."""
-    decided_at: np.ndarray
-    """(S,) int64"""
-
-    def only(self, which: np.ndarray) -> Sends:
-        """Some of the pushes."""
-        return Sends(*(getattr(self, name)[which] for name in Sends.__dataclass_fields__))
-
-    @property
-    def asked(self) -> np.ndarray:
-        """Whether each head had its turn (S, 5): a click needs an open, and so on."""
-        opened, clicked = self.outcome[:, OPEN] > 0, self.outcome[:, CLICK] > 0
-        every = np.ones(len(opened), bool)
-        return np.stack([every, opened, clicked, ~opened, every], 1)
 
 
 @dataclass(frozen=True)
@@ -162,8 +90,7 @@ def _logits(p: Parameters, s: dict[str, torch.Tensor], tolerance: torch.Tensor) 
         + p["hour"][s["hour"]]
         + s["item_features"] @ p["item_weight"]
         + p["item_effect"][s["item"]]
-        + s["wording"] @ p["variant_weight"]
-        + p["variant_effect"][s["variant"]]
+        + (s["wording"] @ p["variant_weight"] + p["variant_effect"])[s["variant"]]
         + p["style"][s["bucket"]]
         + p["openness"][user][:, None] * p["openness_weight"]
         + p["tolerance"][user][:, None] * p["tolerance_weight"]
@@ -199,8 +126,14 @@ def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
     return total / 2
 
 
+def _parts(sends: Sends) -> list[dict[str, torch.Tensor]]:
+    """The pushes, `TOGETHER` at a time, without a copy of them."""
+    begins = range(0, len(sends.user), TOGETHER)
+    return [_tensors(sends.only(slice(begin, begin + TOGETHER))) for begin in begins]
+
+
 def _tensors(sends: Sends) -> dict[str, torch.Tensor]:
-    return {name: torch.from_numpy(getattr(sends, name)) for name in Sends.__dataclass_fields__}
+    return {each.name: torch.from_numpy(getattr(sends, each.name)) for each in fields(sends)}
 
 
 def fit_heads(
@@ -217,8 +150,7 @@ def fit_heads(
     start: parameters of a fit of the same heads to something alike, to begin with. prior: what
     covariates say of users' effects; its coefficients are fitted too.
     """
-    parameters, data = _start(sizes), _tensors(sends)
-    asked = torch.from_numpy(sends.asked)
+    parameters = _start(sizes)
     if start is not None:
         parameters = {name: torch.tensor(start[name]).requires_grad_() for name in parameters}
     else:
@@ -230,7 +162,7 @@ def fit_heads(
     if prior is not None:
         parameters |= prior.begun(parameters, start is not None)
     nobody = torch.zeros(sizes.users)
-    problem = (parameters, data, asked, widths)
+    problem = (parameters, _parts(sends), widths)
     _maximise(*problem, nobody, (OPEN,), tuple(parameters), iterations, prior=prior)
     if len(heads) > 1:
         common = tuple(head for head in heads if head != UNSUBSCRIBE)
@@ -266,11 +198,9 @@ def refit_heads(
     """
     parameters = {name: torch.tensor(fitted[name]).requires_grad_() for name in _start(sizes)}
     free = tuple(name for name in parameters if name not in USERS_EFFECTS)
-    data, asked = _tensors(sends), torch.from_numpy(sends.asked)
-    eased = parameters["tolerance"].detach()
-    counted = torch.from_numpy(weight)[data["user"]]
-    heads = tuple(range(len(HEADS)))
-    _maximise(parameters, data, asked, widths, eased, heads, free, iterations, counted)
+    problem = (parameters, _parts(sends), widths)
+    eased, heads = parameters["tolerance"].detach(), tuple(range(len(HEADS)))
+    _maximise(*problem, eased, heads, free, iterations, torch.from_numpy(weight))
     return _fitted(parameters, None)
 
 
@@ -284,71 +214,88 @@ def _fitted(parameters: Parameters, prior: UsersPrior | None) -> dict[str, np.nd
 
 def _maximise(
     parameters: Parameters,
-    data: dict[str, torch.Tensor],
-    asked: torch.Tensor,
+    parts: list[dict[str, torch.Tensor]],
     widths: Widths,
     tolerance: torch.Tensor,
     heads: tuple[int, ...],
     free: tuple[str, ...],
     iterations: int,
-    counted: torch.Tensor | None = None,
+    weight: torch.Tensor | None = None,
     prior: UsersPrior | None = None,
 ) -> None:
     """Bring the free parameters to the posterior's maximum, given the others.
 
-    counted: how often each push counts (S,); once without it.
+    weight: how often each user's pushes count (U,); once without it.
     """
     optimizer = torch.optim.LBFGS(
         [parameters[name] for name in free], max_iter=iterations, line_search_fn="strong_wolfe"
     )
-
     # Of the heads in question alone: five columns cost five times what one does.
     columns = torch.tensor(heads)
-    pushes = [asked[:, head].nonzero()[:, 0] for head in heads]
-    outcomes = [data["outcome"][mine, head] for mine, head in zip(pushes, heads, strict=True)]
-    weights = [None if counted is None else counted[mine] for mine in pushes]
+    counted = [_counted(part, columns, weight) for part in parts]
+    begun = {name: own if name in free else own.detach() for name, own in parameters.items()}
 
-    def loss() -> torch.Tensor:
+    def loss() -> float:
         optimizer.zero_grad()
-        all_heads = _whole(parameters, prior) | _tied(parameters)
-        some = {
+        every = {
             name: value if name in USERS_EFFECTS else value[..., columns]
-            for name, value in all_heads.items()
+            for name, value in (_whole(begun, prior) | _tied(begun)).items()
             if not name.endswith(COEFFICIENTS)
         }
-        logits = _logits(some, data, tolerance)
-        total = _penalty(parameters, widths)
-        for n, (mine, outcome, weight) in enumerate(zip(pushes, outcomes, weights, strict=True)):
-            total = total + cross_entropy(logits[mine, n], outcome, weight=weight, reduction="sum")
-        total.backward()
-        return total
+        # Each part adds to the gradient here, and all go on to the parameters together.
+        shared = {
+            name: value.detach().requires_grad_(value.requires_grad)
+            for name, value in every.items()
+        }
+        total = 0.0
+        for part, times in zip(parts, counted, strict=True):
+            own = cross_entropy(
+                _logits(shared, part, tolerance),
+                part["outcome"][:, columns],
+                weight=times,
+                reduction="sum",
+            )
+            own.backward()
+            total += own.item()
+        penalty = _penalty(begun, widths)
+        pulled = [
+            (every[name] * value.grad).sum()
+            for name, value in shared.items()
+            if value.grad is not None
+        ]
+        torch.stack([penalty, *pulled]).sum().backward()
+        return total + penalty.item()
 
     optimizer.step(loss)
 
 
+def _counted(
+    part: dict[str, torch.Tensor], columns: torch.Tensor, weight: torch.Tensor | None
+) -> torch.Tensor:
+    """How often each push counts for each head (S, H) float32: not where it had no turn."""
+    turn = torch.from_numpy(asked(part["outcome"].numpy()))[:, columns].float()
+    return turn if weight is None else turn * weight[part["user"], None]
+
+
 def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
     """Conditional probabilities (S, 5) of the heads."""
-    tensors = {name: torch.from_numpy(value) for name, value in parameters.items()}
+    own = {name: torch.from_numpy(value) for name, value in parameters.items()}
+    out = np.empty((len(sends.user), len(HEADS)), np.float32)
     with torch.no_grad():
-        return torch.sigmoid(_logits(tensors, _tensors(sends), tensors["tolerance"])).numpy()
+        for n, part in enumerate(_parts(sends)):
+            rows = slice(n * TOGETHER, (n + 1) * TOGETHER)
+            out[rows] = torch.sigmoid(_logits(own, part, own["tolerance"])).numpy()
+    return out
 
 
 def cost(
     fitted: dict[str, np.ndarray], sends: Sends, widths: Widths, heads: tuple[int, ...]
 ) -> float:
     """Minus the log posterior, up to a constant, of fitted parameters: what `fit_heads` lessens."""
-    probability, asked = predicted(fitted, sends), sends.asked
+    probability, turn = predicted(fitted, sends), sends.asked
     total = float(_penalty({name: torch.tensor(fitted[name]) for name in fitted}, widths))
     for head in heads:
-        mine = asked[:, head]
+        mine = turn[:, head]
         if mine.any():
             total += mine.sum() * log_loss(probability[mine, head], sends.outcome[mine, head])
     return total
-
-
-def log_loss(probability: np.ndarray, outcome: np.ndarray) -> float:
-    """Mean log-loss of probabilities (n,), nats; NaN for none."""
-    if not len(outcome):
-        return float("nan")
-    p = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
-    return float(-np.mean(np.where(outcome > 0, np.log(p), np.log1p(-p))))

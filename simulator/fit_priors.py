@@ -16,7 +16,9 @@ import numpy as np
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
 from mdp.wording import WORDING
-from simulator.fit_heads import FAR, OPEN, Sends, Widths, predicted
+from simulator.fit_heads import FAR, predicted
+from simulator.sends import OPEN, Sends
+from simulator.widths import Widths
 
 BELIEF = 0.5
 """Effects of the default width that count as seen in every group."""
@@ -125,7 +127,7 @@ def _measured(heads: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
         np.eye(7)[sends.weekday],
         np.eye(24)[sends.hour],
         np.eye(STYLE_BUCKETS)[sends.bucket],
-        sends.wording,
+        sends.wording[sends.variant],
         np.ones((len(user), 1)),
     )
     return np.concatenate(parts, 1)

@@ -12,9 +12,9 @@ from mdp.recency import recency_of
 from mdp.response import item_features
 from mdp.state import features
 from mdp.wording import standard_wording, wording
-from simulator.fit_heads import Sends
 from simulator.fit_tastes import Tastes
 from simulator.material import Material
+from simulator.sends import Sends
 
 REMEMBERED = ("fatigue", "repetition", "wear", "bought", "views")
 """What half-lives and histories say of a push."""
@@ -60,17 +60,6 @@ def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarr
     item, variant = some.items[rows, some.k], some.variants[rows, some.v]
     measured, _, _ = standard(material)
     said, _, _ = standard_copy(material)
-    followed = material.followed
-    outcome = np.stack(
-        [
-            followed.opened | followed.clicked,
-            followed.clicked,
-            followed.value > 0,
-            followed.dismissed,
-            followed.unsubscribed,
-        ],
-        1,
-    )[sent]
     zone = material.events.zone[some.owner]
     return Sends(
         user=some.owner.astype(np.int64),
@@ -80,13 +69,26 @@ def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarr
         hour=some.h.astype(np.int64),
         weekday=(local_day(some.decided_at, zone) + 3) % 7,
         item_features=measured[item].astype(np.float32),
-        wording=said[variant],
+        wording=said,
         liking=(tastes.user[some.owner] * tastes.item[item]).sum(1).astype(np.float32),
         profile=profile[some.owner, some.h],
         **{name: np.zeros(len(sent), np.float32) for name in REMEMBERED},
-        outcome=outcome.astype(np.float32),
+        outcome=outcomes_of(material, sent),
         decided_at=some.decided_at,
     )
+
+
+def outcomes_of(material: Material, sent: np.ndarray) -> np.ndarray:
+    """Opened, clicked, bought, dismissed, unsubscribed (S, 5) float32 of decisions `sent` (S,)."""
+    followed = material.followed
+    each = (
+        followed.opened | followed.clicked,
+        followed.clicked,
+        followed.value > 0,
+        followed.dismissed,
+        followed.unsubscribed,
+    )
+    return np.stack(each, 1)[sent].astype(np.float32)
 
 
 def standard(material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -10,24 +10,15 @@ import numpy as np
 from mdp.response import HEADS
 from simulator.covariates import Covariates
 from simulator.fit_covariates import likeliest_prior
-from simulator.fit_heads import (
-    DISMISS,
-    OPEN,
-    UNSUBSCRIBE,
-    Sends,
-    Sizes,
-    Widths,
-    cost,
-    fit_heads,
-    log_loss,
-    predicted,
-)
+from simulator.fit_heads import Sizes, cost, fit_heads, predicted
 from simulator.fit_priors import likeliest_priors
 from simulator.fit_sends import bare, remembering, sends_of, states_of
 from simulator.fit_tastes import Tastes
 from simulator.fit_widths import likeliest_widths
 from simulator.material import Material
+from simulator.sends import DISMISS, OPEN, UNSUBSCRIBE, Sends, log_loss
 from simulator.users_prior import UsersPrior
+from simulator.widths import Widths
 
 HELD_OUT = 0.2
 """Share of the pushes, the latest, that the fit is judged on."""

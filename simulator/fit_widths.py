@@ -13,8 +13,10 @@ from functools import cache
 import numpy as np
 
 from mdp.hashing import STYLE_BUCKETS
-from simulator.fit_heads import OPEN, Sends, Widths, predicted
+from simulator.fit_heads import predicted
+from simulator.sends import OPEN, Sends
 from simulator.users_prior import UsersPrior
+from simulator.widths import Widths
 
 OPENNESS, STYLES = (0.25, 0.35, 0.5, 0.6, 0.7, 0.85, 1.0), (0.1, 0.2, 0.3, 0.45, 0.65)
 """Widths that are tried."""

@@ -47,6 +47,11 @@ _SPREAD = {
     "variant_effect": np.array([0.15, 0.1, 0.0, 0.15, 0.2]),
 }
 HALF_LIVES = np.array([4.0, 7.0, 14.0, 30.0])
+TOLERANCE = 0.5
+"""Standard deviation of users' tolerance; that of their other effects is 1."""
+OWN, COMMON = 0.7, 0.4
+"""Probability that an item met comes from the user's own list, and what popularity, in standard
+deviations, adds to the recommender's guesses."""
 
 
 @dataclass(frozen=True)
@@ -97,17 +102,22 @@ def logging_policy() -> Table:
 
 def _traits(population: Population, rng: np.random.Generator) -> np.ndarray:
     size = len(population.users)
-    profile = np.log(population.hours + 0.004)
-    profile -= profile.mean(1, keepdims=True)
     traits = np.zeros(size, TRAITS)
     traits["taste"] = population.taste
-    traits["hours"] = (profile / profile.std(1, keepdims=True)).clip(-2.0, 2.0)
+    traits["hours"] = fitness(population.hours)
     traits["styles"] = rng.normal(size=(size, STYLE_BUCKETS))
     traits["openness"] = rng.normal(size=size)
-    traits["tolerance"] = rng.normal(0.0, 0.5, size)
+    traits["tolerance"] = rng.normal(0.0, TOLERANCE, size)
     traits["price"] = rng.normal(size=size)
     traits["known"] = 1
     return traits
+
+
+def fitness(hours: np.ndarray) -> np.ndarray:
+    """How well each hour fits users (U, 24), from when they visit (U, 24)."""
+    profile = np.log(hours + 0.004)
+    profile -= profile.mean(1, keepdims=True)
+    return (profile / profile.std(1, keepdims=True)).clip(-2.0, 2.0)
 
 
 def explained_by(population: Population, traits: np.ndarray, share: float, seed: int) -> np.ndarray:
@@ -166,12 +176,16 @@ def additive_truth(goods: Goods, rng: np.random.Generator) -> ResponseModel:
     )
 
 
+def commonly(popularity: np.ndarray) -> np.ndarray:
+    """What popularity (I,) adds to the recommender's scores (I,)."""
+    return COMMON * popularity / max(float(popularity.std()), 1e-9)
+
+
 def guessed(
     liking: np.ndarray, popularity: np.ndarray, noise: float, rng: np.random.Generator
 ) -> np.ndarray:
     """The recommender's scores (U, I): likings (U, I) seen through noise, with popularity (I,)."""
-    common = 0.4 * popularity / max(float(popularity.std()), 1e-9)
-    return liking + common + noise * rng.normal(size=liking.shape)
+    return liking + commonly(popularity) + noise * rng.normal(size=liking.shape)
 
 
 def best(score: np.ndarray, count: int) -> np.ndarray:
@@ -196,7 +210,7 @@ def _organic(goods: Goods, population: Population, liking: np.ndarray) -> Organi
         weekday=np.array([0.95, 0.92, 0.93, 0.97, 1.0, 1.13, 1.1], np.float32),
         hours=population.hours.astype(np.float32),
         touches=population.touches.astype(np.float32),
-        own=np.full(size, 0.7, np.float32),
+        own=np.full(size, OWN, np.float32),
         own_items=own.astype(np.int32),
         own_weight=_softmax(np.take_along_axis(score, own, 1)).astype(np.float32),
         popularity=_softmax(goods.popularity).astype(np.float32),

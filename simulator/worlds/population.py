@@ -21,6 +21,10 @@ ZONES = {
     "Asia/Shanghai": 0.1,
 }
 """Share of users by time zone; four of the six observe daylight saving."""
+PEAKS, PEAK_SPREAD = np.array([7.5, 12.5, 20.0]), 1.2
+"""Hours around which users are about, and how much these differ from user to user."""
+WEIGHTS = np.array([0.7, 0.6, 1.2])
+"""Parameters of the Dirichlet distribution of how much each peak weighs for a user."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,13 @@ def demo_population(size: int, rng: np.random.Generator, start: int) -> Populati
 
 def _profiles(size: int, rng: np.random.Generator) -> np.ndarray:
     """Hour profiles (size, 24): a morning, a midday and an evening peak, weighed by the user."""
-    peaks = np.array([7.5, 12.5, 20.0]) + rng.normal(0.0, 1.2, (size, 3))
-    weight = rng.dirichlet([0.7, 0.6, 1.2], size)
+    peaks = PEAKS + rng.normal(0.0, PEAK_SPREAD, (size, 3))
+    return profiles(peaks, rng.dirichlet(WEIGHTS, size))
+
+
+def profiles(peaks: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Probabilities of each hour (N, 24) of users with peaks (N, 3), hours, and their weights
+    (N, 3)."""
     distance = np.abs(np.arange(24) + 0.5 - peaks[:, :, None])
     distance = np.minimum(distance, 24.0 - distance)
     bumps = np.exp(-0.5 * (distance / 1.6) ** 2)

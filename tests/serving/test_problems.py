@@ -142,6 +142,19 @@ def test_with_keys_a_request_needs_one(shop):
             assert given.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/decisions", GOOD), ("/v1/decisions:batch", {"requests": [GOOD]}), ("/readyz", None)],
+)
+def test_an_error_that_nobody_thought_of_is_a_problem_too(shop, monkeypatch, path, body):
+    with shop.server(shop.policy("p")) as client:
+        monkeypatch.delattr(client.app.state.service.registry, "_lock")
+        response = client.request("GET" if body is None else "POST", path, json=body)
+    assert (response.status_code, response.json()["status"]) == (500, 500)
+    assert "server's log" in response.json()["detail"]
+    assert response.headers["x-request-id"]
+
+
 def test_a_policy_that_was_changed_is_refused(shop):
     """Not ready, not to be activated, while the policy in force goes on."""
     good, bad = shop.policy("good"), shop.policy("bad", floor=0.5)

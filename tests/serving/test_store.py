@@ -166,3 +166,14 @@ def test_a_checkpoint_puts_what_was_written_ahead_into_the_file(tmp_path):
     checkpoint(engine)
     assert in_the_file_alone() == 1
     engine.dispose()
+
+
+def test_the_connection_that_was_used_last_is_taken_first(tmp_path):
+    """SQLite empties the cache of a connection beside which another one wrote."""
+    engine = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    with reading(engine) as outer, reading(engine):
+        last = outer.connection.driver_connection
+    with reading(engine) as connection:
+        again = connection.connection.driver_connection
+    engine.dispose()
+    assert again is last

@@ -4,7 +4,7 @@ import numpy as np
 
 from mdp.response import HEADS
 from mdp.wording import WORDING
-from simulator.fit_heads import OPEN, Sends
+from simulator.sends import OPEN, Sends
 
 
 def pushes(logit: np.ndarray, rng: np.random.Generator, **columns: np.ndarray) -> Sends:
@@ -19,7 +19,7 @@ def pushes(logit: np.ndarray, rng: np.random.Generator, **columns: np.ndarray) -
             ("liking", "profile", "fatigue", "repetition", "wear", "bought", "views"), zero
         ),
         "item_features": np.zeros((size, 2), np.float32),
-        "wording": np.zeros((size, len(WORDING)), np.float32),
+        "wording": np.zeros((1 + columns.get("variant", none).max(), len(WORDING)), np.float32),
         "outcome": outcome,
         "decided_at": np.arange(size),
     }

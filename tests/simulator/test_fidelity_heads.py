@@ -7,7 +7,7 @@ import pytest
 
 from mdp.wording import WORDING
 from simulator.fidelity_heads import against_baselines
-from simulator.fit_heads import Sends
+from simulator.sends import Sends
 
 USERS = 200
 

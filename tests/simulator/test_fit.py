@@ -78,6 +78,15 @@ def test_a_time_after_the_logs_end_is_its_end(shop, tmp_path):
     assert material_before(tmp_path, None).until == split_time(log) < whole.until
 
 
+def test_what_was_known_at_an_instant_is_a_log_that_knew_no_more(shop):
+    until = split_time(shop[0])
+    early = before(shop[0], until)
+    again = before(early, until)
+    assert len(early.tables["decisions"]) < len(shop[0].tables["decisions"])
+    for name, table in early.tables.items():
+        pd.testing.assert_frame_equal(again.tables[name], table)
+
+
 def test_features_are_scaled_by_what_was_offered_before_and_later_items_change_nothing(
     shop, fitted
 ):

@@ -6,7 +6,9 @@ import pytest
 from mdp.response import HEADS
 from mdp.state import TRAITS
 from simulator.fit_calibration import calibrated, shifts, slopes
-from simulator.fit_heads import OPEN, Sends, Sizes, Widths, fit_heads, predicted
+from simulator.fit_heads import Sizes, fit_heads, predicted
+from simulator.sends import OPEN, Sends
+from simulator.widths import Widths
 from tests.simulator.planted import pushes
 
 S, U = 6000, 200

@@ -11,9 +11,11 @@ from simulator.covariates import Covariates
 from simulator.demo import demo
 from simulator.fit import fit
 from simulator.fit_covariates import likeliest_prior
-from simulator.fit_heads import OPEN, Sends, Sizes, Widths, fit_heads, log_loss, predicted
+from simulator.fit_heads import Sizes, fit_heads, predicted
 from simulator.fit_widths import likeliest_widths
+from simulator.sends import OPEN, Sends, log_loss
 from simulator.users_prior import UsersPrior
+from simulator.widths import Widths
 from simulator.worlds.logit import LogitShop
 from tests.simulator.planted import pushes
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from simulator.fit_heads import OPEN, PURCHASE, Sizes, Widths, fit_heads
+from simulator.fit_heads import Sizes, fit_heads
 from simulator.fit_priors import likeliest_priors
+from simulator.sends import OPEN, PURCHASE
+from simulator.widths import Widths
 from tests.simulator.planted import pushes
 
 S, ITEMS = 20_000, 40

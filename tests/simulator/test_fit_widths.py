@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from simulator.fit_heads import OPEN, Sizes, Widths, fit_heads
+from simulator.fit_heads import Sizes, fit_heads
 from simulator.fit_widths import likeliest_widths
+from simulator.sends import OPEN
+from simulator.widths import Widths
 from tests.simulator.planted import pushes
 
 U, EACH, B = 1500, 24, 6

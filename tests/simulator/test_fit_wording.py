@@ -14,9 +14,11 @@ from mdp.wording import standard_wording, wording
 from policies.baselines import Greedy, Table
 from simulator.demo import demo
 from simulator.fit import fit
-from simulator.fit_heads import OPEN, Sizes, Widths, fit_heads
+from simulator.fit_heads import Sizes, fit_heads
 from simulator.fit_priors import likeliest_priors
 from simulator.kernel import Kernel
+from simulator.sends import OPEN
+from simulator.widths import Widths
 from simulator.worlds.logit import LogitShop
 from tests.simulator.copies import copies
 from tests.simulator.planted import pushes
@@ -42,7 +44,7 @@ def judged() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     said = standard_wording(raw, raw[:SEEN].mean(0), raw[:SEEN].std(0).clip(1e-3))
     variant = rng.integers(0, SEEN, S)
     sends = pushes(
-        -1.5 + gain[variant], rng, variant=variant, bucket=bucket[variant], wording=said[variant]
+        -1.5 + gain[variant], rng, variant=variant, bucket=bucket[variant], wording=said[:SEEN]
     )
     widths = Widths()
     for _ in range(2):

@@ -1,0 +1,72 @@
+"""A log's pushes as the response heads see them, and how well a head does on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+
+from mdp.response import HEADS
+
+OPEN, CLICK, PURCHASE, DISMISS, UNSUBSCRIBE = range(len(HEADS))
+
+
+@dataclass(frozen=True)
+class Sends:
+    """S pushes as the heads see them, float32 unless said otherwise."""
+
+    user: np.ndarray
+    """Rows of users (S,) int64."""
+    item: np.ndarray
+    """Catalogue rows (S,) int64."""
+    variant: np.ndarray
+    """Catalogue rows (S,) int64."""
+    bucket: np.ndarray
+    """Style buckets (S,) int64."""
+    hour: np.ndarray
+    """Local hours (S,) int64."""
+    weekday: np.ndarray
+    """Local weekdays of the decision (S,) int64."""
+    item_features: np.ndarray
+    """Standardised `ITEM_FEATURES` (S, 2)."""
+    liking: np.ndarray
+    """Inner product of tastes (S,)."""
+    profile: np.ndarray
+    """The user's hour profile at that hour (S,)."""
+    fatigue: np.ndarray
+    repetition: np.ndarray
+    wear: np.ndarray
+    bought: np.ndarray
+    views: np.ndarray
+    """`Recency` of what was sent (S,) each."""
+    outcome: np.ndarray
+    """Opened, clicked, bought, dismissed, unsubscribed (S, 5)."""
+    decided_at: np.ndarray
+    """(S,) int64"""
+    wording: np.ndarray = field(metadata={"rows": False})
+    """Standardised `WORDING` of each variant of the catalogue (W, F)."""
+
+    def only(self, which: np.ndarray | slice) -> Sends:
+        """Some of the pushes."""
+        names = [each.name for each in fields(self) if each.metadata.get("rows", True)]
+        return replace(self, **{name: getattr(self, name)[which] for name in names})
+
+    @property
+    def asked(self) -> np.ndarray:
+        """Whether each head had its turn (S, 5): a click needs an open, and so on."""
+        return asked(self.outcome)
+
+
+def asked(outcome: np.ndarray) -> np.ndarray:
+    """Whether each head had its turn (S, 5) bool, given what followed (S, 5)."""
+    opened, clicked = outcome[:, OPEN] > 0, outcome[:, CLICK] > 0
+    every = np.ones(len(opened), bool)
+    return np.stack([every, opened, clicked, ~opened, every], 1)
+
+
+def log_loss(probability: np.ndarray, outcome: np.ndarray) -> float:
+    """Mean log-loss of probabilities (n,), nats; NaN for none."""
+    if not len(outcome):
+        return float("nan")
+    p = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
+    return float(-np.mean(np.where(outcome > 0, np.log(p), np.log1p(-p))))

@@ -1,0 +1,50 @@
+"""The heads' parameters do not depend on how many pushes are worked on at a time."""
+
+import numpy as np
+import pytest
+
+from mdp.response import HEADS
+from simulator import fit_heads
+from simulator.fit_heads import Sizes, cost, predicted, refit_heads
+from simulator.sends import Sends
+from simulator.widths import Widths
+from tests.simulator.planted import pushes
+
+USERS, S = 40, 900
+EVERY = tuple(range(len(HEADS)))
+
+
+@pytest.fixture(scope="module")
+def sends() -> Sends:
+    rng = np.random.default_rng(0)
+    user, variant = rng.integers(0, USERS, S), rng.integers(0, 3, S)
+    logit = rng.normal(size=USERS)[user] + np.array([-1.0, 0.0, 1.0])[variant]
+    return pushes(logit, rng, user=user, variant=variant)
+
+
+def fitted(sends: Sends) -> dict[str, np.ndarray]:
+    sizes, widths = Sizes(USERS, 1, 3), Widths()
+    heads = fit_heads.fit_heads(sends, sizes, widths, EVERY, 60)
+    weight = np.full(USERS, 2.0, np.float32)
+    return refit_heads(heads, sends, sizes, widths, weight, 40)
+
+
+def test_pushes_in_parts_give_the_heads_of_all_at_once(sends, monkeypatch):
+    whole = fitted(sends)
+    at_once = predicted(whole, sends), cost(whole, sends, Widths(), EVERY)
+    monkeypatch.setattr(fit_heads, "TOGETHER", 250)
+    parts = fitted(sends)
+    np.testing.assert_allclose(predicted(whole, sends), at_once[0], rtol=1e-5)
+    np.testing.assert_allclose(predicted(parts, sends), at_once[0], atol=2e-3)
+    assert cost(parts, sends, Widths(), EVERY) == pytest.approx(at_once[1], rel=1e-4)
+
+
+def test_counting_each_user_twice_moves_shared_effects_away_from_their_prior(sends):
+    sizes, widths = Sizes(USERS, 1, 3), Widths()
+    once = fit_heads.fit_heads(sends, sizes, widths, EVERY, 40)
+    spread = []
+    for times in (0.1, 1.0, 5.0):
+        counted = np.full(USERS, times, np.float32)
+        heads = refit_heads(once, sends, sizes, widths, counted, 40)
+        spread.append(np.ptp(heads["variant_effect"][:, 0]))
+    assert spread[0] < spread[1] < spread[2]
