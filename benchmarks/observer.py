@@ -19,8 +19,9 @@ from scipy.special import gammaincinv, log_ndtr, ndtr
 
 from generation.candidates.base import catalog_rows
 from generation.candidates.noisy_taste import NoisyTaste
-from mdp.clock import SECOND, local_hour
+from mdp.clock import SECOND
 from mdp.events import Kind
+from mdp.local_time import local_hour
 from mdp.prediction import outcomes_of
 from mdp.recency import Recency, recency_of
 from mdp.response import Response
