@@ -12,7 +12,14 @@ from tests.simulator.planted import pushes
 U, EACH, B = 1500, 24, 6
 
 
-@pytest.mark.parametrize(("openness", "styles"), [(0.35, 0.1), (0.6, 0.45), (1.0, 0.1)])
+@pytest.mark.parametrize(
+    ("openness", "styles"),
+    [
+        (0.6, 0.45),
+        pytest.param(0.35, 0.1, marks=pytest.mark.slow),
+        pytest.param(1.0, 0.1, marks=pytest.mark.slow),
+    ],
+)
 def test_widths_are_those_that_users_were_drawn_with(openness, styles):
     rng = np.random.default_rng(3)
     user = np.repeat(np.arange(U), EACH)
