@@ -59,7 +59,7 @@ class Args:
     """the model's name at that address"""
     key_file: Path | None = None
     """file that holds the key of that address"""
-    temperature: float = 0.7
+    temperature: float = 0.8
     """how freely a network or a language model chooses its words; 0: always the likeliest"""
     seed: int = 0
     """seed of all that is drawn"""

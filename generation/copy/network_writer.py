@@ -11,7 +11,7 @@ from generation.copy.claims import claims
 from generation.copy.conditions import ANY, DESCRIPTION, PUSH, values_of
 from generation.copy.copywriter import Brief, Message
 from generation.copy.facts import Facts
-from generation.copy.seq2seq import LONGEST, Seq2Seq
+from generation.copy.seq2seq import LONGEST, TEMPERATURE, Seq2Seq
 from generation.copy.source import BREAK, Draft, Source
 from generation.copy.templates import Templates, carried_style
 from generation.copy.verify import EVIDENCED
@@ -22,7 +22,7 @@ class NetworkWriter:
     """Writes English; Chinese it leaves to the templates."""
 
     network: Seq2Seq
-    temperature: float = 0.7
+    temperature: float = TEMPERATURE
     """how freely it chooses; 0: always the likeliest word"""
     source: str = "seq2seq"
     """which network, as kept with each text"""

@@ -20,8 +20,12 @@ LONGEST = 160
 """Tokens at which a text that does not end is cut off."""
 TOGETHER = 256
 """Texts that are written side by side."""
-UNLIKELY = 0.05
+TEMPERATURE = 0.8
+"""At which texts are drawn: as varied as the templates', and slots as right as at lower ones."""
+UNLIKELY = 0.01
 """Share of the likeliest token's chance below which a token is not drawn: its words seldom fit."""
+AGAIN = 0.05
+"""Share of the likeliest token's chance that remains to a field that was copied before."""
 NEVER = -1e9
 """Logit of what can't be."""
 
@@ -36,7 +40,7 @@ class Seq2Seq:
     """float32, by the names that torch gives them"""
 
     def write(
-        self, sources: Sequence[Source], draws: np.ndarray, temperature: float = 0.7
+        self, sources: Sequence[Source], draws: np.ndarray, temperature: float = TEMPERATURE
     ) -> list[Draft]:
         """A text for each source.
 
@@ -157,8 +161,8 @@ def _once(log: np.ndarray, tokens: np.ndarray, size: int) -> np.ndarray:
     row, at = np.nonzero(tokens >= size)
     fresh = log.copy()
     fresh[row, tokens[row, at]] = NEVER
-    stuck = fresh.max(1) < log.max(1) + np.log(UNLIKELY)
-    fresh[stuck] = log[stuck] + np.log(UNLIKELY)
+    stuck = fresh.max(1) < log.max(1) + np.log(AGAIN)
+    fresh[stuck] = log[stuck] + np.log(AGAIN)
     return fresh
 
 
@@ -209,7 +213,7 @@ def _log_softmax(x: np.ndarray) -> np.ndarray:
 def _drawn(log: np.ndarray, draws: np.ndarray, temperature: float) -> np.ndarray:
     """Tokens (N,) int64 by inverting the distribution at the draws (N,), `UNLIKELY` ones apart."""
     chance = _softmax(log / temperature)
-    chance[chance < UNLIKELY * chance.max(1, keepdims=True)] = 0
+    chance[log < log.max(1, keepdims=True) + np.log(UNLIKELY)] = 0
     summed = np.cumsum(chance, 1) / chance.sum(1, keepdims=True)
     return np.minimum((summed < draws[:, None]).sum(1), log.shape[1] - 1)
 

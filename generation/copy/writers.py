@@ -8,12 +8,13 @@ from generation.copy.chat import ChatWriter, Endpoint
 from generation.copy.copywriter import Copywriter
 from generation.copy.network_writer import NetworkWriter
 from generation.copy.saved import load_writer
+from generation.copy.seq2seq import TEMPERATURE
 from generation.copy.templates import Templates
 from mdp.errors import BadSetting
 
 
 def writer_of(
-    which: str, model: str = "", key_file: Path | None = None, temperature: float = 0.7
+    which: str, model: str = "", key_file: Path | None = None, temperature: float = TEMPERATURE
 ) -> Copywriter:
     """The copywriter; raises `BadSetting` or `BadArtifact`.
 

@@ -14,6 +14,7 @@ from generation.copy.gather import verifier_for
 from generation.copy.measured import Raw, Request, measured
 from generation.copy.network_writer import NetworkWriter
 from generation.copy.saved import SavedWriter
+from generation.copy.seq2seq import TEMPERATURE
 from generation.copy.templates import carried_style
 from generation.learning.adversarial import Phase, adversarial
 from generation.learning.copy_pairs import Pairs, augmented, some_reader
@@ -38,7 +39,7 @@ class Trained:
     likeliest: Raw
     """at temperature 0"""
     free: Raw
-    """at temperature 0.7"""
+    """at the temperature at which it draws"""
 
 
 def train_writer(
@@ -69,7 +70,10 @@ def train_writer(
         if kept:
             net, before = other, after
     about["parameters"] = net.size
-    about["figures"] = {"likeliest": before[0].to_mapping(), "0.7": before[1].to_mapping()}
+    about["figures"] = {
+        "likeliest": before[0].to_mapping(),
+        f"{TEMPERATURE}": before[1].to_mapping(),
+    }
     return Trained(SavedWriter(net.arrays(), about), *before)
 
 
@@ -108,6 +112,6 @@ def _measure(
     verifier, network = verifier_for(items), net.arrays()
     likeliest, free = (
         measured(NetworkWriter(network, temperature), requests, verifier, seed)
-        for temperature in (0.0, 0.7)
+        for temperature in (0.0, TEMPERATURE)
     )
     return likeliest, free

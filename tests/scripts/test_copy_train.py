@@ -59,7 +59,7 @@ def test_what_was_learned_from_is_counted(writer):
         "variants_left_out": 2,
         "responses": 4,
     }
-    assert set(manifest["figures"]) == {"likeliest", "0.7"}
+    assert set(manifest["figures"]) == {"likeliest", "0.8"}
     assert 500_000 < manifest["parameters"] < 1_000_000
 
 
