@@ -207,6 +207,17 @@ class Simulator:
             )
         return self.model
 
+    def of_users(self, rows: np.ndarray, ids: tuple[str, ...]) -> Simulator:
+        """Its users `rows` (N,), repeats allowed, under other ids (N,), which neither beliefs nor
+        recommender know."""
+        return replace(
+            self,
+            users=self.users.taken(rows, ids),
+            traits=self.traits[rows],
+            organic=self.organic.of_users(rows),
+            histories=self.histories[rows],
+        )
+
     def believing(self, other: Simulator | None) -> Simulator:
         """The same users, seen through another simulator's response model and traits.
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from generation.candidates.base import Recommender
+from generation.candidates.base import Around
 from mdp.catalog import Items
 from mdp.clock import DAY, NEVER
 from simulator.description import Launches, Simulator
@@ -23,25 +23,12 @@ from simulator.randomness import LAUNCH, keys, words
 
 
 @dataclass(frozen=True)
-class _Sharing:
+class _Sharing(Around):
     """A recommender whose lists have new items in the places of those that they are like."""
 
-    recommender: Recommender
     hashes: np.ndarray
     """Of the items (I,) uint64."""
     launches: Launches
-
-    @property
-    def kind(self) -> str:
-        return self.recommender.kind
-
-    @property
-    def reads_states(self) -> bool:
-        return self.recommender.reads_states
-
-    @property
-    def size(self) -> int:
-        return self.recommender.size
 
     def candidates(self, user_hash: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:
         rows = self.recommender.candidates(user_hash, states, at)
@@ -53,9 +40,6 @@ class _Sharing:
             if not taken.any():
                 return rows
             rows[n[taken], k[taken]] = self.launches.successor[item[taken]]
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return self.recommender.arrays()
 
 
 def with_new_items(simulator: Simulator, rate: float, days: int, seed: int) -> Simulator:

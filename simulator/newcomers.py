@@ -7,17 +7,14 @@ not know the id, so that both treat a newcomer as they would in the shop.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
 from mdp.clock import DAY
 from mdp.errors import BadSetting
 from mdp.local_time import midnights_from
-from mdp.state import new_histories, put, taken
+from mdp.state import new_histories, put
 from simulator.description import Arrivals, Simulator
-from simulator.organic import Organic
 from simulator.randomness import ARRIVAL, keys, words
 
 RECENT = 56.0
@@ -96,26 +93,12 @@ def _of(
 ) -> Simulator:
     """The simulator of its users `rows` (N,) under ids (N,), all but the first `known` of whom
     arrive on a day after its start."""
-    new = np.arange(known, len(rows))
-    users, histories = simulator.users.taken(rows, ids), taken(simulator.histories, rows)
-    put(histories, new, new_histories(len(new), histories["consent"][new]))
-    signed_up = users.signed_up
-    signed_up[new] = midnights_from(simulator.start, users.codes[new], day)
-    return replace(
-        simulator,
-        users=users,
-        traits=simulator.traits[rows],
-        organic=_coming(simulator.organic, rows, new),
-        histories=histories,
-    )
-
-
-def _coming(organic: Organic, rows: np.ndarray, new: np.ndarray) -> Organic:
-    """That of the users `rows` (N,), of whom the `new` ones (M,) have just come: they come for
-    certain, and stay as little as anybody."""
-    some = organic.of_users(rows)
-    if some.alive is not None:
-        some.alive[new] = 1.0
-    if some.staying is not None and organic.staying is not None:
-        some.staying[new] = organic.staying.min()
+    new, some = np.arange(known, len(rows)), simulator.of_users(rows, ids)
+    put(some.histories, new, new_histories(len(new), some.histories["consent"][new]))
+    some.users.signed_up[new] = midnights_from(simulator.start, some.users.codes[new], day)
+    # They come for certain, and stay as little as anybody.
+    if some.organic.alive is not None:
+        some.organic.alive[new] = 1.0
+    if some.organic.staying is not None and simulator.organic.staying is not None:
+        some.organic.staying[new] = simulator.organic.staying.min()
     return some

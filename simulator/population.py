@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from generation.candidates.base import Recommender
+from generation.candidates.base import Around
 from mdp.errors import BadSetting
 from policies.base import Policy
 from policies.composition import UNIFORMS
@@ -59,33 +59,17 @@ class Lived:
 
 
 @dataclass(frozen=True)
-class _Namesakes:
+class _Namesakes(Around):
     """A recommender that knows users by other ids."""
 
-    recommender: Recommender
     hashes: np.ndarray
     """Hashes of the users' ids (N,) uint64, ascending."""
     known_as: np.ndarray
     """Hashes (N,) uint64 that the recommender knows them by."""
 
-    @property
-    def kind(self) -> str:
-        return self.recommender.kind
-
-    @property
-    def reads_states(self) -> bool:
-        return self.recommender.reads_states
-
-    @property
-    def size(self) -> int:
-        return self.recommender.size
-
     def candidates(self, user_hash: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:
         known_as = self.known_as[np.searchsorted(self.hashes, user_hash)]
         return self.recommender.candidates(known_as, states, at)
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return self.recommender.arrays()
 
 
 def blocks(users: int, size: int, arriving: Sequence[int] = ()) -> Iterator[Block]:
@@ -114,17 +98,13 @@ def block_of(simulator: Simulator, first: int, last: int) -> Simulator:
 
 def with_users(simulator: Simulator, rows: np.ndarray, ids: tuple[str, ...]) -> Simulator:
     """The simulator of its users `rows` (N,) alone, repeats allowed, under other ids (N,)."""
-    users, known_as = simulator.users.taken(rows, ids), simulator.users.hashes[rows]
-    order = np.argsort(users.hashes)
-    hashes, beliefs = users.hashes[order], simulator.beliefs
+    some, known_as = simulator.of_users(rows, ids), simulator.users.hashes[rows]
+    order = np.argsort(some.users.hashes)
+    hashes, beliefs = some.users.hashes[order], simulator.beliefs
     if beliefs is not None:
         beliefs = TraitStore(hashes, beliefs.rows(known_as[order])[0], beliefs.default)
     return replace(
-        simulator,
-        users=users,
-        traits=simulator.traits[rows],
-        organic=simulator.organic.of_users(rows),
-        histories=simulator.histories[rows],
+        some,
         recommender=_Namesakes(simulator.recommender, hashes, known_as[order]),
         beliefs=beliefs,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +38,28 @@ class Recommender(Protocol):
     def arrays(self) -> dict[str, np.ndarray]:
         """All that rebuilds it beside the catalogue."""
         ...
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a recommender that changes another's lists has of that one."""
+
+    recommender: Recommender
+
+    @property
+    def kind(self) -> str:
+        return self.recommender.kind
+
+    @property
+    def reads_states(self) -> bool:
+        return self.recommender.reads_states
+
+    @property
+    def size(self) -> int:
+        return self.recommender.size
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        return self.recommender.arrays()
 
 
 def catalog_rows(catalog: Catalog, hashes: np.ndarray) -> np.ndarray:
