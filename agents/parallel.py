@@ -9,7 +9,6 @@ et al., DD-PPO: Learning Near-Perfect PointGoal Navigators from 2.5 Billion Fram
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -25,6 +24,7 @@ from stable_baselines3.common.utils import set_random_seed
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from agents.budgets import Prices
+from agents.cluster import running
 from agents.network import Soft
 from agents.paying import ExpectedRewards
 from agents.ppo import PartialPPO, PPOSettings, build_ppo
@@ -194,7 +194,8 @@ def parallel_ppo(
 ) -> Iterator[ParallelPPO]:
     """PPO over as many processes, on this machine or on the cluster that RAY_ADDRESS names.
 
-    Raises `BadSetting` for users or a batch that can't be divided into the shards.
+    Raises `BadSetting` for users or a batch that can't be divided into the shards, and where Ray
+    does not start.
     """
     if not 1 <= workers <= SHARDS:
         raise BadSetting(f"--workers is {workers}; it can be 1 to {SHARDS}")
@@ -209,18 +210,13 @@ def parallel_ppo(
     own = replace(
         settings, users=settings.users // SHARDS, batch_size=settings.batch_size // SHARDS
     )
-    ours = not ray.is_initialized()
-    if ours:
-        address = os.environ.get("RAY_ADDRESS")
-        ray.init(address, include_dashboard=None if address else False, log_to_driver=False)
-    try:
+    with running():
         place = ray.put((env.env.simulator, network))
         make = ray.remote(num_cpus=1)(Process)
         parts = np.array_split(np.arange(SHARDS), workers)
         model.actors = [make.remote(place, own, env.unit, part.tolist()) for part in parts]
-        yield model
-    finally:
-        for actor in getattr(model, "actors", []):
-            ray.kill(actor)
-        if ours:
-            ray.shutdown()
+        try:
+            yield model
+        finally:
+            for actor in model.actors:
+                ray.kill(actor)

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass, replace
 
 from agents.algorithms import algorithm_of
+from agents.cluster import running
 from agents.judging import Judgement
 from agents.training import PARTS, train
 from mdp.errors import BadSetting, NotEnoughData
@@ -51,19 +52,17 @@ def tune(
     trials: int = 16,
     seed: int = 0,
     steps: int | None = None,
-    address: str | None = None,
     at_once: int | None = None,
 ) -> list[Trial]:
     """Trials, the best first; the settings' defaults are one of them.
 
-    steps: user-days of a trial that is not stopped. address: of a Ray cluster; None: this machine.
-    at_once: most trials at a time, each on one core; default: as many as there are cores. Raises
-    `BadSetting` for an algorithm that has nothing to search.
+    steps: user-days of a trial that is not stopped. at_once: most trials at a time, each on one
+    core; default: as many as there are cores. Raises `BadSetting` for an algorithm that has nothing
+    to search, and where Ray does not start.
     """
     if algo not in SPACES:
         raise BadSetting(f"{algo} has nothing to tune; choose among {', '.join(SPACES)}")
     import optuna
-    import ray
     from ray import tune as ray_tune
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.optuna import OptunaSearch
@@ -90,29 +89,22 @@ def tune(
     # Its own tables and loggers would bury what is said at the end.
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    ours = not ray.is_initialized()
-    if ours:
-        ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False)
-    try:
-        with tempfile.TemporaryDirectory() as place:
-            found = ray_tune.Tuner(
-                ray_tune.with_resources(
-                    ray_tune.with_parameters(trial, simulator=simulator), {"cpu": 1}
-                ),
-                param_space=space,
-                tune_config=ray_tune.TuneConfig(
-                    metric="value",
-                    mode="max",
-                    num_samples=trials,
-                    max_concurrent_trials=at_once,
-                    search_alg=OptunaSearch(points_to_evaluate=[first], seed=seed),
-                    scheduler=ASHAScheduler(max_t=PARTS, grace_period=2, reduction_factor=2),
-                ),
-                run_config=ray_tune.RunConfig(name=algo, storage_path=place, verbose=0),
-            ).fit()
-    finally:
-        if ours:
-            ray.shutdown()
+    with running(), tempfile.TemporaryDirectory() as place:
+        found = ray_tune.Tuner(
+            ray_tune.with_resources(
+                ray_tune.with_parameters(trial, simulator=simulator), {"cpu": 1}
+            ),
+            param_space=space,
+            tune_config=ray_tune.TuneConfig(
+                metric="value",
+                mode="max",
+                num_samples=trials,
+                max_concurrent_trials=at_once,
+                search_alg=OptunaSearch(points_to_evaluate=[first], seed=seed),
+                scheduler=ASHAScheduler(max_t=PARTS, grace_period=2, reduction_factor=2),
+            ),
+            run_config=ray_tune.RunConfig(name=algo, storage_path=place, verbose=0),
+        ).fit()
     out = [
         Trial(each.config, each.metrics["value"], each.metrics["training_iteration"])
         for each in (found[n] for n in range(len(found)))

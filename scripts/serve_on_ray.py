@@ -7,8 +7,8 @@ import os
 import signal
 from typing import Any
 
+from agents.cluster import first_words, running
 from mdp.errors import BadSetting
-from scripts.on_ray import first_words, running
 
 QUIET = {"log_level": "ERROR", "enable_access_log": False}
 ONGOING = 256

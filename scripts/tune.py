@@ -1,13 +1,14 @@
 """Search the hyper-parameters of an agent: Ray Tune, Optuna's search, early stopping.
 
 The best settings are written to a file, under the environment's id, that `pushwise train
---settings FILE` reads. Each trial trains on one core. Differences of a few per cent between trials
+--settings FILE` reads. Each trial trains on one core, of this machine or of the Ray cluster that
+RAY_ADDRESS names, whose machines need pushwise too. Differences of a few per cent between trials
 are noise: the defaults are among the trials, so that what tuning brought is seen.
 
 Example:
     pushwise tune runs/sim --algo ppo --trials 32 --out settings.toml
     pushwise train runs/sim --algo ppo --settings settings.toml --out runs/ppo
-    pushwise tune runs/sim --algo dqn --address ray://head:10001 --out settings.toml
+    RAY_ADDRESS=ray://head:10001 pushwise tune runs/sim --algo dqn --out settings.toml
 """
 
 from __future__ import annotations
@@ -32,8 +33,6 @@ class Args:
     """trainings to begin; most are stopped early"""
     steps: int | None = None
     """user-days of a training that is not stopped; default: the algorithm's"""
-    address: str | None = None
-    """address of a Ray cluster, whose machines need pushwise too; default: this machine"""
     at_once: int | None = None
     """most trainings at a time; default: one a core"""
     seed: int = 0
@@ -63,9 +62,7 @@ def run(args: Args) -> int:
     if args.out.exists():
         read_tables(args.out)
     simulator = load_simulator(args.simulator)
-    found = tune(
-        simulator, args.algo, args.trials, args.seed, args.steps, args.address, args.at_once
-    )
+    found = tune(simulator, args.algo, args.trials, args.seed, args.steps, args.at_once)
     best = found[0].settings
     args.out.parent.mkdir(parents=True, exist_ok=True)
     write_settings(args.out, simulator.world, args.algo, best)

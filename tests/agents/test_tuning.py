@@ -64,3 +64,19 @@ def test_the_best_of_some_trainings_is_written_for_train(shop_dir, tmp_path, cap
     assert any(each["settings"]["clip"] == default.clip for each in found)
     best = read_settings(file, "logit", "ppo")
     assert {name: getattr(best, name) for name in SPACES["ppo"]} == found[0]["settings"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("ray") is None or find_spec("optuna") is None, reason="needs the extra `ray`"
+)
+@pytest.mark.parametrize(
+    "command", [["tune", "--out", "settings.toml"], ["train", "--workers", "2", "--out", "policy"]]
+)
+def test_a_cluster_that_does_not_answer_is_told_in_one_sentence(
+    shop_dir, tmp_path, capsys, monkeypatch, command
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert cli.main([command[0], str(shop_dir[0].resolve()), *command[1:]]) == 1
+    assert "the Ray cluster 127.0.0.1:1 can't be joined" in capsys.readouterr().err
