@@ -27,7 +27,6 @@ from agents.search import baselines, best_static_rule, best_threshold
 from agents.start import starting_network, teach_critic
 from envs.vector import PushVectorEnv
 from mdp.errors import BadSetting
-from mdp.hashing import content_hash
 from policies.baselines import Greedy, StaticRule
 from policies.network import NetworkPolicy
 from policies.planner import Planner, planner
@@ -35,6 +34,7 @@ from policies.saved import PolicyBundle, SavedRecommender
 from simulator.best_days import with_habits
 from simulator.description import Simulator
 from simulator.kernel import Kernel
+from simulator.saved import simulator_hash
 
 PARTS = 8
 """Parts that training is divided into; the policy is judged after each."""
@@ -128,7 +128,7 @@ def train(
         "seed": seed,
         "settings": asdict(chosen),
         "command": list(command),
-        "simulator_hash": hash_of(simulator),
+        "simulator_hash": simulator_hash(simulator),
     }
     if start_from is not None:
         description["from"] = start_from.hash
@@ -245,21 +245,6 @@ def _learn(
         env.prices = moved
         if folder is not None:
             folder.save(model, judge, number, moved)
-
-
-def hash_of(simulator: Simulator) -> str:
-    """Hash of what a training learns from."""
-    return content_hash(
-        simulator.response.hash,
-        [each.hash for each in simulator.members],
-        simulator.traits.view(np.uint8),
-        simulator.histories.view(np.uint8),
-        list(simulator.users.ids),
-        simulator.catalog.items.hashes,
-        simulator.start,
-        simulator.reward.to_mapping(),
-        simulator.guardrails.to_mapping(),
-    )
 
 
 def bundle_of(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from generation.candidates.saved import recommender_of
 from mdp.catalog import Catalog, Items, Variants
 from mdp.errors import BadArtifact
 from mdp.guardrails import Guardrails
+from mdp.hashing import content_hash
 from mdp.observation import READABLE
 from mdp.response import ResponseModel, Truth
 from mdp.reward import Reward
@@ -59,7 +61,40 @@ def save_simulator(path: Path | str, simulator: Simulator) -> None:
     """
     path = Path(path)
     SIMULATOR.need_place(path)
-    files = _files(simulator)
+    files, own = _files(simulator), _own_entries(simulator)
+    if SIMULATOR.is_at(path):
+        for name in read_manifest(path)["files"]:
+            (path / name).unlink(missing_ok=True)
+    save_policy(path / "logging_policy", PolicyBundle(simulator.logging, None, None))
+    write(path, SIMULATOR.sealed(simulator.manifest, files, own), files)
+
+
+def load_simulator(path: Path | str) -> Simulator:
+    """Read a simulator.
+
+    Raises `BadArtifact`, naming what differs, for one of another schema, truncated or changed.
+    """
+    path = Path(path)
+    manifest, files = SIMULATOR.load(path)
+    try:
+        return _assembled(path, manifest, files)
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise BadArtifact(f"{path} does not describe a simulator: {error!r}") from error
+
+
+def simulator_hash(simulator: Simulator) -> str:
+    """Hash of all that lives in a simulator depend on, but for its logging policy."""
+    launches, drift = simulator.launches, simulator.drift
+    return content_hash(
+        _own_entries(simulator),
+        {name: blake2b(content).hexdigest() for name, content in _files(simulator).items()},
+        *([] if launches is None else [launches.successor, launches.since]),
+        *([] if drift is None else [drift.traits.view(np.uint8), drift.items, drift.weight]),
+    )
+
+
+def _own_entries(simulator: Simulator) -> dict[str, Any]:
+    """The manifest's entries that say what the files don't."""
     own = {
         "world": simulator.world,
         "start": simulator.start,
@@ -80,24 +115,7 @@ def save_simulator(path: Path | str, simulator: Simulator) -> None:
         own["arrivals"] = asdict(simulator.arrivals)
     if simulator.drift is not None:
         own["drift"] = {"half_life": simulator.drift.half_life}
-    if SIMULATOR.is_at(path):
-        for name in read_manifest(path)["files"]:
-            (path / name).unlink(missing_ok=True)
-    save_policy(path / "logging_policy", PolicyBundle(simulator.logging, None, None))
-    write(path, SIMULATOR.sealed(simulator.manifest, files, own), files)
-
-
-def load_simulator(path: Path | str) -> Simulator:
-    """Read a simulator.
-
-    Raises `BadArtifact`, naming what differs, for one of another schema, truncated or changed.
-    """
-    path = Path(path)
-    manifest, files = SIMULATOR.load(path)
-    try:
-        return _assembled(path, manifest, files)
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise BadArtifact(f"{path} does not describe a simulator: {error!r}") from error
+    return own
 
 
 def _belief(simulator: Simulator) -> str:

@@ -1,6 +1,7 @@
 """A run that was stopped goes on to the same bit, and its folder says what was run."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,9 @@ def test_what_cannot_be_resumed_is_refused(shop, tmp_path):
 def test_another_run_is_not_resumed(shop, tiny, trained, folders):
     with pytest.raises(BadInput, match="seed 3, and now it is 4"):
         train(shop, "ppo", 4, tiny["ppo"], run=folders["ppo"], resume=True)
+    busier = replace(shop, organic=replace(shop.organic, slump=0.3))
+    with pytest.raises(BadInput, match="simulator_hash"):
+        train(busier, "ppo", 3, tiny["ppo"], run=folders["ppo"], resume=True)
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(shop, tiny, tmp_path):
