@@ -14,7 +14,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ import tyro
 
 from benchmarks.evasions import Evasion, evasions
 from generation.copy.moderation import Moderator
-from generation.copy.packs import Packs, Rule, read_packs
+from generation.copy.packs import Rule, read_packs
 
 TEXTS = Path(__file__).parent / "moderation_texts"
 _MARKED = re.compile(r"\{([^}]*)\}")
@@ -152,7 +152,7 @@ def _show_speed(texts: Sequence[str], terms: int, seed: int) -> None:
     }
     rule = Rule("made.up", "zh", "review", "", "", "", tuple(sorted(made)))
     began = time.process_time()
-    moderator = Moderator(Packs((*packs.rules, rule), packs.versions, packs.problems))
+    moderator = Moderator(replace(packs, rules=(*packs.rules, rule)))
     built = time.process_time() - began
     clean = [line for lines in innocent().values() for line in lines]
     print(

@@ -26,6 +26,15 @@ from generation.copy.readings import Reading, Vocabulary
 BLOCK, REVIEW = "block", "review"
 CLAIMS = ("scarcity", "deadline", "discount", "superlative")
 """Claims whose rules are lifted where an item's facts hold them (`Facts.evidence`)."""
+SAYS = {
+    "absolute": "an absolute claim",
+    "discrimination": "discrimination",
+    "personal": "what is known of a person",
+    "profanity": "an insult",
+    "promises": "a promise that can't be kept",
+    "promotion": "an unproven offer",
+}
+"""What a classifier's kinds are in words."""
 LONGEST = 5_000
 """Characters of the longest text that is read."""
 _HAS_HANZI = re.compile(f"[{HANZI}]")
@@ -104,7 +113,7 @@ class Moderator:
     def __init__(self, packs: Packs) -> None:
         self.versions = dict(packs.versions)
         """pack → its date"""
-        self._rules = packs.rules
+        self._rules, self._classifiers = packs.rules, packs.classifiers
         self._problems = packs.problems
         self._matcher = Matcher(
             [term_of(term, n) for n, rule in enumerate(packs.rules) for term in rule.terms]
@@ -164,10 +173,35 @@ class Moderator:
                 number, begin, end, plain, at, form
             ):
                 first[number] = begin, end
+        if not first:
+            return self._suspected(text, readings, "zh" if chinese else "en", evidence)
         return sorted(
             (_finding(self._rules[number], text, *span) for number, span in first.items()),
             key=lambda finding: (finding.start, finding.rule),
         )
+
+    def _suspected(
+        self, text: str, readings: Sequence[Reading], language: str, evidence: Collection[str]
+    ) -> list[Finding]:
+        """What the language's classifier takes a text for that breaks no rule."""
+        classifier = self._classifiers.get(language)
+        if classifier is None:
+            return []
+        for reading in readings:
+            found = classifier.suspicion(reading.text, evidence)
+            if found is not None:
+                return [
+                    Finding(
+                        f"{language}.classifier.{found.kind}",
+                        REVIEW,
+                        *reading.span(found.begin, found.end),
+                        text[slice(*reading.span(found.begin, found.end))],
+                        f"it reads like {SAYS[found.kind]}, at {found.probability:.0%}",
+                        "texts that were refused",
+                        f"classifier_{language} {classifier.version}",
+                    )
+                ]
+        return []
 
     def _matches(
         self, readings: Sequence[Reading], form: Form, chinese: bool

@@ -1,4 +1,5 @@
-"""Rule packs: dated TOML files of what copy may not say, and by which rule."""
+"""Rule packs: dated TOML files of what copy may not say, and by which rule; and classifiers, for
+what no rule names."""
 
 from __future__ import annotations
 
@@ -8,11 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from generation.copy.classifier import Classifier
+
 PACKS = Path(__file__).parent / "packs"
 """Where the packs that come with pushwise are."""
 WANTED = (
     "absolute_en",
     "absolute_zh",
+    "classifier_en",
+    "classifier_zh",
     "discrimination_en",
     "discrimination_zh",
     "personal",
@@ -65,6 +72,8 @@ class Packs:
 
     rules: tuple[Rule, ...]
     """every rule of every pack that could be read"""
+    classifiers: dict[str, Classifier]
+    """language → its classifier"""
     versions: dict[str, str]
     """pack → its date"""
     problems: tuple[tuple[str, str], ...]
@@ -76,14 +85,22 @@ def read_packs(directory: Path = PACKS, wanted: Sequence[str] = WANTED) -> Packs
     rules: list[Rule] = []
     versions: dict[str, str] = {}
     problems: list[tuple[str, str]] = []
-    there = {file.stem: file for file in sorted(directory.glob("*.toml"))}
+    classifiers: dict[str, Classifier] = {}
+    files = (*directory.glob("*.toml"), *directory.glob("*.safetensors"))
+    there = {file.stem: file for file in files}
     for name in sorted({*wanted, *there}):
         if name not in there:
-            problems.append(("pack.missing", f"{directory / name}.toml is not there"))
+            ending = "safetensors" if name.startswith("classifier") else "toml"
+            problems.append(("pack.missing", f"{directory / name}.{ending} is not there"))
             continue
         try:
+            if there[name].suffix == ".safetensors":
+                classifier = Classifier.read(there[name])
+                classifiers[classifier.language] = classifier
+                versions[name] = classifier.version
+                continue
             version, found = _read(there[name])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             problems.append(("pack.broken", f"{there[name]} can't be used: {error}"))
             continue
         if not found:
@@ -93,7 +110,7 @@ def read_packs(directory: Path = PACKS, wanted: Sequence[str] = WANTED) -> Packs
     names = [rule.id for rule in rules]
     for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(("pack.broken", f"the rule {name} is there more than once"))
-    return Packs(tuple(rules), versions, tuple(problems))
+    return Packs(tuple(rules), classifiers, versions, tuple(problems))
 
 
 def _read(file: Path) -> tuple[str, list[Rule]]:
