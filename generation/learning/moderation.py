@@ -37,7 +37,7 @@ _ATTRIBUTES = {"size": "30 x 40 cm", "weight": "1.2 kg", "colour": "green", "pie
 _ASPECTS = ("quality", "look", "size", "price", "packaging")
 WRITTEN = 1000
 """Items that the templates write of."""
-THRESHOLD = 0.5
+THRESHOLD = 0.65
 """Probability of a violation from which on a text is suspect."""
 
 

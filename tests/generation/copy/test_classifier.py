@@ -73,7 +73,7 @@ def test_a_slot_is_no_word():
 def test_what_is_written_is_read_again(toy, tmp_path):
     toy.saved(tmp_path / "classifier_en.safetensors")
     again = Classifier.read(tmp_path / "classifier_en.safetensors")
-    assert (again.language, again.version, again.threshold) == ("en", "2026-11-29", 0.5)
+    assert (again.language, again.version, again.threshold) == ("en", "2026-11-29", pytest.approx(0.65))
     text = "these pills cure your back pain"
     np.testing.assert_allclose(again.probabilities(text), toy.probabilities(text), atol=2e-3)
 
@@ -101,7 +101,7 @@ def test_weights_that_are_no_use_are_refused(names, weights, threshold):
         ("Two weeks of this tea and the bathroom scales will thank you", "promises"),
         ("Grandma would never manage this phone, so get it for yourself", "discrimination"),
         ("Blink and these lamps will have left our shelves", "promotion"),
-        ("喝上半个月，腰围自己就小一圈", "promises"),
+        ("戴上它，失眠的夜晚从此跟你无关", "promises"),
         ("城里人一看就懂，村里来的就别问价了", "discrimination"),
     ],
 )
