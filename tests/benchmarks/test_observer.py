@@ -19,7 +19,7 @@ from simulator.sends import asked
 from simulator.worlds import WORLDS, known_world
 from simulator.worlds.logit import LIST, OWN, LogitShop, best, commonly
 
-U, S = 10, 500
+U, S = 10, 800
 """Users, and pushes of each."""
 
 
