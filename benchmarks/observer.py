@@ -3,8 +3,10 @@
 It knows the true response model, the items, and the distributions that a known-truth world drew its
 users from, and sees of the users only their log: what followed each push, when they visited, what
 they met there, and what the recommender listed. Their traits are drawn from their exact posterior
-by elliptical slice sampling, in blocks, all users at once: no fit can know more of them. It is even
-given the scores by which the recommender listed, of which a log shows the order alone.
+by elliptical slice sampling, in blocks, all users at once: no fit can know more of them. Two things
+it is given for nothing, so that it may know a little more than any log tells: the scores by which
+the recommender listed, of which a log shows the order alone, and in *anyway* who the regulars are,
+which purchases nearly tell.
 
 Murray, Adams, MacKay (2010). Elliptical slice sampling. AISTATS.
 """
@@ -12,159 +14,29 @@ Murray, Adams, MacKay (2010). Elliptical slice sampling. AISTATS.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.special import gammaincinv, log_ndtr, ndtr
 
-from generation.candidates.base import catalog_rows
-from generation.candidates.noisy_taste import NoisyTaste
-from mdp.clock import SECOND
-from mdp.events import Kind
-from mdp.local_time import local_hour
+from benchmarks.seen import Pushes, Seen
 from mdp.prediction import outcomes_of
-from mdp.recency import Recency, recency_of
+from mdp.recency import Recency
 from mdp.response import Response
 from mdp.state import TASTE, TRAITS, new_histories
-from simulator import fit_sends
 from simulator.description import Simulator
-from simulator.material import Material, acts_of
-from simulator.sends import asked
-from simulator.worlds.logit import LIST, OWN, TOLERANCE, best, commonly, fitness
-from simulator.worlds.population import PEAK_SPREAD, PEAKS, WEIGHTS, Goods, profiles
+from simulator.worlds import known_world
+from simulator.worlds.logit import LIST, OWN, TOLERANCE, LogitShop, best, commonly, fitness
+from simulator.worlds.population import PEAK_SPREAD, PEAKS, WEIGHTS, Goods, demo_goods, profiles
 
-APART = 130 * SECOND
-"""Acts of a visit follow each other within less."""
 BURN_IN, SWEEPS = 40, 300
 OFTEN = 3
 """Slices in a sweep of what pushes alone tell of: they are cheap, and tell little."""
+_WHOLE = np.dtype((np.void, TRAITS.itemsize))
+"""Traits as mere bytes, which are taken several times faster than field by field."""
 INFERRED = ("taste", "hours", "styles", "openness", "tolerance", "price")
 Likelihood = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Log likelihoods (N,) of users (N,) with a block's latent variables (N, D) and traits (N,)."""
-
-
-@dataclass(frozen=True)
-class Pushes:
-    """S pushes, by user ascending."""
-
-    user: np.ndarray
-    """(S,) int64"""
-    item: np.ndarray
-    """Catalogue rows (S, 1) int32."""
-    variant: np.ndarray
-    """Catalogue rows (S, 1) int32."""
-    hour: np.ndarray
-    """Local hours (S,) int64."""
-    decided_at: np.ndarray
-    """(S,) int64"""
-    zone: np.ndarray
-    """Zone codes (S,) int16."""
-    fatigue: np.ndarray
-    """Of a `Recency` under the true half-lives (S,)."""
-    repetition: np.ndarray
-    wear: np.ndarray
-    bought: np.ndarray
-    views: np.ndarray
-    """Of the same (S, 1) each."""
-    outcome: np.ndarray
-    """Whether each head's outcome followed (S, 5) bool."""
-    asked: np.ndarray
-    """Whether each head had its turn (S, 5) bool."""
-
-    def of_users(self, users: np.ndarray, size: int) -> Pushes:
-        """Those of some users (N,), ascending, of U, who are then known by their place."""
-        place = np.full(size, -1)
-        place[users] = np.arange(len(users))
-        mine = place[self.user] >= 0
-        some = Pushes(*(getattr(self, f.name)[mine] for f in fields(self)))
-        return replace(some, user=place[some.user])
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a log shows of U users."""
-
-    pushes: Pushes
-    visits: np.ndarray
-    """Visits by local hour (U, 24)."""
-    met: np.ndarray
-    """How often each item was met (U, I)."""
-    listed: np.ndarray
-    """The recommender's scores (U, I), -inf for what it lists never."""
-
-    def of_users(self, users: np.ndarray) -> Seen:
-        """What it shows of some users (N,), ascending, alone."""
-        pushes = self.pushes.of_users(users, len(self.visits))
-        return Seen(pushes, self.visits[users], self.met[users], self.listed[users])
-
-
-def log_of(material: Material, truth: Simulator) -> Seen:
-    """What a log shows of a known truth's users, in the truth's order."""
-    row_of = {user: row for row, user in enumerate(truth.users.ids)}
-    row = np.array([row_of[user] for user in material.events.user_ids])
-    shape = (len(truth.users), len(truth.catalog.items))
-    acts = acts_of(material)
-    owner = row[acts.owner]
-    order = np.lexsort((acts.at, owner))
-    who, at = owner[order], acts.at[order]
-    begins = np.append(True, (np.diff(who) != 0) | (np.diff(at) > APART))
-    visits, met = np.zeros((shape[0], 24)), np.zeros(shape)
-    hour = local_hour(at[begins], truth.users.codes[who[begins]])
-    np.add.at(visits, (who[begins], hour), 1.0)
-    viewed = acts.kind == Kind.VIEW
-    np.add.at(met, (owner[viewed], acts.item[viewed]), 1.0)
-    return Seen(_pushes(material, truth, row), visits, met, _scores(truth))
-
-
-def _pushes(material: Material, truth: Simulator, row: np.ndarray) -> Pushes:
-    """The log's pushes; row: of each of its users among the truth's."""
-    decisions, catalog = material.decisions, truth.catalog
-    sent = np.flatnonzero(decisions.sent)
-    sent = sent[np.argsort(row[decisions.owner[sent]], kind="stable")]
-    some = decisions.only(sent)
-    slots = np.arange(len(sent))
-    item = some.items[slots, some.k, None]
-    variant = some.variants[slots, some.v, None]
-    parts, found = material.parts(sent), []
-    for part in parts:
-        found.append(
-            recency_of(
-                fit_sends.states_of(material, sent[part]),
-                some.decided_at[part],
-                item[part],
-                variant[part],
-                catalog.items.hashes,
-                catalog.variants.buckets,
-                truth.response.half_lives,
-            )
-        )
-    back = np.argsort(np.concatenate(parts), kind="stable")
-    names = [f.name for f in fields(Recency)]
-    recency = {name: np.concatenate([getattr(one, name) for one in found])[back] for name in names}
-    outcome = fit_sends.outcomes_of(material, sent) > 0
-    user = row[some.owner]
-    return Pushes(
-        user=user,
-        item=item,
-        variant=variant,
-        hour=some.h,
-        decided_at=some.decided_at,
-        zone=truth.users.codes[user],
-        **recency,
-        outcome=outcome,
-        asked=asked(outcome),
-    )
-
-
-def _scores(truth: Simulator) -> np.ndarray:
-    """By what its recommender lists a truth's users (U, I)."""
-    recommender, users = truth.recommender, truth.users
-    assert isinstance(recommender, NoisyTaste)
-    out = np.full((len(users), len(truth.catalog.items)), -np.inf)
-    place = np.searchsorted(recommender.user_hash, users.hashes)
-    rows = catalog_rows(truth.catalog, recommender.guess[place])
-    np.put_along_axis(out, rows.astype(np.int64), recommender.score[place], 1)
-    return out
 
 
 @dataclass(frozen=True)
@@ -174,10 +46,22 @@ class Observer:
     response: Response
     """The true responses, bound to the catalogue."""
     goods: Goods
-    noise: float
-    """Standard deviation of the recommender's guesses."""
+    world: LogitShop
+    """By which users and the recommender's guesses were drawn."""
     buckets: np.ndarray
     """Style buckets (B,) of the copy."""
+
+    @classmethod
+    def of(cls, truth: Simulator, seed: int) -> Observer:
+        """Who knows a demo shop of a seed."""
+        world = known_world(truth.world)
+        assert isinstance(world, LogitShop)
+        return cls(
+            truth.response.bind(truth.catalog),
+            demo_goods(np.random.default_rng([seed, 11])),  # as the world drew them
+            world,
+            np.unique(truth.catalog.variants.buckets),
+        )
 
     def inferred(
         self, seen: Seen, rng: np.random.Generator, burn_in: int = BURN_IN, sweeps: int = SWEEPS
@@ -189,25 +73,27 @@ class Observer:
         traits, total = np.zeros(size, TRAITS), np.zeros(size, TRAITS)
         traits["known"] = total["known"] = 1
         for name, values in latent.items():
-            self.put(traits, name, values)
+            self.put(traits, name, values, seen.openness)
         for sweep in range(burn_in + sweeps):
             for name in order:
-                latent[name] = self._moved(name, latent[name], traits, blocks[name][1], rng)
-                self.put(traits, name, latent[name])
+                own = (latent[name], traits, seen.openness)
+                latent[name] = self._moved(name, *own, blocks[name][1], rng)
+                self.put(traits, name, latent[name], seen.openness)
             if sweep >= burn_in:
                 for trait in INFERRED:
                     total[trait] += traits[trait] / sweeps
         return total, traits
 
-    def put(self, traits: np.ndarray, block: str, latent: np.ndarray) -> None:
+    def put(self, traits: np.ndarray, block: str, latent: np.ndarray, openness: np.ndarray) -> None:
         """Give users' traits (N,) the values that a block of latent variables (N, D) has, which are
-        standard normal before anything is seen."""
+        standard normal before anything is seen. openness: what the users' is drawn around (N,)."""
         if block == "taste":
             traits["taste"] = latent
         elif block == "hours":
             traits["hours"] = fitness(_hours(latent))
         elif block == "patience":
-            traits["openness"], traits["tolerance"] = latent[:, 0], TOLERANCE * latent[:, 1]
+            traits["openness"] = openness + self.world.spread * latent[:, 0]
+            traits["tolerance"] = TOLERANCE * latent[:, 1]
         else:
             traits["price"] = latent[:, 0]
             traits["styles"][:, self.buckets] = latent[:, 1:]
@@ -241,6 +127,7 @@ class Observer:
         block: str,
         now: np.ndarray,
         traits: np.ndarray,
+        openness: np.ndarray,
         likelihood: Likelihood,
         rng: np.random.Generator,
     ) -> np.ndarray:
@@ -250,7 +137,7 @@ class Observer:
 
         def judged(users: np.ndarray, own: np.ndarray) -> np.ndarray:
             mine = traits[users]
-            self.put(mine, block, own)
+            self.put(mine, block, own, openness[users])
             return likelihood(users, own, mine)
 
         left = np.arange(size)
@@ -274,7 +161,7 @@ class Observer:
         """Log likelihood (N,) of what followed the pushes to users with traits (N,)."""
         terms = self.response.terms(
             new_histories(0),
-            traits[pushes.user],
+            traits.view(_WHOLE)[pushes.user].view(TRAITS),
             pushes.item,
             pushes.variant,
             pushes.decided_at,
@@ -299,10 +186,10 @@ class Observer:
     def of_lists(self, listed: np.ndarray, liking: np.ndarray) -> np.ndarray:
         """Log likelihood (N,) of the recommender's scores (N, I), those of items that it lists."""
         mean = liking + commonly(self.goods.popularity)
-        on = np.isfinite(listed)
+        noise, on = self.world.recommender_noise, np.isfinite(listed)
         least = np.where(on, listed, np.inf).min(1, keepdims=True)
-        there = -0.5 * (np.where(on, listed - mean, 0.0) / self.noise) ** 2
-        return np.where(on, there, log_ndtr((least - mean) / self.noise)).sum(1)
+        there = -0.5 * (np.where(on, listed - mean, 0.0) / noise) ** 2
+        return np.where(on, there, log_ndtr((least - mean) / noise)).sum(1)
 
 
 def _hours(latent: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ Each holds a `ResponseModel` and bends what it adds up. A fit is never of these 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -175,15 +176,21 @@ class _BoundSeasonal:
         turned = traits.copy()
         turned["taste"] = _turned(traits["taste"], (day - truth.since[0]) * truth.turn[0])
         terms = self.bound.terms(states, turned, items, variants, decided_at, zone, recency)
-        # An hour that has passed today is tomorrow's.
-        hours = np.arange(24)
-        tomorrow = hours[None, :] < local_hour(decided_at, zone)[:, None]
-        weekday = (day[:, None] + tomorrow + 3) % 7
+        ahead = self._ahead[(day + 3) % 7, local_hour(decided_at, zone)]
         return replace(
             terms,
             base=terms.base + truth.year[day_of_year(day)],
-            hour=terms.hour + truth.week[weekday, hours],
+            hour=terms.hour + ahead.transpose(0, 2, 1),
         )
+
+    @cached_property
+    def _ahead(self) -> np.ndarray:
+        """What the hours ahead add, by weekday and hour of the decision (7, 24, H, 24): one that
+        has passed today is tomorrow's. Heads first, as terms are in memory."""
+        hours = np.arange(24)
+        tomorrow = hours < hours[:, None]
+        weekday = (np.arange(7)[:, None, None] + tomorrow) % 7
+        return np.ascontiguousarray(self.truth.week[weekday, hours].transpose(0, 1, 3, 2))
 
 
 def day_of_year(day: np.ndarray) -> np.ndarray:

@@ -61,6 +61,12 @@ class LogitShop(World):
     name: str = "logit"
     explained: float = 0.0
     """Share of the variance of users' effects that follows from what a log shows of them."""
+    spread: float = 1.0
+    """Standard deviation of openness around its mean."""
+
+    def mean_openness(self, people: Population | Organic) -> np.ndarray:
+        """What the openness of people with such habits is drawn around (U,)."""
+        return np.zeros(len(people.buy))
 
     def simulator(self, users: int, seed: int, start: int = START) -> Simulator:
         """See `World.simulator`."""

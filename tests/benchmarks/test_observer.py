@@ -5,8 +5,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from benchmarks.observer import Observer, Pushes, Seen, log_of
+from benchmarks.observer import Observer
+from benchmarks.seen import Pushes, Seen, log_of
 from ingestion.parse import log_of as parsed
+from mdp.clock import DAY
 from mdp.recency import Recency
 from mdp.response import HEADS
 from mdp.state import TRAITS, new_histories
@@ -14,20 +16,21 @@ from simulator.demo import demo
 from simulator.description import Simulator
 from simulator.material import acts_of, material_of
 from simulator.sends import asked
+from simulator.worlds import WORLDS, known_world
 from simulator.worlds.logit import LIST, OWN, LogitShop, best, commonly
-from simulator.worlds.population import Goods, demo_goods
 
 U, S = 10, 800
 """Users, and pushes of each."""
 
 
+def shop_of(name: str) -> tuple[Simulator, Observer]:
+    truth = known_world(name).simulator(U, 0)
+    return truth, Observer.of(truth, 0)
+
+
 @pytest.fixture(scope="module")
-def shop() -> tuple[Simulator, Goods, Observer]:
-    world = LogitShop()
-    truth, goods = world.simulator(U, 0), demo_goods(np.random.default_rng([0, 11]))
-    buckets = np.unique(truth.catalog.variants.buckets)
-    response = truth.response.bind(truth.catalog)
-    return truth, goods, Observer(response, goods, world.recommender_noise, buckets)
+def shop() -> tuple[Simulator, Observer]:
+    return shop_of("logit")
 
 
 def sent(truth: Simulator, each: int, rng: np.random.Generator) -> Pushes:
@@ -39,7 +42,7 @@ def sent(truth: Simulator, each: int, rng: np.random.Generator) -> Pushes:
         item=rng.integers(0, len(truth.catalog.items), (len(user), 1), np.int32),
         variant=rng.integers(0, len(truth.catalog.variants), (len(user), 1), np.int32),
         hour=rng.integers(0, 24, len(user)),
-        decided_at=np.full(len(user), truth.start),
+        decided_at=truth.start + DAY * rng.integers(0, 60, len(user)),
         zone=truth.users.codes[user],
         fatigue=zero + 2.0,
         repetition=one,
@@ -61,13 +64,23 @@ def sent(truth: Simulator, each: int, rng: np.random.Generator) -> Pushes:
     )
     hour = np.take_along_axis(terms.hour, out.hour[:, None, None], 1)[:, 0]
     logit = terms.base + terms.item[:, 0] + terms.variant[:, 0] + hour
-    outcome = rng.random(logit.shape) < 1 / (1 + np.exp(-logit))
+    rate = np.exp(logit)
+    p = np.where(terms.cloglog, -np.expm1(-rate), rate / (1 + rate))
+    outcome = rng.random(logit.shape) < p
     return replace(out, outcome=outcome, asked=asked(outcome))
 
 
+def prior_means(truth: Simulator) -> np.ndarray:
+    world = known_world(truth.world)
+    assert isinstance(world, LogitShop)
+    return world.mean_openness(truth.organic)
+
+
 @pytest.mark.slow
-def test_a_long_log_tells_who_users_are(shop):
-    truth, goods, observer = shop
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_long_log_tells_who_users_are(world):
+    truth, observer = shop_of(world)
+    goods = observer.goods
     rng = np.random.default_rng(1)
     liking = truth.traits["taste"].astype(float) @ goods.taste.T
     popular = np.exp(goods.popularity) / np.exp(goods.popularity).sum()
@@ -75,33 +88,40 @@ def test_a_long_log_tells_who_users_are(shop):
     mine = best(weight, LIST)
     np.put_along_axis(own, mine, np.take_along_axis(weight, mine, 1), 1)
     met = OWN * own / own.sum(1, keepdims=True) + (1 - OWN) * popular
-    score = liking + commonly(goods.popularity) + observer.noise * rng.normal(size=liking.shape)
+    noise = observer.world.recommender_noise
+    score = liking + commonly(goods.popularity) + noise * rng.normal(size=liking.shape)
     least = np.take_along_axis(score, best(score, LIST), 1).min(1, keepdims=True)
     seen = Seen(
         pushes=sent(truth, S, rng),
         visits=np.stack([rng.multinomial(500, p / p.sum()) for p in truth.organic.hours]),
         met=np.stack([rng.multinomial(300, p) for p in met]),
         listed=np.where(score >= least, score, -np.inf),
+        openness=prior_means(truth),
     )
     mean, _ = observer.inferred(seen, rng, 20, 30)
-    nearness = {"taste": 0.9, "hours": 0.95, "styles": 0.6, "openness": 0.8}
+    nearness = {"taste": 0.9, "hours": 0.95, "styles": 0.6, "openness": 0.6}
     for name, least_correlation in nearness.items():
         true, found = (part[name].reshape(U, -1) for part in (truth.traits, mean))
         if name == "styles":
             true, found = true[:, observer.buckets], found[:, observer.buckets]
+        elif name == "openness":
+            true, found = (part - seen.openness[:, None] for part in (true, found))
         assert np.corrcoef(true.ravel(), found.ravel())[0, 1] > least_correlation, name
 
 
-def test_who_was_never_seen_is_anybody(shop):
-    _, goods, observer = shop
-    size, items = 300, len(goods.taste)
-    none = sent(shop[0], 0, np.random.default_rng(0))
+def test_who_was_never_seen_is_anybody():
+    truth, observer = shop_of("anyway")
+    size, items = 300, len(observer.goods.taste)
+    none = sent(truth, 0, np.random.default_rng(0))
     nothing = np.full((size, items), -np.inf)
-    seen = Seen(none, np.zeros((size, 24)), np.zeros((size, items)), nothing)
+    regular = np.full(size, prior_means(truth).max())
+    seen = Seen(none, np.zeros((size, 24)), np.zeros((size, items)), nothing, regular)
     mean, drawn = observer.inferred(seen, np.random.default_rng(2), 2, 20)
     assert np.abs(mean["taste"]).mean() < 0.5
     assert drawn["taste"].std() == pytest.approx(1.0, abs=0.08)
     assert drawn["tolerance"].std() == pytest.approx(0.5, abs=0.08)
+    assert drawn["openness"].mean() == pytest.approx(1.2, abs=0.1)
+    assert drawn["openness"].std() == pytest.approx(0.6, abs=0.08)
 
 
 def test_what_a_demos_log_shows(shop):
@@ -117,6 +137,6 @@ def test_what_a_demos_log_shows(shop):
     assert (np.isfinite(seen.listed).sum(1) == LIST).all()
     # A user's pushes say the same of the user alone and among others.
     some = np.array([2, 5])
-    alone = shop[2].of_pushes(seen.pushes.of_users(some, U), truth.traits[some])
-    np.testing.assert_allclose(alone, shop[2].of_pushes(seen.pushes, truth.traits)[some])
+    alone = shop[1].of_pushes(seen.pushes.of_users(some, U), truth.traits[some])
+    np.testing.assert_allclose(alone, shop[1].of_pushes(seen.pushes, truth.traits)[some])
     assert truth.traits.dtype == TRAITS
