@@ -73,7 +73,8 @@ def test_a_slot_is_no_word():
 def test_what_is_written_is_read_again(toy, tmp_path):
     toy.saved(tmp_path / "classifier_en.safetensors")
     again = Classifier.read(tmp_path / "classifier_en.safetensors")
-    assert (again.language, again.version, again.threshold) == ("en", "2026-11-29", pytest.approx(0.65))
+    assert (again.language, again.version) == ("en", "2026-11-29")
+    assert again.threshold == pytest.approx(toy.threshold)
     text = "these pills cure your back pain"
     np.testing.assert_allclose(again.probabilities(text), toy.probabilities(text), atol=2e-3)
 
