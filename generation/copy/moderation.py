@@ -20,6 +20,7 @@ from pathlib import Path
 from generation.copy.matcher import Matcher, term_of
 from generation.copy.normalise import HANZI, Form, fold, merge, squeeze
 from generation.copy.packs import PACKS, WANTED, Packs, Rule, read_packs
+from generation.copy.patterns import Patterns, compiled
 from generation.copy.personal import DETECT
 from generation.copy.readings import Reading, Vocabulary
 
@@ -33,8 +34,6 @@ _LATIN = re.compile("[a-z]{2}")
 _LETTER = re.compile(r"[^\W\d_]")
 _FOREIGN = re.compile("[\u0370-\u1cff\u3040-\u30ff\ua4d0-\uabff\uac00-\ud7af]")
 _UNREAD = re.compile("[\ufffd\ud800-\udfff\ue000-\uf8ff]")
-_BETWEEN, _MAYBE = r"[\W_]+", r"[\W_]*"
-"""What a space, and a space that may be missing, is in a pattern."""
 _STRANGE = 0.3
 """Share of letters that are neither Latin nor Chinese from which on a text can't be judged."""
 
@@ -109,17 +108,22 @@ class Moderator:
         self._matcher = Matcher(
             [term_of(term, n) for n, rule in enumerate(packs.rules) for term in rule.terms]
         )
-        self._patterns: dict[str, list[tuple[int, re.Pattern[str]]]] = {"zh": [], "en": []}
-        for number, rule in enumerate(packs.rules):
-            if rule.patterns:
-                language = "zh" if rule.language == "zh" else "en"
-                self._patterns[language].append((number, _compiled(rule.patterns, rule.language)))
+        self._patterns = {
+            language: Patterns(
+                [
+                    (number, rule)
+                    for number, rule in enumerate(packs.rules)
+                    if (rule.language == "zh") == (language == "zh")
+                ]
+            )
+            for language in ("zh", "en")
+        }
         self._detectors = [(n, r.detect) for n, r in enumerate(packs.rules) if r.detect is not None]
         self._vocabulary = Vocabulary(
             text for rule in packs.rules for text in (*rule.terms, *rule.patterns)
         )
         self._exempt = {
-            number: _compiled(rule.exempt, rule.language)
+            number: compiled(rule.exempt, rule)
             for number, rule in enumerate(packs.rules)
             if rule.exempt
         }
@@ -173,19 +177,16 @@ class Moderator:
         self, readings: Sequence[Reading], form: Form, chinese: bool
     ) -> Iterator[tuple[int, int, int]]:
         """Rule, begin and end of patterns and of personal data."""
+        squeezed = [form, *(squeeze(each.text, each.at, each.ends) for each in readings[1:])]
         if chinese:
             merged = merge(form)
-            forms = [form] if merged is None else [form, merged]
-            forms += [squeeze(each.text, each.at, each.ends) for each in readings[1:]]
-            for number, pattern in self._patterns["zh"]:
-                for other in forms:
-                    for found in pattern.finditer(other.text):
-                        yield number, *other.span(*found.span())
-        for reading in readings:
+            for other in squeezed if merged is None else [*squeezed, merged]:
+                for number, begin, end in self._patterns["zh"].find(other.text, other.text):
+                    yield number, *other.span(begin, end)
+        for reading, letters in zip(readings, squeezed, strict=True):
             if _LATIN.search(reading.text):
-                for number, pattern in self._patterns["en"]:
-                    for found in pattern.finditer(reading.text):
-                        yield number, *reading.span(*found.span())
+                for number, begin, end in self._patterns["en"].find(reading.text, letters.text):
+                    yield number, *reading.span(begin, end)
             for number, kind in self._detectors:
                 for begin, end in DETECT[kind](reading.text):
                     yield number, *reading.span(begin, end)
@@ -207,18 +208,6 @@ class Moderator:
 @functools.cache
 def _standard() -> Moderator:
     return Moderator(read_packs(PACKS))
-
-
-def _compiled(patterns: Sequence[str], language: str) -> re.Pattern[str]:
-    """One expression of several; what is not Chinese begins and ends with words."""
-    if language == "zh":
-        return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
-    spaced = "|".join(f"(?:{_spaced(pattern)})" for pattern in patterns)
-    return re.compile(rf"(?<![a-z0-9])(?:{spaced})(?![a-z0-9])")
-
-
-def _spaced(pattern: str) -> str:
-    return pattern.replace("'", "['’]?").replace(" ?", _MAYBE).replace(" ", _BETWEEN)
 
 
 def _finding(rule: Rule, text: str, begin: int, end: int) -> Finding:

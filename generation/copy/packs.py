@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from generation.copy.classes import Classes, expand, read_classes
 
 PACKS = Path(__file__).parent / "packs"
 """Where the packs that come with pushwise are."""
@@ -50,13 +52,16 @@ class Rule:
     terms: tuple[str, ...] = ()
     """words and phrases; `*` at an end: the word may go on"""
     patterns: tuple[str, ...] = ()
-    """regular expressions; in English ones a space is whatever stands between words"""
+    """regular expressions; in English ones a space is whatever stands between words, `{name}` is
+    any word of a class, `<3>` up to three words or Chinese characters"""
     exempt: tuple[str, ...] = ()
     """regular expressions of innocent phrases: a find inside one is none"""
     evidence: str | None = None
     """the claim that lifts the rule where an item's facts hold it"""
     detect: str | None = None
     """kind of personal data that is found by its form"""
+    classes: Classes = field(default_factory=dict)
+    """the word classes of its pack"""
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,13 @@ def _read(file: Path) -> tuple[str, list[Rule]]:
     version, language = str(head["version"]), str(head["language"])
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", version):
         raise ValueError(f"its version is {version!r}, which is no date")
+    classes = read_classes(whole.get("class", {}))
     return version, [
-        _rule(each, language, f"{file.stem} {version}") for each in whole.get("rule", [])
+        _rule(each, language, f"{file.stem} {version}", classes) for each in whole.get("rule", [])
     ]
 
 
-def _rule(values: dict[str, object], language: str, pack: str) -> Rule:
+def _rule(values: dict[str, object], language: str, pack: str, classes: Classes) -> Rule:
     name = str(values["id"])
     if unknown := set(values) - _FIELDS:
         raise ValueError(f"{name} has the unknown field {sorted(unknown)[0]!r}")
@@ -128,6 +134,7 @@ def _rule(values: dict[str, object], language: str, pack: str) -> Rule:
         exempt=_texts(values, "exempt"),
         evidence=None if "evidence" not in values else str(values["evidence"]),
         detect=None if "detect" not in values else str(values["detect"]),
+        classes=classes,
     )
     if not (rule.terms or rule.patterns or rule.detect):
         raise ValueError(f"{name} has neither terms nor patterns")
@@ -135,7 +142,7 @@ def _rule(values: dict[str, object], language: str, pack: str) -> Rule:
         raise ValueError(f"{name} detects {rule.detect!r}: use {', '.join(DETECTORS)}")
     for pattern in (*rule.patterns, *rule.exempt):
         try:
-            re.compile(pattern)
+            re.compile(expand(pattern, classes, language))
         except re.error as error:
             raise ValueError(f"{name} has the bad pattern {pattern!r}: {error}") from error
     return rule
