@@ -10,7 +10,7 @@ A pack lists words by what they mean, and its patterns say how these make a viol
 
 A verb with `~` also stands for its regular forms (cures, cured, curing), a noun with `+` for its
 plural, a word with `*` for all that begin with it, `{name}` for the words of another class. `<3>`
-in a pattern lets up to three words, in Chinese characters, stand between.
+in a pattern lets up to three words, in Chinese characters, stand between, and `<n>` is a number.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ Classes = Mapping[str, tuple[str, ...]]
 """Class → its words, in every form that is meant."""
 _NAME = re.compile(r"\{([a-z_]+)\}")
 _GAP = re.compile(r"<(\d+)>")
+_NUMBER = {
+    "zh": r"(?:(?:\d+(?:\.\d+)?|[一二两三四五六七八九十百千万亿几半数]+)[多余来]?[wk万千亿]?)",
+    "en": r"(?:\d[\d,.]*[km]?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|"
+    r"fifteen|twenty|thirty|forty|fifty|sixty|ninety|a hundred|a dozen|a few|a couple of|a handful of)",
+}
 _VOWEL_CONSONANT = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]")
 _SIBILANT = ("s", "x", "z", "ch", "sh")
 
@@ -116,6 +121,7 @@ def expand(pattern: str, classes: Classes, language: str) -> str:
             raise ValueError(f"the pattern {pattern!r} names the class {found[1]!r}")
         return f"(?:{alternation(classes[found[1]])})"
 
+    pattern = pattern.replace("<n>", _NUMBER["zh" if language == "zh" else "en"])
     between = r"[^\\W_]{0,\1}?" if language == "zh" else r" (?:\\w+ ){0,\1}?"
     return _NAME.sub(words, _GAP.sub(between, pattern))
 
