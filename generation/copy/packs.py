@@ -27,10 +27,10 @@ WANTED = (
 )
 """Packs without which nothing is approved."""
 SEVERITIES = ("block", "review")
-_FIELDS = {"id", "severity", "says", "source", "terms", "patterns", "exempt", "evidence", "detect"}
+_FIELDS = {"id", "language", "severity", "says", "source", "terms", "patterns", "exempt", "evidence", "detect"}
 _SPELLED = re.compile(r"(?<=[a-z]) (?:is|has)(?= )")
 """What an English term's "clock is ticking" has and "clock's ticking" has not."""
-DETECTORS = ("email", "phone", "identity", "bank-card", "address", "account")
+DETECTORS = ("email", "phone", "identity", "plate", "bank-card", "address", "account")
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def _read(file: Path) -> tuple[str, list[Rule]]:
 
 def _rule(values: dict[str, object], language: str, pack: str, classes: Classes) -> Rule:
     name = str(values["id"])
+    language = str(values.get("language", language))
     if unknown := set(values) - _FIELDS:
         raise ValueError(f"{name} has the unknown field {sorted(unknown)[0]!r}")
     if values["severity"] not in SEVERITIES:
