@@ -126,6 +126,11 @@ def expand(pattern: str, classes: Classes, language: str) -> str:
     return _NAME.sub(words, _GAP.sub(between, pattern))
 
 
+def named(pattern: str) -> list[str]:
+    """The classes that a pattern names."""
+    return _NAME.findall(pattern)
+
+
 def needed(pattern: str) -> frozenset[str]:
     """Classes without a word of which the pattern can't match: those outside every group."""
     names, depth, place = set(), 0, 0

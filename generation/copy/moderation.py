@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from generation.copy.healing import Homophones, Misspellings
 from generation.copy.matcher import Matcher, term_of
 from generation.copy.normalise import HANZI, Form, fold, merge, squeeze
 from generation.copy.packs import PACKS, WANTED, Packs, Rule, read_packs
@@ -120,8 +121,12 @@ class Moderator:
         }
         self._detectors = [(n, r.detect) for n, r in enumerate(packs.rules) if r.detect is not None]
         self._vocabulary = Vocabulary(
-            text for rule in packs.rules for text in (*rule.terms, *rule.patterns)
+            text for rule in packs.rules for text in (*rule.words(), *rule.patterns)
         )
+        self._homophones = Homophones(
+            word for rule in packs.rules if rule.language == "zh" for word in rule.words()
+        )
+        self._misspellings = Misspellings(self._vocabulary.words())
         self._exempt = {
             number: compiled(rule.exempt, rule)
             for number, rule in enumerate(packs.rules)
@@ -153,12 +158,16 @@ class Moderator:
         form = squeeze(plain, at)
         chinese = _HAS_HANZI.search(form.text) is not None
         readings = self._vocabulary.readings(plain, at)
+        if _LATIN.search(plain):
+            readings += [
+                healed for each in readings if (healed := self._misspellings.healed(each)) is not None
+            ]
         first: dict[int, tuple[int, int]] = {}
         spans: list[tuple[int, int, int]] = list(self._matcher.find(text, form, chinese))
         for reading in readings[1:]:
             again = squeeze(reading.text, reading.at, reading.ends)
             spans += self._matcher.find_again(text, again, chinese)
-        spans += self._matches(readings, form, chinese)
+        spans += self._matches(text, readings, form, chinese)
         for number, begin, end in spans:
             rule = self._rules[number]
             if rule.evidence is not None and rule.evidence in evidence:
@@ -174,14 +183,20 @@ class Moderator:
         )
 
     def _matches(
-        self, readings: Sequence[Reading], form: Form, chinese: bool
+        self, text: str, readings: Sequence[Reading], form: Form, chinese: bool
     ) -> Iterator[tuple[int, int, int]]:
         """Rule, begin and end of patterns and of personal data."""
         squeezed = [form, *(squeeze(each.text, each.at, each.ends) for each in readings[1:])]
         if chinese:
             merged = merge(form)
-            for other in squeezed if merged is None else [*squeezed, merged]:
+            forms = [*squeezed, *(() if merged is None else (merged,))]
+            for other in forms:
                 for number, begin, end in self._patterns["zh"].find(other.text, other.text):
+                    yield number, *other.span(begin, end)
+            base = form if merged is None else merged
+            for other, sure in self._homophones.healed(text, base):
+                least = 0 if sure else 2
+                for number, begin, end in self._patterns["zh"].find(other.text, other.text, least):
                     yield number, *other.span(begin, end)
         for reading, letters in zip(readings, squeezed, strict=True):
             if _LATIN.search(reading.text):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from generation.copy.classes import Classes, expand, read_classes
+from generation.copy.classes import Classes, expand, named, read_classes
 
 PACKS = Path(__file__).parent / "packs"
 """Where the packs that come with pushwise are."""
@@ -62,6 +62,12 @@ class Rule:
     """kind of personal data that is found by its form"""
     classes: Classes = field(default_factory=dict)
     """the word classes of its pack"""
+
+    def words(self) -> Iterator[str]:
+        """Its terms, and the words of the classes that its patterns name."""
+        yield from self.terms
+        for name in {name for pattern in self.patterns for name in named(pattern)}:
+            yield from self.classes[name]
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,18 @@ class Patterns:
             ]
         self._presence = Presence(words)
 
-    def find(self, text: str, squeezed: str) -> Iterator[tuple[int, int, int]]:
-        """Rule, begin and end of every match in a text; squeezed: its letters alone."""
-        for number, pattern in self._always:
+    def find(
+        self, text: str, squeezed: str, least: int = 0
+    ) -> Iterator[tuple[int, int, int]]:
+        """Rule, begin and end of every match in a text.
+
+        squeezed: its letters alone; least: only patterns that need words of so many classes."""
+        for number, pattern in self._always if least == 0 else ():
             for found in pattern.finditer(text):
                 yield number, *found.span()
         there = self._presence.of(squeezed)
         if there:
             for number, bits, pattern in self._composed:
-                if bits & there == bits:
+                if bits & there == bits and bits.bit_count() >= least:
                     for found in pattern.finditer(text):
                         yield number, *found.span()
