@@ -122,7 +122,7 @@ def expand(pattern: str, classes: Classes, language: str) -> str:
         return f"(?:{alternation(classes[found[1]])})"
 
     pattern = pattern.replace("<n>", _NUMBER["zh" if language == "zh" else "en"])
-    between = r"[^\\W_]{0,\1}?" if language == "zh" else r" (?:\\w+ ){0,\1}?"
+    between = r"[^\\W_]{0,\1}?" if language == "zh" else r"(?:(?<=[^a-z0-9])| )(?:\\w+ ){0,\1}?"
     return _NAME.sub(words, _GAP.sub(between, pattern))
 
 

@@ -17,7 +17,7 @@ import ahocorasick_rs as aho
 from generation.copy.normalise import HANZI, Form, fold, folded, is_hanzi, squeeze
 from generation.copy.readings import Reading
 from generation.copy.sounds import sounds
-from generation.copy.spelling import REAL, ear, skeleton
+from generation.copy.spelling import DIALECT, REAL, ear, skeleton
 
 _WORD = re.compile(r"[a-z0-9]*[a-z][a-z0-9]*")
 _BESIDE = re.compile(f"[{HANZI}][a-z]|[a-z][{HANZI}]")
@@ -28,7 +28,7 @@ PARTICLES = frozenset(
 """Characters that stand beside a word by chance, and so are no homophones that hide one."""
 AMOUNT = re.compile(
     r"\d+[.,]\d+|[$£€¥￥]\s*\d+|\d+\s*(?:[元块角分折倍个件只条支瓶盒包袋片张套双年月日天号点时秒岁人次页层"
-    r"米寸斤克升吨]|小时|厘米|毫升|公斤|k?g|m?l|c?m|%|％)"
+    r"米寸码号款级代期格英斤克升吨]|小时|厘米|毫升|公斤|k?g|m?l|c?m|%|％)"
 )
 """Numbers that count or measure something, and so stand for no syllables."""
 _SHORTEST, _LONGEST = 2, 8
@@ -191,6 +191,8 @@ class Misspellings:
         return reading.replaced(changes) if changes else None
 
     def _meant(self, token: str) -> str | None:
+        if token in DIALECT:
+            return DIALECT[token]
         if len(token) < 3 or token in self._known or token in REAL:
             return None
         if token[0].isdigit() and token[1:] in ("st", "nd", "rd", "th", "am", "pm", "cm", "mm", "ml", "kg"):

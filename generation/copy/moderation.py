@@ -35,6 +35,7 @@ _LATIN = re.compile("[a-z]{2}")
 _LETTER = re.compile(r"[^\W\d_]")
 _FOREIGN = re.compile("[\u0370-\u1cff\u3040-\u30ff\ua4d0-\uabff\uac00-\ud7af]")
 _UNREAD = re.compile("[\ufffd\ud800-\udfff\ue000-\uf8ff]")
+_TITLE = re.compile("《[^》]{1,30}》")
 _STRANGE = 0.3
 """Share of letters that are neither Latin nor Chinese from which on a text can't be judged."""
 
@@ -210,6 +211,8 @@ class Moderator:
         self, number: int, begin: int, end: int, plain: str, at: Sequence[int], form: Form
     ) -> bool:
         """Whether the find belongs to a phrase that the rule exempts."""
+        if self._rules[number].severity == REVIEW and _within_title(plain, begin, end, at):
+            return True
         pattern = self._exempt.get(number)
         if pattern is None:
             return False
@@ -223,6 +226,14 @@ class Moderator:
 @functools.cache
 def _standard() -> Moderator:
     return Moderator(read_packs(PACKS))
+
+
+def _within_title(plain: str, begin: int, end: int, at: Sequence[int]) -> bool:
+    """Whether a find is part of the title of a book, a song or a film."""
+    return any(
+        at[title.start()] < begin and end <= at[title.end() - 1]
+        for title in _TITLE.finditer(plain)
+    )
 
 
 def _finding(rule: Rule, text: str, begin: int, end: int) -> Finding:

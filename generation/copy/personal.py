@@ -10,12 +10,13 @@ from ingestion.scrub import REGIONS, is_bank_card, is_identity_card
 Spans = Iterator[tuple[int, int]]
 _NUMERALS = str.maketrans("零〇一二三四五六七八九幺两", "0012345678912")
 _IN_NUMBER = re.compile(r"(?<=\d)[oil](?=[\doil])")
-_WORD = "(?:double )?(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)"
-_IN_WORDS = re.compile(rf"\b(?:{_WORD}[\s,-]{{1,2}}){{8,}}{_WORD}\b")
-_NOT_COUNTING = re.compile(r"\b(?:zero|oh|double)\b")
+_WORD = "(?:double |triple )?(?:hundred|thousand|zero|oh|one|two|three|four|five|six|seven|eight|nine)"
+_IN_WORDS = re.compile(rf"\b(?:{_WORD}[\s,-]{{1,2}}){{6,}}{_WORD}\b")
+_NOT_COUNTING = re.compile(r"\b(?:zero|oh|double|triple)\b")
 """A nought, or the same digit twice, tells a number said digit by digit from counting."""
 _LETTER_DIGITS = str.maketrans("oil", "011")
 _SPELLED = re.compile(r"(?:[零〇一二三四五六七八九幺两][\W_]{0,2}){6,}")
+_AFTER_LATIN = re.compile(r"(?<=[a-z\d_-])[零〇一二三四五六七八九幺]{2,}")
 _MANY = re.compile(r"(?:\d[^\da-z\u4e00-\u9fff]{0,3}){6}\d")
 _DIGIT = re.compile(r"\d")
 _GAP = r"[^\da-z\u4e00-\u9fff]{0,3}"
@@ -199,7 +200,8 @@ def _address(plain: str) -> Spans:
 
 
 def _account(plain: str) -> Spans:
-    yield from (found.span() for found in _ACCOUNT.finditer(_numbers(plain)))
+    text = _AFTER_LATIN.sub(lambda found: found[0].translate(_NUMERALS), _numbers(plain))
+    yield from (found.span() for found in _ACCOUNT.finditer(text))
 
 
 DETECT: dict[str, Callable[[str], Spans]] = {

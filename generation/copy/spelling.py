@@ -15,6 +15,9 @@ _SOUNDS = [
         (r"1(?=[a-z])", "won"),
         (r"(?<=[a-z])1", "won"),
         (r"ph", "f"),
+        (r"^one(?=$|s$)", "won"),
+        (r"^won$|^wun$", "won"),
+        (r"al(?=[fkm](?:$|[^aeiou]))", "a"),
         (r"^(?:kn|gn)", "n"),
         (r"^wr", "r"),
         (r"^wh(?=o)", "h"),
@@ -41,7 +44,7 @@ _SOUNDS = [
         (r"([a-zCS])\1+", r"\1"),
     )
 ]
-_LONG = re.compile(r"([aeiou])([bdfgjklmnprstvSC]|ks|st)e(?=$|s$|d$|r$|ly$)")
+_LONG = re.compile(r"([aeiou])([bcdfgjklmnprstvzSC]|ks|st)e(?=$|s$|d$|r$|ly$)")
 _VOWELS = [
     (re.compile(pattern), sound)
     for pattern, sound in (
@@ -59,6 +62,7 @@ _VOWELS = [
 @functools.lru_cache(1 << 16)
 def ear(word: str) -> str:
     """The key of a word's sound."""
+    word = re.sub("c(?=[eiy])", "s", word)
     marked = _LONG.sub(lambda found: f"{found[1].upper()}{found[2]}", word)
     for pattern, sound in _SOUNDS:
         marked = pattern.sub(sound, marked)
@@ -73,6 +77,17 @@ def skeleton(word: str) -> str:
     bare = word[:1] + re.sub("[aeiouy]", "", word[1:])
     return re.sub(r"([a-z])\1+", r"\1", bare)
 
+
+DIALECT = {
+    "wun": "one", "da": "the", "dat": "that", "dis": "this", "luv": "love", "u": "you", "ur": "your",
+    "r": "are", "yr": "your", "thru": "through", "nite": "night", "tonite": "tonight", "cuz": "because",
+    "wid": "with", "ppl": "people", "evah": "ever", "evry": "every", "wat": "what", "wot": "what",
+    "skool": "school", "kewl": "cool", "gud": "good", "bezt": "best", "bes": "best", "da bomb": "best",
+    "frm": "from", "frum": "from", "onli": "only", "onlee": "only", "lim": "limited", "ltd": "limited",
+    "gtd": "guaranteed", "guar": "guaranteed", "amzn": "amazing", "yo": "your", "dem": "them", "dey": "they",
+    "azz": "ass", "phat": "fat", "fk": "fuck", "fkn": "fucking", "sht": "shit", "btch": "bitch",
+}  # fmt: skip
+"""Spellings by ear and clippings too short for a key."""
 
 REAL = frozenset(
     """
@@ -100,7 +115,7 @@ REAL = frozenset(
     locking locks locs lone loo lora mach maid mail mails male managing mangled mat math
     mathematical mats mawk measurable membar menthos merry met methods mice mieq mik mine mitt
     mods monster monsters monte mout mscales multiples needless neighborhoods neq ness nic nie
-    nile nit noet nonn normals notin noting numba ons orang outlist pac pace packing pady pail
+    nile nit noet nonn normals notin noting ons orang outlist pac pace packing pady pail
     pairs palette pane panes parfume parking pat patents patt pax peace peach pearl pears peel
     pending pep permutation persists pfeatures pharmacie phases phil pic picky piece pieces
     pil pitches pol poll polyester ppolicy pprint pprof practical praise predicate predicates
