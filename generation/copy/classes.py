@@ -26,10 +26,13 @@ Classes = Mapping[str, tuple[str, ...]]
 """Class → its words, in every form that is meant."""
 _NAME = re.compile(r"\{([a-z_]+)\}")
 _GAP = re.compile(r"<(\d+)>")
+_BETWEEN, _MAYBE = r"[\W_]+", r"[\W_]*"
+"""What a space, and a space that may be missing, is in a pattern that is not Chinese."""
 _NUMBER = {
     "zh": r"(?:(?:\d+(?:\.\d+)?|[一二两三四五六七八九十百千万亿几半数]+)[多余来]?[wk万千亿]?)",
-    "en": r"(?:\d[\d,.]*[km]?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|"
-    r"fifteen|twenty|thirty|forty|fifty|sixty|ninety|a hundred|a dozen|a few|a couple of|a handful of)",
+    "en": r"(?:\d[\d,.]*\+?[km]?\+?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|"
+    r"fifteen|twenty|thirty|forty|fifty|sixty|ninety|a|a dozen|a few|a couple of|a handful of)"
+    r"(?: (?:hundred|thousand|million|billion|dozen))?",
 }
 _VOWEL_CONSONANT = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]")
 _SIBILANT = ("s", "x", "z", "ch", "sh")
@@ -113,7 +116,7 @@ def _escaped(letter: str) -> str:
 
 
 def expand(pattern: str, classes: Classes, language: str) -> str:
-    """The pattern with its classes and gaps as regular expressions. Raises `ValueError` for a
+    """The pattern as a regular expression, its classes and gaps written out. Raises `ValueError` for a
     class that is not there."""
 
     def words(found: re.Match[str]) -> str:
@@ -123,7 +126,10 @@ def expand(pattern: str, classes: Classes, language: str) -> str:
 
     pattern = pattern.replace("<n>", _NUMBER["zh" if language == "zh" else "en"])
     between = r"[^\\W_]{0,\1}?" if language == "zh" else r"(?:(?<=[^a-z0-9])| )(?:\\w+ ){0,\1}?"
-    return _NAME.sub(words, _GAP.sub(between, pattern))
+    whole = _NAME.sub(words, _GAP.sub(between, pattern))
+    if language == "zh":
+        return whole
+    return whole.replace("'", "['’]?").replace(" ?", _MAYBE).replace(" ", _BETWEEN)
 
 
 def named(pattern: str) -> list[str]:

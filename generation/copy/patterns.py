@@ -8,9 +8,6 @@ from collections.abc import Iterator, Sequence
 from generation.copy.classes import Presence, expand, needed
 from generation.copy.packs import Rule
 
-_BETWEEN, _MAYBE = r"[\W_]+", r"[\W_]*"
-"""What a space, and a space that may be missing, is in a pattern."""
-
 
 def compiled(patterns: Sequence[str], rule: Rule) -> re.Pattern[str]:
     """One expression of several of a rule; what is not Chinese begins and ends with words."""
@@ -18,7 +15,6 @@ def compiled(patterns: Sequence[str], rule: Rule) -> re.Pattern[str]:
     whole = "|".join(f"(?:{expand(pattern, rule.classes, language)})" for pattern in patterns)
     if language == "zh":
         return re.compile(whole)
-    whole = whole.replace("'", "['’]?").replace(" ?", _MAYBE).replace(" ", _BETWEEN)
     return re.compile(rf"(?<![a-z0-9])(?:{whole})(?![a-z0-9])")
 
 

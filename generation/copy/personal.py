@@ -51,6 +51,11 @@ _OTHER_IDENTITY = re.compile(
     r"|(?:身份证|证件)\w{0,4}\W{0,3}(?:是|为|尾号)?\W{0,2}\d{4,}"
     r"|\b(?:pin|password|passcode)(?: code| number)?\W{0,3}(?:is |: )?\W{0,2}\d{4,}\b|密码\W{0,2}(?:是|为)?\W{0,2}\w*\d{3,}"
 )
+_BIRTH = re.compile(
+    r"\b(?:date of birth|dob|d\.o\.b\.?|born|birthday)(?: (?:on|is|was))*\W{0,3}(?:the )?"
+    r"(?:\d{1,4}[/. -]\d{1,2}[/. -]\d{2,4}|\d{1,2}(?:st|nd|rd|th)? [a-z]{3,9},? \d{4}|[a-z]{3,9} \d{1,2}(?:st|nd|rd|th)?,? \d{4})"
+    r"|(?:出生(?:于|日期|年月)?|生日|生于)\W{0,3}(?:是|为|在)?\W{0,2}(?:19|20)\d{2}\s?[年./-]"
+)
 _PLATE = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼]\s?[a-z][\s·.•-]{0,2}(?=[a-z\d]*\d)[a-z\d]{5,6}(?![a-z\d])"
     r"|\b(?:plates?|number ?plates?|registration|reg|licen[cs]e plates?)(?: (?:number|no|is|mark|of))*\W{1,3}"
@@ -168,7 +173,8 @@ def _dialled(text: str) -> Spans:
 def _identity(plain: str) -> Spans:
     text = _numbers(plain)
     if _DIGIT.search(text):
-        yield from (found.span() for found in _OTHER_IDENTITY.finditer(text))
+        for pattern in (_OTHER_IDENTITY, _BIRTH):
+            yield from (found.span() for found in pattern.finditer(text))
     if _MANY.search(text) is None:
         return
     for found in _IDENTITY.finditer(text):
