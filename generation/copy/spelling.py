@@ -83,8 +83,8 @@ DIALECT = {
     "r": "are", "yr": "your", "thru": "through", "nite": "night", "tonite": "tonight", "cuz": "because",
     "wid": "with", "ppl": "people", "evah": "ever", "evry": "every", "wat": "what", "wot": "what",
     "skool": "school", "kewl": "cool", "gud": "good", "bezt": "best", "bes": "best", "da bomb": "best",
-    "frm": "from", "frum": "from", "onli": "only", "onlee": "only", "lim": "limited", "ltd": "limited",
-    "gtd": "guaranteed", "guar": "guaranteed", "amzn": "amazing", "yo": "your", "dem": "them", "dey": "they",
+    "frm": "from", "frum": "from", "onli": "only", "onlee": "only", 
+    "gtd": "guaranteed", "amzn": "amazing", "yo": "your", "dem": "them", "dey": "they",
     "azz": "ass", "phat": "fat", "fk": "fuck", "fkn": "fucking", "sht": "shit", "btch": "bitch",
 }  # fmt: skip
 """Spellings by ear and clippings too short for a key."""
@@ -129,7 +129,7 @@ REAL = frozenset(
     storer storing strange strides succ successors succs surprises surviving swapping symlist
     tail tale taught tcheck tea teams teas technically tel testsuite theses thorough threat
     threw thrust tic tick ticker tie tik tissue toe tol toll tols tot trac traditionally tree
-    trie ttips tty ttype tys unic uniq universal unlucky unstable val vary vog weights wheel
+    trie ttips tty ttype tys unic uniq universal unlucky unsellable unstable val vary vog weights wheel
     whiley whit whole wholly wrapped wrapping wraps wreath wright yout zcin zed zext zope
     zstandard
     """.split()
