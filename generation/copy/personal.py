@@ -27,6 +27,7 @@ _EMAIL = re.compile(
     r"\s*[\])}>】）]?\s*[a-z]{2,})+"
     r"|[\w.+-]+\s+at\s+[\w-]+\s+dot\s+[a-z]{2,}|[\w.+-]+\s?艾特\s?[\w-]+\s?[点.]\s?[a-z]{2,}"
     r"|[a-z][\w.+-]*_at_[\w.-]+\.[a-z]{2,}"
+    r"|[\w.+-]+\s*[\[({<【（]?\s*(?:at|@|艾特)\s*[\])}>】）]?\s*(?:qq|163|126|gmail|hotmail|outlook|sina|yahoo|foxmail|icloud)\s*[\[({<【（]?\s*(?:dot|点|\.|。)\s*[\])}>】）]?\s*(?:com|cn|net|co)\b"
     r"|[\w.+-]+#(?:qq|163|126|gmail|hotmail|outlook|sina|yahoo)\.c(?:om|n)\b"
 )
 _MOBILE = re.compile(rf"(?<!\d)(?:\+?86{_GAP})?1{_GAP}[3-9](?:{_GAP}\d){{9}}(?!\d)")
@@ -77,6 +78,7 @@ _BANK = re.compile(
     r"|\b(?:gb|de|fr|es|it|nl|ie|be|at|ch|pl|pt|se|dk|no|fi)\d{2}(?: ?[a-z\d]{4}){3,7}(?: ?[a-z\d]{1,3})?\b"
     r"|\bsort ?code\W{0,3}\d{2}[ -]?\d{2}[ -]?\d{2}|\b(?:account|acct|a/c)(?: (?:number|no|nr))?\W{0,3}(?:is )?\d[\d -]{5,}\d"
     r"|(?:账号|帐号|账户|帐户|户头|收款码|打款|转账|汇款|汇到|打到|支付宝|卡号|银行卡)\D{0,8}\d[\d\s-]{6,}\d"
+    r"|\bcards?\b.{0,20}\bending(?: in| with)? \d{4}|\b(?:cvv|cvc|security code)\W{0,3}(?:is )?\d{3,4}|(?:卡号?|尾号)\D{0,4}尾号?\D{0,2}\d{4}"
     r"|\b(?:paypal|venmo|cash ?app|zelle|revolut)\b[^\d@$]{0,14}[@$]\w{3,}"
 )
 """Bank accounts: an IBAN, or digits beside a word that says what they are."""
