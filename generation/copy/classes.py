@@ -16,11 +16,7 @@ in a pattern lets up to three words, in Chinese characters, stand between, and `
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-import ahocorasick_rs as aho
-
-from generation.copy.normalise import fold, squeeze
+from collections.abc import Iterable, Iterator, Mapping
 
 Classes = Mapping[str, tuple[str, ...]]
 """Class → its words, in every form that is meant."""
@@ -137,42 +133,8 @@ def named(pattern: str) -> list[str]:
     return _NAME.findall(pattern)
 
 
-def needed(pattern: str) -> frozenset[str]:
-    """Classes without a word of which the pattern can't match: those outside every group."""
-    names, depth, place = set(), 0, 0
-    while place < len(pattern):
-        sign = pattern[place]
-        if sign == "\\":
-            place += 1
-        elif sign == "[":
-            place = pattern.index("]", place + 2)
-        elif sign == "|" and depth == 0:
-            return frozenset()
-        elif found := _NAME.match(pattern, place):
-            place = found.end() - 1
-            if depth == 0 and pattern[place + 1 : place + 2] not in ("?", "*"):
-                names.add(found[1])
-        depth += (sign == "(") - (sign == ")")
-        place += 1
-    return frozenset(names)
-
-
-class Presence:
-    """Which classes a text holds a word of, at one pass (Aho and Corasick, 1975)."""
-
-    def __init__(self, classes: Sequence[Sequence[str]]) -> None:
-        """classes: the words of each."""
-        self._of: dict[str, int] = {}
-        for number, words in enumerate(classes):
-            for word in words:
-                key = squeeze(*fold(word)).text
-                self._of[key] = self._of.get(key, 0) | 1 << number
-        self._bits = list(self._of.values())
-        self._search = aho.AhoCorasick(list(self._of), implementation=aho.Implementation.DFA)
-
-    def of(self, squeezed: str) -> int:
-        """A bit for each class, set where the squeezed text may hold a word of it."""
-        found = 0
-        for key, *_ in self._search.find_matches_as_indexes(squeezed, overlapping=True):
-            found |= self._bits[key]
-        return found
+def checked(pattern: str, classes: Classes, language: str) -> None:
+    """Raises `ValueError` or `re.error` for a pattern that could not be compiled; classes count
+    as one word, as compiling all of them takes long."""
+    few = {name: words[:1] for name, words in classes.items()}
+    re.compile(expand(pattern, few, language))

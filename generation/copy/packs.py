@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from generation.copy.classes import Classes, expand, named, read_classes
+from generation.copy.classes import Classes, checked, named, read_classes
 
 PACKS = Path(__file__).parent / "packs"
 """Where the packs that come with pushwise are."""
@@ -149,7 +149,7 @@ def _rule(values: dict[str, object], language: str, pack: str, classes: Classes)
         raise ValueError(f"{name} detects {rule.detect!r}: use {', '.join(DETECTORS)}")
     for pattern in (*rule.patterns, *rule.exempt):
         try:
-            re.compile(expand(pattern, classes, language))
+            checked(pattern, classes, language)
         except re.error as error:
             raise ValueError(f"{name} has the bad pattern {pattern!r}: {error}") from error
     return rule
