@@ -6,6 +6,7 @@ pass for all these words (Aho and Corasick, 1975) then says which of many patter
 
 from __future__ import annotations
 
+import functools
 import re
 
 from generation.copy.classes import Classes
@@ -47,7 +48,7 @@ class _Reader:
             return options[0], place
         if not all(options):
             return [], place
-        whole = frozenset().union(*(max(option, key=_worth) for option in options))
+        whole = frozenset().union(*(max(option, key=worth) for option in options))
         return ([whole] if len(whole) <= MOST else []), place
 
     def _sequence(self, place: int) -> tuple[list[frozenset[str]], int]:
@@ -64,8 +65,7 @@ class _Reader:
                 factor, place = self.alternatives(place + (3 if pattern[place + 1] == "?" else 1))
                 place += 1
             elif named is not None:
-                words = (_squeezed(word.rstrip("*")) for word in self._classes[named[1]])
-                factor, place = [frozenset(words)], named.end()
+                factor, place = [_words(self._classes[named[1]])], named.end()
             elif gap is not None:
                 place = gap.end()
             elif pattern[place] == "[":
@@ -105,6 +105,12 @@ class _Reader:
                 return place
 
 
+@functools.lru_cache(1 << 9)
+def _words(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(_squeezed(word.rstrip("*")) for word in words)
+
+
+@functools.lru_cache(1 << 15)
 def _squeezed(text: str) -> str:
     return squeeze(*fold(text)).text
 
@@ -118,6 +124,6 @@ def _says(factor: frozenset[str]) -> bool:
     return all(len(word) > 1 or (word and is_hanzi(word)) for word in factor)
 
 
-def _worth(factor: frozenset[str]) -> tuple[int, int]:
+def worth(factor: frozenset[str]) -> tuple[int, int]:
     """Longer words and fewer of them are rarer."""
     return min(len(word) * (3 if is_hanzi(word[0]) else 1) for word in factor), -len(factor)
