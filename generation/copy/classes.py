@@ -8,7 +8,7 @@ A pack lists words by what they mean, and its patterns say how these make a viol
 
     patterns = ["{cure}<3>{illness}"]
 
-A verb with `~` also stands for its regular forms (cures, cured, curing), a noun with `+` for its
+A verb with `~` also stands for its regular forms (cures, cured, curing; `carry~ on`), a noun with `+` for its
 plural, a word with `*` for all that begin with it, `{name}` for the words of another class. `<3>`
 in a pattern lets up to three words, in Chinese characters, stand between, and `<n>` is a number.
 """
@@ -57,25 +57,21 @@ def read_classes(written: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
 
 
 def _forms(entry: str) -> Iterator[str]:
-    """The forms of a word as a class writes it."""
-    word = entry.rstrip("~+")
-    if not word:
+    """The forms of a word as a class writes it; `carry~ on` carries on, too."""
+    if entry.endswith("+"):
+        yield from (entry[:-1], _plural(entry[:-1]))
         return
-    yield word
-    ending = entry[len(word) :]
-    if not ending:
+    verb, inflected, rest = entry.partition("~")
+    if verb:
+        yield verb + rest
+    if not inflected:
         return
-    first, _, rest = word.partition(" ")
-    if ending == "+":
-        yield _plural(word)
-        return
-    rest = f" {rest}" if rest else ""
-    stem = first[:-1] if first.endswith("e") else first
-    if _VOWEL_CONSONANT.fullmatch(first):
-        stem = first + first[-1]
-    past = first[:-1] + "ied" if first[-1] == "y" and first[-2] not in "aeiou" else stem + "ed"
-    ing = first + "ing" if first.endswith("ee") else stem + "ing"
-    yield from (form + rest for form in (_plural(first), past, ing))
+    stem = verb[:-1] if verb.endswith("e") else verb
+    if _VOWEL_CONSONANT.fullmatch(verb):
+        stem = verb + verb[-1]
+    past = verb[:-1] + "ied" if verb[-1] == "y" and verb[-2] not in "aeiou" else stem + "ed"
+    going = verb + "ing" if verb.endswith("ee") else stem + "ing"
+    yield from (form + rest for form in (_plural(verb), past, going))
 
 
 def _plural(word: str) -> str:

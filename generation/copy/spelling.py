@@ -5,15 +5,22 @@ from __future__ import annotations
 import functools
 import re
 
+_FIRST = [
+    (re.compile(pattern), sound)
+    for pattern, sound in (
+        (r"8", "ate"),
+        (r"4", "for"),
+        (r"2", "to"),
+        (r"1(?=[a-z])|(?<=[a-z])1", "won"),
+        (r"c(?=[eiy])", "s"),
+        (r"eigh(?=t)", "A"),
+        (r"igh(?=t|$)", "I"),
+    )
+]
 _SOUNDS = [
     (re.compile(pattern), sound)
     for pattern, sound in (
         (r"[’']", ""),
-        (r"8(?=[a-z]|$)", "ate"),
-        (r"4(?=[a-z]|$)", "for"),
-        (r"2(?=[a-z]|$)", "to"),
-        (r"1(?=[a-z])", "won"),
-        (r"(?<=[a-z])1", "won"),
         (r"ph", "f"),
         (r"^one(?=$|s$)", "won"),
         (r"^won$|^wun$", "won"),
@@ -62,7 +69,8 @@ _VOWELS = [
 @functools.lru_cache(1 << 16)
 def ear(word: str) -> str:
     """The key of a word's sound."""
-    word = re.sub("c(?=[eiy])", "s", word)
+    for pattern, sound in _FIRST:
+        word = pattern.sub(sound, word)
     marked = _LONG.sub(lambda found: f"{found[1].upper()}{found[2]}", word)
     for pattern, sound in _SOUNDS:
         marked = pattern.sub(sound, marked)
@@ -85,7 +93,7 @@ DIALECT = {
     "skool": "school", "kewl": "cool", "gud": "good", "bezt": "best", "bes": "best", "da bomb": "best",
     "frm": "from", "frum": "from", "onli": "only", "onlee": "only", 
     "gtd": "guaranteed", "amzn": "amazing", "yo": "your", "dem": "them", "dey": "they",
-    "azz": "ass", "phat": "fat", "fk": "fuck", "fkn": "fucking", "sht": "shit", "btch": "bitch",
+    "azz": "ass", "gr8": "great", "w8": "weight", "str8": "straight", "phat": "fat", "fk": "fuck", "fkn": "fucking", "sht": "shit", "btch": "bitch",
 }  # fmt: skip
 """Spellings by ear and clippings too short for a key."""
 
