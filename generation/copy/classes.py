@@ -8,9 +8,10 @@ A pack lists words by what they mean, and its patterns say how these make a viol
 
     patterns = ["{cure}<3>{illness}"]
 
-A verb with `~` also stands for its regular forms (cures, cured, curing; `carry~ on`), a noun with `+` for its
-plural, a word with `*` for all that begin with it, `{name}` for the words of another class. `<3>`
-in a pattern lets up to three words, in Chinese characters, stand between, and `<n>` is a number.
+A verb with `~` also stands for its regular forms (cures, cured, curing; `carry~ on`), a noun with
+`+` for its plural, a word with `*` for all that begin with it, `{name}` for the words of another
+class. `<3>` in a pattern lets up to three words, in Chinese characters, stand between, and `<n>` is
+a number.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _BETWEEN, _MAYBE = r"[\W_]+", r"[\W_]*"
 """What a space, and a space that may be missing, is in a pattern that is not Chinese."""
 _NUMBER = {
     "zh": r"(?:(?:\d+(?:\.\d+)?|[一二两三四五六七八九十百千万亿几半数]+)[多余来]?[wk万千亿]?)",
-    "en": r"(?:\d[\d,.]*\+?[km]?\+?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fourteen|"
+    "en": r"(?:\d[\d,.]*\+?[km]?\+?|one|two|three|four|five|six|seven|eight|nine|ten|eleven"
+    r"|twelve|fourteen|"
     r"fifteen|twenty|thirty|forty|fifty|sixty|ninety|a|a dozen|a few|a couple of|a handful of)"
     r"(?: (?:hundred|thousand|million|billion|dozen))?",
 }
@@ -108,8 +110,9 @@ def _escaped(letter: str) -> str:
 
 
 def expand(pattern: str, classes: Classes, language: str) -> str:
-    """The pattern as a regular expression, its classes and gaps written out. Raises `ValueError` for a
-    class that is not there."""
+    """The pattern as a regular expression, its classes and gaps written out.
+
+    Raises `ValueError` for a class that is not there."""
 
     def words(found: re.Match[str]) -> str:
         if found[1] not in classes:

@@ -27,7 +27,8 @@ PARTICLES = frozenset(
 )
 """Characters that stand beside a word by chance, and so are no homophones that hide one."""
 AMOUNT = re.compile(
-    r"\d+[.,]\d+|[$£€¥￥]\s*\d+|\d+\s*(?:[元块角分折倍个件只条支瓶盒包袋片张套双年月日天号点时秒岁人次页层"
+    r"\d+[.,]\d+|[$£€¥￥]\s*\d+"
+    r"|\d+\s*(?:[元块角分折倍个件只条支瓶盒包袋片张套双年月日天号点时秒岁人次页层"
     r"米寸码号款级代期格英斤克升吨]|小时|厘米|毫升|公斤|k?g|m?l|c?m|%|％)"
 )
 """Numbers that count or measure something, and so stand for no syllables."""
@@ -41,7 +42,9 @@ class Homophones:
     def __init__(self, words: Iterable[str]) -> None:
         plain = {squeeze(*fold(word)).text for word in words}
         known = sorted(
-            word for word in plain if _SHORTEST <= len(word) <= _LONGEST and all(map(is_hanzi, word))
+            word
+            for word in plain
+            if _SHORTEST <= len(word) <= _LONGEST and all(map(is_hanzi, word))
         )
         self._by_sound: dict[str, list[str]] = {}
         for word in known:
@@ -103,7 +106,7 @@ def _trust(written: Sequence[str], word: str) -> int:
     if any(a in PARTICLES for a in other if a):
         return 0
     strange = sum(not is_hanzi(a) or not common(a) for a in other)
-    if strange == len(other) and (same or strange > 2) or same > 1 and same >= len(other):
+    if (strange == len(other) and (same or strange > 2)) or (same > 1 and same >= len(other)):
         return 2
     return 1 if same or strange == len(other) else 0
 
@@ -195,7 +198,18 @@ class Misspellings:
             return DIALECT[token]
         if len(token) < 3 or token in self._known or token in REAL:
             return None
-        if token[0].isdigit() and token[1:] in ("st", "nd", "rd", "th", "am", "pm", "cm", "mm", "ml", "kg"):
+        if token[0].isdigit() and token[1:] in (
+            "st",
+            "nd",
+            "rd",
+            "th",
+            "am",
+            "pm",
+            "cm",
+            "mm",
+            "ml",
+            "kg",
+        ):
             return None
         if not _VOWEL.search(token) and token.isalpha() and "y" not in token:
             return self._bare.get(token)

@@ -99,40 +99,37 @@ class Verdict:
         return {"text": self.text, "approved": self.approved, "rules": rules}
 
 
+class _Compiled:
+    """Rules as they are sought."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.matcher = Matcher([term_of(term, n) for n, r in enumerate(rules) for term in r.terms])
+        numbered = list(enumerate(rules))
+        self.chinese = Patterns([each for each in numbered if each[1].language == "zh"])
+        self.other = Patterns([each for each in numbered if each[1].language != "zh"])
+        self.detectors = [(n, rule.detect) for n, rule in numbered if rule.detect is not None]
+        self.vocabulary = Vocabulary(
+            text for rule in rules for text in (*rule.words(), *rule.patterns)
+        )
+        self.misspellings = Misspellings(self.vocabulary.words())
+        self.homophones = Homophones(
+            word for rule in rules if rule.language == "zh" for word in rule.words()
+        )
+        self.exempt = {n: compiled(rule.exempt, rule) for n, rule in numbered if rule.exempt}
+
+
 class Moderator:
-    """Rule packs, compiled; several threads may use one."""
+    """Rule packs, compiled at the first text; several threads may use one."""
 
     def __init__(self, packs: Packs) -> None:
         self.versions = dict(packs.versions)
         """pack → its date"""
         self._rules = packs.rules
         self._problems = packs.problems
-        self._matcher = Matcher(
-            [term_of(term, n) for n, rule in enumerate(packs.rules) for term in rule.terms]
-        )
-        self._patterns = {
-            language: Patterns(
-                [
-                    (number, rule)
-                    for number, rule in enumerate(packs.rules)
-                    if (rule.language == "zh") == (language == "zh")
-                ]
-            )
-            for language in ("zh", "en")
-        }
-        self._detectors = [(n, r.detect) for n, r in enumerate(packs.rules) if r.detect is not None]
-        self._vocabulary = Vocabulary(
-            text for rule in packs.rules for text in (*rule.words(), *rule.patterns)
-        )
-        self._homophones = Homophones(
-            word for rule in packs.rules if rule.language == "zh" for word in rule.words()
-        )
-        self._misspellings = Misspellings(self._vocabulary.words())
-        self._exempt = {
-            number: compiled(rule.exempt, rule)
-            for number, rule in enumerate(packs.rules)
-            if rule.exempt
-        }
+
+    @functools.cached_property
+    def _compiled(self) -> _Compiled:
+        return _Compiled(self._rules)
 
     @classmethod
     def standard(cls) -> Moderator:
@@ -150,7 +147,7 @@ class Moderator:
             text = text.decode("utf-8", errors="replace")
         findings = [_system(name, text, says) for name, says in self._problems]
         findings += _unreadable(text)
-        if not any(finding.rule.startswith("text.") for finding in findings):
+        if not findings:
             findings += self._broken(text, evidence)
         return Verdict(text, tuple(findings))
 
@@ -158,16 +155,18 @@ class Moderator:
         plain, at = fold(text)
         form = squeeze(plain, at)
         chinese = _HAS_HANZI.search(form.text) is not None
-        readings = self._vocabulary.readings(plain, at)
+        readings = self._compiled.vocabulary.readings(plain, at)
         if _LATIN.search(plain):
             readings += [
-                healed for each in readings if (healed := self._misspellings.healed(each)) is not None
+                healed
+                for each in readings
+                if (healed := self._compiled.misspellings.healed(each)) is not None
             ]
         first: dict[int, tuple[int, int]] = {}
-        spans: list[tuple[int, int, int]] = list(self._matcher.find(text, form, chinese))
+        spans: list[tuple[int, int, int]] = list(self._compiled.matcher.find(text, form, chinese))
         for reading in readings[1:]:
             again = squeeze(reading.text, reading.at, reading.ends)
-            spans += self._matcher.find_again(text, again, chinese)
+            spans += self._compiled.matcher.find_again(text, again, chinese)
         spans += self._matches(text, readings, form, chinese)
         for number, begin, end in spans:
             rule = self._rules[number]
@@ -192,18 +191,20 @@ class Moderator:
             merged = merge(form)
             forms = [*squeezed, *(() if merged is None else (merged,))]
             for other in forms:
-                for number, begin, end in self._patterns["zh"].find(other.text, other.text):
+                for number, begin, end in self._compiled.chinese.find(other.text, other.text):
                     yield number, *other.span(begin, end)
             base = form if merged is None else merged
-            for other, sure in self._homophones.healed(text, base):
+            for other, sure in self._compiled.homophones.healed(text, base):
                 least = 0 if sure else 2
-                for number, begin, end in self._patterns["zh"].find(other.text, other.text, least):
+                for number, begin, end in self._compiled.chinese.find(
+                    other.text, other.text, least
+                ):
                     yield number, *other.span(begin, end)
         for reading, letters in zip(readings, squeezed, strict=True):
             if _LATIN.search(reading.text):
-                for number, begin, end in self._patterns["en"].find(reading.text, letters.text):
+                for number, begin, end in self._compiled.other.find(reading.text, letters.text):
                     yield number, *reading.span(begin, end)
-            for number, kind in self._detectors:
+            for number, kind in self._compiled.detectors:
                 for begin, end in DETECT[kind](reading.text):
                     yield number, *reading.span(begin, end)
 
@@ -213,7 +214,7 @@ class Moderator:
         """Whether the find belongs to a phrase that the rule exempts."""
         if self._rules[number].severity == REVIEW and _within_title(plain, begin, end, at):
             return True
-        pattern = self._exempt.get(number)
+        pattern = self._compiled.exempt.get(number)
         if pattern is None:
             return False
         if self._rules[number].language == "zh":
@@ -231,8 +232,7 @@ def _standard() -> Moderator:
 def _within_title(plain: str, begin: int, end: int, at: Sequence[int]) -> bool:
     """Whether a find is part of the title of a book, a song or a film."""
     return any(
-        at[title.start()] < begin and end <= at[title.end() - 1]
-        for title in _TITLE.finditer(plain)
+        at[title.start()] < begin and end <= at[title.end() - 1] for title in _TITLE.finditer(plain)
     )
 
 

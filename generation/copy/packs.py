@@ -27,7 +27,18 @@ WANTED = (
 )
 """Packs without which nothing is approved."""
 SEVERITIES = ("block", "review")
-_FIELDS = {"id", "language", "severity", "says", "source", "terms", "patterns", "exempt", "evidence", "detect"}
+_FIELDS = {
+    "id",
+    "language",
+    "severity",
+    "says",
+    "source",
+    "terms",
+    "patterns",
+    "exempt",
+    "evidence",
+    "detect",
+}
 _SPELLED = re.compile(r"(?<=[a-z]) (?:is|has)(?= )")
 """What an English term's "clock is ticking" has and "clock's ticking" has not."""
 DETECTORS = ("email", "phone", "identity", "plate", "bank-card", "address", "account")

@@ -87,59 +87,53 @@ def skeleton(word: str) -> str:
 
 
 DIALECT = {
-    "wun": "one", "da": "the", "dat": "that", "dis": "this", "luv": "love", "u": "you", "ur": "your",
-    "r": "are", "yr": "your", "thru": "through", "nite": "night", "tonite": "tonight", "cuz": "because",
-    "wid": "with", "ppl": "people", "evah": "ever", "evry": "every", "wat": "what", "wot": "what",
-    "skool": "school", "kewl": "cool", "gud": "good", "bezt": "best", "bes": "best", "da bomb": "best",
-    "frm": "from", "frum": "from", "onli": "only", "onlee": "only", 
-    "gtd": "guaranteed", "amzn": "amazing", "yo": "your", "dem": "them", "dey": "they",
-    "azz": "ass", "gr8": "great", "w8": "weight", "str8": "straight", "phat": "fat", "fk": "fuck", "fkn": "fucking", "sht": "shit", "btch": "bitch",
+    "wun": "one", "da": "the", "dat": "that", "dis": "this", "luv": "love", "u": "you", "ur":
+    "your", "r": "are", "yr": "your", "thru": "through", "nite": "night", "tonite": "tonight",
+    "cuz": "because", "wid": "with", "ppl": "people", "evah": "ever", "evry": "every", "wat":
+    "what", "wot": "what", "skool": "school", "kewl": "cool", "gud": "good", "bezt": "best",
+    "bes": "best", "frm": "from", "frum": "from", "onli": "only", "onlee": "only", "gtd":
+    "guaranteed", "amzn": "amazing", "yo": "your", "dem": "them", "dey": "they", "azz": "ass",
+    "gr8": "great", "w8": "weight", "str8": "straight", "phat": "fat", "fk": "fuck", "fkn":
+    "fucking", "sht": "shit", "btch": "bitch",
 }  # fmt: skip
 """Spellings by ear and clippings too short for a key."""
 
 REAL = frozenset(
-    """
-    abnormally activities activity addressee adres aggr alize allargs alleging anomalies arch
-    areas arrays arrs assess author authors backend backnode baking bark barn batching bbax
-    bboxes beach beaches bending berry bert bertie beta blitting blocs blond boc bom boom
-    booze bos bounding boxes braclet building button buttons cache cal calibrate callee candl
-    capacities carrs carry carton cartons causes ccache cchecks cclass ccode celf cell cens
-    center central centrally cerise cext chans charset checkin cheight chengsu chip chips
-    chocolat choosing cin circuiting circuits cis clim cline clines clique cloth coded
-    coherence col coll coloring colouring comfortably comparer compress compresses compression
-    comprise comprises computation computer computers computes computing con conform conforms
-    conn conns cons containing content continuing continuity contours controlled controlling
-    cook cooks cote count counter counters countries course cout crashed crashes crashing
-    crawlie creations creators cultural cumin curl curtain curtains customary cute datas death
-    decided deflated delight dens dep deriving descent descents dic die difficulty direc
-    discont disk disparity displayed displaying displays distros done dones donor dstruct duck
-    ducks dum dyc dye element elements elie ell els employs era errest errs exclude exercises
-    exes explaining exports express expresses expresso extremal faith false feathers feq ffilt
-    fflush ffoot filed filt finding fitted fitting floating flowe flowers folding foregoing
-    forking fragrance framing freed friction gardening gname goldie graded guided handl hare
-    heard heat heel heels heirs herm historical historically hoc hole holly honoring hoping
-    hopping howl impurity individual insisted international iron irs kurt lace laces lait lamp
-    lamps lary laux laws leaf leak legendre leonerd les linen listening listing lit loc lock
-    locking locks locs lone loo lora mach maid mail mails male managing mangled mat math
-    mathematical mats mawk measurable membar menthos merry met methods mice mieq mik mine mitt
-    mods monster monsters monte mout mscales multiples needless neighborhoods neq ness nic nie
-    nile nit noet nonn normals notin noting ons orang outlist pac pace packing pady pail
-    pairs palette pane panes parfume parking pat patents patt pax peace peach pearl pears peel
-    pending pep permutation persists pfeatures pharmacie phases phil pic picky piece pieces
-    pil pitches pol poll polyester ppolicy pprint pprof practical praise predicate predicates
-    pres presets prevdir prof prominent prominently pull pulse qat qcost radicals redaction
-    registry reilly remainder remapping renderers replaying replicas resetting responded
-    restacked restride restrided rin roll rolls rounders rrule rstride rstring russel sac sail
-    sails sak saturated saturates scalars scent scissors scol scorer scoring scottie scotts
-    seal secrets sed seeks sel sens separated seqs serv shaping sharpness shear sheet sheets
-    shell shopping shows sic sided sine sing sites siz smoothing sought south ssign ssize
-    sstrrepr stacked steal steel stephane stepping sticker stickers stocking stockings stor
-    storer storing strange strides succ successors succs surprises surviving swapping symlist
-    tail tale taught tcheck tea teams teas technically tel testsuite theses thorough threat
-    threw thrust tic tick ticker tie tik tissue toe tol toll tols tot trac traditionally tree
-    trie ttips tty ttype tys unic uniq universal unlucky unsellable unstable val vary vog weights wheel
-    whiley whit whole wholly wrapped wrapping wraps wreath wright yout zcin zed zext zope
-    zstandard
-    """.split()
+    re.findall(
+        r"\w+",
+        """
+        abnormally activities activity addressee alleging anomalies arch areas arrays assess
+        author authors backend baking bark barn batching beach beaches bending berry bert bertie
+        beta blitting blocs blond boom booze bounding boxes building button buttons cache
+        calibrate capacities carry carton cartons causes cell center central centrally cerise
+        chip chips chocolat choosing circuiting circuits clique cloth coded coherence coloring
+        colouring comfortably comparer compress compresses compression comprise comprises
+        computation computer computers computes computing con conform conforms cons containing
+        content continuing continuity contours controlled controlling cook cooks cote count
+        counter counters countries course crashed crashes crashing creations creators cultural
+        cumin curl curtain curtains customary cute death decided deflated delight deriving
+        descent descents die difficulty disk disparity displayed displaying displays done donor
+        duck ducks dye element elements employs era exclude exercises explaining exports express
+        expresses expresso faith false feathers filed finding fitted fitting floating flowers
+        folding foregoing forking fragrance framing freed friction gardening graded guided hare
+        heard heat heel heels heirs herm historical historically hole holly honoring hoping
+        hopping howl impurity individual insisted international iron lace laces lamp lamps laws
+        leaf leak linen listening listing lit lock locking locks lone maid mail mails male
+        managing mangled mat math mathematical mats measurable merry met methods mice mine mitt
+        mods monster monsters monte multiples needless neighborhoods nie nile nit normals noting
+        orang pace packing pail pairs palette pane panes parking pat patents peace peach pearl
+        pears peel pending pep permutation persists phases pic picky piece pieces pitches poll
+        polyester practical praise predicate predicates presets prof prominent prominently pull
+        pulse radicals redaction registry remainder remapping renderers replaying replicas
+        resetting responded restacked roll rolls rounders sail sails saturated saturates scalars
+        scent scissors scorer scoring seal secrets seeks separated shaping sharpness shear sheet
+        sheets shell shopping shows sided sine sing sites smoothing sought south split stacked
+        steal steel stepping sticker stickers stocking stockings storer storing strange strides
+        successors surprises surviving swapping tail tale taught tea teams teas technically
+        theses thorough threat threw thrust tic tick ticker tie tik tissue toe toll tot
+        traditionally tree universal unlucky unsellable unstable vary weights wheel whit whole
+        wholly wrapped wrapping wraps wreath wright
+        """,
+    )
 )
 """Words that sound like one of the packs and are not meant for it."""
