@@ -5,7 +5,9 @@
 Sentences are in `benchmarks/moderation_texts`: `held_out_*` were written before any word list,
 `later_*`, `last_*` and `fresh_*` once there were lists, to see what they lacked, and `unseen_*` to
 see what they lack now. `{…}` marks what a sentence breaks a rule with; an evasion changes that and
-nothing else. A violation counts as found where the text is not approved.
+nothing else. `strangers_*` were written, evasions included, by people who had not seen the rules,
+and `author_*` by the rules' own author against them. A violation counts as found where the text is
+not approved.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from generation.copy.packs import Rule, read_packs
 TEXTS = Path(__file__).parent / "moderation_texts"
 _MARKED = re.compile(r"\{([^}]*)\}")
 BATCHES = ("held_out", "later", "last", "fresh", "unseen")
+AS_WRITTEN = ("strangers", "author")
+"""Batches whose evasions are the writers' own: kind, evasion (- for none) and text."""
 LANGUAGES = ("zh", "en")
 
 
@@ -70,6 +74,11 @@ def planted(seed: int) -> list[Planted]:
                     hidden = _MARKED.sub(partial(_evaded, evade, rng), text)
                     if hidden != plain:
                         out.append(Planted(language, batch, kind, name, hidden))
+        for batch in AS_WRITTEN:
+            for line in (TEXTS / f"{batch}_{language}.tsv").read_text("utf-8").splitlines():
+                kind, evasion, text = line.split("\t")
+                name = "none" if evasion == "-" else f"by hand: {evasion}"
+                out.append(Planted(language, batch, kind, name, text))
     return out
 
 
@@ -83,7 +92,7 @@ def innocent() -> dict[tuple[str, str], list[str]]:
         (batch, language): (TEXTS / f"{batch}_innocent_{language}.txt")
         .read_text("utf-8")
         .splitlines()
-        for batch in BATCHES
+        for batch in (*BATCHES, *AS_WRITTEN)
         for language in LANGUAGES
     }
 
@@ -153,6 +162,7 @@ def _show_speed(texts: Sequence[str], terms: int, seed: int) -> None:
     rule = Rule("made.up", "zh", "review", "", "", "", tuple(sorted(made)))
     began = time.process_time()
     moderator = Moderator(replace(packs, rules=(*packs.rules, rule)))
+    moderator.moderate("compiled at the first text")
     built = time.process_time() - began
     clean = [line for lines in innocent().values() for line in lines]
     print(

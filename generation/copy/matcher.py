@@ -9,6 +9,7 @@ from itertools import groupby
 
 import ahocorasick_rs as aho
 
+from generation.copy.healing import AMOUNT, PARTICLES, common
 from generation.copy.normalise import Form, collapse, fold, folded, is_hanzi, merge, squeeze
 from generation.copy.readings import MASK as _MASK
 from generation.copy.sounds import sounds
@@ -19,11 +20,6 @@ LONG = 9
 """Letters from which on several words that are written as one are found inside a word."""
 _SENTENCE = re.compile(r"[^\W\d]{3,}\.\s|\.\s+[A-Z]")
 _STOPS = frozenset("!?;。！？；\n")
-_AMOUNT = re.compile(
-    r"\d+[.,]\d+|[$£€¥￥]\s*\d+|\d+\s*(?:[元块角分折倍个件只条支瓶盒包袋片张套双年月日天号点时秒岁人次页层"
-    r"米寸斤克升吨]|小时|厘米|毫升|公斤|k?g|m?l|c?m|%|％)"
-)
-"""Numbers that count or measure something, and so stand for no syllables."""
 _DECIMAL = re.compile(r"\d[.,]\d")
 """Ends with a digit that is no number of its own: 1 折 is not in 7.1 折."""
 _MASKED = re.compile(rf"\w[{_MASK}]+\w|[^\W\d_][{_MASK}]{{2,}}")
@@ -42,10 +38,6 @@ _COMMON = frozenset(
     )
 )
 """Words that stand side by side by chance, and so are no pieces of a longer one."""
-_PARTICLES = frozenset(
-    "及即其在是有一以已就和与了的地得不也都将能可到给对从向为把被让跟同于而且或个这那只我你他她它们里后前"
-)
-"""Characters that stand beside a word by chance, and so are no homophones that hide one."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +156,7 @@ class Matcher:
 
     def _heard(self, text: str, form: Form) -> Iterator[tuple[int, int, int]]:
         spoken = sounds().spoken(form)
-        counted = {place for found in _AMOUNT.finditer(text) for place in range(*found.span())}
+        counted = {place for found in AMOUNT.finditer(text) for place in range(*found.span())}
         for term, begin, end in self._spoken.find(spoken.text):
             if any(text[at].isdigit() and at in counted for at in spoken.at[begin:end]):
                 continue
@@ -177,22 +169,14 @@ class Matcher:
                 same += written == letter
                 latin += not is_hanzi(written)
                 if written != letter:
-                    particle |= written in _PARTICLES
-                    rare &= not _common(written)
+                    particle |= written in PARTICLES
+                    rare &= not common(written)
             size = len(term.text)
             enough = same + latin > 0 if size > 3 else same > 0 or latin == size
             if size == 2:
                 enough = same == 1 and (latin == 1 or rare)
             if same < size and enough and not particle and _spread(text, spoken, begin, end):
                 yield term.rule, *spoken.span(begin, end)
-
-
-def _common(letter: str) -> bool:
-    """Whether it is of GB 2312's first level: 3,755 characters in daily use."""
-    try:
-        return "\u4e00" <= letter <= "\u9fff" and letter.encode("gb2312")[0] < 0xD8
-    except UnicodeEncodeError:
-        return False
 
 
 def _runs(text: str) -> list[tuple[str, int]]:

@@ -17,9 +17,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from generation.copy.healing import Homophones, Misspellings
 from generation.copy.matcher import Matcher, term_of
 from generation.copy.normalise import HANZI, Form, fold, merge, squeeze
 from generation.copy.packs import PACKS, WANTED, Packs, Rule, read_packs
+from generation.copy.patterns import Patterns, compiled
 from generation.copy.personal import DETECT
 from generation.copy.readings import Reading, Vocabulary
 
@@ -42,8 +44,7 @@ _LATIN = re.compile("[a-z]{2}")
 _LETTER = re.compile(r"[^\W\d_]")
 _FOREIGN = re.compile("[\u0370-\u1cff\u3040-\u30ff\ua4d0-\uabff\uac00-\ud7af]")
 _UNREAD = re.compile("[\ufffd\ud800-\udfff\ue000-\uf8ff]")
-_BETWEEN, _MAYBE = r"[\W_]+", r"[\W_]*"
-"""What a space, and a space that may be missing, is in a pattern."""
+_TITLE = re.compile("《[^》]{1,30}》")
 _STRANGE = 0.3
 """Share of letters that are neither Latin nor Chinese from which on a text can't be judged."""
 
@@ -107,31 +108,37 @@ class Verdict:
         return {"text": self.text, "approved": self.approved, "rules": rules}
 
 
+class _Compiled:
+    """Rules as they are sought."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.matcher = Matcher([term_of(term, n) for n, r in enumerate(rules) for term in r.terms])
+        numbered = list(enumerate(rules))
+        self.chinese = Patterns([each for each in numbered if each[1].language == "zh"])
+        self.other = Patterns([each for each in numbered if each[1].language != "zh"])
+        self.detectors = [(n, rule.detect) for n, rule in numbered if rule.detect is not None]
+        self.vocabulary = Vocabulary(
+            text for rule in rules for text in (*rule.words(), *rule.patterns)
+        )
+        self.misspellings = Misspellings(self.vocabulary.words())
+        self.homophones = Homophones(
+            word for rule in rules if rule.language == "zh" for word in rule.words()
+        )
+        self.exempt = {n: compiled(rule.exempt, rule) for n, rule in numbered if rule.exempt}
+
+
 class Moderator:
-    """Rule packs, compiled; several threads may use one."""
+    """Rule packs, compiled at the first text; several threads may use one."""
 
     def __init__(self, packs: Packs) -> None:
         self.versions = dict(packs.versions)
         """pack → its date"""
         self._rules, self._classifiers = packs.rules, packs.classifiers
         self._problems = packs.problems
-        self._matcher = Matcher(
-            [term_of(term, n) for n, rule in enumerate(packs.rules) for term in rule.terms]
-        )
-        self._patterns: dict[str, list[tuple[int, re.Pattern[str]]]] = {"zh": [], "en": []}
-        for number, rule in enumerate(packs.rules):
-            if rule.patterns:
-                language = "zh" if rule.language == "zh" else "en"
-                self._patterns[language].append((number, _compiled(rule.patterns, rule.language)))
-        self._detectors = [(n, r.detect) for n, r in enumerate(packs.rules) if r.detect is not None]
-        self._vocabulary = Vocabulary(
-            text for rule in packs.rules for text in (*rule.terms, *rule.patterns)
-        )
-        self._exempt = {
-            number: _compiled(rule.exempt, rule.language)
-            for number, rule in enumerate(packs.rules)
-            if rule.exempt
-        }
+
+    @functools.cached_property
+    def _compiled(self) -> _Compiled:
+        return _Compiled(self._rules)
 
     @classmethod
     def standard(cls) -> Moderator:
@@ -149,7 +156,7 @@ class Moderator:
             text = text.decode("utf-8", errors="replace")
         findings = [_system(name, text, says) for name, says in self._problems]
         findings += _unreadable(text)
-        if not any(finding.rule.startswith("text.") for finding in findings):
+        if not findings:
             findings += self._broken(text, evidence)
         return Verdict(text, tuple(findings))
 
@@ -157,13 +164,19 @@ class Moderator:
         plain, at = fold(text)
         form = squeeze(plain, at)
         chinese = _HAS_HANZI.search(form.text) is not None
-        readings = self._vocabulary.readings(plain, at)
+        readings = self._compiled.vocabulary.readings(plain, at)
+        if _LATIN.search(plain):
+            readings += [
+                healed
+                for each in readings
+                if (healed := self._compiled.misspellings.healed(each)) is not None
+            ]
         first: dict[int, tuple[int, int]] = {}
-        spans: list[tuple[int, int, int]] = list(self._matcher.find(text, form, chinese))
+        spans: list[tuple[int, int, int]] = list(self._compiled.matcher.find(text, form, chinese))
         for reading in readings[1:]:
             again = squeeze(reading.text, reading.at, reading.ends)
-            spans += self._matcher.find_again(text, again, chinese)
-        spans += self._matches(readings, form, chinese)
+            spans += self._compiled.matcher.find_again(text, again, chinese)
+        spans += self._matches(text, readings, form, chinese)
         for number, begin, end in spans:
             rule = self._rules[number]
             if rule.evidence is not None and rule.evidence in evidence:
@@ -204,23 +217,28 @@ class Moderator:
         return []
 
     def _matches(
-        self, readings: Sequence[Reading], form: Form, chinese: bool
+        self, text: str, readings: Sequence[Reading], form: Form, chinese: bool
     ) -> Iterator[tuple[int, int, int]]:
         """Rule, begin and end of patterns and of personal data."""
+        squeezed = [form, *(squeeze(each.text, each.at, each.ends) for each in readings[1:])]
         if chinese:
             merged = merge(form)
-            forms = [form] if merged is None else [form, merged]
-            forms += [squeeze(each.text, each.at, each.ends) for each in readings[1:]]
-            for number, pattern in self._patterns["zh"]:
-                for other in forms:
-                    for found in pattern.finditer(other.text):
-                        yield number, *other.span(*found.span())
-        for reading in readings:
+            forms = [*squeezed, *(() if merged is None else (merged,))]
+            for other in forms:
+                for number, begin, end in self._compiled.chinese.find(other.text, other.text):
+                    yield number, *other.span(begin, end)
+            base = form if merged is None else merged
+            for other, sure in self._compiled.homophones.healed(text, base):
+                least = 0 if sure else 2
+                for number, begin, end in self._compiled.chinese.find(
+                    other.text, other.text, least
+                ):
+                    yield number, *other.span(begin, end)
+        for reading, letters in zip(readings, squeezed, strict=True):
             if _LATIN.search(reading.text):
-                for number, pattern in self._patterns["en"]:
-                    for found in pattern.finditer(reading.text):
-                        yield number, *reading.span(*found.span())
-            for number, kind in self._detectors:
+                for number, begin, end in self._compiled.other.find(reading.text, letters.text):
+                    yield number, *reading.span(begin, end)
+            for number, kind in self._compiled.detectors:
                 for begin, end in DETECT[kind](reading.text):
                     yield number, *reading.span(begin, end)
 
@@ -228,7 +246,9 @@ class Moderator:
         self, number: int, begin: int, end: int, plain: str, at: Sequence[int], form: Form
     ) -> bool:
         """Whether the find belongs to a phrase that the rule exempts."""
-        pattern = self._exempt.get(number)
+        if self._rules[number].severity == REVIEW and _within_title(plain, begin, end, at):
+            return True
+        pattern = self._compiled.exempt.get(number)
         if pattern is None:
             return False
         if self._rules[number].language == "zh":
@@ -243,16 +263,11 @@ def _standard() -> Moderator:
     return Moderator(read_packs(PACKS))
 
 
-def _compiled(patterns: Sequence[str], language: str) -> re.Pattern[str]:
-    """One expression of several; what is not Chinese begins and ends with words."""
-    if language == "zh":
-        return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
-    spaced = "|".join(f"(?:{_spaced(pattern)})" for pattern in patterns)
-    return re.compile(rf"(?<![a-z0-9])(?:{spaced})(?![a-z0-9])")
-
-
-def _spaced(pattern: str) -> str:
-    return pattern.replace("'", "['’]?").replace(" ?", _MAYBE).replace(" ", _BETWEEN)
+def _within_title(plain: str, begin: int, end: int, at: Sequence[int]) -> bool:
+    """Whether a find is part of the title of a book, a song or a film."""
+    return any(
+        at[title.start()] < begin and end <= at[title.end() - 1] for title in _TITLE.finditer(plain)
+    )
 
 
 def _finding(rule: Rule, text: str, begin: int, end: int) -> Finding:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError
 
+from generation.copy.classes import Classes, checked, named, read_classes
 from generation.copy.classifier import Classifier
 
 PACKS = Path(__file__).parent / "packs"
@@ -32,10 +33,21 @@ WANTED = (
 )
 """Packs without which nothing is approved."""
 SEVERITIES = ("block", "review")
-_FIELDS = {"id", "severity", "says", "source", "terms", "patterns", "exempt", "evidence", "detect"}
+_FIELDS = {
+    "id",
+    "language",
+    "severity",
+    "says",
+    "source",
+    "terms",
+    "patterns",
+    "exempt",
+    "evidence",
+    "detect",
+}
 _SPELLED = re.compile(r"(?<=[a-z]) (?:is|has)(?= )")
 """What an English term's "clock is ticking" has and "clock's ticking" has not."""
-DETECTORS = ("email", "phone", "identity", "bank-card", "address", "account")
+DETECTORS = ("email", "phone", "identity", "plate", "bank-card", "address", "account")
 
 
 @dataclass(frozen=True)
@@ -57,13 +69,22 @@ class Rule:
     terms: tuple[str, ...] = ()
     """words and phrases; `*` at an end: the word may go on"""
     patterns: tuple[str, ...] = ()
-    """regular expressions; in English ones a space is whatever stands between words"""
+    """regular expressions; in English ones a space is whatever stands between words, `{name}` is
+    any word of a class, `<3>` up to three words or Chinese characters"""
     exempt: tuple[str, ...] = ()
     """regular expressions of innocent phrases: a find inside one is none"""
     evidence: str | None = None
     """the claim that lifts the rule where an item's facts hold it"""
     detect: str | None = None
     """kind of personal data that is found by its form"""
+    classes: Classes = field(default_factory=dict)
+    """the word classes of its pack"""
+
+    def words(self) -> Iterator[str]:
+        """Its terms, and the words of the classes that its patterns name."""
+        yield from self.terms
+        for name in {name for pattern in self.patterns for name in named(pattern)}:
+            yield from self.classes[name]
 
 
 @dataclass(frozen=True)
@@ -119,13 +140,15 @@ def _read(file: Path) -> tuple[str, list[Rule]]:
     version, language = str(head["version"]), str(head["language"])
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", version):
         raise ValueError(f"its version is {version!r}, which is no date")
+    classes = read_classes(whole.get("class", {}))
     return version, [
-        _rule(each, language, f"{file.stem} {version}") for each in whole.get("rule", [])
+        _rule(each, language, f"{file.stem} {version}", classes) for each in whole.get("rule", [])
     ]
 
 
-def _rule(values: dict[str, object], language: str, pack: str) -> Rule:
+def _rule(values: dict[str, object], language: str, pack: str, classes: Classes) -> Rule:
     name = str(values["id"])
+    language = str(values.get("language", language))
     if unknown := set(values) - _FIELDS:
         raise ValueError(f"{name} has the unknown field {sorted(unknown)[0]!r}")
     if values["severity"] not in SEVERITIES:
@@ -145,6 +168,7 @@ def _rule(values: dict[str, object], language: str, pack: str) -> Rule:
         exempt=_texts(values, "exempt"),
         evidence=None if "evidence" not in values else str(values["evidence"]),
         detect=None if "detect" not in values else str(values["detect"]),
+        classes=classes,
     )
     if not (rule.terms or rule.patterns or rule.detect):
         raise ValueError(f"{name} has neither terms nor patterns")
@@ -152,7 +176,7 @@ def _rule(values: dict[str, object], language: str, pack: str) -> Rule:
         raise ValueError(f"{name} detects {rule.detect!r}: use {', '.join(DETECTORS)}")
     for pattern in (*rule.patterns, *rule.exempt):
         try:
-            re.compile(pattern)
+            checked(pattern, classes, language)
         except re.error as error:
             raise ValueError(f"{name} has the bad pattern {pattern!r}: {error}") from error
     return rule

