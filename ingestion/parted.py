@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from ingestion.by_parts import Raw, silent, split_up, tables_of
 from ingestion.check import errors_of, together
+from ingestion.freed import give_back
 from ingestion.log import Log
 from ingestion.parse import log_of
 from ingestion.parts import log_batches
@@ -38,8 +38,7 @@ class PartedLog:
         that is said of a user is in one part; items, variants and changes are in each."""
         for number in range(self.count):
             yield self.raw.read(number)
-            # Arrow keeps what it has freed, which is as much as a part.
-            pa.default_memory_pool().release_unused()
+            give_back()
 
     @property
     def split(self) -> int:

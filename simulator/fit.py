@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import torch
 
+from ingestion.freed import give_back
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.replay import replay
 from mdp.clock import zone_name
@@ -112,11 +113,13 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         unseen,
         report,
     )
+    give_back()
     report("response heads")
     sends = sends_of(material, tastes, profile, lives)
     prior = None if prior is None else prior.over(covariates)
     heads = fit_heads(sends, sizes, widths, EVERY, COLD, prior=prior)
     traits = _traits(material, tastes, profile, heads, sends, widths)
+    give_back()
     report("ensemble")
     again = [refit_heads(heads, sends, sizes, widths, n) for n in _drawn_again(len(users), seed)]
     slope = slopes(*seen[:2])
@@ -127,6 +130,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     )
     pushes = len(sends.user)
     del sends, again  # as large as what the log gave
+    give_back()
     organic, category = organic_of(habits, tastes, met), _categories(material)[0]
     half_life = half_life_of(acts, category, material.until, seed)
     report("habit of good days")
