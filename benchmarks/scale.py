@@ -3,7 +3,7 @@
     python -m benchmarks.scale
     python -m benchmarks.scale --fit 3000 30000 300000 --simulate
 
-Run with `make bench-scale`; the second, which fits to 300,000 users, takes 40 minutes of the
+Run with `make bench-scale`; the second, which fits to 300,000 users, takes half an hour of the
 processor and 3 GB of disk. Logs are of the logit world, 42 days, simulated from the truth of a
 demo of 3,000 users; more are these again with lives of their own. What is simulated is the fit to
 the first log, under its estimated logging policy. Seconds are the processor's, of one process on
