@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingestion.log import Log
-from ingestion.logged_decisions import attributed
 from ingestion.splits import split_time
 from mdp.actions import HOLD, HOURS, encode
 from mdp.attribution import RESPONSE_WINDOW
@@ -26,6 +25,7 @@ from policies.baselines import predicted
 from policies.composition import split_mask
 from simulator.description import Simulator
 from simulator.material import Material, material_of, sample_of
+from simulator.sends import CLICK, UNSUBSCRIBE
 
 _UNSUBSCRIBE = PARTS.index("unsubscribe")
 WINDOW = DAY + RESPONSE_WINDOW + ATTRIBUTION
@@ -95,7 +95,7 @@ def logged(log: Log, simulator: Simulator, seed: int = 0) -> Logged:
     are drawn. Raises `NotEnoughData` where no such decision is left.
     """
     until = simulator.manifest.get("trained_until") or split_time(log)
-    material = material_of(log, until)
+    material = material_of(log, until, simulator.reward)
     decisions = material.decisions
     told = np.unique(decisions.owner[decisions.decided_at + WINDOW <= until])
     if not len(told):
@@ -104,7 +104,7 @@ def logged(log: Log, simulator: Simulator, seed: int = 0) -> Logged:
     which = np.flatnonzero(np.isin(decisions.owner, people))
     which = which[np.lexsort((decisions.decided_at[which], decisions.owner[which]))]
     chosen = decisions.only(which)
-    found = attributed(material.log, material.catalog, material.events, decisions, simulator.reward)
+    reward, outcome = material.reward[which], material.outcome[which]
     observation = _seen(material, simulator, which)
     action = encode(chosen.k, chosen.v, chosen.h, chosen.variants.shape[1])
     allowed = _allowed(observation, chosen.k, chosen.v, chosen.h)
@@ -112,16 +112,16 @@ def logged(log: Log, simulator: Simulator, seed: int = 0) -> Logged:
     if not (usable & chosen.sent).any():
         raise NotEnoughData(_TOO_LITTLE)
     expected, leaving = _expected(observation, chosen.k, chosen.v, chosen.h)
-    gone = found.unsubscribed[which]
+    gone = outcome[:, UNSUBSCRIBE]
     same = np.append(chosen.owner[1:] == chosen.owner[:-1], False)
     return Logged(
         observation=observation,
         action=action,
         propensity=chosen.propensity,
-        reward=found.reward[which],
-        expected=expected if simulator.reward.credit == "attributed" else found.reward[which],
+        reward=reward,
+        expected=expected if simulator.reward.credit == "attributed" else reward,
         leaving=leaving,
-        clicked=found.clicked[which],
+        clicked=outcome[:, CLICK],
         day=local_day(chosen.decided_at, material.events.zone[chosen.owner]).astype(np.int64),
         following=np.where(same & ~gone, np.arange(len(which)) + 1, -1),
         gone=gone,

@@ -65,7 +65,7 @@ def check_log(
     with tempfile.TemporaryDirectory(prefix="pushwise-") as directory:
         split = split_up(batches, Path(directory), parts, False, report)
         shared = log_of({name: frame_of(table) for name, table in split.shared.items()}, meta)
-        raw = _Raw(split.stored, meta, tables_of(shared, SHARED), split.duplicates)
+        raw = Raw(split.stored, meta, tables_of(shared, SHARED), split.duplicates)
         numbers = range(parts)
         found = list(followed(spread(_amounts, raw, numbers), parts, "reading", report))
         judging = spread(_judge, (raw, usual(found)), numbers)
@@ -126,7 +126,7 @@ def places_of(tables: Mapping[str, pa.Table]) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True)
-class _Raw:
+class Raw:
     """Parts as they came, and what is known of the whole log."""
 
     stored: Stored
@@ -147,11 +147,11 @@ class _Raw:
         return Log({**log.tables, **self.shared}, self.meta, tuple(own)), place
 
 
-def _amounts(raw: _Raw, number: int) -> Amounts:
+def _amounts(raw: Raw, number: int) -> Amounts:
     return amounts(raw.read(number)[0])
 
 
-def _judge(known: tuple[_Raw, Usual], number: int) -> Judged:
+def _judge(known: tuple[Raw, Usual], number: int) -> Judged:
     raw, whole = known
     log, place = raw.read(number)
     return judged(log, problems_of(log, tables=PEOPLE, whole=whole), PEOPLE, place)

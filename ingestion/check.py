@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
@@ -68,9 +68,19 @@ def findings(log: Log) -> list[Finding]:
     return findings_of(log, problems_of(log))
 
 
-def errors_of(log: Log) -> list[Finding]:
-    """What is wrong in a log as an error; warnings are not looked for, which is quicker."""
-    return findings_of(log, problems_of(log, [n for n in RULES if RULES[n].severity == ERROR]))
+def errors_of(
+    log: Log,
+    tables: Collection[str] = TABLES.keys(),
+    place: Mapping[str, np.ndarray] | None = None,
+) -> list[Finding]:
+    """What is wrong in some of a log's tables as an error; warnings are not looked for, which is
+    quicker. In a part of a log, `place` are its rows in the whole tables."""
+    rules = [name for name in RULES if RULES[name].severity == ERROR]
+    where = place or {}
+    return together(
+        finding_of(log, problem, where.get(problem.table))
+        for problem in problems_of(log, rules, tables)
+    )
 
 
 def findings_of(log: Log, problems: Sequence[Problem]) -> list[Finding]:

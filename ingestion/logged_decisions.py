@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.codes import codes_of, column_of, id_hashes, rows_in
+from ingestion.hours import hour_flags
 from ingestion.log import Log, epoch_us
 from ingestion.replay import UserEvents, snapshots
 from ingestion.schema import OUTCOME_KEY, SEPARATOR
+from mdp.actions import HOURS
 from mdp.attribution import Attributed, Decisions, Outcomes, Purchases, attribute
 from mdp.catalog import APPROVED, DEFAULT_MARGIN, Catalog
 from mdp.clock import NEVER
@@ -51,6 +54,13 @@ class LoggedDecisions:
     """Local hour of sending (D,) int64."""
     propensity: np.ndarray
     """(D,) float64, NaN where none is logged."""
+    id: np.ndarray
+    """Hashes of the decisions' ids (D,) uint64."""
+    listed: np.ndarray
+    """Whether the variants are those of a logged list (D,) bool."""
+    hours: np.ndarray
+    """Hours that were allowed, a bit each from the lowest on (D,) uint32; 0 where none are
+    logged."""
 
     @property
     def sent(self) -> np.ndarray:
@@ -59,9 +69,12 @@ class LoggedDecisions:
 
     def only(self, which: np.ndarray) -> LoggedDecisions:
         """Some of the decisions, by index or mask."""
-        return LoggedDecisions(
-            *(getattr(self, name)[which] for name in LoggedDecisions.__dataclass_fields__)
-        )
+        return LoggedDecisions(*(getattr(self, each.name)[which] for each in fields(self)))
+
+    @property
+    def open_hours(self) -> np.ndarray:
+        """The hours that were allowed (D, 24) bool."""
+        return (self.hours[:, None] >> np.arange(HOURS, dtype=np.uint32) & 1).astype(bool)
 
 
 def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisions:
@@ -78,15 +91,7 @@ def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisio
     send_at = epoch_us(table["send_at"])
     sent = send_at != NEVER
     items = _lists(table["candidates"], table["item_id"], catalog.items.row)
-    used = set(table["variant_id"].dropna())
-    offered = SEPARATOR.join(
-        name
-        for name, status in zip(catalog.variants.ids, catalog.variants.statuses, strict=True)
-        if status == APPROVED or name in used
-    )
-    variants = _lists(
-        table["variants"].fillna(offered or pd.NA), table["variant_id"], catalog.variants.row
-    )
+    variants = _lists(table["variants"], table["variant_id"], catalog.variants.row)
     item = table["item_id"].map(catalog.items.row).fillna(-2).to_numpy(np.int64)
     variant = table["variant_id"].map(catalog.variants.row).fillna(-2).to_numpy(np.int64)
     k, v = _slot(items, np.where(sent, item, -2)), _slot(variants, np.where(sent, variant, -2))
@@ -102,8 +107,49 @@ def decisions_of(log: Log, catalog: Catalog, users: UserEvents) -> LoggedDecisio
         v=np.where(sent, v, -1),
         h=np.where(sent, hour, -1),
         propensity=table["propensity"].to_numpy(np.float64),
+        id=id_hashes(table["decision_id"]),
+        listed=table["variants"].notna().to_numpy(bool),
+        hours=hour_flags(table["hours"]) @ (1 << np.arange(HOURS, dtype=np.uint32)),
     )
-    return found.only(~sent | ((k >= 0) & (v >= 0)))
+    return _offering(found.only(~sent | ((k >= 0) & (v >= 0))), catalog)
+
+
+def _offering(found: LoggedDecisions, catalog: Catalog) -> LoggedDecisions:
+    """The decisions, those without a logged list of variants offered all that are approved or were
+    sent."""
+    rows = np.flatnonzero(~found.listed)
+    if not len(rows):
+        return found
+    approved = [row for row, said in enumerate(catalog.variants.statuses) if said == APPROVED]
+    sent = np.flatnonzero(found.sent)
+    offered = np.union1d(approved, found.variants[sent, found.v[sent]]).astype(np.int32)
+    mine = rows[found.sent[rows]]
+    v = found.v.copy()
+    v[mine] = np.searchsorted(offered, found.variants[mine, v[mine]])
+    variants = _padded(found.variants, len(offered))
+    variants[rows] = -1
+    variants[rows, : len(offered)] = offered
+    return replace(found, variants=variants, v=v)
+
+
+def joined(parts: Sequence[LoggedDecisions], catalog: Catalog) -> LoggedDecisions:
+    """Decisions of parts of a log, whose `rows` and `owner` are those of the whole, in the order of
+    its table."""
+    rows = np.concatenate([part.rows for part in parts])
+    order = np.argsort(rows, kind="stable")
+    whole = {}
+    for each in fields(LoggedDecisions):
+        own = [getattr(part, each.name) for part in parts]
+        if own[0].ndim == 2:
+            width = max(lists.shape[1] for lists in own)
+            own = [_padded(lists, width) for lists in own]
+        whole[each.name] = np.concatenate(own)[order]
+    return _offering(LoggedDecisions(**whole), catalog)
+
+
+def _padded(lists: np.ndarray, width: int) -> np.ndarray:
+    """Lists (D, K) with at least so many places, -1 in the new ones."""
+    return np.pad(lists, ((0, 0), (0, max(width - lists.shape[1], 0))), constant_values=-1)
 
 
 def _lists(lists: pd.Series, chosen: pd.Series, row: dict[str, int]) -> np.ndarray:
@@ -154,15 +200,12 @@ def requests_of(
     """
     table = log.people
     locales, segments = (
-        list(table[name].fillna("").astype(str).to_numpy(object)[decisions.owner])
-        if name in table
-        else None
+        list(table[name].iloc[decisions.owner].fillna("").astype(str)) if name in table else None
         for name in ("locale", "segment")
     )
     _, refused = catalog_reasons(
         catalog, decisions.items, decisions.variants, decisions.decided_at, locales, segments
     )
-    listed = log.tables["decisions"]["variants"].iloc[decisions.rows].notna().to_numpy()
     sent = np.arange(decisions.variants.shape[1]) == decisions.v[:, None]
     return Requests(
         snapshots(users, decisions.owner, decisions.decided_at),
@@ -171,7 +214,7 @@ def requests_of(
         decisions.items,
         decisions.variants,
         _padding(decisions.items),
-        np.where(listed[:, None] | sent, _padding(decisions.variants), refused),
+        np.where(decisions.listed[:, None] | sent, _padding(decisions.variants), refused),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +18,9 @@ from ingestion.parse import log_of
 from ingestion.schema import FORMAT_VERSION, TABLES
 from mdp.clock import NO_ZONE, zone_code
 from mdp.errors import BadLog
+
+if TYPE_CHECKING:
+    from ingestion.check import Finding
 
 META_FILE = "log.json"
 UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException, OSError)
@@ -61,14 +65,18 @@ def load_checked(path: Path | str) -> Log:
     from ingestion.check import errors_of
 
     log = read_log(path)
-    errors = errors_of(log)
+    refuse(path, errors_of(log))
+    return log
+
+
+def refuse(path: Path | str, errors: Sequence[Finding]) -> None:
+    """Raises `BadLog` where there is any error."""
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise BadLog(
             f"{path}: {errors[0].message}{more}; `pushwise check {path}` lists them all, "
             f"`pushwise clean {path} OUT` repairs what can be repaired"
         )
-    return log
 
 
 def _files_of(path: Path, name: str) -> list[Path]:

@@ -46,6 +46,41 @@ class UserEvents:
         """Row of each user (n,) int64, -1 for one who is not there."""
         return rows_in(codes_of(user_ids), pd.Series(self.user_ids, dtype="str"))
 
+    def rows_among(self, user_ids: tuple[str, ...]) -> np.ndarray:
+        """Row (U,) int64 of each user among others' ids, -1 for one who is not there."""
+        own, theirs = (pd.Series(ids, dtype="str") for ids in (self.user_ids, user_ids))
+        return rows_in(codes_of(own), theirs)
+
+    def of_users(self, rows: np.ndarray) -> UserEvents:
+        """What is said of some users (N,), ascending, alone."""
+        new = np.full(len(self.user_ids), -1)
+        new[rows] = np.arange(len(rows))
+        owner = new[self.owner]
+        mine = owner >= 0
+        ids = tuple(self.user_ids[row] for row in rows)
+        return UserEvents(ids, self.zone[rows], self.consent[rows], owner[mine], self.events[mine])
+
+
+def joined(
+    user_ids: tuple[str, ...], parts: list[UserEvents], rows: list[np.ndarray]
+) -> UserEvents:
+    """The events of all users (U,), each of whom is in one of the parts; rows: of each part's users
+    among all. The list of parts is emptied as they are taken over, as they are large."""
+    size = len(user_ids)
+    zone, consent = np.empty(size, np.int16), np.empty(size, bool)
+    count = np.zeros(size, np.int64)
+    for part, row in zip(parts, rows, strict=True):
+        zone[row], consent[row] = part.zone, part.consent
+        count[row] = np.bincount(part.owner, minlength=len(row))
+    begin = np.cumsum(count) - count
+    owner, events = np.repeat(np.arange(size), count), events_array(int(count.sum()))
+    for row in rows:
+        part = parts.pop(0)
+        first = np.searchsorted(part.owner, part.owner)
+        place = begin[row][part.owner] + np.arange(len(part.owner)) - first
+        events[place] = part.events
+    return UserEvents(user_ids, zone, consent, owner, events)
+
 
 def to_events(log: Log) -> UserEvents:
     """Every event of the log's users. Rows of users that the log does not list are left out."""

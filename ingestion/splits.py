@@ -35,11 +35,12 @@ def log_end(log: Log) -> int:
     instant; 0 for an empty one."""
     if log.meta.complete_until is not None:
         return int(epoch_us(pd.Series([log.meta.complete_until]))[0])
-    instants = [epoch_us(log.tables[name][column].dropna()) for name, column in _INSTANTS.items()]
+    instants = [epoch_us(log.tables[name][column].dropna()) for name, column in INSTANTS.items()]
     return max((int(times.max()) for times in instants if len(times)), default=0)
 
 
-_INSTANTS = {"events": "at", "decisions": "decided_at", "outcomes": "at"}
+INSTANTS = {"events": "at", "decisions": "decided_at", "outcomes": "at"}
+"""By table the column that says when a row came to be."""
 
 
 def before(log: Log, until: int) -> Log:
@@ -50,7 +51,7 @@ def before(log: Log, until: int) -> Log:
     """
     limit = _timestamp(until)
     early = {
-        name: (log.tables[name][column] < limit).to_numpy() for name, column in _INSTANTS.items()
+        name: (log.tables[name][column] < limit).to_numpy() for name, column in INSTANTS.items()
     }
     kept = {}
     for name, rows in early.items():
@@ -66,15 +67,22 @@ def before(log: Log, until: int) -> Log:
 
 def of_users(log: Log, user_ids: Sequence[str]) -> Log:
     """What a log says of some users alone, and the whole catalogue."""
+    chosen = rows_of_users(log, user_ids)
+    return log.replace_tables(
+        **{name: log.tables[name][mine].reset_index(drop=True) for name, mine in chosen.items()}
+    )
+
+
+def rows_of_users(log: Log, user_ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Which rows (n,) bool of a log's users, events, decisions and outcomes are of some users."""
     ids = pd.Index(np.array(user_ids, object))
-    kept = {}
-    for name in ("users", "events", "decisions"):
-        table = log.tables[name]
-        here = ids.get_indexer(pd.Index(table["user_id"], dtype=object)) >= 0
-        kept[name] = table[here].reset_index(drop=True)
-    outcomes = log.tables["outcomes"]
-    mine = outcomes["decision_id"].isin(kept["decisions"]["decision_id"])
-    return log.replace_tables(**kept, outcomes=outcomes[mine].reset_index(drop=True))
+    chosen = {
+        name: ids.get_indexer(pd.Index(log.tables[name]["user_id"], dtype=object)) >= 0
+        for name in ("users", "events", "decisions")
+    }
+    decisions = log.tables["decisions"]["decision_id"][chosen["decisions"]]
+    chosen["outcomes"] = log.tables["outcomes"]["decision_id"].isin(decisions).to_numpy(bool)
+    return chosen
 
 
 def after(log: Log, since: int) -> Log:
@@ -84,7 +92,7 @@ def after(log: Log, since: int) -> Log:
     are those of the whole log.
     """
     limit = _timestamp(since)
-    events, decisions, outcomes = (log.tables[name] for name in _INSTANTS)
+    events, decisions, outcomes = (log.tables[name] for name in INSTANTS)
     decisions = decisions[decisions["decided_at"] >= limit]
     return log.replace_tables(
         events=events[events["at"] >= limit].reset_index(drop=True),

@@ -13,12 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
-
-if TYPE_CHECKING:
-    from simulator.material import Material
 
 
 @dataclass(frozen=True)
@@ -43,23 +39,22 @@ def run(args: Args) -> None:
 
     from rich.console import Console
 
-    from ingestion.read import load_checked
+    from ingestion.parted import parted
     from scripts.instants import instant
-    from simulator.fidelity import card_of
+    from scripts.parts import parts_of
+    from simulator.fidelity import card_of, judged_by
     from simulator.fidelity_page import figure, said_of, write_card
     from simulator.fit import fit_to
+    from simulator.material import material_of_parts
     from simulator.saved import SIMULATOR, save_simulator
 
     until = None if args.until is None else instant("--until", args.until)
     SIMULATOR.need_place(args.out)
     console = Console(stderr=True)
-    with console.status("reading") as status:
-        # The whole log is read twice, and not kept in between: a fit needs the memory.
-        material = material_before(args.logs, until)
-        fitted = fit_to(material, args.seed, status.update)
-        del material
+    with console.status("reading") as status, parted(args.logs, parts_of(args.logs)) as log:
+        fitted = fit_to(material_of_parts(log, until), args.seed, status.update)
         status.update("fidelity card")
-        card = card_of(load_checked(args.logs), fitted, args.seed)
+        card = card_of(log.of_users(judged_by(fitted, args.seed)), fitted, args.seed)
     command = " ".join(["pushwise", *sys.argv[1:]])
     manifest = {**fitted.simulator.manifest, "command": command}
     save_simulator(args.out, replace(fitted.simulator, manifest=manifest))
@@ -76,21 +71,3 @@ def run(args: Args) -> None:
     for line in card.get("changes", []):
         print(f"  {line}")
     print(f"  fidelity card: {args.out / 'card' / 'card.html'}")
-
-
-def material_before(logs: Path, until: int | None) -> Material:
-    """What a log gives to learn from, before an instant (microseconds UTC; default: keep the last
-    fifth) or its end; the log itself is let go."""
-    import pyarrow as pa
-
-    from ingestion.read import load_checked
-    from ingestion.splits import before, log_end, split_time
-    from simulator.material import material_of
-
-    log = load_checked(logs)
-    until = split_time(log) if until is None else min(until, log_end(log))
-    log = before(log, until)  # what is later is let go before all else is made of the log
-    material = material_of(log, until)
-    # Arrow keeps what it has freed, which after reading is as much as what is still in use.
-    pa.default_memory_pool().release_unused()
-    return material

@@ -82,9 +82,8 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
     days = min(int((last - simulator.start) / DAY) + 1, MOST_DAYS)
     if days < LEAST_DAYS:
         return card
-    rows = sample_of(users, seed)
-    if len(rows) < users:
-        ids = tuple(simulator.users.ids[row] for row in rows)
+    if (ids := judged_by(fitted, seed)) != simulator.users.ids:
+        rows = sample_of(users, seed)
         simulator, log, users = with_users(simulator, rows, ids), of_users(log, ids), len(ids)
     # Not the seed itself: a demo shop may have been drawn with it.
     drawn_with = int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
@@ -108,6 +107,12 @@ def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
         **_apart(real, drawn, users, seed),
     }
     return card
+
+
+def judged_by(fitted: Fit, seed: int) -> tuple[str, ...]:
+    """Ids of the users by whom the whole is judged; a card needs a log of no others."""
+    ids = fitted.simulator.users.ids
+    return tuple(ids[row] for row in sample_of(len(ids), seed))
 
 
 def changes_of(simulator: Simulator) -> list[str]:

@@ -15,15 +15,9 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import torch
 
-from generation.candidates.base import Recommender
-from generation.candidates.collaborative import MOST_ITEMS
-from generation.candidates.interactions import interactions_of
-from generation.candidates.logged import Logged
-from generation.candidates.own_popular import OwnPopular
-from generation.candidates.prepare import ranked_of
+from ingestion.freed import give_back
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.replay import replay
-from ingestion.splits import of_users
 from mdp.clock import zone_name
 from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
@@ -35,6 +29,7 @@ from mdp.wording import WORDING
 from simulator.covariates import covariates_of
 from simulator.description import Drift, Simulator, Users, own_beliefs
 from simulator.fit_calibration import calibrated, shifts, slopes
+from simulator.fit_candidates import candidates_of
 from simulator.fit_delays import delays_of
 from simulator.fit_drift import half_life_of
 from simulator.fit_heads import Sizes, fit_heads, predicted, refit_heads
@@ -43,7 +38,7 @@ from simulator.fit_organic import organic_of
 from simulator.fit_sends import sends_of, standard, standard_copy
 from simulator.fit_tastes import Counts, Tastes, fit_tastes
 from simulator.fit_tuning import COLD, EVERY, tuned
-from simulator.habits import Acts, Habits, habits_of
+from simulator.habits import Habits, habits_of
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
 from simulator.sends import DISMISS, OPEN, Sends
@@ -108,9 +103,9 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     profile = _profile(habits)
     some = sample_of(sizes.users, seed)
     unseen = np.random.default_rng([seed, 1]).random(len(some)) < UNSEEN
-    covariates = covariates_of(material.log.people, habits, tastes.user, material.until)
+    covariates = covariates_of(material.rest.people, habits, tastes.user, material.until)
     widths, prior, lives, metrics, seen = tuned(
-        _of_users(material, some),
+        material if len(some) == sizes.users else material.of_users(some),
         replace(tastes, user=tastes.user[some]),
         profile[some],
         covariates.of_users(some),
@@ -118,11 +113,13 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         unseen,
         report,
     )
+    give_back()
     report("response heads")
     sends = sends_of(material, tastes, profile, lives)
     prior = None if prior is None else prior.over(covariates)
     heads = fit_heads(sends, sizes, widths, EVERY, COLD, prior=prior)
     traits = _traits(material, tastes, profile, heads, sends, widths)
+    give_back()
     report("ensemble")
     again = [refit_heads(heads, sends, sizes, widths, n) for n in _drawn_again(len(users), seed)]
     slope = slopes(*seen[:2])
@@ -131,6 +128,9 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         _model(material, tastes, calibrated(one, sends, slope, shift), lives)
         for one in (heads, *again)
     )
+    pushes = len(sends.user)
+    del sends, again  # as large as what the log gave
+    give_back()
     organic, category = organic_of(habits, tastes, met), _categories(material)[0]
     half_life = half_life_of(acts, category, material.until, seed)
     report("habit of good days")
@@ -143,7 +143,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         organic=organic,
         histories=replay(material.events),
         start=material.until,
-        recommender=_recommender(material, acts),
+        recommender=candidates_of(material, acts),
         logging=logging_policy(material),
         members=tuple(members),
         delays=delays_of(material),
@@ -151,7 +151,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         drift=None if half_life is None else Drift.among(half_life, traits, organic),
         arrivals=arrivals_of(
             users.signed_up,
-            epoch_us(material.log.tables["items"]["listed_at"]),
+            epoch_us(material.rest.tables["items"]["listed_at"]),
             material.began,
             material.until,
         ),
@@ -167,11 +167,11 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         },
     )
     told = {} if prior is None else prior.as_fitted(heads).shares(asdict(widths))
-    return Fit(simulator, *seen, metrics, len(sends.user), told)
+    return Fit(simulator, *seen, metrics, pushes, told)
 
 
 def _users(material: Material) -> Users:
-    table = material.log.people
+    table = material.rest.people
     locale = table["locale"]
     return Users(
         ids=material.events.user_ids,
@@ -181,17 +181,9 @@ def _users(material: Material) -> Users:
     )
 
 
-def _of_users(material: Material, rows: np.ndarray) -> Material:
-    """What the log gives to learn from of some users (N,), ascending, alone."""
-    ids = material.events.user_ids
-    if len(rows) == len(ids):
-        return material
-    return material_of(of_users(material.log, [ids[row] for row in rows]), material.until)
-
-
 def _tastes(material: Material, met: Counts, seed: int) -> Tastes:
     decisions = material.decisions
-    logged = material.log.meta.candidates != NONE
+    logged = material.rest.meta.candidates != NONE
     lists = decisions.items if logged else decisions.items[:, :0]
     offered = Counts.of(decisions.owner, lists, met.shape)
     return fit_tastes(met, offered, *_categories(material), seed)
@@ -307,18 +299,3 @@ def _habit(material: Material, model: ResponseModel, traits: np.ndarray) -> np.n
     place = np.minimum(begin + (0.8 * count).astype(np.int64), len(order) - 1)
     high = np.where(count > 0, value[order][place], np.quantile(value, 0.8))
     return np.stack([mean, spread, high], 1).astype(np.float32)
-
-
-def _recommender(material: Material, acts: Acts) -> Recommender:
-    """The lists that the log showed, where it shows any; else the hybrid's lists for everyone."""
-    catalog, decisions = material.catalog, material.decisions
-    logged = material.log.meta.candidates != NONE
-    size = max(decisions.items.shape[1], 1) if logged else 10
-    popular = OwnPopular.fit(
-        catalog.items.hashes[acts.item], acts.at, catalog, material.until, size
-    )
-    if not logged and len(acts.item) and len(catalog.items) <= MOST_ITEMS:
-        return ranked_of(interactions_of(material.log, material.until), catalog, size)
-    if not logged:
-        return popular
-    return Logged.fit(material.events.hashes[decisions.owner], decisions.items, popular)

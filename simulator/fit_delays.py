@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingestion.log import epoch_us
-from mdp.clock import HOUR, MINUTE
+from mdp.clock import HOUR, MINUTE, NEVER
+from mdp.events import OUTCOMES
 from simulator.description import Delays
 from simulator.material import Material
 
@@ -17,22 +17,20 @@ _NORMAL = 1.349
 
 def delays_of(material: Material) -> Delays:
     """The log's delays; what it shows too few of keeps the usual ones."""
-    table = material.log.tables["outcomes"].dropna(subset=["at"])
-    at = {
-        name: part.drop_duplicates("decision_id").set_index("decision_id")["at"]
-        for name, part in table.groupby("outcome")
-    }
-    decisions = material.log.tables["decisions"].iloc[material.decisions.rows]
-    ids = decisions["decision_id"].to_numpy()
-    start = {"send": material.decisions.send_at}
-    for name, times in at.items():
-        found = times.reindex(ids)
-        start[str(name)] = epoch_us(found)
+    decisions, events = material.decisions, material.events.events
+    order = np.argsort(decisions.id)
+    start = {"send": decisions.send_at}
+    for name in {then for _, _, then, _ in _KINDS}:
+        of = events[events["kind"] == OUTCOMES[name]]
+        of = of[np.argsort(of["at"], kind="stable")[::-1]]  # the first is written last
+        place = np.searchsorted(decisions.id, of["decision"], sorter=order)
+        row = order[np.minimum(place, len(order) - 1)]
+        known = decisions.id[row] == of["decision"]
+        start[name] = np.full(len(order), NEVER)
+        start[name][row[known]] = of["at"][known]
     usual = Delays()
     medians, spreads = {}, []
     for name, since, then, unit in _KINDS:
-        if then not in start or since not in start:
-            continue
         known = (start[then] > start[since]) & (start[since] > 0)
         taken = np.log((start[then] - start[since])[known] / unit)
         if len(taken) >= LEAST:

@@ -11,7 +11,7 @@ A user's effect is what covariates say of such users, if they say anything, plus
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,16 +20,24 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
 from mdp.wording import WORDING
+from simulator.head_terms import (
+    USERS_EFFECTS,
+    Parameters,
+    blocks_of,
+    effects_of,
+    logits,
+    parts_of,
+    tensors,
+    tied,
+    tired,
+)
 from simulator.sends import OPEN, UNSUBSCRIBE, Sends, asked, log_loss
 from simulator.users_prior import COEFFICIENTS, UsersPrior
 from simulator.widths import Widths
 
 ITERATIONS, REFIT_ITERATIONS = 60, 30
-TOGETHER = 200_000
-"""Pushes that are worked on at a time: what is worked out of a push takes more memory than it."""
 FAR = 2.0
 """How far an hour's effect may be from 0, as a standard deviation."""
-USERS_EFFECTS = ("openness", "styles", "tolerance", "price")
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,6 @@ class Sizes:
     items: int
     variants: int
 
-
-Parameters = dict[str, torch.Tensor]
 
 _WEIGHTS = ("taste", "hours", "fatigue", "repetition", "wear", "bought", "views")
 
@@ -66,46 +72,6 @@ def _start(sizes: Sizes) -> Parameters:
     return {name: torch.zeros(shape).requires_grad_() for name, shape in shapes.items()}
 
 
-def _tied(p: Parameters) -> dict[str, torch.Tensor]:
-    """Weights of the users' effects, by name, with those fixed that set an effect's unit: openness
-    and styles act on opening by 1, tolerance on dismissing and unsubscribing by -1, price
-    sensitivity on clicking by 1."""
-    opening = torch.nn.functional.one_hot(torch.tensor(OPEN), len(HEADS)).float()
-    learned = {name: p[f"{name}_weight"] * (1 - opening) for name in ("openness", "styles")}
-    return {
-        "openness_weight": learned["openness"] + opening,
-        "styles_weight": learned["styles"] + opening,
-        "tolerance_weight": torch.tensor([0.0, 0.0, 0.0, -1.0, -1.0]),
-        "price_weight": torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0]),
-    }
-
-
-def _logits(p: Parameters, s: dict[str, torch.Tensor], tolerance: torch.Tensor) -> torch.Tensor:
-    """(S, 5); tolerance: (U,) that eases fatigue."""
-    user = s["user"]
-    tired = s["fatigue"] * torch.exp(-tolerance[user])
-    return (
-        p["base"]
-        + p["weekday"][s["weekday"]]
-        + p["hour"][s["hour"]]
-        + s["item_features"] @ p["item_weight"]
-        + p["item_effect"][s["item"]]
-        + (s["wording"] @ p["variant_weight"] + p["variant_effect"])[s["variant"]]
-        + p["style"][s["bucket"]]
-        + p["openness"][user][:, None] * p["openness_weight"]
-        + p["tolerance"][user][:, None] * p["tolerance_weight"]
-        + p["styles"][user, s["bucket"]][:, None] * p["styles_weight"]
-        + (p["price"][user] * s["item_features"][:, 0])[:, None] * p["price_weight"]
-        + s["liking"][:, None] * p["taste_weight"]
-        + s["profile"][:, None] * p["hours_weight"]
-        + tired[:, None] * p["fatigue_weight"]
-        + s["repetition"][:, None] * p["repetition_weight"]
-        + s["wear"][:, None] * p["wear_weight"]
-        + s["bought"][:, None] * p["bought_weight"]
-        + s["views"][:, None] * p["views_weight"]
-    )
-
-
 def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
     """Minus the log prior, up to a constant."""
     names = ("weight", "item_effect", "variant_effect", "wording", "style", "weekday", "hour")
@@ -124,16 +90,6 @@ def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
         if name.endswith(COEFFICIENTS):
             total = total + p[name].square().sum()
     return total / 2
-
-
-def _parts(sends: Sends) -> list[dict[str, torch.Tensor]]:
-    """The pushes, `TOGETHER` at a time, without a copy of them."""
-    begins = range(0, len(sends.user), TOGETHER)
-    return [_tensors(sends.only(slice(begin, begin + TOGETHER))) for begin in begins]
-
-
-def _tensors(sends: Sends) -> dict[str, torch.Tensor]:
-    return {each.name: torch.from_numpy(getattr(sends, each.name)) for each in fields(sends)}
 
 
 def fit_heads(
@@ -162,7 +118,7 @@ def fit_heads(
     if prior is not None:
         parameters |= prior.begun(parameters, start is not None)
     nobody = torch.zeros(sizes.users)
-    problem = (parameters, _parts(sends), widths)
+    problem = (parameters, parts_of(sends), widths)
     _maximise(*problem, nobody, (OPEN,), tuple(parameters), iterations, prior=prior)
     if len(heads) > 1:
         common = tuple(head for head in heads if head != UNSUBSCRIBE)
@@ -198,7 +154,7 @@ def refit_heads(
     """
     parameters = {name: torch.tensor(fitted[name]).requires_grad_() for name in _start(sizes)}
     free = tuple(name for name in parameters if name not in USERS_EFFECTS)
-    problem = (parameters, _parts(sends), widths)
+    problem = (parameters, parts_of(sends), widths)
     eased, heads = parameters["tolerance"].detach(), tuple(range(len(HEADS)))
     _maximise(*problem, eased, heads, free, iterations, torch.from_numpy(weight))
     return _fitted(parameters, None)
@@ -208,8 +164,8 @@ def _fitted(parameters: Parameters, prior: UsersPrior | None) -> dict[str, np.nd
     with torch.no_grad():
         whole = _whole(parameters, prior)
         arrays = {name: value.detach().numpy() for name, value in whole.items()}
-        tied = {name: value.numpy() for name, value in _tied(parameters).items()}
-        return arrays | tied | ({} if prior is None else prior.fitted(parameters))
+        units = {name: value.numpy() for name, value in tied(parameters).items()}
+        return arrays | units | ({} if prior is None else prior.fitted(parameters))
 
 
 def _maximise(
@@ -234,12 +190,17 @@ def _maximise(
     columns = torch.tensor(heads)
     counted = [_counted(part, columns, weight) for part in parts]
     begun = {name: own if name in free else own.detach() for name, own in parameters.items()}
+    fixed = [name for name in USERS_EFFECTS if name not in free]
+    fitted = [name for name in USERS_EFFECTS if name in free]
+    with torch.no_grad():
+        whole = _whole(begun, prior)
+        known = [tired(part, tolerance) | effects_of(whole, part, fixed) for part in parts]
 
     def loss() -> float:
         optimizer.zero_grad()
         every = {
             name: value if name in USERS_EFFECTS else value[..., columns]
-            for name, value in (_whole(begun, prior) | _tied(begun)).items()
+            for name, value in (_whole(begun, prior) | tied(begun)).items()
             if not name.endswith(COEFFICIENTS)
         }
         # Each part adds to the gradient here, and all go on to the parameters together.
@@ -248,9 +209,9 @@ def _maximise(
             for name, value in every.items()
         }
         total = 0.0
-        for part, times in zip(parts, counted, strict=True):
+        for part, times, effects in zip(parts, counted, known, strict=True):
             own = cross_entropy(
-                _logits(shared, part, tolerance),
+                logits(shared, part, effects | effects_of(shared, part, fitted)),
                 part["outcome"][:, columns],
                 weight=times,
                 reduction="sum",
@@ -282,9 +243,10 @@ def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
     own = {name: torch.from_numpy(value) for name, value in parameters.items()}
     out = np.empty((len(sends.user), len(HEADS)), np.float32)
     with torch.no_grad():
-        for n, part in enumerate(_parts(sends)):
-            rows = slice(n * TOGETHER, (n + 1) * TOGETHER)
-            out[rows] = torch.sigmoid(_logits(own, part, own["tolerance"])).numpy()
+        for rows in blocks_of(len(sends.user)):
+            part = tensors(sends.only(rows))
+            effects = tired(part, own["tolerance"]) | effects_of(own, part, USERS_EFFECTS)
+            out[rows] = torch.sigmoid(logits(own, part, effects)).numpy()
     return out
 
 

@@ -3,7 +3,8 @@
 A user's hours are a mixture of 24 bumps round the clock, one around each hour, whose weights have a
 Dirichlet prior around the average user's weights: expectation-maximisation as for topics (Blei, Ng,
 Jordan: Latent Dirichlet Allocation, 2003) with the topics given. The bumps' width and the prior's
-strength are those under which visits that were kept apart are likeliest.
+strength are those under which visits that were kept apart are likeliest, of some users where there
+are many.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from itertools import product
 import numpy as np
 
 from mdp.actions import HOURS
+from simulator.fit_visits import evenly
 
 WIDTHS = (0.5, 1.0, 1.5, 2.0, 3.0)
 """Standard deviations of the bumps that are tried, hours."""
@@ -33,8 +35,9 @@ def fit_hours(users: int, owner: np.ndarray, hour: np.ndarray) -> np.ndarray:
     apart = np.arange(len(owner)) % APART == 0
     width, strength = 1.5, 4.0
     if apart.sum() >= ENOUGH:
-        known = _counts(users, owner[~apart], hour[~apart])
-        judged = _counts(users, owner[apart], hour[apart])
+        some = evenly(users)
+        known = _counts(users, owner[~apart], hour[~apart])[some]
+        judged = _counts(users, owner[apart], hour[apart])[some]
         width, strength = max(
             product(WIDTHS, STRENGTHS),
             key=lambda tried: float((judged * np.log(_mixture(known, *tried))).sum()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from ingestion.hours import hour_flags
 from mdp.events import Kind
 from mdp.local_time import local_day
 from policies.baselines import Table
@@ -20,11 +19,9 @@ def logging_policy(material: Material) -> Table:
     """
     decisions = material.decisions
     there: np.ndarray = np.any(decisions.items >= 0, 1) & np.any(decisions.variants >= 0, 1)
-    hours = material.log.tables["decisions"]["hours"].iloc[decisions.rows]
-    open_hours = np.ones((len(hours), 24), bool)
-    if hours.notna().any():
-        open_hours = hour_flags(hours)
-        there &= open_hours.any(1)
+    hours_logged = bool(decisions.hours.any())
+    if hours_logged:
+        there &= decisions.hours > 0
     # Where no hold shows a list, lists are not logged: the hold was a choice all the same.
     if not there[~decisions.sent].any():
         there = np.ones(len(decisions.rows), bool)
@@ -40,7 +37,7 @@ def logging_policy(material: Material) -> Table:
         send=float(np.clip(sent.sum() / max(days, 1), 0.001, 0.999)),
         items=rates(some.k, some.items >= 0),
         variants=rates(some.v, some.variants >= 0),
-        hours=rates(some.h, open_hours[sent]),
+        hours=rates(some.h, some.open_hours if hours_logged else np.ones((len(some.h), 24), bool)),
     )
 
 
@@ -55,5 +52,6 @@ def _unasked(material: Material) -> int:
     last = local_day(end, events.zone)
     first = last + 1
     np.minimum.at(first, decisions.owner, day)
-    asked = len(np.unique(np.stack([decisions.owner, day]), axis=1).T)
+    since = int(day.min(initial=0))
+    asked = len(np.unique((day - since) * size + decisions.owner))
     return max(int((last - first + 1).sum()) - asked, 0)

@@ -80,15 +80,7 @@ def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarr
 
 def outcomes_of(material: Material, sent: np.ndarray) -> np.ndarray:
     """Opened, clicked, bought, dismissed, unsubscribed (S, 5) float32 of decisions `sent` (S,)."""
-    followed = material.followed
-    each = (
-        followed.opened | followed.clicked,
-        followed.clicked,
-        followed.value > 0,
-        followed.dismissed,
-        followed.unsubscribed,
-    )
-    return np.stack(each, 1)[sent].astype(np.float32)
+    return material.outcome[sent].astype(np.float32)
 
 
 def standard(material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

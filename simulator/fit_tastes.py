@@ -7,10 +7,11 @@ shop's recommender believed, which is news of the user's taste where it knows mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import DTypeLike
 
 from mdp.state import TASTE
 
@@ -85,12 +86,14 @@ class Counts:
         first, last = np.searchsorted(self.user, [rows.start, rows.stop])
         return slice(int(first), int(last))
 
-    def dense(self, rows: slice) -> np.ndarray:
-        """Counts (N, I) float64 of some users."""
+    def dense(self, rows: slice, dtype: DTypeLike = np.float64) -> np.ndarray:
+        """Counts (N, I) of some users."""
         pairs = self.of_pairs(rows)
-        out = np.zeros((rows.stop - rows.start, self.shape[1]))
-        out[self.user[pairs] - rows.start, self.item[pairs]] = self.count[pairs]
-        return out
+        out = np.zeros((rows.stop - rows.start) * self.shape[1], dtype)
+        place = (self.user[pairs] - rows.start) * self.shape[1]
+        place += self.item[pairs]
+        out[place] = self.count[pairs]
+        return out.reshape(-1, self.shape[1])
 
     def blocks(self) -> list[slice]:
         """The users, as many at a time as may be worked on."""
@@ -122,6 +125,7 @@ def fit_tastes(
     optimizer = torch.optim.Adam(
         [user, of_category, residual, bias, offer_bias, log_scale], lr=RATE
     )
+    weighed = replace(offered, count=OFFER_WEIGHT * offered.count)
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = RATE * (1 - step / STEPS)
@@ -130,8 +134,8 @@ def fit_tastes(
         shared = embedding.detach().requires_grad_()
         # Some users at a time: all at once is gigabytes of memory traffic in a large shop.
         for rows in met.blocks():
-            seen = torch.from_numpy(met.dense(rows).astype(np.float32))
-            listed = torch.from_numpy((OFFER_WEIGHT * offered.dense(rows)).astype(np.float32))
+            seen = torch.from_numpy(met.dense(rows, np.float32))
+            listed = torch.from_numpy(weighed.dense(rows, np.float32))
             inner = user[rows] @ shared.T
             loss = -(seen * torch.log_softmax(bias + inner, 1)).sum()
             offers = torch.log_softmax(offer_bias + log_scale.exp() * inner, 1)

@@ -50,7 +50,7 @@ def fit_visits(count: np.ndarray, last: np.ndarray, known: np.ndarray) -> Visits
     x = torch.from_numpy(count.astype(np.float64))
     age = torch.from_numpy(np.maximum(known - count / 2, 0.0))
     seen = torch.from_numpy(np.clip(last - count / 2, 0.0, np.maximum(known - count / 2, 0.0)))
-    some = _some(len(x))
+    some = evenly(len(x))
     guess = torch.log((x[some].sum() + 0.5) / (age[some].sum() + 1.0))
     start = torch.stack([torch.zeros_like(guess), -guess])
     plain, loss = maximised(lambda p: _rates(p, x[some], age[some]).sum(), start)
@@ -75,7 +75,7 @@ def fit_visits(count: np.ndarray, last: np.ndarray, known: np.ndarray) -> Visits
 def fit_beta(yes: np.ndarray, no: np.ndarray) -> np.ndarray:
     """Parameters (2,) of the Beta distribution of a probability over users, of whose trials (U,)
     `yes` and (U,) `no` are known."""
-    some = _some(len(yes))
+    some = evenly(len(yes))
     a, b = torch.from_numpy(yes[some].astype(float)), torch.from_numpy(no[some].astype(float))
     mean = (a.sum() + 0.5) / (a.sum() + b.sum() + 1.0)
 
@@ -111,7 +111,8 @@ def _worth(users: int) -> float:
     return 2.0 + 20.0 / (users - 5) - 6.0 / (users - 3) if users > 5 else np.inf
 
 
-def _some(size: int) -> np.ndarray:
+def evenly(size: int) -> np.ndarray:
+    """Rows (n,) int64 of the users, of so many, that common parameters are fitted to."""
     return np.linspace(0, size - 1, min(size, MOST_FITTED)).astype(np.int64)
 
 

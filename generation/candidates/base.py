@@ -9,6 +9,9 @@ import numpy as np
 
 from mdp.catalog import Catalog
 
+AT_ONCE = 1_000_000
+"""Hashes that are looked up at a time."""
+
 
 class Recommender(Protocol):
     """Which items a decision may choose among. Deterministic, and the same alone or in a batch."""
@@ -68,8 +71,13 @@ def catalog_rows(catalog: Catalog, hashes: np.ndarray) -> np.ndarray:
     if not len(known):
         return np.full(hashes.shape, -1, np.int32)
     order = np.argsort(known)
-    place = np.searchsorted(known[order], hashes).clip(max=len(known) - 1)
-    return np.where(known[order][place] == hashes, order[place], -1).astype(np.int32)
+    known, out = known[order], np.empty(hashes.size, np.int32)
+    wanted = hashes.reshape(-1)
+    for begin in range(0, len(wanted), AT_ONCE):
+        some = wanted[begin : begin + AT_ONCE]
+        place = np.searchsorted(known, some).clip(max=len(known) - 1)
+        out[begin : begin + AT_ONCE] = np.where(known[place] == some, order[place], -1)
+    return out.reshape(hashes.shape)
 
 
 def filled(rows: np.ndarray, size: int) -> np.ndarray:

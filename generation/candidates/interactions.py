@@ -105,23 +105,41 @@ def interactions_of(log: Log, until: int | None = None) -> Interactions:
     good = (who >= 0) & (what >= 0) & table["at"].notna().to_numpy()
     if until is not None:
         good &= at < until
-    if not good.any():
+    bought = (table["event"] == "purchase").to_numpy()
+    return interactions_among(
+        log, tuple(users), who[good], what[good], at[good], bought[good], until
+    )
+
+
+def interactions_among(
+    log: Log,
+    users: tuple[str, ...],
+    who: np.ndarray,
+    what: np.ndarray,
+    at: np.ndarray,
+    bought: np.ndarray,
+    until: int | None,
+) -> Interactions:
+    """`interactions_of` a log whose events are given as rows of users (U,), ascending, rows of
+    items, instants and whether it was a purchase, (n,) each."""
+    if not len(who):
         known = "" if until is None else " before that instant"
         raise NotEnoughData(
             f"the log has no view, cart or purchase{known} to learn candidates from"
         )
+    items = catalog_of(log).items
     reviewed = Reviewed.of(log.tables["reviews"], items.row)
-    order = np.flatnonzero(good)[np.argsort(at[good], kind="stable")]
+    order = np.argsort(at, kind="stable")
     described = log.tables["items"].drop_duplicates("item_id").set_index("item_id")["description"]
     described = described.reindex(list(items.ids)).astype(object)
     return Interactions(
-        user_ids=tuple(users),
+        user_ids=users,
         items=items,
         descriptions=tuple(described.where(described.notna(), "")),
         user=who[order],
         item=what[order],
         at=at[order],
-        bought=(table["event"] == "purchase").to_numpy()[order],
+        bought=bought[order],
         until=int(at[order[-1]]) + 1 if until is None else until,
         reviewed=reviewed if until is None else reviewed.before(until),
     )

@@ -45,12 +45,11 @@ class Logged:
     @classmethod
     def fit(cls, user_hash: np.ndarray, items: np.ndarray, others: OwnPopular) -> Logged:
         """From lists (M, K) int32, catalogue rows, -1 for padding, shown to users (M,) uint64."""
-        shown = (items >= 0).any(1)
-        user_hash, items = user_hash[shown], items[shown]
-        order = np.argsort(user_hash, kind="stable")
+        shown = np.flatnonzero((items >= 0).any(1))
+        order = shown[np.argsort(user_hash[shown], kind="stable")]
         users, begin = np.unique(user_hash[order], return_index=True)
-        hashes = others.catalog.items.hashes
-        lists = np.where(items[order] >= 0, hashes[items[order]], 0).astype(np.uint64)
+        # The hash of row -1, of padding, is the last.
+        lists = np.append(others.catalog.items.hashes, np.uint64(0))[items[order]]
         return cls(users, np.append(begin, len(order)).astype(np.int64), lists, others)
 
     def candidates(self, user_hash: np.ndarray, states: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -9,12 +9,12 @@ import pytest
 
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.parse import log_of
+from ingestion.parted import parted
 from ingestion.splits import before, split_time
 from ingestion.write import write_log
 from mdp.errors import NotEnoughData
 from mdp.events import Kind
 from scripts.cli import main
-from scripts.fit import material_before
 from simulator import fit_drift, material
 from simulator.demo import demo
 from simulator.description import Arrivals, Drift, Simulator
@@ -25,7 +25,7 @@ from simulator.fit_logging import logging_policy
 from simulator.fit_sends import standard
 from simulator.kernel import Kernel
 from simulator.launches import with_new_items
-from simulator.material import acts_of, material_of
+from simulator.material import acts_of, material_of, material_of_parts
 from simulator.population import blocks, live
 from simulator.saved import load_simulator, save_simulator
 from simulator.worlds import known_world
@@ -70,12 +70,12 @@ def test_a_time_after_the_logs_end_is_its_end(shop, tmp_path):
     """Else users would be taken for ones who stayed away until then."""
     log = shop[0]
     write_log(tmp_path, log.tables, log.meta)
-    whole = material_before(
-        tmp_path, epoch_us(pd.Series([pd.Timestamp("2100-01-01", tz="UTC")]))[0]
-    )
+    with parted(tmp_path, 1) as parts:
+        late = epoch_us(pd.Series([pd.Timestamp("2100-01-01", tz="UTC")]))[0]
+        whole, early = material_of_parts(parts, late), material_of_parts(parts)
     assert whole.until == epoch_us(pd.Series([log.meta.complete_until]))[0]
     assert len(whole.decisions.rows) == len(log.tables["decisions"])
-    assert material_before(tmp_path, None).until == split_time(log) < whole.until
+    assert early.until == split_time(log) < whole.until
 
 
 def test_what_was_known_at_an_instant_is_a_log_that_knew_no_more(shop):

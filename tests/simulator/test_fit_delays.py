@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ingestion.parse import log_of
+from mdp.events import Kind
 from simulator.demo import demo
 from simulator.description import Delays
 from simulator.fit_delays import delays_of
@@ -30,5 +32,7 @@ def test_medians_and_spread_are_found(material):
 
 def test_what_the_log_shows_too_little_of_is_as_usual(material):
     assert delays_of(material).buy_hours == Delays().buy_hours
-    few = material.log.replace_tables(outcomes=material.log.tables["outcomes"].iloc[:5])
-    assert delays_of(replace(material, log=few)) == Delays()
+    events = material.events
+    few = np.flatnonzero(events.events["kind"] < Kind.DELIVERED)
+    some = replace(events, owner=events.owner[few], events=events.events[few])
+    assert delays_of(replace(material, events=some)) == Delays()

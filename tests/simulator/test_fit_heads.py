@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mdp.response import HEADS
-from simulator import fit_heads
+from simulator import fit_heads, head_terms
 from simulator.fit_heads import Sizes, cost, predicted, refit_heads
 from simulator.sends import Sends
 from simulator.widths import Widths
@@ -32,7 +32,7 @@ def fitted(sends: Sends) -> dict[str, np.ndarray]:
 def test_pushes_in_parts_give_the_heads_of_all_at_once(sends, monkeypatch):
     whole = fitted(sends)
     at_once = predicted(whole, sends), cost(whole, sends, Widths(), EVERY)
-    monkeypatch.setattr(fit_heads, "TOGETHER", 250)
+    monkeypatch.setattr(head_terms, "TOGETHER", 250)
     parts = fitted(sends)
     np.testing.assert_allclose(predicted(whole, sends), at_once[0], rtol=1e-5)
     np.testing.assert_allclose(predicted(parts, sends), at_once[0], atol=2e-3)

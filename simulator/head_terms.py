@@ -1,0 +1,92 @@
+"""The additive terms of the five heads at pushes, some of them at a time, as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+
+import torch
+
+from mdp.hashing import STYLE_BUCKETS
+from mdp.response import HEADS
+from simulator.sends import OPEN, Sends
+
+TOGETHER = 200_000
+"""Pushes that are worked on at a time: what is worked out of a push takes more memory than it."""
+MOST_BLOCKS = 16
+"""In which pushes are worked on: each takes a gradient for all users."""
+USERS_EFFECTS = ("openness", "styles", "tolerance", "price")
+Parameters = dict[str, torch.Tensor]
+"""Arrays by name; what all users share has a last axis of heads."""
+
+
+def tied(p: Parameters) -> dict[str, torch.Tensor]:
+    """Weights of the users' effects, by name, with those fixed that set an effect's unit: openness
+    and styles act on opening by 1, tolerance on dismissing and unsubscribing by -1, price
+    sensitivity on clicking by 1."""
+    opening = torch.nn.functional.one_hot(torch.tensor(OPEN), len(HEADS)).float()
+    learned = {name: p[f"{name}_weight"] * (1 - opening) for name in ("openness", "styles")}
+    return {
+        "openness_weight": learned["openness"] + opening,
+        "styles_weight": learned["styles"] + opening,
+        "tolerance_weight": torch.tensor([0.0, 0.0, 0.0, -1.0, -1.0]),
+        "price_weight": torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0]),
+    }
+
+
+def logits(p: Parameters, s: dict[str, torch.Tensor], effects: Parameters) -> torch.Tensor:
+    """Logits (S, H) of heads at pushes, given their parameters.
+
+    effects: `effects_of` all `USERS_EFFECTS` there, and `tired`.
+    """
+    # Indexing says the same as index_select, and takes three times as long to derive.
+    wording = s["wording"] @ p["variant_weight"] + p["variant_effect"]
+    return (
+        p["base"]
+        + p["weekday"].index_select(0, s["weekday"])
+        + p["hour"].index_select(0, s["hour"])
+        + s["item_features"] @ p["item_weight"]
+        + p["item_effect"].index_select(0, s["item"])
+        + wording.index_select(0, s["variant"])
+        + p["style"].index_select(0, s["bucket"])
+        + effects["openness"][:, None] * p["openness_weight"]
+        + effects["tolerance"][:, None] * p["tolerance_weight"]
+        + effects["styles"][:, None] * p["styles_weight"]
+        + (effects["price"] * s["item_features"][:, 0])[:, None] * p["price_weight"]
+        + s["liking"][:, None] * p["taste_weight"]
+        + s["profile"][:, None] * p["hours_weight"]
+        + effects["tired"][:, None] * p["fatigue_weight"]
+        + s["repetition"][:, None] * p["repetition_weight"]
+        + s["wear"][:, None] * p["wear_weight"]
+        + s["bought"][:, None] * p["bought_weight"]
+        + s["views"][:, None] * p["views_weight"]
+    )
+
+
+def effects_of(p: Parameters, s: dict[str, torch.Tensor], names: Iterable[str]) -> Parameters:
+    """Some of `USERS_EFFECTS` at pushes (S,) each: of the user, of `styles` that to what was
+    sent."""
+    user = s["user"]
+    place = {"styles": user * STYLE_BUCKETS + s["bucket"]}
+    return {name: p[name].reshape(-1).index_select(0, place.get(name, user)) for name in names}
+
+
+def tired(s: dict[str, torch.Tensor], tolerance: torch.Tensor) -> Parameters:
+    """Fatigue (S,) at pushes, eased by the users' tolerance (U,)."""
+    return {"tired": s["fatigue"] * torch.exp(-tolerance[s["user"]])}
+
+
+def blocks_of(pushes: int) -> list[slice]:
+    """The pushes, as many at a time as are worked on."""
+    height = max(TOGETHER, -(-pushes // MOST_BLOCKS))
+    return [slice(begin, begin + height) for begin in range(0, pushes, height)]
+
+
+def parts_of(sends: Sends) -> list[dict[str, torch.Tensor]]:
+    """The pushes in blocks, without a copy of them."""
+    return [tensors(sends.only(rows)) for rows in blocks_of(len(sends.user))]
+
+
+def tensors(sends: Sends) -> dict[str, torch.Tensor]:
+    """All that is known of pushes, by name."""
+    return {each.name: torch.from_numpy(getattr(sends, each.name)) for each in fields(sends)}
