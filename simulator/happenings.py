@@ -14,7 +14,7 @@ from mdp.events import EVENT, Kind, events_array
 from mdp.hashing import hash_ids
 from mdp.local_time import segment
 from simulator.organic import Drawn
-from simulator.outcomes import INSTANTS, Outcomes
+from simulator.outcomes import Outcomes
 from simulator.payment import Chosen
 
 _KINDS = np.array(
@@ -53,9 +53,10 @@ class Happenings:
         first, second = _order(self.owner, self.events, until, order, later)
         return self.taken(order[:first]), self.taken(later[:second])
 
-    def named(self) -> None:
-        """Give events the hashes of the ids that a log shows, and so to their decisions."""
-        events, ids = self.events, self.ids
+    def named(self, first: int) -> None:
+        """Give events from the `first` on the hashes of the ids that a log shows, and so to their
+        decisions."""
+        events, ids = self.events[first:], self.ids[first:]
         for_decision = events["decision"] != 0
         names = [f"d{number:016x}" for number in ids[for_decision].tolist()]
         events["decision"][for_decision] = hash_ids(names)
@@ -104,6 +105,7 @@ def _order(owner: Any, events: Any, until: Any, order: Any, later: Any) -> Any:
 
 
 def begun(
+    pending: Happenings,
     chosen: Chosen,
     at: np.ndarray,
     outcomes: Outcomes,
@@ -115,16 +117,19 @@ def begun(
     catalog: Catalog,
     spend: np.ndarray,
 ) -> Happenings:
-    """What begins on a day of N users: decisions, visits and what follows the sends.
+    """What is pending, and then what begins on a day of N users: decisions, visits and what
+    follows the sends.
 
     at: instants (N,) of decisions. decision, purchase: (N,) uint64 numbers of the decision and of
     its purchase. deaf: (N,) bool, unsubscribed before, so that nothing is decided. spend: (I,)
     amounts.
     """
-    size = len(at) * (1 + len(INSTANTS)) + len(drawn.owner)
-    owner, ids = np.empty(size, np.int64), np.empty(size, np.uint64)
-    events = np.empty(size, EVENT)
-    items, zones = catalog.items, zone_tables()
+    before, following = len(pending.owner), np.count_nonzero(outcomes.instants != NEVER)
+    size = before + len(at) - np.count_nonzero(deaf) + following + len(drawn.owner)
+    out = Happenings(np.empty(size, np.int64), np.empty(size, EVENT), np.empty(size, np.uint64))
+    out.owner[:before], out.ids[:before] = pending.owner, pending.ids
+    out.events.view(_RECORD)[:before] = pending.events.view(_RECORD)
+    arrays, items, zones = (out.owner, out.events, out.ids), catalog.items, zone_tables()
     count = _begin(
         (chosen.item, chosen.variant, chosen.send_at),
         at,
@@ -133,28 +138,18 @@ def begun(
         purchase,
         deaf,
         (items.hashes, items.price, catalog.variants.buckets),
-        (owner, events, ids),
+        arrays,
+        before,
     )
-    count = _visit(
+    _visit(
         (drawn.owner, drawn.at, drawn.kind, drawn.item, drawn.id),
         items.hashes,
         spend,
-        (owner, events, ids),
+        arrays,
         count,
     )
-    owner, events, ids = owner[:count], events[:count], ids[:count]
-    _hours(zones, zones[0].copy(), zone, owner, events)
-    return Happenings(owner, events, ids)
-
-
-def joined(first: Happenings, second: Happenings) -> Happenings:
-    """Both, one after the other."""
-    events = np.concatenate([first.events.view(_RECORD), second.events.view(_RECORD)])
-    return Happenings(
-        np.concatenate([first.owner, second.owner]),
-        events.view(EVENT),
-        np.concatenate([first.ids, second.ids]),
-    )
+    _hours(zones, zones[0].copy(), zone, out.owner, out.events, before)
+    return out
 
 
 @njit(cache=True)
@@ -174,12 +169,12 @@ def _begin(
     deaf: Any,
     table: Any,
     out: Any,
+    count: Any,
 ) -> Any:
-    """Fills the outputs with decisions and outcomes; returns how many there are."""
+    """Adds decisions and outcomes to the first `count` events; returns how many there are."""
     item, variant, send_at = chosen
     hashes, price, buckets = table
     owner, events, ids = out
-    count = 0
     for n in range(at.size):
         if not deaf[n]:
             event = events[count]
@@ -207,8 +202,8 @@ def _begin(
 
 
 @njit(cache=True)
-def _visit(drawn: Any, hashes: Any, spend: Any, out: Any, count: Any) -> Any:
-    """Adds what users do by themselves to the first `count` events; returns how many there are."""
+def _visit(drawn: Any, hashes: Any, spend: Any, out: Any, count: Any) -> None:
+    """Adds what users do by themselves to the first `count` events."""
     visitor, at, kind, item, number = drawn
     owner, events, ids = out
     for i in range(visitor.size):
@@ -218,14 +213,13 @@ def _visit(drawn: Any, hashes: Any, spend: Any, out: Any, count: Any) -> Any:
             event.value = spend[item[i]]
         owner[count], ids[count] = visitor[i], number[i]
         count += 1
-    return count
 
 
 @njit(cache=True)
-def _hours(zones: Any, near: Any, zone: Any, owner: Any, events: Any) -> None:
-    """The local hour of events (M,), of a send that of when it is sent."""
+def _hours(zones: Any, near: Any, zone: Any, owner: Any, events: Any, first: Any) -> None:
+    """The local hour of events (M,) from the `first` on, of a send that of when it is sent."""
     bounds, starts, offsets = zones
-    for i in range(events.size):
+    for i in range(first, events.size):
         event, where = events[i], zone[owner[i]]
         at = event.send_at if event.kind == _SEND else event.at
         now = segment(bounds, starts, where, at, near[where + 1])

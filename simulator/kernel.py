@@ -23,7 +23,7 @@ from mdp.reasons import bound_reasons, copy_reasons
 from mdp.recency import recency_at
 from mdp.state import HISTORY, TRAITS, apply, features, put, taken
 from simulator.description import Drift, Simulator, offered
-from simulator.happenings import Happenings, begun, joined
+from simulator.happenings import Happenings, begun
 from simulator.memory import Memory
 from simulator.organic import ALL_LISTED, HABITS, draw_day, drawn_habits
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
@@ -349,7 +349,8 @@ class Kernel:
             ALL_LISTED if launches is None else (launches.successor, launches.since),
         )
         identity = keys(self._seed, IDENTITY, self._user, self.day)
-        new = begun(
+        happening = begun(
+            self._pending,
             chosen,
             self.at,
             outcomes,
@@ -362,8 +363,8 @@ class Kernel:
             organic.spend,
         )
         if self.recording is not None:
-            new.named()
-        return joined(self._pending, new)
+            happening.named(len(self._pending.owner))
+        return happening
 
     def _record(
         self,

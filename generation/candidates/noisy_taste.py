@@ -130,7 +130,7 @@ def _choose(
     # of whole lanes.
     lanes = -(-M // _LANES) * _LANES
     noise, cost = np.empty(M), np.full(lanes, np.inf, np.float32)
-    cheaper = np.empty(lanes, np.int32)
+    cheaper, chosen = np.empty(lanes, np.int32), np.empty(K + 1, np.int32)
     for n in range(user.size):
         row = first[np.int64(user[n] >> shift)]
         while row < known.size and known[row] < user[n]:
@@ -146,12 +146,11 @@ def _choose(
             cost[m] = -noise[m] * weight[row, m] if guess[row, m] >= 0 else np.inf
         _rank(cost, cheaper)
         size = 0
-        for m in range(M):
-            if guess[row, m] >= 0 and cheaper[m] < K and size < K:
-                out[n, size] = guess[row, m]
-                size += 1
-        for k in range(size, K):
-            out[n, k] = -1
+        for m in range(M):  # without a branch, which would be guessed wrong every other time
+            chosen[min(size, K)] = guess[row, m]
+            size += (guess[row, m] >= 0) & (cheaper[m] < K)
+        for k in range(K):
+            out[n, k] = chosen[k] if k < size else -1
 
 
 @njit(cache=True)
