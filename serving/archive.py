@@ -198,7 +198,9 @@ def _open_until(connection: Connection, decisions: list[str]) -> dict[str, int]:
     """The last outcome of decisions that have one; the end of time for what waits to be sent."""
     last = select(OUTCOMES.c.decision_id, func.max(OUTCOMES.c.at)).group_by(OUTCOMES.c.decision_id)
     of = OUTCOMES.c.decision_id.in_(by_key(DECISIONS, ("decision_id",)))
-    found = {row[0]: row[1] for row in connection.execute(last.where(of), {"keys": key_list(decisions)})}
+    found = {
+        row[0]: row[1] for row in connection.execute(last.where(of), {"keys": key_list(decisions)})
+    }
     for row in found_by_key(connection, OUTBOX, decisions, "decision_id", "state"):
         if row.state == "waiting":
             found[row.decision_id] = EVER
