@@ -93,13 +93,13 @@ class Decider:
         """Answer what can be answered; returns the requests to decide again."""
         drafts: dict[int, Draft] = {}
         done: dict[int, dict[str, Any]] = {}
-        now = self._clock()
         with self._engine.connect() as own:
             with reading(own) as connection:
                 try:
                     world = self._registry.world(connection)
                 except BadInput as error:
                     raise Problem(409, None, str(error)) from error
+                now = self._clock()  # loading a policy takes time
                 budget = read_budget(connection, world.values, now)
                 asked = self._sort(connection, world, requests, turn, answers, drafts, now)
             with self._tracing.span("draw", draws=len(asked)):
