@@ -5,7 +5,10 @@ Slots index *this decision's* lists, so flat indices mean nothing outside it and
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import njit
 
 from mdp.errors import BadInput
 
@@ -31,14 +34,34 @@ def decode(actions: np.ndarray, K: int, V: int) -> tuple[np.ndarray, np.ndarray,
     """
     actions = np.asarray(actions, np.int64)
     checked(actions, K, V)
-    pair, hour = np.divmod(actions - 1, HOURS)
-    item, variant = np.divmod(pair, max(V, 1))
-    send = actions != HOLD
-    return np.where(send, item, -1), np.where(send, variant, -1), np.where(send, hour, -1)
+    slots = np.empty((3, actions.size), np.int64)
+    _decode_all(actions.reshape(-1), max(V, 1), slots)
+    item, variant, hour = slots.reshape(3, *actions.shape)
+    return item, variant, hour
+
+
+@njit(cache=True)
+def _decode_all(actions: Any, V: Any, out: Any) -> None:
+    for n in range(actions.size):
+        if actions[n] == HOLD:
+            out[:, n] = -1
+            continue
+        pair, out[2, n] = divmod(actions[n] - 1, HOURS)
+        out[0, n], out[1, n] = divmod(pair, V)
 
 
 def checked(actions: np.ndarray, K: int, V: int) -> None:
     """Raises `BadInput` for a flat action (n,) outside 0 … K·V·24."""
-    if actions.size and (actions.min() < 0 or actions.max() >= action_count(K, V)):
-        wrong = actions[(actions < 0) | (actions >= action_count(K, V))][0]
-        raise BadInput(f"action {wrong} is not in 0 … {K * V * HOURS} (K={K}, V={V})")
+    wrong = _first_outside(actions.reshape(-1), action_count(K, V))
+    if wrong >= 0:
+        value = actions.reshape(-1)[wrong]
+        raise BadInput(f"action {value} is not in 0 … {K * V * HOURS} (K={K}, V={V})")
+
+
+@njit(cache=True)
+def _first_outside(actions: Any, count: Any) -> Any:
+    """Place of the first action outside 0 … count - 1; -1 for none."""
+    for n in range(actions.size):
+        if actions[n] < 0 or actions[n] >= count:
+            return n
+    return -1

@@ -11,10 +11,11 @@ from mdp.catalog import Catalog
 from mdp.clock import NEVER
 from mdp.guardrails import Reason
 
-_PADDING, _NOT_AVAILABLE, _OUT_OF_STOCK = (
+_PADDING, _NOT_AVAILABLE, _OUT_OF_STOCK, _NOT_APPROVED = (
     int(Reason.PADDING),
     int(Reason.NOT_AVAILABLE),
     int(Reason.OUT_OF_STOCK),
+    int(Reason.NOT_APPROVED),
 )
 
 
@@ -61,6 +62,15 @@ def item_reasons(
 
 
 @njit(cache=True)
+def copy_reasons_all(variants: Any, refused: Any, out: Any) -> None:
+    """Fills the reasons (N, V) that the status of copy gives."""
+    for n in range(variants.shape[0]):
+        for v in range(variants.shape[1]):
+            row = variants[n, v]
+            out[n, v] = _PADDING if row < 0 else (_NOT_APPROVED if refused[row] else 0)
+
+
+@njit(cache=True)
 def item_reasons_all(items: Any, at: Any, available_until: Any, stock: Any, out: Any) -> None:
     """Fills what `item_reasons` returns."""
     for n in range(items.shape[0]):
@@ -85,10 +95,8 @@ def copy_reasons(
     """Reasons (N, V) uint8 that copy itself gives, whatever the candidates: its status, locale
     and segment."""
     table = catalog.variants
-    reason = np.where(variants < 0, Reason.PADDING, Reason.ALLOWED).astype(np.uint8)
-    if not len(table):
-        return reason
-    reason[(reason == 0) & table.refused[variants]] = Reason.NOT_APPROVED
+    reason = np.empty(variants.shape, np.uint8)
+    copy_reasons_all(variants, table.refused, reason)
     for have, names, code in (
         (locales, table.locales, Reason.LOCALE),
         (segments, table.segments, Reason.OTHER_SEGMENT),

@@ -179,19 +179,17 @@ class Votes(Distribution):
         send = (votes != HOLD).mean(1)
         return cls(send, pair / sends, hour / sends, floor, parts, votes)
 
-    def _base(self, pair: np.ndarray, hour: np.ndarray) -> np.ndarray:
-        return (self.votes == (1 + pair * HOURS + hour)[:, None]).mean(1)
+    def _base(self, actions: np.ndarray) -> np.ndarray:
+        return (self.votes == actions[:, None]).mean(1)
 
     def _base_expectation(self, values: np.ndarray) -> np.ndarray:
         flat = np.concatenate([np.zeros((len(values), 1)), values.reshape(len(values), -1)], 1)
         return np.take_along_axis(flat, self.votes, 1).mean(1)
 
-    def _base_drawn(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _base_drawn(self, u: np.ndarray) -> np.ndarray:
         draws = self.votes.shape[1]
         draw = np.minimum((u[:, 1] * draws).astype(np.int64), draws - 1)
-        action = self.votes[np.arange(len(u)), draw]
-        place = np.maximum(action - 1, 0)
-        return action != HOLD, place // HOURS, place % HOURS
+        return self.votes[np.arange(len(u)), draw]
 
 
 def sent_features(observation: Observation, actions: np.ndarray) -> np.ndarray:

@@ -102,11 +102,24 @@ def share_out(
 
 
 @njit(cache=True)
-def pick(weights: Any, u: Any, column: Any, out: Any) -> None:
-    """Fills columns (N,) drawn with probability proportional to weights (N, M), by the numbers in
-    one column of u (N, `UNIFORMS`)."""
+def draw_base(send: Any, pair: Any, hour: Any, u: Any, out: Any) -> None:
+    """Fills flat actions (N,) that a base draws by the numbers (N, `UNIFORMS`): it sends with
+    probability (N,), then takes a pair (N, K·V) and an hour (N, 24) by theirs."""
     for n in range(out.size):
-        out[n] = _picked(weights[n], u[n, column])
+        out[n] = HOLD
+        if u[n, 1] < send[n]:
+            out[n] = 1 + _picked(pair[n], u[n, 2]) * HOURS + _picked(hour[n], u[n, 3])
+
+
+@njit(cache=True)
+def weigh_base(send: Any, pair: Any, hour: Any, actions: Any, out: Any) -> None:
+    """Fills the probabilities (N,) with which `draw_base` draws flat actions (N,); a hold's is
+    0."""
+    for n in range(out.size):
+        out[n] = 0.0
+        if actions[n] != HOLD:
+            place = actions[n] - 1
+            out[n] = send[n] * pair[n, place // HOURS] * hour[n, place % HOURS]
 
 
 @njit(cache=True)
@@ -139,12 +152,12 @@ def explore(
     """Fills flat actions (N,): the base's, or with probability `floor` by the numbers (N,
     `UNIFORMS`) what exploration sends: the best send with a factor or all of them drawn afresh.
 
-    base: whether it sends, and its pairs and hours, (N,) each. The others as in `mask_scores`.
+    base: its flat actions (N,). The others as in `mask_scores`.
     """
-    sends, pairs, hours = base
     V = allowed.shape[1] - HOURS - K
     for n in range(out.size):
-        send, k, v, h = sends[n], pairs[n] // V, pairs[n] % V, hours[n]
+        send, place = base[n] != HOLD, max(base[n] - 1, 0)
+        k, v, h = place // HOURS // V, place // HOURS % V, place % HOURS
         if u[n, 0] < floor:
             send, k, v, h = u[n, 1] >= HOLD_SHARE, best[0, n], best[1, n], best[2, n]
             # The second number, past the half that holds, says which factor is redrawn.

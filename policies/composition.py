@@ -15,12 +15,13 @@ from mdp.actions import HOURS, checked, encode
 from mdp.errors import BadArtifact
 from policies.composing import (
     REDRAWN_SHARE,
+    draw_base,
     explore,
     mask_scores,
     mix,
-    pick,
     scale_scores,
     share_out,
+    weigh_base,
 )
 
 UNIFORMS = 5
@@ -119,10 +120,7 @@ class Distribution:
         """Exact probabilities (N,) of flat actions (N,); 0 for a masked one."""
         parts, actions = self.masked, np.array(actions, np.int64)
         checked(actions, parts.items, parts.allowed[1].shape[1])
-        out = np.zeros(len(actions))
-        if self.pair.shape[1]:
-            place = np.maximum(actions - 1, 0)
-            out[:] = self._base(place // HOURS, place % HOURS)
+        out = self._base(actions)
         base = self.send, out
         mix(actions, self.floor, base, parts.mask, parts.items, parts.sendable, parts.best, out)
         return out
@@ -160,22 +158,22 @@ class Distribution:
             explore(u, self.floor, base, parts.mask, parts.items, parts.sendable, parts.best, out)
         return out
 
-    def _base(self, pair: np.ndarray, hour: np.ndarray) -> np.ndarray:
-        """Base's probability (N,) of sends of pairs (N,) at hours (N,)."""
-        rows = np.arange(len(pair))
-        return self.send * self.pair[rows, pair] * self.hour[rows, hour]
+    def _base(self, actions: np.ndarray) -> np.ndarray:
+        """Base's probability (N,) of flat actions (N,); a hold's is any."""
+        out = np.empty(len(actions))
+        weigh_base(self.send, self.pair, self.hour, actions, out)
+        return out
 
     def _base_expectation(self, values: np.ndarray) -> np.ndarray:
         """Mean (N,) under the base of a number for every send (N, K, V, 24)."""
         pair = self.pair.reshape(values.shape[:3])
         return self.send * np.einsum("nkvh,nkv,nh->n", values, pair, self.hour, optimize=True)
 
-    def _base_drawn(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Whether the base sends, and its pairs and hours, (N,) each; a hold's are any."""
-        pair, hour = np.empty(len(u), np.int64), np.empty(len(u), np.int64)
-        pick(self.pair, u, 2, pair)
-        pick(self.hour, u, 3, hour)
-        return u[:, 1] < self.send, pair, hour
+    def _base_drawn(self, u: np.ndarray) -> np.ndarray:
+        """Flat actions (N,) that the base draws."""
+        out = np.empty(len(u), np.int64)
+        draw_base(self.send, self.pair, self.hour, u, out)
+        return out
 
 
 def _softmax(parts: Masked, temperature: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -184,7 +182,9 @@ def _softmax(parts: Masked, temperature: float) -> tuple[np.ndarray, np.ndarray,
     powers, top, less = np.empty((N, pairs + HOURS)), np.empty((2, N)), np.empty(N)
     scale_scores(parts.pair, parts.hour, temperature, powers, top)
     np.exp(powers, powers)
-    total = np.stack([powers[:, :pairs].sum(1), powers[:, pairs:].sum(1)])
+    total = np.empty((2, N))
+    powers[:, :pairs].sum(1, out=total[0])
+    powers[:, pairs:].sum(1, out=total[1])
     log_sum = top + np.log(np.maximum(total, 1e-300))
     pair, hour = np.empty((N, pairs)), np.empty((N, HOURS))
     hold = parts.hold / temperature
@@ -201,10 +201,10 @@ def distribution(
     """
     parts = masked(factors, action_mask)
     N, pairs = parts.pair.shape
-    rows = np.arange(N)
     if temperature is None:
         pair, hour = np.zeros((N, pairs)), np.zeros((N, HOURS))
         if pairs:
+            rows = np.arange(N)
             best_pair = parts.pair.argmax(1)
             pair[rows, best_pair] = hour[rows, parts.best[2]] = 1.0
             score = parts.pair[rows, best_pair] + parts.hour[rows, parts.best[2]]

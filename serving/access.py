@@ -25,8 +25,6 @@ from serving.store import reading
 from serving.tables import API_KEYS, AUDIT
 
 SCOPES = ("decide", "ingest", "read", "operate")
-NOBODY = "no key"
-"""Who calls where no keys are configured."""
 KNOWN_FOR = 1.0
 """Seconds after which keys are read again: how long one that was revoked may still be used."""
 INGESTED = ("/v1/events", "/v1/outcomes", "/v1/items", "/v1/variants", "/v1/users")
@@ -38,6 +36,10 @@ class Caller:
 
     name: str
     scopes: frozenset[str]
+
+
+NOBODY = Caller("no key", frozenset(SCOPES))
+"""Who calls where no keys are configured."""
 
 
 def scope_of(method: str, path: str) -> str:
@@ -93,7 +95,7 @@ class Access:
             for n, key in enumerate(sorted(keys))
         }
         self._engine, self._rate = engine, rate
-        self._stored: dict[str, Caller] = {}
+        self._known: dict[str, Caller] = {}
         self._closed = False
         self._read_at = -KNOWN_FOR
         self._buckets: dict[str, tuple[float, float]] = {}
@@ -101,9 +103,9 @@ class Access:
 
     def check(self, method: str, path: str, authorization: str) -> Caller:
         """Who calls; raises `Problem` (401, 403, 429) for one who may not."""
-        known = self._own | self._keys()
+        known = self._keys()
         if not known and not self._closed:
-            return Caller(NOBODY, frozenset(SCOPES))
+            return NOBODY
         scheme, _, key = authorization.partition(" ")
         given = digest(key.strip())
         found = [caller for own, caller in known.items() if compare_digest(own, given)]
@@ -120,14 +122,14 @@ class Access:
             if time.monotonic() - self._read_at >= KNOWN_FOR:
                 with reading(self._engine) as connection:
                     rows = connection.execute(select(API_KEYS)).all()
-                self._stored = {
+                self._known = self._own | {
                     row.hash: Caller(row.name, frozenset(row.scopes))
                     for row in rows
                     if row.revoked_at is None
                 }
                 self._closed = bool(rows)  # revoking the last key opens nothing
                 self._read_at = time.monotonic()
-            return self._stored
+            return self._known
 
     def _take(self, name: str) -> None:
         """A token of the key's bucket, which holds those of one second."""

@@ -198,7 +198,9 @@ def _open_until(connection: Connection, decisions: list[str]) -> dict[str, int]:
     """The last outcome of decisions that have one; the end of time for what waits to be sent."""
     last = select(OUTCOMES.c.decision_id, func.max(OUTCOMES.c.at)).group_by(OUTCOMES.c.decision_id)
     of = OUTCOMES.c.decision_id.in_(by_key(DECISIONS, ("decision_id",)))
-    found = {row[0]: row[1] for row in connection.execute(last.where(of), key_list(decisions))}
+    found = {
+        row[0]: row[1] for row in connection.execute(last.where(of), {"keys": key_list(decisions)})
+    }
     for row in found_by_key(connection, OUTBOX, decisions, "decision_id", "state"):
         if row.state == "waiting":
             found[row.decision_id] = EVER
@@ -259,7 +261,8 @@ def _keep_what_remains(connection: Connection, leaving: Mapping[str, Leaving], n
 def _delete(connection: Connection, tables: Iterable[Table], keys: list[str]) -> None:
     for table in tables:
         key = next(iter(table.primary_key.columns))
-        connection.execute(delete(table).where(key.in_(by_key(table, (key.name,)))), key_list(keys))
+        gone = delete(table).where(key.in_(by_key(table, (key.name,))))
+        connection.execute(gone, {"keys": key_list(keys)})
 
 
 def _finished(engine: Engine, settings: Settings, number: int, out: Path, now: int) -> Row[Any]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -22,8 +21,7 @@ ALARM = 0.001
 """Chance of a sample ratio as far off as this, below which something is wrong with the split."""
 
 
-@dataclass(frozen=True)
-class Assigned:
+class Assigned(NamedTuple):
     """Who decides for one user."""
 
     world: World

@@ -27,13 +27,15 @@ class Batcher:
 
     A group costs more than one more request in it. So it begins once as many wait as were under
     way lately, or the first of them has waited long enough: a client who is alone is answered at
-    once, and the groups of many who ask again and again stay whole.
+    once, and the groups of many who ask again and again stay whole. Of the threads that have
+    nothing to do the one that decided last is woken: the processor's caches are still its own.
     """
 
     def __init__(self, *deciders: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
         """deciders: one a thread."""
         self._jobs: deque[Job] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._idle: list[threading.Condition] = []
         self._waiting = self._deciding = 0
         self._lately: deque[int] = deque([0], maxlen=2)
         self._free_since = 0.0
@@ -48,33 +50,39 @@ class Batcher:
     def submit(self, requests: list[Keyed]) -> asyncio.Future[list[Answer]]:
         """The answers to these requests, later; to be called where an event loop runs."""
         future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
-        with self._changed:
+        with self._lock:
             self._jobs.append((requests, future, monotonic()))
             self._waiting += len(requests)
-            if len(self._jobs) == 1 or self._waiting >= max(self._lately):
-                self._changed.notify()
+            if self._idle and (len(self._jobs) == 1 or self._waiting >= max(self._lately)):
+                self._idle.pop().notify()
         return future
 
     def close(self) -> None:
         """Decide what waits, then stop."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            while self._idle:
+                self._idle.pop().notify()
         for thread in self._threads:
             thread.join()
 
     def _run(self, decide: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
-        while group := self._next():
+        own = threading.Condition(self._lock)
+        while group := self._next(own):
             self._serve(decide, group)
-            with self._changed:
+            with self._lock:
                 self._deciding -= sum(len(job[0]) for job in group)
                 self._free_since = monotonic()
 
-    def _next(self) -> list[Job]:
-        """The jobs to decide together; none once all is done and closed."""
-        with self._changed:
+    def _next(self, own: threading.Condition) -> list[Job]:
+        """The jobs to decide together; none once all is done and closed. own: what wakes this
+        thread."""
+        with self._lock:
             while (left := self._left()) > 0:
-                self._changed.wait(None if left == FOREVER else left)
+                self._idle.append(own)
+                own.wait(None if left == FOREVER else left)
+                if own in self._idle:  # it was woken by time
+                    self._idle.remove(own)
             group: list[Job] = []
             size = 0
             self._lately.append(self._waiting + self._deciding)

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, insert
 
 from generation.copy.filling import filled
 from mdp.catalog import Catalog
@@ -28,14 +28,15 @@ from serving.registry import World
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, names_of
 from serving.settings import Settings
-from serving.store import all_settings, inserting, rows_by_key, writing
+from serving.store import Store, all_settings, inserting, rows_by_key, writing
 from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SHADOWS, SNAPSHOTS
 from serving.users import ABSENT, Stamp, User, read_stamps, write_users
 
 Answer = Mapping[str, Any] | Problem
 _HOLD, _SEND = int(Kind.HOLD), int(Kind.SEND)
 _filled = lru_cache(maxsize=1 << 14)(filled)
-_DECISION = Prepared(insert(DECISIONS), [c.name for c in DECISIONS.columns if c.name != "why"])
+_LOGGED = [column.name for column in DECISIONS.columns if column.name != "why"]
+_DECISION = Prepared(insert(DECISIONS), _LOGGED)
 _SNAPSHOT = Prepared(insert(SNAPSHOTS), [column.name for column in SNAPSHOTS.columns])
 
 
@@ -89,17 +90,20 @@ class Draft(NamedTuple):
 
 
 def commit(
-    engine: Engine, world: World, drafts: Mapping[int, Draft], now: int, settings: Settings
+    store: Store, world: World, drafts: Mapping[int, Draft], now: int, settings: Settings
 ) -> dict[int, dict[str, Any]]:
     """Commit the drafts whose user is as it was read; returns their answers by number.
 
     The others were overtaken by another decision or an event: they must be drawn again. None
     commits where the policy, the guardrails, the catalogue or the kill switch has changed.
     """
-    rows = {n: decision_row(draft) for n, draft in drafts.items()}
+    ids = new_ids(now, len(drafts))
+    rows = {
+        n: decision_row(draft, name) for (n, draft), name in zip(drafts.items(), ids, strict=True)
+    }
     names = {draft.user.user_id for draft in drafts.values()}
     keys = {key for draft in drafts.values() if (key := draft.keyed.key)}
-    with writing(engine, names | {f"key:{key}" for key in keys}) as connection:
+    with writing(store, names | {f"key:{key}" for key in keys}) as connection:
         if all_settings(connection) != world.values:
             return {}
         stored = read_stamps(connection, names)
@@ -121,7 +125,7 @@ def commit(
         moved = [row for draft in kept.values() for row in _zone_changes(stored, draft)]
         if moved:
             connection.execute(insert(CHANGES), moved)
-        _DECISION.run(connection, [rows[n] for n in kept])
+        _DECISION.run(connection, [tuple(rows[n].values()) for n in kept])
         for n, draft in kept.items():
             if draft.who is not None:
                 detail = {"decision_id": rows[n]["decision_id"], **(draft.told or {})}
@@ -159,7 +163,7 @@ def _keep_snapshots(
     connection: Connection, decided: Sequence[tuple[Draft, Mapping[str, Any]]]
 ) -> None:
     rows = [
-        {"decision_id": row["decision_id"], "at": draft.at, "data": draft.drawn.snapshot}
+        (row["decision_id"], draft.at, draft.drawn.snapshot)
         for draft, row in decided
         if draft.drawn.snapshot is not None
     ]
@@ -197,15 +201,15 @@ def _zone_changes(stored: Mapping[str, Stamp], draft: Draft) -> list[dict[str, A
     return changed("users", user.user_id, before, {"timezone": user.timezone}, draft.at)
 
 
-def decision_row(draft: Draft) -> dict[str, Any]:
-    """The row of the `decisions` table, with an id of its own."""
+def decision_row(draft: Draft, decision_id: str | None) -> dict[str, Any]:
+    """The row of the `decisions` table, in the order of its columns."""
     drawn, world = draft.drawn, draft.world
     catalog = world.catalog
     candidates, variants, hours = names_of(catalog, drawn)
     sent = drawn.item >= 0
     items, copy = catalog.items, catalog.variants
     return {
-        "decision_id": new_id(draft.at),
+        "decision_id": decision_id,
         "user_id": draft.user.user_id,
         "decided_at": draft.at,
         "item_id": items.ids[drawn.item] if sent else None,
@@ -227,10 +231,11 @@ def decision_row(draft: Draft) -> dict[str, Any]:
     }
 
 
-def new_id(at: int) -> str:
-    """An id that sorts by its instant, so that indexes grow at their end: 48 bits of milliseconds,
+def new_ids(at: int, count: int) -> list[str]:
+    """Ids that sort by their instant, so that indexes grow at their end: 48 bits of milliseconds,
     then 80 random ones (as in UUIDs of version 7, RFC 9562)."""
-    return (at // 1000).to_bytes(6, "big").hex() + os.urandom(10).hex()
+    start, ends = (at // 1000).to_bytes(6, "big").hex(), os.urandom(10 * count).hex()
+    return [start + ends[n : n + 20] for n in range(0, len(ends), 20)]
 
 
 def _text(templates: Sequence[str], catalog: Catalog, drawn: Drawn) -> str:

@@ -92,30 +92,34 @@ class Decider:
     ) -> list[int]:
         """Answer what can be answered; returns the requests to decide again."""
         drafts: dict[int, Draft] = {}
-        with reading(self._engine) as connection:
-            try:
-                world = self._registry.world(connection)
-            except BadInput as error:
-                raise Problem(409, None, str(error)) from error
-            budget = read_budget(connection, world.values, self._clock())
-            asked = self._sort(connection, world, requests, turn, answers, drafts)
-        with self._tracing.span("draw", draws=len(asked)):
-            self._draw(world, requests, asked, drafts, budget)
-        for n in [n for n in drafts if requests[n].ask.dry_run]:
-            draft = drafts.pop(n)
-            row = {**decision_row(draft), "decision_id": None}
-            answers[n] = {**answer(draft.user, row), "dry_run": True}
-        self._keep_repeats(requests, turn, answers)
-        done = {}
-        shown = [d.drawn.features for d in drafts.values() if d.drawn.features is not None]
-        if self._watch is not None and shown:
-            self._watch(np.array(shown))
-        if drafts:
-            with self._tracing.span("commit", decisions=len(drafts)):
-                done = commit(self._engine, world, drafts, self._clock(), self._settings)
+        done: dict[int, dict[str, Any]] = {}
+        with self._engine.connect() as own:
+            with reading(own) as connection:
+                try:
+                    world = self._registry.world(connection)
+                except BadInput as error:
+                    raise Problem(409, None, str(error)) from error
+                now = self._clock()  # loading a policy takes time
+                budget = read_budget(connection, world.values, now)
+                asked = self._sort(connection, world, requests, turn, answers, drafts, now)
+            with self._tracing.span("draw", draws=len(asked)):
+                self._draw(world, requests, asked, drafts, budget)
+            for n in [n for n in drafts if requests[n].ask.dry_run]:
+                draft = drafts.pop(n)
+                answers[n] = {**answer(draft.user, decision_row(draft, None)), "dry_run": True}
+            self._keep_repeats(own, requests, turn, answers, now)
+            self._show(drafts.values())
+            if drafts:
+                with self._tracing.span("commit", decisions=len(drafts)):
+                    done = commit(own, world, drafts, now, self._settings)
         for n, given in done.items():
             answers[n] = given
         return [n for n in drafts if n not in done]
+
+    def _show(self, drafts: Iterable[Draft]) -> None:
+        shown = [d.drawn.features for d in drafts if d.drawn.features is not None]
+        if self._watch is not None and shown:
+            self._watch(np.array(shown))
 
     def _draw(
         self,
@@ -137,8 +141,13 @@ class Decider:
             for n, result in zip(asked, beside, strict=True):
                 drafts[n] = drafts[n]._replace(shadow=(world.shadow, result))
 
+    @staticmethod
     def _keep_repeats(
-        self, requests: Sequence[Keyed], turn: list[int], answers: Sequence[Answer | None]
+        store: Connection,
+        requests: Sequence[Keyed],
+        turn: list[int],
+        answers: Sequence[Answer | None],
+        now: int,
     ) -> None:
         """A hold that is given again writes no row, but a key that comes with it is answered the
         same for ever."""
@@ -151,8 +160,8 @@ class Decider:
             and answer["repeated"]
         ]
         if given:
-            with writing(self._engine, {f"key:{keyed.key}" for keyed, _ in given}) as connection:
-                keep_answers(connection, given, self._clock())
+            with writing(store, {f"key:{keyed.key}" for keyed, _ in given}) as connection:
+                keep_answers(connection, given, now)
 
     def _sort(
         self,
@@ -162,6 +171,7 @@ class Decider:
         turn: list[int],
         answers: list[Answer | None],
         drafts: dict[int, Draft],
+        now: int,
     ) -> dict[int, tuple[Question, Assigned]]:
         """Answer repeats and bad requests, draft forced holds; returns what must be drawn."""
         users = read_users(connection, {requests[n].ask.user_id for n in turn})
@@ -176,7 +186,7 @@ class Decider:
                     answers[n] = _again(keyed, stored[keyed.key])
                     continue
                 user = users.get(keyed.ask.user_id)
-                question = self._question(connection, world, keyed.ask, user)
+                question = self._question(connection, world, keyed.ask, user, now)
                 who = assigned(world, question.user)
                 last = held.get(question.user.user_id)
                 if last is not None and _binds(question, last, who.reason):
@@ -193,9 +203,9 @@ class Decider:
         return asked
 
     def _question(
-        self, connection: Connection, world: World, ask: Ask, user: User | None
+        self, connection: Connection, world: World, ask: Ask, user: User | None, now: int
     ) -> Question:
-        at, consent = self._time(ask), self._settings.unknown_consent
+        at, consent = self._time(ask, now), self._settings.unknown_consent
         zone = ask.timezone or (user and user.timezone) or self._settings.default_timezone
         if user is None:
             user = new_user(ask.user_id, at, consent, zone)
@@ -208,9 +218,9 @@ class Decider:
             _rows(world.catalog.variants.row, ask.variants, "variants", "variant"),
         )
 
-    def _time(self, ask: Ask) -> int:
+    def _time(self, ask: Ask, now: int) -> int:
         if ask.at is None:
-            return self._clock()
+            return now
         if not self._settings.trust_request_time:
             raise Problem(422, "at", "a time is accepted only with PUSHWISE_TRUST_REQUEST_TIME=1")
         return ask.at

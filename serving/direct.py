@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from json import JSONDecodeError
 
+import orjson
 from pydantic import ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.commit import Replayed
+from serving.middleware import respond
 from serving.problems import Problem, malformed, problem_of
-from serving.routes.decisions import decide
+from serving.routes.decisions import decided
 from serving.schemas import Ask
 from serving.service import Service
 from serving.strict_json import parsed
 
 LONGEST_KEY = 200
 """Characters of an idempotency key."""
+REPLAYED = (b"idempotent-replayed", b"true")
+"""The header of an answer that was given before."""
 
 
 class Direct:
@@ -40,8 +45,9 @@ class Direct:
         if body is None:
             return
         headers = dict(scope["headers"])
-        response = await decide(self._service, asked(headers, body), key_of(headers))
-        await response(scope, receive, send)
+        answer = await decided(self._service, asked(headers, body), key_of(headers))
+        more = [REPLAYED] if isinstance(answer, Replayed) else []
+        await respond(send, 200, b"application/json", orjson.dumps(dict(answer)), more)
 
 
 async def whole(receive: Receive) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from serving.problems import Problem
 
@@ -18,12 +18,12 @@ class InFlight:
     def __init__(self) -> None:
         self._keys: set[str] = set()
 
-    @contextmanager
-    def only(self, key: str | None) -> Iterator[None]:
+    def only(self, key: str | None) -> AbstractContextManager[None]:
         """While a request with this key (None: without any) is answered; raises `Problem`."""
-        if key is None:
-            yield
-            return
+        return nullcontext() if key is None else self._only(key)
+
+    @contextmanager
+    def _only(self, key: str) -> Iterator[None]:
         if key in self._keys:
             detail = "a request with this key is being answered: try again"
             raise Problem(409, "Idempotency-Key", detail, in_flight=True)

@@ -6,7 +6,7 @@ import asyncio
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -51,7 +51,7 @@ class Gate:
     ) -> None:
         self._app, self._access, self._metrics, self._tracing = app, access, metrics, tracing
         self._limit, self._patience = max_body_bytes, body_seconds
-        self._log = structlog.get_logger()
+        self._log = structlog.get_logger().bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -151,11 +151,16 @@ class Gate:
 
 async def refuse(problem: Problem, send: Send) -> None:
     """Answer with problem details."""
+    more = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     body = orjson.dumps(problem.to_mapping())
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
+    await respond(send, problem.status, b"application/problem+json", body, more)
+
+
+async def respond(
+    send: Send, status: int, kind: bytes, body: bytes, more: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer with a body of some media type, and more headers."""
+    length = str(len(body)).encode()
+    headers = [(b"content-type", kind), (b"content-length", length), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -6,9 +6,8 @@ Values go in and come out as the driver has them: JSON is text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Dialect
@@ -17,44 +16,37 @@ from sqlalchemy.sql import ClauseElement
 
 _BY_PLACE = {"sqlite": "qmark", "postgresql": "format"}
 """Styles in which values go by their place: names would be looked up for every row."""
-Values = Callable[[Mapping[str, Any]], Sequence[Any]]
 
 
 class Prepared:
     """A statement, in the words of whichever database it is run in."""
 
-    def __init__(self, statement: ClauseElement, columns: Sequence[str] | None = None) -> None:
-        """columns: those that an insert fills."""
-        self._statement, self._columns = statement, columns
-        self._compiled: dict[str, tuple[str, Values]] = {}
+    def __init__(self, statement: ClauseElement, names: Sequence[str] = ()) -> None:
+        """names: of the values that go in, in the order in which they are given."""
+        self._statement, self._names = statement, tuple(names)
+        self._words: dict[str, str] = {}
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, connection: Connection, *values: Any) -> list[tuple[Any, ...]]:
         """The rows that it finds."""
-        words, placed = self._in(connection.dialect)
-        return list(_driver(connection).execute(words, placed(values)).fetchall())
+        words = self._in(connection.dialect)
+        return list(_driver(connection).execute(words, values).fetchall())
 
-    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    def run(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Run it once for each of the rows of values."""
-        if not rows:
-            return
-        words, placed = self._in(connection.dialect)
-        _driver(connection).cursor().executemany(words, [placed(row) for row in rows])
+        if rows:
+            words = self._in(connection.dialect)
+            _driver(connection).cursor().executemany(words, rows)
 
-    def _in(self, dialect: Dialect) -> tuple[str, Values]:
-        """The words, and what puts values by name into their places."""
-        found = self._compiled.get(dialect.name)
-        if found is None:
+    def _in(self, dialect: Dialect) -> str:
+        words = self._words.get(dialect.name)
+        if words is None:
             kind: Any = type(dialect)
             by_place = kind(paramstyle=_BY_PLACE[dialect.name])
-            made: Any = self._statement.compile(dialect=by_place, column_keys=self._columns)
-            found = self._compiled[dialect.name] = str(made), _placing(made.positiontup or ())
-        return found
-
-
-def _placing(names: Sequence[str]) -> Values:
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda values: [values[name] for name in names]
+            made: Any = self._statement.compile(dialect=by_place, column_keys=self._names)
+            if tuple(made.positiontup or ()) != self._names:
+                raise ValueError(f"{made} takes {made.positiontup}, not {self._names}")
+            words = self._words[dialect.name] = str(made)
+        return words
 
 
 def _driver(connection: Connection) -> Any:

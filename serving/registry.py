@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,8 @@ class World:
     catalog: Catalog
     model: BoundModel | None
     recommender: Recommender | None
-    approved: np.ndarray
-    """Rows of the variants that may be used at all (W,) int32."""
+    approved: tuple[int, ...]
+    """Rows of the variants that may be used at all."""
     stopped: Stopped
     challenger: Challenger | None = None
     shadow: World | None = None
@@ -77,6 +78,11 @@ class Stopped:
     """Whether each item of the catalogue is stopped (I,) bool."""
     variants: np.ndarray
     """Whether each variant is (W,) bool."""
+
+    @cached_property
+    def lists(self) -> bool:
+        """Whether any item or variant is stopped."""
+        return bool(self.items.any() or self.variants.any())
 
 
 def stopped(values: Mapping[str, Any], catalog: Catalog) -> Stopped:
@@ -156,9 +162,7 @@ class Registry:
             recommender=None
             if saved is None
             else recommender_of(saved.kind, saved.arrays, catalog),
-            approved=np.flatnonzero([s == "approved" for s in catalog.variants.statuses]).astype(
-                np.int32
-            ),
+            approved=tuple(np.flatnonzero(~catalog.variants.refused).tolist()),
             stopped=stopped(values, catalog),
         )
 

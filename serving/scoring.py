@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mdp.actions import decode
+from mdp.actions import HOURS, decode
 from mdp.catalog import Catalog
 from mdp.guardrails import Reason
 from mdp.hashing import hash_ids
@@ -30,6 +30,7 @@ PAIRS = 1 << 20
 """Most pairs of item and variant in one inference, which bounds its memory to some 200 MB."""
 WHOLE_USER = (Reason.UNSUBSCRIBED, Reason.CONSENT, Reason.TIMEZONE_UNKNOWN)
 """Reasons that mask every item of a user."""
+_NONE: frozenset[str] = frozenset()
 
 
 class Question(NamedTuple):
@@ -98,8 +99,7 @@ def _draw(
     sizes = [(len(k), len(v)) for k, v in zip(items, variants, strict=True)]
     chosen = zip(*(slot.tolist() for slot in slots), turns.propensity.tolist(), strict=True)
     snapshots = packed(view, turns, sizes)
-    hours, send_at = view.mask.hour == 0, view.mask.send_at
-    free = sendable(view.mask).tolist()
+    open_hours, send_at = (view.mask.hour == 0).tobytes(), view.mask.send_at
     out = []
     for n, (k, v, h, propensity) in enumerate(chosen):
         send = k >= 0
@@ -107,12 +107,12 @@ def _draw(
             Drawn(
                 items=items[n],
                 variants=variants[n],
-                hours=_hours(hours[n].tobytes()),
+                hours=_hours(open_hours[n * HOURS : (n + 1) * HOURS]),
                 item=items[n][k] if send else -1,
                 variant=variants[n][v] if send else -1,
                 send_at=int(send_at[n, h]) if send else None,
                 propensity=propensity,
-                reason="policy" if send or free[n] else why_held(view.mask, n),
+                reason="policy" if send or turns.sendable[n] else why_held(view.mask, n),
                 features=view.observation["user"][n],
                 snapshot=snapshots[n],
             )
@@ -122,6 +122,8 @@ def _draw(
 
 def _unpadded(rows: np.ndarray) -> list[tuple[int, ...]]:
     """The lists that catalogue rows (N, K) hold, whose padding is behind."""
+    if rows.min() >= 0:
+        return list(map(tuple, rows.tolist()))
     counts = (rows >= 0).sum(1).tolist()
     return [tuple(row[:count]) for row, count in zip(rows.tolist(), counts, strict=True)]
 
@@ -160,12 +162,12 @@ def requests_of(world: World, questions: Sequence[Question]) -> Requests:
     variants = _padded([_variants(world, question) for question in questions])
     locales, segments, blocked = about([question.user for question in questions])
     item_reason = item_reasons(world.catalog, items, at, blocked)
-    if world.stopped.items.any():
+    if world.stopped.lists:
         item_reason[np.append(world.stopped.items, False)[items]] = Reason.NOT_AVAILABLE
     items, item_reason = _allowed(items, item_reason)
     copy_reason = copy_reasons(world.catalog, variants, locales, segments)
     variant_reason = bound_reasons(world.catalog, items, variants, copy_reason)
-    if world.stopped.variants.any():
+    if world.stopped.lists:
         variant_reason[np.append(world.stopped.variants, False)[variants]] = Reason.NOT_APPROVED
     variants, variant_reason = _allowed(variants, variant_reason)
     zone = np.array([question.user.zone for question in questions], np.int16)
@@ -189,7 +191,7 @@ def _items(
 
 
 def _variants(world: World, question: Question) -> Sequence[int]:
-    return world.approved.tolist() if question.variants is None else question.variants
+    return world.approved if question.variants is None else question.variants
 
 
 def _padded(lists: Sequence[Sequence[int]]) -> np.ndarray:
@@ -225,16 +227,9 @@ def about(users: Sequence[User]) -> tuple[list[str], list[str], list[frozenset[s
 
 def blocked_categories(preferences: str | None) -> frozenset[str]:
     """Categories that a user wants no push about: those with a minus sign in `a|-b`."""
-    words = (preferences or "").split("|")
-    return frozenset(word[1:] for word in words if word.startswith("-"))
-
-
-def sendable(masked: Mask) -> np.ndarray:
-    """Whether guardrails leave any send (N,) bool."""
-    item, variant, hour = (
-        (part == 0).any(1) for part in (masked.item, masked.variant, masked.hour)
-    )
-    return item & variant & hour
+    if not preferences:
+        return _NONE
+    return frozenset(word[1:] for word in preferences.split("|") if word.startswith("-"))
 
 
 def why_held(masked: Mask, n: int) -> str:

@@ -148,6 +148,8 @@ class Turns:
     """Uniform numbers that it drew by (N, `UNIFORMS`) float64."""
     chance: np.ndarray
     """What each adds to the propensity (P, N) float64."""
+    sendable: np.ndarray
+    """Whether guardrails leave any send (N,) bool."""
     votes: tuple[np.ndarray | None, ...]
     """Each policy's (N, M), see `Snapshot.votes`."""
 
@@ -168,7 +170,8 @@ def taken_in_turns(policy: Policy, observation: Observation, u: np.ndarray) -> T
         [share * each.probability(actions) for (share, _), each in zip(parts, chances, strict=True)]
     )
     votes = tuple(each.votes if isinstance(each, Votes) else None for each in chances)
-    return Turns(actions, chance.sum(0), parts, scores, which, draws, chance, votes)
+    sendable = chances[0].masked.sendable
+    return Turns(actions, chance.sum(0), parts, scores, which, draws, chance, sendable, votes)
 
 
 @lru_cache(maxsize=256)

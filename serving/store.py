@@ -57,6 +57,8 @@ LONGEST_LOG = 8_000
 before that a server does so beside the commits (`checkpoint`)."""
 IMMEDIATE = "immediate"
 """In a connection's `info` where SQLite is to take the lock for writing at the beginning."""
+Store = Engine | Connection
+"""Where a transaction takes place: on a connection of its own, or on one that is open already."""
 WHOLE = 7_487_000
 """PostgreSQL's advisory lock of the whole store; those of users follow."""
 BUCKETS = 128
@@ -156,9 +158,9 @@ def _begin(connection: Connection) -> None:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def reading(store: Store) -> Iterator[Connection]:
     """A connection that sees one state of the store."""
-    with engine.connect() as connection:
+    with _connection(store) as connection:
         if _is_postgresql(connection):
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
         with driver_errors(connection), connection.begin():
@@ -166,18 +168,24 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine, users: Iterable[str] | None = None) -> Iterator[Connection]:
+def writing(store: Store, users: Iterable[str] | None = None) -> Iterator[Connection]:
     """A connection that nobody else writes beside; commits at the end, or rolls all back.
 
     users: what is written is about these users alone (or keyed by these other names), so that
     those who write about others need not wait. Settings can't change meanwhile either.
     """
-    with _queue(engine), engine.connect() as connection:
+    with _queue(store.engine), _connection(store) as connection:
+        if _is_postgresql(connection):
+            connection = connection.execution_options(isolation_level="READ COMMITTED")
         connection.info[IMMEDIATE] = True
         with driver_errors(connection), connection.begin():
             if _is_postgresql(connection):
                 _lock(connection, users)
             yield connection
+
+
+def _connection(store: Store) -> AbstractContextManager[Connection]:
+    return store.connect() if isinstance(store, Engine) else nullcontext(store)
 
 
 _QUEUES: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
@@ -251,12 +259,12 @@ def found_by_key(
     connection: Connection, table: Table, keys: Iterable[str], *columns: str
 ) -> CursorResult[Any]:
     """Rows (or some columns) of a table whose primary key is among any number of values."""
-    return connection.execute(by_key(table, columns), key_list(keys))
+    return connection.execute(by_key(table, columns), {"keys": key_list(keys)})
 
 
-def key_list(keys: Iterable[str]) -> dict[str, str]:
-    """The value that `by_key` binds."""
-    return {"keys": orjson.dumps(list(keys)).decode()}
+def key_list(keys: Iterable[str]) -> str:
+    """The value that `by_key` binds as `keys`."""
+    return orjson.dumps(list(keys)).decode()
 
 
 def rows_by_key(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str, Row[Any]]:
@@ -307,7 +315,7 @@ _ALL = Prepared(
 
 def all_settings(connection: Connection) -> Mapping[str, Any]:
     """Everything that is the same for all decisions: policy, kill, catalog version, guardrails."""
-    return _values(tuple(_ALL.rows(connection, {})))
+    return _values(tuple(_ALL.rows(connection)))
 
 
 @lru_cache(maxsize=8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -83,13 +83,14 @@ def _blank(consent: bool) -> bytes:
 
 
 _COLUMNS = [column.name for column in USERS.columns]
-_SELECT = Prepared(by_key(USERS))
-_STAMPS = Prepared(by_key(USERS, ("user_id", "version", "timezone")))
+_SELECT = Prepared(by_key(USERS), ["keys"])
+_STAMPS = Prepared(by_key(USERS, ("user_id", "version", "timezone")), ["keys"])
 _INSERT = Prepared(insert(USERS), _COLUMNS)
 _UPDATE = Prepared(
     update(USERS)
     .where(USERS.c.user_id == bindparam("of_user"))
-    .values({name: bindparam(name) for name in _COLUMNS if name != "user_id"})
+    .values({name: bindparam(name) for name in _COLUMNS if name != "user_id"}),
+    [*_COLUMNS[1:], "of_user"],
 )
 _ATTRIBUTES, _PREFERENCES = _COLUMNS.index("attributes"), _COLUMNS.index("preferences")
 
@@ -130,18 +131,18 @@ def all_user_ids(connection: Connection) -> list[str]:
 def write_users(connection: Connection, users: Sequence[User]) -> None:
     """Write users as they now are, each with its version raised by one."""
     seal = sealer()
-    rows = [
-        {
-            **user._asdict(),
-            "attributes": seal(orjson.dumps(user.attributes).decode()),
-            "preferences": seal(user.preferences),
-            "version": user.version + 1,
-            "of_user": user.user_id,
-        }
-        for user in users
-    ]
-    _INSERT.run(connection, [row for row in rows if row["version"] == 1])
-    _UPDATE.run(connection, [row for row in rows if row["version"] > 1])
+    _INSERT.run(connection, [_row(user, seal) for user in users if user.is_new])
+    _UPDATE.run(
+        connection, [(*_row(user, seal)[1:], user.user_id) for user in users if not user.is_new]
+    )
+
+
+def _row(user: User, seal: Callable[[str | None], str | None]) -> tuple[Any, ...]:
+    """The next row of the table, in the order of its columns."""
+    attributes: Any = seal(orjson.dumps(user.attributes).decode())
+    return user._replace(
+        attributes=attributes, preferences=seal(user.preferences), version=user.version + 1
+    )
 
 
 def with_history(user: User, state: np.ndarray) -> User:

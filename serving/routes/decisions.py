@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
@@ -12,7 +13,7 @@ from serving import accounts
 from serving.commit import Keyed, Replayed
 from serving.problems import PROBLEMS, Problem, problem_of
 from serving.schemas import Ask, Asks, DecisionOut, DecisionsOut
-from serving.service import Here, reply
+from serving.service import Here, Service, reply
 from serving.strict_json import StrictRoute
 
 router = APIRouter(tags=["decisions"], route_class=StrictRoute, responses=PROBLEMS)
@@ -22,14 +23,19 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 @router.post("/v1/decisions", response_model=DecisionOut)
 async def decide(service: Here, ask: Ask, idempotency_key: Key = None) -> Response:
     """Decide for one user: a send, or a hold that binds for the user's local date."""
-    # Requests come here by `serving.direct`; what FastAPI makes of this is the documentation.
-    keyed = Keyed(ask, idempotency_key, trace=service.tracing.context())
-    with service.in_flight.only(idempotency_key):
-        (answer,) = await service.batcher.submit([keyed])
+    # `serving.direct` takes these requests; what FastAPI makes of this is the documentation.
+    answer = await decided(service, ask, idempotency_key)
+    return answered(dict(answer), isinstance(answer, Replayed))
+
+
+async def decided(service: Service, ask: Ask, key: str | None) -> Mapping[str, Any]:
+    """The answer to one request; raises `Problem`."""
+    with service.in_flight.only(key):
+        (answer,) = await service.batcher.submit([Keyed(ask, key, "", service.tracing.context())])
     service.metrics.count_answers([answer])
     if isinstance(answer, Problem):
         raise answer
-    return answered(dict(answer), isinstance(answer, Replayed))
+    return answer
 
 
 @router.post("/v1/decisions:batch", response_model=DecisionsOut)

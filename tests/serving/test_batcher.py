@@ -81,3 +81,25 @@ def test_requests_that_wait_together_are_one_group_and_a_long_one_holds_up_nobod
     assert asyncio.run(asked()) == [[{"user": name}] for name in ("a", "b", "c", "long")]
     assert groups == [["long"], ["a", "b", "c"]]
     batcher.close()
+
+
+def test_the_thread_that_decided_last_is_woken():
+    used: set[str] = set()
+
+    def decide(requests):
+        used.add(threading.current_thread().name)
+        return [{} for _ in requests]
+
+    batcher = Batcher(decide, decide)
+    for n, thread in enumerate(batcher._threads):
+        thread.name = f"decide {n}"
+
+    async def asked():
+        for _ in range(5):
+            while len(batcher._idle) < 2:
+                await asyncio.sleep(0.001)
+            await batcher.submit(one("u"))
+
+    asyncio.run(asked())
+    batcher.close()
+    assert len(used) == 1
