@@ -36,7 +36,7 @@ def terms_all(
     _base(traits, day, fatigue, parameters[0], out[0])
     _item(traits, items, repetition, bought, views, parameters[1], scratch, out[1])
     _variant(traits, variants, wear, parameters[2], out[2])
-    _hour(traits, parameters[3], out[3])
+    _hour(traits, day, parameters[3], out[3])
 
 
 @njit(cache=True)
@@ -123,10 +123,10 @@ def _variant(traits: Any, variants: Any, wear: Any, parameters: Any, out: Any) -
 
 
 @njit(cache=True)
-def _hour(traits: Any, parameters: Any, out: Any) -> None:
-    typical, hours_weight = parameters
+def _hour(traits: Any, day: Any, parameters: Any, out: Any) -> None:
+    by_weekday, hours_weight = parameters
     for n in range(traits.size):
-        profile = traits[n].hours
+        profile, typical = traits[n].hours, by_weekday[(day[n] + 3) % 7]
         for h in range(typical.shape[0]):
             for hour in range(typical.shape[1]):
                 out[n, h, hour] = typical[h, hour] + hours_weight[h] * profile[hour]

@@ -182,6 +182,11 @@ class ResponseModel:
     """Means of the wording (F,)."""
     variant_scale: np.ndarray = field(default_factory=lambda: np.ones(len(WORDING), np.float32))
     """Standard deviations of the wording (F,)."""
+    weekday_hour: np.ndarray = field(
+        default_factory=lambda: np.zeros((7, 24, len(HEADS)), np.float32)
+    )
+    """Effect of the hour on a weekday, beside that of either (7, 24, H); 0 in models saved without
+    it."""
     kind: ClassVar[str] = "additive"
 
     def __post_init__(self) -> None:
@@ -203,6 +208,7 @@ class ResponseModel:
             "variant_weight": (len(WORDING), H),
             "variant_center": (len(WORDING),),
             "variant_scale": (len(WORDING),),
+            "weekday_hour": (7, 24, H),
         }
         for name, shape in expected.items():
             array = getattr(self, name)
@@ -338,9 +344,10 @@ class BoundModel:
         own_item = (self.item_term, self.item_taste, self.item_price)
         of_base = (model.openness_weight, model.tolerance_weight, model.fatigue_weight)
         of_item = (model.taste_weight, model.price_weight, model.repetition_weight)
+        hours = np.ascontiguousarray((model.hour + model.weekday_hour).transpose(0, 2, 1))
         return (
             (model.base, model.weekday, *of_base),
             (*own_item, *of_item, model.bought_weight, model.views_weight),
             (self.variant_term, self.bucket, model.styles_weight, model.wear_weight),
-            (np.ascontiguousarray(model.hour.T), model.hours_weight),
+            (hours, model.hours_weight),
         )

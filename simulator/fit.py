@@ -218,7 +218,10 @@ def _model(
     names = np.unique(catalog.items.categories)
     own = {
         name: heads[name]
-        for name in ("base", "weekday", "hour", "item_weight", "item_effect", "variant_effect")
+        for name in (
+            *("base", "weekday", "hour", "weekday_hour"),
+            *("item_weight", "item_effect", "variant_effect"),
+        )
     }
     weights = {
         name: heads[name]

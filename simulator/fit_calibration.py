@@ -23,7 +23,8 @@ from simulator.sends import Sends
 SLOPE_WIDTH, SHIFT_WIDTH = 0.2, 0.2
 """Prior standard deviations of a slope around 1 and of a shift of the level around 0."""
 DRAWS = 8
-_BY_HEAD = ("weekday", "hour", "item_effect", "variant_effect", "style", "item_weight")
+_TIMES = ("weekday", "hour", "weekday_hour")
+_BY_HEAD = (*_TIMES, "style", "item_effect", "variant_effect", "item_weight")
 
 
 def slopes(sends: Sends, probability: np.ndarray) -> np.ndarray:

@@ -58,6 +58,7 @@ def _start(sizes: Sizes) -> Parameters:
         "base": (H,),
         "weekday": (7, H),
         "hour": (24, H),
+        "weekday_hour": (7, 24, H),
         "item_weight": (2, H),
         "item_effect": (sizes.items, H),
         "variant_weight": (len(WORDING), H),
@@ -84,6 +85,11 @@ def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
     # Neighbouring hours are alike: a random walk round the clock, and a weak pull to 0.
     step = p["hour"] - p["hour"].roll(1, 0)
     total = total + (step / by_head["hour"]).square().sum() + (p["hour"] / FAR).square().sum()
+    # So are those of neighbouring working days, and of the days of a weekend.
+    own = p["weekday_hour"]
+    steps = torch.cat([own - own.roll(1, 1), own[1:5] - own[:4], own[6:] - own[5:6]])
+    total = total + (steps / torch.tensor(widths.weekday_hour)).square().sum()
+    total = total + (own / FAR).square().sum()
     for name in USERS_EFFECTS:
         total = total + (p[name] / getattr(widths, name)).square().sum()
     for name in p:

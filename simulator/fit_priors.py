@@ -32,6 +32,7 @@ _PLACE = {
     "hour": slice(18, 42),
     "style": slice(42, 42 + STYLE_BUCKETS),
     "wording": slice(42 + STYLE_BUCKETS, 42 + STYLE_BUCKETS + len(WORDING)),
+    "weekday_hour": slice(42 + STYLE_BUCKETS + len(WORDING), 210 + STYLE_BUCKETS + len(WORDING)),
 }
 """Columns of the groups whose effects are taken together."""
 _GROUPS = tuple(_PLACE)
@@ -40,6 +41,12 @@ _SINGLE = {"item_effect": "item", "variant_effect": "variant"}
 _ALL = (*_GROUPS, *_SINGLE)
 _SCALARS = ("taste", "hours", "fatigue", "repetition", "wear", "bought", "views")
 _WALK = 2.0 * np.eye(24) - np.roll(np.eye(24), 1, 0) - np.roll(np.eye(24), -1, 0)
+_NEXT = np.diff(np.eye(7), axis=0)[[0, 1, 2, 3, 5]]
+"""Neighbouring days of those from Monday to Friday, and of the weekend's."""
+_WALKS = {
+    "hour": _WALK,
+    "weekday_hour": np.kron(np.eye(7), _WALK) + np.kron(_NEXT.T @ _NEXT, np.eye(24)),
+}
 
 
 def likeliest_priors(heads: dict[str, np.ndarray], sends: Sends, widths: Widths) -> Widths:
@@ -74,7 +81,7 @@ def _information(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """What the pushes tell of the effects that are taken together (5, C, C), and of each effect of
     the other groups (n, 5), float64."""
-    columns = _PLACE["wording"].stop + 1
+    columns = _PLACE["weekday_hour"].stop + 1
     out = np.zeros((len(HEADS), columns, columns))
     seen = {name: np.zeros_like(heads[name], np.float64) for name in _SINGLE}
     for start in range(0, len(sends.user), CHUNK):
@@ -99,7 +106,8 @@ def _width(square: float, determined: float, default: float) -> float:
 def _effects(heads: dict[str, np.ndarray], name: str) -> np.ndarray:
     """Effects (n, 5) of a group, in the order of its columns."""
     if name != "weight":
-        return heads["variant_weight" if name == "wording" else name]
+        effects = heads["variant_weight" if name == "wording" else name]
+        return effects.reshape(-1, len(HEADS))
     single = [heads[f"{of}_weight"] for of in (*_SCALARS, "openness", "styles")]
     rows = np.concatenate([np.stack(single), heads["item_weight"]])
     rows[FIXED, OPEN] = 0.0
@@ -128,6 +136,7 @@ def _measured(heads: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
         np.eye(24)[sends.hour],
         np.eye(STYLE_BUCKETS)[sends.bucket],
         sends.wording[sends.variant],
+        np.eye(168)[sends.weekday * 24 + sends.hour],
         np.ones((len(user), 1)),
     )
     return np.concatenate(parts, 1)
@@ -137,11 +146,12 @@ def _structure(widths: Widths, head: int, size: int) -> dict[str, np.ndarray]:
     """Prior precisions (C, C) of the groups, and what keeps the rest in place."""
     out = {}
     for name in _GROUPS:
-        inner = _WALK if name == "hour" else np.eye(_PLACE[name].stop - _PLACE[name].start)
+        inner = _WALKS.get(name, np.eye(_PLACE[name].stop - _PLACE[name].start))
         full = np.zeros((size, size))
         full[_PLACE[name], _PLACE[name]] = inner / getattr(widths, name)[head] ** 2
         out[name] = full
     rest = np.zeros((size, size))
-    rest[_PLACE["hour"], _PLACE["hour"]] = np.eye(24) / FAR**2
+    for name, walk in _WALKS.items():
+        rest[_PLACE[name], _PLACE[name]] = np.eye(len(walk)) / FAR**2
     rest[-1, -1] = 1e-6
     return out | {"rest": rest}

@@ -31,3 +31,5 @@ class Widths:
     """What a weekday does."""
     hour: tuple[float, ...] = (0.4, 0.4, 0.12, 0.28, 0.12)
     """By how much neighbouring hours differ."""
+    weekday_hour: tuple[float, ...] = (0.1, 0.1, 0.03, 0.07, 0.03)
+    """By how much neighbouring hours differ in what sets a weekday's apart."""
