@@ -59,7 +59,7 @@ def likeliest_priors(heads: dict[str, np.ndarray], sends: Sends, widths: Widths)
         for name in _GROUPS:
             width, part = getattr(widths, name)[head], structure[name]
             at = _PLACE[name]
-            determined = at.stop - at.start - np.trace(covariance @ part)
+            determined = np.linalg.matrix_rank(_inner(name)) - np.trace(covariance @ part)
             effects = _effects(heads, name)[:, head].astype(np.float64)
             far = effects @ part[at, at] @ effects * width**2
             found[name][head] = _width(far, determined, getattr(default, name)[head])
@@ -142,13 +142,17 @@ def _measured(heads: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
     return np.concatenate(parts, 1)
 
 
+def _inner(name: str) -> np.ndarray:
+    """Prior precision of a group whose width is 1; a walk's level is free."""
+    return _WALKS.get(name, np.eye(_PLACE[name].stop - _PLACE[name].start))
+
+
 def _structure(widths: Widths, head: int, size: int) -> dict[str, np.ndarray]:
     """Prior precisions (C, C) of the groups, and what keeps the rest in place."""
     out = {}
     for name in _GROUPS:
-        inner = _WALKS.get(name, np.eye(_PLACE[name].stop - _PLACE[name].start))
         full = np.zeros((size, size))
-        full[_PLACE[name], _PLACE[name]] = inner / getattr(widths, name)[head] ** 2
+        full[_PLACE[name], _PLACE[name]] = _inner(name) / getattr(widths, name)[head] ** 2
         out[name] = full
     rest = np.zeros((size, size))
     for name, walk in _WALKS.items():
