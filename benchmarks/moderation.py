@@ -6,7 +6,9 @@ Sentences are in `benchmarks/moderation_texts`: `held_out_*` were written before
 `later_*`, `last_*` and `fresh_*` once there were lists, to see what they lacked, and `unseen_*` to
 see what they lack now. `{…}` marks what a sentence breaks a rule with; an evasion changes that and
 nothing else. `strangers_*` were written, evasions included, by people who had not seen the rules,
-and `author_*` by the rules' own author against them. A violation counts as found where the text is
+and `author_*` by the rules' own author against them. From `first_sight_*`, by four others, nothing
+was learned but some exemptions: how well they are found is how well strangers' texts are. The
+classifier learned from none of these files. A violation counts as found where the text is
 not approved.
 """
 
@@ -30,7 +32,7 @@ from generation.copy.packs import Rule, read_packs
 TEXTS = Path(__file__).parent / "moderation_texts"
 _MARKED = re.compile(r"\{([^}]*)\}")
 BATCHES = ("held_out", "later", "last", "fresh", "unseen")
-AS_WRITTEN = ("strangers", "author")
+AS_WRITTEN = ("strangers", "author", "first_sight")
 """Batches whose evasions are the writers' own: kind, evasion (- for none) and text."""
 LANGUAGES = ("zh", "en")
 

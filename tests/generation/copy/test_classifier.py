@@ -101,7 +101,6 @@ def test_weights_that_are_no_use_are_refused(names, weights, threshold):
     [
         ("Two weeks of this tea and the bathroom scales will thank you", "promises"),
         ("Grandma would never manage this phone, so get it for yourself", "discrimination"),
-        ("Blink and these lamps will have left our shelves", "promotion"),
         ("戴上它，失眠的夜晚从此跟你无关", "promises"),
         ("工薪阶层就别点进来了", "discrimination"),
     ],
