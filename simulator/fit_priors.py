@@ -59,7 +59,7 @@ def likeliest_priors(heads: dict[str, np.ndarray], sends: Sends, widths: Widths)
         for name in _GROUPS:
             width, part = getattr(widths, name)[head], structure[name]
             at = _PLACE[name]
-            determined = np.linalg.matrix_rank(_inner(name)) - np.trace(covariance @ part)
+            determined = at.stop - at.start - np.trace(covariance @ part)
             effects = _effects(heads, name)[:, head].astype(np.float64)
             far = effects @ part[at, at] @ effects * width**2
             found[name][head] = _width(far, determined, getattr(default, name)[head])
@@ -143,7 +143,7 @@ def _measured(heads: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
 
 
 def _inner(name: str) -> np.ndarray:
-    """Prior precision of a group whose width is 1; a walk's level is free."""
+    """Prior precision of a group whose width is 1."""
     return _WALKS.get(name, np.eye(_PLACE[name].stop - _PLACE[name].start))
 
 

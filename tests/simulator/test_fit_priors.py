@@ -56,7 +56,7 @@ def test_weekends_with_hours_of_their_own_are_told_from_working_days(height, fou
 
 def test_what_no_push_tells_of_keeps_its_width():
     found = widths_of(0.3)
-    names = ("weight", "item_effect", "variant_effect", "style", "weekday", "weekday_hour")
+    names = ("weight", "item_effect", "variant_effect", "style", "weekday")
     for name in names:
         assert getattr(found, name)[PURCHASE] == pytest.approx(
             getattr(Widths(), name)[PURCHASE], rel=0.05
