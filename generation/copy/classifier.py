@@ -104,8 +104,8 @@ class Classifier:
     def probabilities(self, plain: str) -> np.ndarray:
         """Of each kind and of innocence (7,) float32, for a folded text."""
         names = set(features(plain, self.language))
-        rows = [self._row[name] for name in names if name in self._row]
-        scores = self._weights[rows].sum(0) / len(names) ** 0.5 + self._bias
+        rows = np.array([self._row[name] for name in names if name in self._row], np.int64)
+        scores = self._weights.take(rows, 0).sum(0) / len(names) ** 0.5 + self._bias
         weight = np.exp(scores - scores.max())
         return np.asarray(weight / weight.sum())
 

@@ -187,34 +187,33 @@ class Moderator:
             ):
                 first[number] = begin, end
         if not first:
-            return self._suspected(text, readings, "zh" if chinese else "en", evidence)
+            return self._suspected(text, readings[0], "zh" if chinese else "en", evidence)
         return sorted(
             (_finding(self._rules[number], text, *span) for number, span in first.items()),
             key=lambda finding: (finding.start, finding.rule),
         )
 
     def _suspected(
-        self, text: str, readings: Sequence[Reading], language: str, evidence: Collection[str]
+        self, text: str, reading: Reading, language: str, evidence: Collection[str]
     ) -> list[Finding]:
         """What the language's classifier takes a text for that breaks no rule."""
         classifier = self._classifiers.get(language)
-        if classifier is None:
+        found = None if classifier is None else classifier.suspicion(reading.text, evidence)
+        if classifier is None or found is None:
             return []
-        for reading in readings:
-            found = classifier.suspicion(reading.text, evidence)
-            if found is not None:
-                return [
-                    Finding(
-                        f"{language}.classifier.{found.kind}",
-                        REVIEW,
-                        *reading.span(found.begin, found.end),
-                        text[slice(*reading.span(found.begin, found.end))],
-                        f"it reads like {SAYS[found.kind]}, at {found.probability:.0%}",
-                        "texts that were refused",
-                        f"classifier_{language} {classifier.version}",
-                    )
-                ]
-        return []
+        begin, end = reading.span(found.begin, found.end)
+        return [
+            Finding(
+                f"{language}.classifier.{found.kind}",
+                REVIEW,
+                begin,
+                end,
+                text[begin:end],
+                f"it reads like {SAYS[found.kind]}, at {found.probability:.0%}",
+                "texts that were refused",
+                f"classifier_{language} {classifier.version}",
+            )
+        ]
 
     def _matches(
         self, text: str, readings: Sequence[Reading], form: Form, chinese: bool
