@@ -2,7 +2,8 @@
 
 The packs hold absolute terms of China's Advertising Law, scarcity and discounts without evidence,
 profanity, personal data, discrimination, and medical and financial promises, in English and
-Chinese; spaces, look-alike letters, pinyin and other disguises hide nothing. Examples:
+Chinese; spaces, look-alike letters, pinyin and other disguises hide nothing. What no rule names but
+reads like a violation is found by a classifier, for review. Examples:
 
     pushwise copy moderate texts.txt
     pushwise copy moderate texts.txt --json --gate
