@@ -5,9 +5,9 @@
 Sentences are in `benchmarks/moderation_texts`: `held_out_*` were written before any word list,
 `later_*`, `last_*` and `fresh_*` once there were lists, to see what they lacked, and `unseen_*` to
 see what they lack now. `{…}` marks what a sentence breaks a rule with; an evasion changes that and
-nothing else. `strangers_*` were written, evasions included, by people who had not seen the rules,
+nothing else. `strangers_*` were written, evasions included, without sight of the rules,
 and `author_*` by the rules' own author against them. From `first_sight_*`, by four others, nothing
-was learned but some exemptions: how well they are found is how well strangers' texts are. The
+was learned but some exemptions: how well they are found is how well texts of others are. The
 classifier learned from none of these files. A violation counts as found where the text is
 not approved.
 """
