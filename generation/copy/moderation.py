@@ -198,8 +198,10 @@ class Moderator:
     ) -> list[Finding]:
         """What the language's classifier takes a text for that breaks no rule."""
         classifier = self._classifiers.get(language)
-        found = None if classifier is None else classifier.suspicion(reading.text, evidence)
-        if classifier is None or found is None:
+        if classifier is None:
+            return []
+        found = classifier.suspicion(reading.text, evidence)
+        if found is None:
             return []
         begin, end = reading.span(found.begin, found.end)
         return [

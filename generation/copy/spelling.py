@@ -5,78 +5,78 @@ from __future__ import annotations
 import functools
 import re
 
-_FIRST = [
-    (re.compile(pattern), sound)
-    for pattern, sound in (
-        (r"8", "ate"),
-        (r"4", "for"),
-        (r"2", "to"),
-        (r"1(?=[a-z])|(?<=[a-z])1", "won"),
-        (r"c(?=[eiy])", "s"),
-        (r"eigh(?=t)", "A"),
-        (r"igh(?=t|$)", "I"),
-    )
-]
-_SOUNDS = [
-    (re.compile(pattern), sound)
-    for pattern, sound in (
-        (r"[’']", ""),
-        (r"ph", "f"),
-        (r"^one(?=$|s$)", "won"),
-        (r"^won$|^wun$", "won"),
-        (r"al(?=[fkm](?:$|[^aeiou]))", "a"),
-        (r"^(?:kn|gn)", "n"),
-        (r"^wr", "r"),
-        (r"^wh(?=o)", "h"),
-        (r"wh", "w"),
-        (r"ght", "t"),
-        (r"gh(?=$)", ""),
-        (r"tch", "ch"),
-        (r"dge", "j"),
-        (r"(?:tion|sion|shun|cian|shon)", "Sn"),
-        (r"sh", "S"),
-        (r"sch", "sk"),
-        (r"ch", "C"),
-        (r"th", "t"),
-        (r"ck", "k"),
-        (r"c(?=[eiy])", "s"),
-        (r"[cq]", "k"),
-        (r"x", "ks"),
-        (r"z", "s"),
-        (r"mb$", "m"),
-        (r"(?:in|ing|een)$", "N"),
-        (r"(?:er|or|ar|ah|a|ur|re)$", "R"),
-        (r"(?:er|or|ar|ah|a|ur)s$", "Rs"),
-        (r"([bdfgjklmnprstvwCS])[aeiouy]?e$", r"\1"),
-        (r"([a-zCS])\1+", r"\1"),
-    )
-]
+_Rules = list[tuple[re.Pattern[str], str]]
+
+
+def _rules(*pairs: tuple[str, str]) -> _Rules:
+    """Expressions and what takes the place of their finds, in the order of their turns."""
+    return [(re.compile(pattern), sound) for pattern, sound in pairs]
+
+
+def _rewritten(word: str, rules: _Rules) -> str:
+    for pattern, sound in rules:
+        word = pattern.sub(sound, word)
+    return word
+
+
+_FIRST = _rules(
+    (r"8", "ate"),
+    (r"4", "for"),
+    (r"2", "to"),
+    (r"1(?=[a-z])|(?<=[a-z])1", "won"),
+    (r"c(?=[eiy])", "s"),
+    (r"eigh(?=t)", "A"),
+    (r"igh(?=t|$)", "I"),
+)
+_SOUNDS = _rules(
+    (r"[’']", ""),
+    (r"ph", "f"),
+    (r"^one(?=$|s$)", "won"),
+    (r"^won$|^wun$", "won"),
+    (r"al(?=[fkm](?:$|[^aeiou]))", "a"),
+    (r"^(?:kn|gn)", "n"),
+    (r"^wr", "r"),
+    (r"^wh(?=o)", "h"),
+    (r"wh", "w"),
+    (r"ght", "t"),
+    (r"gh(?=$)", ""),
+    (r"tch", "ch"),
+    (r"dge", "j"),
+    (r"(?:tion|sion|shun|cian|shon)", "Sn"),
+    (r"sh", "S"),
+    (r"sch", "sk"),
+    (r"ch", "C"),
+    (r"th", "t"),
+    (r"ck", "k"),
+    (r"c(?=[eiy])", "s"),
+    (r"[cq]", "k"),
+    (r"x", "ks"),
+    (r"z", "s"),
+    (r"mb$", "m"),
+    (r"(?:in|ing|een)$", "N"),
+    (r"(?:er|or|ar|ah|a|ur|re)$", "R"),
+    (r"(?:er|or|ar|ah|a|ur)s$", "Rs"),
+    (r"([bdfgjklmnprstvwCS])[aeiouy]?e$", r"\1"),
+    (r"([a-zCS])\1+", r"\1"),
+)
 _LONG = re.compile(r"([aeiou])([bcdfgjklmnprstvzSC]|ks|st)e(?=$|s$|d$|r$|ly$)")
-_VOWELS = [
-    (re.compile(pattern), sound)
-    for pattern, sound in (
-        (r"(?:ee|ea|ie|ei|ey|y$)", "I"),
-        (r"(?:ai|ay|eigh)", "A"),
-        (r"(?:oa|ow|oe)", "O"),
-        (r"(?:oo|ou|ew|ue|ui)", "U"),
-        (r"(?:au|aw)", "o"),
-        (r"(?:igh|y)", "Y"),
-        (r"[ae](?=r)|[iu](?=r)", "e"),
-    )
-]
+_VOWELS = _rules(
+    (r"(?:ee|ea|ie|ei|ey|y$)", "I"),
+    (r"(?:ai|ay|eigh)", "A"),
+    (r"(?:oa|ow|oe)", "O"),
+    (r"(?:oo|ou|ew|ue|ui)", "U"),
+    (r"(?:au|aw)", "o"),
+    (r"(?:igh|y)", "Y"),
+    (r"[ae](?=r)|[iu](?=r)", "e"),
+)
 
 
 @functools.lru_cache(1 << 16)
 def ear(word: str) -> str:
     """The key of a word's sound."""
-    for pattern, sound in _FIRST:
-        word = pattern.sub(sound, word)
+    word = _rewritten(word, _FIRST)
     marked = _LONG.sub(lambda found: f"{found[1].upper()}{found[2]}", word)
-    for pattern, sound in _SOUNDS:
-        marked = pattern.sub(sound, marked)
-    for pattern, sound in _VOWELS:
-        marked = pattern.sub(sound, marked)
-    return marked
+    return _rewritten(_rewritten(marked, _SOUNDS), _VOWELS)
 
 
 @functools.lru_cache(1 << 16)
