@@ -120,7 +120,7 @@ def test_of_users_whose_effects_are_their_own_covariates_tell_nothing():
 
 @pytest.mark.slow
 def test_a_shop_whose_users_follow_from_what_its_log_shows_is_fitted_better(monkeypatch):
-    made = demo(LogitShop(explained=0.5).simulator(1200, 1), 42, 1)
+    made = demo(LogitShop(explained=0.5).simulator(1200, 2), 42, 2)
     log = log_of(made.tables, made.meta)
     found = fit(log)
     monkeypatch.setattr(fit_covariates, "LEAST", 1e9)
@@ -132,8 +132,9 @@ def test_a_shop_whose_users_follow_from_what_its_log_shows_is_fitted_better(monk
     assert loss_without is not None
     assert loss < loss_without
     order = [made.truth.users.ids.index(user) for user in found.simulator.users.ids]
-    true = made.truth.traits["styles"][order].ravel()
-    before, after = (
-        np.corrcoef(one.simulator.traits["styles"].ravel(), true)[0, 1] for one in (plain, found)
-    )
-    assert after > before + 0.05
+    for effect in ("styles", "openness"):
+        true = made.truth.traits[effect][order].ravel()
+        before, after = (
+            np.corrcoef(one.simulator.traits[effect].ravel(), true)[0, 1] for one in (plain, found)
+        )
+        assert after > before + 0.05
