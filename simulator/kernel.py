@@ -7,8 +7,6 @@ depends on seed, user and day only, so a user's life is the same alone and in an
 
 from __future__ import annotations
 
-from dataclasses import fields
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,14 +15,13 @@ import pandas as pd
 from mdp.clock import NEVER
 from mdp.errors import BadSetting
 from mdp.local_time import local_day, midnights_from, next_local_midnight
-from mdp.observation import Requests, Sheet, View, new_memory, observe, seen
+from mdp.observation import Requests, View, observe
 from mdp.prediction import outcomes_of
-from mdp.reasons import bound_reasons, copy_reasons
 from mdp.recency import recency_at
-from mdp.state import HISTORY, TRAITS, apply, features, put, taken
-from simulator.description import Drift, Simulator, offered
+from mdp.state import TRAITS, apply, features, put, taken
+from simulator.description import Drift, Simulator
 from simulator.happenings import Happenings, begun
-from simulator.memory import Memory
+from simulator.looking import Looking, Now
 from simulator.organic import ALL_LISTED, HABITS, draw_day, drawn_habits
 from simulator.outcomes import INSTANTS, Outcomes, draw_outcomes
 from simulator.payment import Chosen, Step, chosen_of, expected, paid
@@ -33,7 +30,6 @@ from simulator.randomness import EPISODE, IDENTITY, ORGANIC, RESPONSE, TASTE, ke
 from simulator.recording import Decided, Recording
 
 _TRAITS = np.dtype((np.void, TRAITS.itemsize))
-_UNKNOWN = np.zeros((0, 0), np.uint8)
 CLICKS = 8
 """Clicks on pushes that are remembered of each user, to tell a push's purchases from others."""
 
@@ -60,18 +56,9 @@ class Kernel:
         truth = simulator.members or (simulator.response,)
         self._truth = [model.bind(catalog) for model in truth]
         self._mean = simulator.response.bind(catalog)
-        self._belief = None if simulator.model is None else simulator.model.bind(catalog)
         # A send whose recency the view has seen is drawn from it.
         believed = () if simulator.model is None else simulator.model.half_lives
-        self._seen_alike = [np.array_equal(model.half_lives, believed) for model in truth]
-        self._offered = np.tile(offered(catalog), (size, 1))
-        users = simulator.users
-        self._copy_reason = copy_reasons(
-            catalog,
-            np.tile(offered(catalog), (len(users), 1)),
-            list(users.locales) or None,
-            list(users.segments) or None,
-        )
+        self._recency_alike = [np.array_equal(model.half_lives, believed) for model in truth]
         self.rows = np.zeros(size, np.int64)
         """Rows of the simulator's users (N,) int64."""
         self.at = np.zeros(size, np.int64)
@@ -80,19 +67,17 @@ class Kernel:
         """Days since each row's episode began (N,) int64."""
         self.histories = simulator.histories[:1].repeat(size)
         """The users' states (N,) `HISTORY`."""
-        self.zone = np.zeros(size, users.codes.dtype)
+        self.zone = np.zeros(size, simulator.users.codes.dtype)
         self._seed = np.zeros(size, np.uint64)
         self._user = np.zeros(size, np.uint64)
         self._traits = np.zeros(size, TRAITS)
-        self._believed = np.zeros(size, TRAITS)
         self._habits = np.zeros(size, HABITS)
         self._member = np.zeros(size, np.int64)
         self._like = np.full(size, -1)
         self._clicked = np.zeros((size, CLICKS), np.uint64)
         self._clicked_at = np.full((size, CLICKS), NEVER)
         self._pending = Happenings.none()
-        self._memory = Memory()
-        self._seen: tuple[View, np.ndarray] | None = None
+        self._looking = Looking(simulator, size)
         self.reset(np.ones(size, bool), rows, seed)
 
     def reset(
@@ -125,15 +110,10 @@ class Kernel:
         members = words(episode, 1000) % np.uint64(len(self._truth))
         drawn = members.astype(np.int64)
         self._member[new] = drawn if member is None else np.where(member < 0, drawn, member)
-        if simulator.beliefs is not None:
-            self._believed[new] = simulator.beliefs.rows(user)[0]
         self._like[new] = -1
         self._clicked_at[new] = NEVER
         self._pending = self._pending.taken(~where[self._pending.owner])
-        if len(new) == self.N:
-            self._seen = None
-        elif self._seen is not None:
-            self._renew(new)
+        self._looking.begin(new, self._now())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Zone codes are this process's own, whatever they were where the kernel was pickled."""
@@ -143,13 +123,7 @@ class Kernel:
     def release(self) -> None:
         """Forget the view of the coming decisions, so that a reset of some rows leaves the arrays
         that were handed out as they are."""
-        self._seen = None
-
-    def _renew(self, which: np.ndarray) -> None:
-        """Make the cached view anew in the rows `which` (M,), which begin an episode."""
-        assert self._seen is not None
-        for old, new in zip(self._seen, self._looked(which), strict=True):
-            _put(old, which, new)
+        self._looking.forget()
 
     @property
     def done(self) -> bool:
@@ -170,8 +144,8 @@ class Kernel:
     def requests(self) -> Requests:
         """The coming decisions. Candidates that are allowed come first, the others are left out,
         so slots are those of the lists that a log shows."""
-        view, items = self._looking()
-        variants = self._offered
+        view, items = self._seen()
+        variants = self._looking.variants
         states = features(self.histories, self.at)
         return Requests(
             states, self.at, self.zone, items, variants, view.mask.item, view.mask.variant
@@ -179,42 +153,14 @@ class Kernel:
 
     def view(self) -> View:
         """The coming decisions as a policy sees them."""
-        return self._looking()[0]
+        return self._seen()[0]
 
-    def _looking(self) -> tuple[View, np.ndarray]:
-        if self._seen is None:
-            self._seen = self._looked(None)
-        return self._seen
+    def _now(self) -> Now:
+        return Now(self.rows, self._user, self.at, self.zone, self.histories)
 
-    def _looked(self, which: np.ndarray | None) -> tuple[View, np.ndarray]:
-        """The view of the rows `which` (M,), or of all, and their candidates (M, K)."""
-        simulator, rows = self.simulator, slice(None) if which is None else which
-        at, user = self.at[rows], self._user[rows]
-        histories = self.histories if which is None else taken(self.histories, which)
-        recommender = simulator.recommender
-        # What a recommender does not read need not be brought to the instant twice.
-        states = features(histories, at) if recommender.reads_states else histories
-        items = recommender.candidates(user, states, at)
-        variants = self._offered[: len(at)]
-        variant_reason = bound_reasons(
-            simulator.catalog, items, variants, self._copy_reason[self.rows[rows]]
-        )
-        requests = Requests(
-            histories, at, self.zone[rows], items, variants, _UNKNOWN, variant_reason
-        )
-        (N, K), V = items.shape, variants.shape[1]
-        sheet = Sheet.blank(N, K, V, self._memory.take if which is None else new_memory)
-        view = seen(
-            sheet,
-            requests,
-            False,
-            simulator.catalog,
-            simulator.guardrails,
-            simulator.reward,
-            self._belief,
-            self._believed[rows],
-        )
-        return view, sheet.items
+    def _seen(self) -> tuple[View, np.ndarray]:
+        """The coming decisions as a policy sees them, and their candidates (N, K)."""
+        return self._looking.at(self._now())
 
     def true_view(self) -> View:
         """The coming decisions as one sees them who knows the simulator's own response model."""
@@ -238,8 +184,8 @@ class Kernel:
 
         propensity: (N,), and policy: only kept in the recording.
         """
-        (view, items), simulator = self._looking(), self.simulator
-        chosen = chosen_of(np.asarray(actions, np.int64), view.mask, items, self._offered)
+        (view, items), simulator = self._seen(), self.simulator
+        chosen = chosen_of(np.asarray(actions, np.int64), view.mask, items, self._looking.variants)
         until = next_local_midnight(self.at, self.zone)
         probability = self._probability(chosen, view)
         day_key = keys(self._seed, RESPONSE, self._user, self.day)
@@ -264,7 +210,7 @@ class Kernel:
         )
         self.at = until
         self.day = self.day + 1
-        self._seen = None
+        self._looking.forget()
         if simulator.drift is not None:
             self._change_tastes(simulator.drift)
         return step
@@ -290,7 +236,7 @@ class Kernel:
     def _answered(self, member: int, mine: np.ndarray, chosen: Chosen, view: View) -> np.ndarray:
         """What a member says of the sends in the rows `mine` (M,): (M, 5)."""
         recency = None
-        if view.terms is not None and self._seen_alike[member]:
+        if view.terms is not None and self._recency_alike[member]:
             recency = recency_at(view.terms.recency, mine, chosen.k[mine], chosen.v[mine])
         terms = self._truth[member].terms(
             features(taken(self.histories, mine), self.at[mine])
@@ -309,8 +255,8 @@ class Kernel:
     def expected_by_member(self, actions: np.ndarray) -> np.ndarray:
         """Expected rewards (members, N) float64 of flat actions (N,) under each member of the
         ensemble, before they are taken."""
-        view, items = self._looking()
-        chosen = chosen_of(np.asarray(actions, np.int64), view.mask, items, self._offered)
+        view, items = self._seen()
+        chosen = chosen_of(np.asarray(actions, np.int64), view.mask, items, self._looking.variants)
         sent = np.flatnonzero(chosen.item >= 0)
         out = np.zeros((len(self._truth), self.N))
         catalog, reward = self.simulator.catalog, self.simulator.reward
@@ -388,28 +334,7 @@ class Kernel:
                 propensity=np.full(len(on), np.nan) if propensity is None else propensity[on],
                 policy=policy,
                 candidates=np.where(view.mask.item == 0, items, -1)[on],
-                variants=np.where(view.mask.variant == 0, self._offered, -1)[on],
+                variants=np.where(view.mask.variant == 0, self._looking.variants, -1)[on],
                 hours=(view.mask.hour == 0)[on],
             )
         )
-
-
-def _put(target: Any, rows: np.ndarray, source: Any) -> None:
-    """Write the rows of `source`'s arrays into the rows (M,) of `target`'s, by name."""
-    if isinstance(target, np.ndarray):
-        if target.dtype == HISTORY:
-            put(target, rows, source)
-        else:
-            target[rows] = source
-    elif isinstance(target, dict):
-        for name in target:
-            _put(target[name], rows, source[name])
-    elif target is not None:
-        for name in _by_row(target.__class__):
-            _put(getattr(target, name), rows, getattr(source, name))
-
-
-@lru_cache
-def _by_row(kind: Any) -> tuple[str, ...]:
-    """Names of a dataclass's fields that have a row for each decision."""
-    return tuple(part.name for part in fields(kind) if part.metadata.get("rows", True))

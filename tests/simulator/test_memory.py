@@ -62,18 +62,18 @@ def test_what_is_seen_in_one_pass_is_what_its_parts_say_one_by_one(shop, users):
         shop.catalog,
         shop.guardrails,
         shop.reward,
-        kernel._belief,
-        kernel._believed,
+        kernel._looking.model,
+        kernel._looking.believed,
     )
     for name, array in view.observation.items():
         assert again.observation[name].tobytes() == array.tobytes(), name
-    model, table = kernel._belief, shop.catalog.items
+    model, table = kernel._looking.model, shop.catalog.items
     assert model is not None
     lists = requests.items, requests.variants
     recency = recency_of(
         states, kernel.at, *lists, table.hashes, shop.catalog.variants.buckets, model.half_lives
     )
-    terms = model.terms(states, kernel._believed, *lists, kernel.at, kernel.zone)
+    terms = model.terms(states, kernel._looking.believed, *lists, kernel.at, kernel.zone)
     assert view.terms is not None
     for name in ("fatigue", "repetition", "wear", "bought", "views"):
         np.testing.assert_array_equal(getattr(view.terms.recency, name), getattr(recency, name))
