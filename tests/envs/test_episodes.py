@@ -9,10 +9,13 @@ import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode
 
+import envs
 from mdp.errors import BadInput, BadSetting
 from mdp.observation import USER
 from tests.envs.test_push import allowed_action
 from tests.envs.test_vector import actions_of
+
+IDS = tuple(envs.ENTRY_POINTS)
 
 
 def lived(env, info, days: int) -> list:
@@ -161,6 +164,11 @@ def test_a_pickle_continues_the_same_trajectory(make):
     assert lived(other, info, 9) == lived(env, info, 9)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [pytest.param(name, marks=[pytest.mark.slow] * (place > 0)) for place, name in enumerate(IDS)],
+    indirect=True,
+)
 def test_processes_of_their_own_give_the_same_trajectory(make):
     arguments = make.arguments | {"days": 4}
     made = [lambda: gymnasium.make(f"pushwise:{make.id}", **arguments) for _ in range(2)]
