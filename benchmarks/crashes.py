@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,13 +122,25 @@ def served(store: str, port: int, workers: int, *more: str) -> subprocess.Popen[
         cwd=ROOT, env={**os.environ, **setting}, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    try:
+        _wait_for(server, port)
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        raise
+    return server
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
+    """Return once it answers."""
     while True:
         if server.poll() is not None:
             raise RuntimeError(f"the server ended with {server.returncode}")
         try:
             with closing(http.client.HTTPConnection("127.0.0.1", port)) as connection:
                 if ask(connection, "GET", "/readyz")[0] == 200:
-                    return server
+                    return
         except (OSError, ValueError):  # not there, or not JSON yet
             time.sleep(0.1)
 

@@ -182,16 +182,17 @@ async def batches(port: int, bodies: Iterator[bytes], size: int, seconds: float)
 def compared(store: str, items: list[str], seconds: float, rounds: int) -> dict[str, np.ndarray]:
     """Figures of each round (rounds,)."""
     port, plain = free_port(), free_port()
-    server = served(store, port, 1)
     words = [sys.executable, "-m", "benchmarks.serving", "--bare", str(plain)]
-    endpoint = subprocess.Popen(words, cwd=ROOT, start_new_session=True)
     bodies = requests(items)
     out: dict[str, list[float]] = {}
 
     def note(name: str, value: float) -> None:
         out.setdefault(name, []).append(value)
 
+    started = [server := served(store, port, 1)]
     try:
+        endpoint = subprocess.Popen(words, cwd=ROOT, start_new_session=True)
+        started.append(endpoint)
         while True:
             try:
                 asyncio.run(load(plain, bodies, 1, 0.5))
@@ -221,7 +222,7 @@ def compared(store: str, items: list[str], seconds: float, rounds: int) -> dict[
             note("batch / single at one connection", many / single)
             note("batch / single at 16 connections", many / rate)
     finally:
-        for process in (server, endpoint):
+        for process in started:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     return {name: np.array(values) for name, values in out.items()}
@@ -270,6 +271,8 @@ def main() -> None:
     if args.bare:
         uvicorn.run(bare(), port=args.bare, access_log=False, log_level="error")
         return
+    # Whoever ends this ends its servers too, by the way of an exception.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     from tests.serving.postgresql import running
 
     with tempfile.TemporaryDirectory() as directory:
