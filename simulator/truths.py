@@ -174,7 +174,7 @@ class _BoundSeasonal:
         """See `Response.terms`."""
         truth, day = self.truth, local_day(decided_at, zone).astype(np.int64)
         turned = traits.copy()
-        turned["taste"] = _turned(traits["taste"], (day - truth.since[0]) * truth.turn[0])
+        turned["taste"] = turned_tastes(traits["taste"], (day - truth.since[0]) * truth.turn[0])
         terms = self.bound.terms(states, turned, items, variants, decided_at, zone, recency)
         ahead = self._ahead[(day + 3) % 7, local_hour(decided_at, zone)]
         return replace(
@@ -199,7 +199,7 @@ def day_of_year(day: np.ndarray) -> np.ndarray:
     return (dates - dates.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.int64)
 
 
-def _turned(taste: np.ndarray, angle: np.ndarray) -> np.ndarray:
+def turned_tastes(taste: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Tastes (N, 8) turned by angles (N,)."""
     half = TASTE // 2
     first, second = taste[:, :half], taste[:, half:]
