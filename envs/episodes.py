@@ -48,13 +48,11 @@ def settled(
     )
 
 
-def count_of(name: str, value: Any, of: str) -> int:
-    """An argument that counts something; raises `BadSetting` for what is no whole number above 0.
-
-    of: what needs at least 1 of them.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise BadSetting(f"{name} is {value!r}; {of} needs a whole number of at least 1")
+def count_of(name: str, value: Any, of: str, least: int = 1) -> int:
+    """An argument that counts something; raises `BadSetting` for what is no whole number or too
+    low. of: what needs the least of them."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise BadSetting(f"{name} is {value!r}; {of} needs a whole number of at least {least}")
     return int(value)
 
 

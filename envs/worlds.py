@@ -48,6 +48,7 @@ def _habitual(name: str, users: int, seed: int) -> Simulator:
 
 def _shop(name: str, users: int, seed: int, oracle: bool) -> Simulator:
     count_of("users", users, "a shop")
+    count_of("world_seed", seed, "a shop", least=0)
     return (_habitual if oracle else world)(name, users, seed)
 
 

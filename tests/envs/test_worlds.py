@@ -87,6 +87,9 @@ def test_newcomers_come_to_known_truths():
     assert info["user_id"] == infos["user_id"][0]
 
 
-def test_a_shop_needs_users():
+def test_a_shop_needs_users_and_a_seed():
     with pytest.raises(BadSetting, match="users is 0; a shop needs"):
         gymnasium.make("pushwise/LogitShop-v0", users=0)
+    for seed in (-1, "a"):
+        with pytest.raises(BadSetting, match=f"world_seed is {seed!r}; a shop needs"):
+            gymnasium.make("pushwise/LogitShop-v0", users=40, world_seed=seed)
