@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from envs.episodes import Episodes
+from mdp.errors import BadSetting
 from mdp.observation import Observation
 from policies.base import Policy
 from simulator.description import Simulator
@@ -60,8 +61,14 @@ def rollout(
 
     Users draw from counters keyed by seed, user and day, so with equal seeds all policies meet
     the same users on the same days; the policy's own draws come from a stream apart. watch: is
-    shown each day, as it was seen and what it brought.
+    shown each day, as it was seen and what it brought. Raises `BadSetting` for a reward that
+    credits every purchase: what a push is expected to bring is not what such a reward pays.
     """
+    if simulator.reward.credit != "attributed":
+        raise BadSetting(
+            "reward credit is 'all', but policies are judged by what their pushes are expected to "
+            "bring: use credit='attributed', beside which revenue minus hold's is shown"
+        )
     kernel = Kernel(simulator, rows, seed, days)
     draws = np.random.default_rng([seed, 12])
     names = ("value", "sends", "opens", "clicks", "risk", "revenue")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,14 @@ def settled(
     guardrails: Guardrails | None,
     newcomers: float,
 ) -> Simulator:
-    """The simulator with an environment's arguments put over it."""
-    if days < 1:
-        raise BadSetting(f"days is {days!r}; an episode needs at least 1")
+    """The simulator with an environment's arguments put over it; raises `BadSetting`."""
+    count_of("days", days, "an episode")
+    for name, value, form, how in (
+        ("reward", reward, Reward, "from mdp.reward"),
+        ("guardrails", guardrails, Guardrails, "a file's are policies.rules_file.read_guardrails"),
+    ):
+        if value is not None and not isinstance(value, form):
+            raise BadSetting(f"{name} is {value!r}; give a {form.__name__} ({how})")
     chosen = simulator if isinstance(simulator, Simulator) else load_simulator(simulator)
     if model is not None:
         chosen = chosen.believing(model if isinstance(model, Simulator) else load_simulator(model))
@@ -41,6 +46,30 @@ def settled(
         reward=chosen.reward if reward is None else reward,
         guardrails=chosen.guardrails if guardrails is None else guardrails,
     )
+
+
+def count_of(name: str, value: Any, of: str, least: int = 1) -> int:
+    """An argument that counts something; raises `BadSetting` for what is no whole number or too
+    low. of: what needs the least of them."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise BadSetting(f"{name} is {value!r}; {of} needs a whole number of at least {least}")
+    return int(value)
+
+
+def seeds_of(seed: Any, size: int) -> int | list[int | None] | None:
+    """What a vector environment of `size` rows is reset with: one seed, one for each row (None
+    for a row that goes on), or None. Raises `BadInput` for anything else."""
+    if seed is None or _seed(seed):
+        return seed if seed is None else int(seed)
+    rows = list(seed) if isinstance(seed, Sequence | np.ndarray) else []
+    if len(rows) != size or not all(row is None or _seed(row) for row in rows):
+        raise BadInput(f"seed is {seed!r}; give one whole number from 0 on, or {size}, one a row")
+    return [None if row is None else int(row) for row in rows]
+
+
+def _seed(value: Any) -> bool:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return whole and 0 <= value < 2**63
 
 
 @dataclass
@@ -57,6 +86,8 @@ class Episodes:
     """(N,) uint64"""
     number: np.ndarray
     """Episodes begun so far (N,) int64."""
+    distinct: bool = False
+    """Whether rows that begin together get different users, none twice before all had a turn."""
 
     @classmethod
     def of(cls, simulator: Simulator, size: int) -> Episodes:
@@ -79,6 +110,9 @@ class Episodes:
             self.seed[where], EPISODE, np.zeros(int(where.sum()), np.uint64), self.number[where]
         )
         self.number[where] += 1
+        if self.distinct and len(key):
+            order = np.random.default_rng(int(words(key[:1], 0)[0])).permutation(self.eligible)
+            return np.resize(order, len(key)), words(key, 1)
         place = words(key, 0) % np.uint64(len(self.eligible))
         return self.eligible[place.astype(np.int64)], words(key, 1)
 
@@ -136,6 +170,9 @@ def _within(name: str, values: Any, highest: int, of: str) -> None:
 
 def _row(simulator: Simulator, user_id: Any) -> int:
     try:
-        return simulator.users.ids.index(user_id)
+        row = simulator.users.ids.index(user_id)
     except ValueError as error:
         raise BadInput(f"the simulator has no user {user_id!r}") from error
+    if not simulator.pushable[row]:
+        raise BadInput(f"user {user_id!r} may not be pushed, so there is nothing to decide")
+    return row

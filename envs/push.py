@@ -12,6 +12,7 @@ from gymnasium.error import ResetNeeded
 from envs.episodes import Episodes, Source, begin, settled
 from envs.rendering import Day, day_of, picture_of, text_of
 from envs.spaces import action_space, flat_masks, observation_space
+from mdp.actions import given
 from mdp.errors import BadSetting
 from mdp.guardrails import Guardrails
 from mdp.observation import Observation
@@ -41,10 +42,10 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
 
     | name | shape | |
     |---|---|---|
-    | user | (U,) | decayed counts of what the user did, recency, fatigue, traits |
-    | candidates | (K, C) | items that may be pushed today |
-    | variants | (V, W) | copy variants |
-    | hours | (24, H) | hours of the day on the user's clock |
+    | user | (48,) | decayed counts of what the user did, recency, fatigue, traits |
+    | candidates | (K, 8) | items that may be pushed today |
+    | variants | (V, 6) | copy variants |
+    | hours | (24, 4) | hours of the day on the user's clock |
     | pairs | (K, V, 6) | predicted reward and outcomes of item × variant at the best hour |
     | action_mask | (K + V + 24,) int8 | allowed items, variants and hours; a hold always is |
 
@@ -54,9 +55,9 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
     ## Starting State
     A user of the simulator who may be pushed, drawn uniformly, with the history they have at the
     simulator's start, at their first local midnight. `reset(options=…)` says otherwise for the
-    episode that it begins: `user_id`; `start_day`, days after the simulator's start through which
-    nothing happened to the user, so that weekday and calendar move, events stay and their counts
-    decay; `member`, number of the ensemble's member that responds.
+    episode that it begins: `user_id`, of one who may be pushed; `start_day`, days after the
+    simulator's start through which nothing happened to the user, so that weekday and calendar move,
+    events stay and their counts decay; `member`, number of the ensemble's member that responds.
 
     ## Rewards
     That of the decision's whole window, paid at its step: by default margin × price of an
@@ -69,11 +70,13 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
     `days` days.
 
     ## Information
-    `action_mask` as in the observation; `expected_reward`, the expected reward of the push that
-    was made; `expected_unsubscribe`, the probability of an unsubscribe after it; `illegal`,
-    whether the action was masked and a hold took its place; `user_id`;
-    `reward_purchase`, `reward_click`, `reward_dismissal`, `reward_unsubscribe` and `reward_send`,
-    which add up to the reward. `action_masks()` is the mask of the flat actions.
+    `action_mask` (1 + K·V·24,) int8, 1 where a flat action is allowed, so that
+    `env.action_space.sample(info["action_mask"])` draws among these; the observation's has it by
+    factor. `expected_reward`, the expected reward of the push that was made, in currency units;
+    `expected_unsubscribe`, the probability of an unsubscribe after it; `illegal`, whether the
+    action was masked and a hold took its place; `user_id`; `reward_purchase`, `reward_click`,
+    `reward_dismissal`, `reward_unsubscribe` and `reward_send`, which add up to the reward.
+    `action_masks()` is `action_mask` as bool, as MaskablePPO asks.
 
     ## Arguments
     `simulator`: a `Simulator`, or the directory of a saved one. `days`: length of an episode.
@@ -127,13 +130,13 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
         return self._observed(), self._info(None)
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Decide, and live to the next local midnight."""
+        """Decide, and live to the next local midnight. Raises `BadInput` for what is no action."""
         if not self._begun:
             raise ResetNeeded("step was called before reset: call reset first")
-        at, requests = self.kernel.at, self.kernel.requests()
-        step = self.kernel.step(np.array([action]))
-        if self.render_mode is not None:
-            self._days.append(day_of(self.simulator, requests, at, step))
+        asked = None if self.render_mode is None else (self.kernel.requests(), self.kernel.at)
+        step = self.kernel.step(given(action, ())[None])
+        if asked is not None:
+            self._days.append(day_of(self.simulator, *asked, step))
         ended = self.simulator.reward.credit == "attributed"
         return (
             self._observed(),
@@ -160,7 +163,7 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
 
     def _info(self, step: Step | None) -> dict[str, Any]:
         return {
-            "action_mask": self.kernel.view().mask.allowed[0],
+            "action_mask": self.action_masks().astype(np.int8),
             "expected_reward": 0.0 if step is None else float(step.expected[0]),
             "expected_unsubscribe": 0.0 if step is None else float(step.risk[0]),
             "illegal": step is not None and bool(step.illegal[0]),

@@ -31,7 +31,8 @@ def observation_space(simulator: Simulator) -> spaces.Dict:
 def flat_masks(allowed: np.ndarray, lists: tuple[int, int]) -> np.ndarray:
     """Which flat actions are allowed (N, 1 + K·V·24) bool, of factored masks (N, K + V + 24)."""
     K, V = lists
-    item, variant, hour = np.split(allowed.astype(bool), [K, K + V], axis=1)
-    sends = item[:, :, None, None] & variant[:, None, :, None] & hour[:, None, None, :]
-    hold = np.ones((len(allowed), 1), bool)
-    return np.concatenate([hold, sends.reshape(len(allowed), -1)], axis=1)
+    out = np.ones((len(allowed), action_count(K, V)), bool)
+    pairs = allowed[:, :K, None] & allowed[:, None, K : K + V]
+    sends = out[:, 1:].reshape(-1, K, V, HOURS)  # a view
+    np.logical_and(pairs[..., None], allowed[:, None, None, K + V :], out=sends)
+    return out

@@ -10,9 +10,9 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.episodes import Episodes, Source, begin, settled
+from envs.episodes import Episodes, Source, begin, count_of, seeds_of, settled
 from envs.spaces import action_space, flat_masks, observation_space
-from mdp.actions import HOLD
+from mdp.actions import HOLD, given
 from mdp.errors import BadInput, BadSetting
 from mdp.guardrails import Guardrails
 from mdp.observation import Observation
@@ -36,8 +36,10 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
     - DISABLED: `reset(options={"reset_mask": …})`, a mask (N,) bool, begins it; a step before
       that is refused.
 
-    `reset(options=…)` takes those of `PushEnv`, one value for all rows or one a row. Arguments are
-    those of `PushEnv` but `render_mode`, and `num_envs` and `autoreset_mode`.
+    `reset(options=…)` takes those of `PushEnv`, one value for all rows or one a row, for the
+    episodes that it begins and for no later ones. Infos are those of `PushEnv` but `action_mask`,
+    which would be larger than all else: `action_masks()` makes it for who asks. Arguments are those
+    of `PushEnv` but `render_mode`, and `num_envs` and `autoreset_mode`.
     """
 
     metadata = METADATA
@@ -56,7 +58,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         self.autoreset_mode = _mode(autoreset_mode)
         self.metadata = METADATA | {"autoreset_mode": self.autoreset_mode}
         self.simulator = settled(simulator, days, model, reward, guardrails, newcomers)
-        self.num_envs = num_envs
+        self.num_envs = num_envs = count_of("num_envs", num_envs, "a vector environment")
         self.single_action_space = action_space(self.simulator)
         self.single_observation_space = observation_space(self.simulator)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -79,7 +81,8 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         options: dict[str, Any] | None = None,
     ) -> tuple[Observation, dict[str, Any]]:
         """Begin an episode in every row, or in those of `options["reset_mask"]`. A sequence gives
-        each row's seed."""
+        each row's seed. Raises `BadInput` for another number of seeds and for wrong options."""
+        seed = seeds_of(seed, self.num_envs)
         super().reset(seed=seed if isinstance(seed, int) else None)
         options = dict(options or {})
         where = self._masked(options.pop("reset_mask", None))
@@ -120,7 +123,8 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
     def step(
         self, actions: np.ndarray
     ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Decide for every row, and live to the next local midnight."""
+        """Decide for every row, and live to the next local midnight. Raises `BadInput` for what
+        are no actions (N,)."""
         if not self._begun:
             raise ResetNeeded("step was called before reset: call reset first")
         waiting = self._ended
@@ -129,7 +133,8 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
                 f"the episodes of rows {np.flatnonzero(waiting).tolist()} are over: "
                 'reset(options={"reset_mask": …}) begins their next ones'
             )
-        step = self.kernel.step(np.where(waiting, HOLD, np.asarray(actions)))
+        actions = given(actions, (self.num_envs,))
+        step = self.kernel.step(np.where(waiting, HOLD, actions))
         terminated = self.kernel.unsubscribed & self.ends_on_unsubscribe & ~waiting
         truncated = (self.kernel.day >= self.kernel.days) & ~waiting
         ended, final, fresh = terminated | truncated, {}, waiting
@@ -143,6 +148,11 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         observation = self.kernel.view().observation
         return observation, np.where(waiting, 0.0, step.reward), terminated, truncated, infos
 
+    def as_campaign(self) -> None:
+        """From the next reset on no unsubscribe ends an episode, so that all rows begin and end
+        together, and each row is another user, as far as there are enough."""
+        self.ends_on_unsubscribe, self._episodes.distinct = False, True
+
     def action_masks(self) -> np.ndarray:
         """Which flat actions are allowed (N, 1 + K·V·24) bool, as MaskablePPO asks."""
         return flat_masks(self.kernel.view().mask.allowed, self.simulator.lists)
@@ -154,7 +164,6 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
         none = np.zeros(self.num_envs)
         paid = {name: none if step is None else step.parts[name] for name in PARTS}
         values = {
-            "action_mask": self.kernel.view().observation["action_mask"],
             "expected_reward": np.where(fresh, 0.0, none if step is None else step.expected),
             "expected_unsubscribe": np.where(fresh, 0.0, none if step is None else step.risk),
             "illegal": none.astype(bool) if step is None else step.illegal & ~np.asarray(fresh),
@@ -185,3 +194,19 @@ def _mode(mode: AutoresetMode | str) -> AutoresetMode:
     raise BadSetting(
         f"autoreset_mode is {mode!r}; use {', '.join(known.name for known in AutoresetMode)}"
     )
+
+
+def same_step(env: Any, wrapper: str) -> PushVectorEnv:
+    """The `PushVectorEnv` that a wrapper goes over; raises `BadSetting` for another environment
+    and for one that is not in autoreset mode SAME_STEP."""
+    base = getattr(env, "unwrapped", env)
+    if not isinstance(base, PushVectorEnv):
+        raise BadSetting(
+            f"{wrapper} goes over a PushVectorEnv, not a {type(base).__name__}: make one with "
+            "gymnasium.make_vec(…), without vectorization_mode"
+        )
+    if base.autoreset_mode is not AutoresetMode.SAME_STEP:
+        raise BadSetting(
+            f"autoreset_mode is {base.autoreset_mode.name}; {wrapper} needs SAME_STEP, the default"
+        )
+    return base

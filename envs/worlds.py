@@ -9,15 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from envs.episodes import Source
+from envs.episodes import Source, count_of
 from envs.push import PushEnv
 from envs.vector import PushVectorEnv
+from mdp.errors import BadSetting
 from mdp.guardrails import Guardrails
 from mdp.reward import Reward
 from policies.planner import Planner, planner
 from simulator.best_days import with_habits
 from simulator.description import Simulator
 from simulator.kernel import Kernel
+from simulator.payment import Step
 from simulator.worlds import known_world
 from simulator.worlds.base import lived
 
@@ -44,11 +46,27 @@ def _habitual(name: str, users: int, seed: int) -> Simulator:
     return replace(shop, traits=traits)
 
 
+def _shop(name: str, users: int, seed: int, oracle: bool) -> Simulator:
+    count_of("users", users, "a shop")
+    count_of("world_seed", seed, "a shop", least=0)
+    return (_habitual if oracle else world)(name, users, seed)
+
+
 @dataclass(frozen=True)
 class _Oracle:
     """The planner that knows the truth."""
 
     policy: Planner
+
+    @classmethod
+    def of(cls, simulator: Simulator) -> _Oracle:
+        """Of a world; raises `BadSetting` where it would plan for another reward than is paid."""
+        if simulator.reward.credit != "attributed":
+            raise BadSetting(
+                "reward credit is 'all', but the oracle plans for attributed purchases alone: "
+                "leave out oracle, or use credit='attributed'"
+            )
+        return cls(planner(simulator.response, simulator.reward))
 
     def actions(self, kernel: Kernel) -> np.ndarray:
         """What it would do now (N,) int64, flat actions."""
@@ -71,11 +89,11 @@ class _WorldEnv(PushEnv):
         guardrails: Guardrails | None = None,
         render_mode: str | None = None,
         oracle: bool = False,
+        newcomers: float = 0.0,
     ) -> None:
-        shop = (_habitual if oracle else world)(self.world_name, users, world_seed)
-        super().__init__(shop, days, model, reward, guardrails, render_mode)
-        plan = planner(self.simulator.response, self.simulator.reward)
-        self._oracle = _Oracle(plan) if oracle else None
+        shop = _shop(self.world_name, users, world_seed, oracle)
+        super().__init__(shop, days, model, reward, guardrails, render_mode, newcomers)
+        self._oracle = _Oracle.of(self.simulator) if oracle else None
 
     def _info(self, *args: Any) -> dict[str, Any]:
         info = super()._info(*args)
@@ -100,17 +118,17 @@ class _WorldVectorEnv(PushVectorEnv):
         guardrails: Guardrails | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
         oracle: bool = False,
+        newcomers: float = 0.0,
     ) -> None:
-        shop = (_habitual if oracle else world)(self.world_name, users, world_seed)
-        super().__init__(shop, num_envs, days, model, reward, guardrails, autoreset_mode)
-        plan = planner(self.simulator.response, self.simulator.reward)
-        self._oracle = _Oracle(plan) if oracle else None
+        shop = _shop(self.world_name, users, world_seed, oracle)
+        super().__init__(shop, num_envs, days, model, reward, guardrails, autoreset_mode, newcomers)
+        self._oracle = _Oracle.of(self.simulator) if oracle else None
 
-    def _infos(self, *args: Any) -> dict[str, Any]:
-        infos = super()._infos(*args)
+    def _infos(self, step: Step | None, present: np.ndarray, *args: Any) -> dict[str, Any]:
+        infos = super()._infos(step, present, *args)
         if self._oracle is not None:
             infos["oracle"] = self._oracle.actions(self.kernel)
-            infos["_oracle"] = np.ones(self.num_envs, bool)
+            infos["_oracle"] = present
         return infos
 
 
@@ -138,8 +156,9 @@ _SHARED = """
 
     ## Arguments
     `users`: size of the shop. `world_seed`: which shop of its kind. `days`, `model`, `reward`,
-    `guardrails`, `render_mode` as in `PushEnv`. `oracle`: whether `info` says what the oracle would
-    do; it costs a prediction and a plan a step.
+    `guardrails`, `render_mode`, `newcomers` as in `PushEnv`. `oracle`: whether `info` says what the
+    oracle would do; it costs a prediction and a plan a step, and needs a reward that credits
+    attributed purchases.
 
     ## Version History
     v0: first version.
@@ -189,7 +208,8 @@ class BuyAnywayShopEnv(_WorldEnv):
     ## Description
     `PushEnv` over the known-truth world `simulator.worlds.anyway`: regulars open, click and buy,
     and would mostly have bought without the push. Under the default reward they look best; with
-    `reward=Reward(credit="all")` every purchase counts, and others gain more from a push.
+    `reward=Reward(credit="all")` the step pays every purchase, holds included, and what a policy
+    earns beyond one that holds is what its pushes add.
     """
 
     world_name = "anyway"

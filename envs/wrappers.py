@@ -8,35 +8,57 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
-from gymnasium.vector import AutoresetMode, VectorWrapper
+from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
+from envs.episodes import count_of
 from envs.push import PushEnv
 from envs.spaces import LIMIT, flat_masks
-from envs.vector import PushVectorEnv
-from mdp.actions import HOLD, HOURS, decode, encode
-from mdp.errors import BadSetting
+from envs.vector import same_step
+from mdp.actions import HOLD, HOURS, decode, encode, given
+from mdp.errors import BadInput, BadSetting
 from mdp.observation import Observation
 
 ORDER = ("user", "candidates", "variants", "hours", "pairs", "action_mask")
 """Parts of a flat observation, each laid out row by row."""
 
 
-class FactoredActions(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorArgs):
+class FactoredActions(gymnasium.Wrapper[Any, Any, Any, Any], RecordConstructorArgs):
     """`MultiDiscrete([2, K, V, 24])` in place of the flat action: send?, item, variant, hour.
 
-    Where the first is 0 it is a hold, whatever the others are.
+    Where the first is 0 it is a hold, whatever the others are. `info["action_mask"]` is a tuple of
+    each factor's mask, as `MultiDiscrete.sample` takes it. Raises `BadSetting` over anything but a
+    single `PushEnv`, and `BadInput` for what is no action.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
+        self._lists = _push(env, "FactoredActions").simulator.lists
         super().__init__(env)
-        self._lists = _push(env).simulator.lists
-        self.action_space = spaces.MultiDiscrete([2, *self._lists, HOURS])
+        self._sizes = [2, *self._lists, HOURS]
+        self.action_space = spaces.MultiDiscrete(self._sizes)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin the next user's episode."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation, self._masked(info)
+
+    def step(self, action: np.ndarray) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Decide by factors (4,), and live to the next local midnight."""
+        *outcome, info = self.env.step(self.action(action))
+        return (*outcome, self._masked(info))
 
     def action(self, action: np.ndarray) -> np.int64:
         """The flat action of factors (4,)."""
-        send, item, variant, hour = np.asarray(action, np.int64)[:, None]
+        factors = given(action, (4,))
+        if (factors < 0).any() or (factors >= self._sizes).any():
+            raise BadInput(
+                f"factors {factors.tolist()} are not all from 0 to below {self._sizes}: "
+                "send?, item, variant, hour"
+            )
+        send, item, variant, hour = factors[:, None]
         return (
             np.int64(encode(item, variant, hour, self._lists[1])[0]) if send[0] else np.int64(HOLD)
         )
@@ -46,20 +68,26 @@ class FactoredActions(gymnasium.ActionWrapper[Any, Any, Any], RecordConstructorA
 
         Where no send is allowed the three factors that then mean nothing are all allowed.
         """
-        allowed = _push(self.env).kernel.view().mask.allowed[0].astype(bool)
+        base = _push(self.env, "FactoredActions")
+        allowed = base.kernel.view().mask.allowed[0].astype(bool)
         factors = np.split(allowed, np.cumsum(self._lists))
         sends = all(factor.any() for factor in factors)
         return np.concatenate([[True, sends], allowed if sends else np.ones_like(allowed)])
+
+    def _masked(self, info: dict[str, Any]) -> dict[str, Any]:
+        masks = np.split(self.action_masks().astype(np.int8), np.cumsum(self._sizes)[:-1])
+        return info | {"action_mask": tuple(masks)}
 
 
 class FlatObservation(gymnasium.ObservationWrapper[Any, Any, Any], RecordConstructorArgs):
     """One float32 vector in place of the dict: the parts of `ORDER` one after the other.
 
-    `parts` says where each of them lies.
+    `parts` says where each of them lies. Raises `BadSetting` over anything but a single `PushEnv`.
     """
 
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         RecordConstructorArgs.__init__(self)
+        _push(env, "FlatObservation")
         super().__init__(env)
         inner = env.observation_space
         assert isinstance(inner, spaces.Dict)
@@ -84,24 +112,21 @@ class CampaignBudget(VectorWrapper):
     All rows begin and end together. A user who unsubscribes therefore stays until the end, with
     nothing but holds allowed and nothing more to earn. When the sends are spent only holds are
     allowed, and masks show it. Where a step asks for more sends than are left, those that would go
-    out first are made and the others are holds; `infos["over_budget"]` names their rows.
+    out first are made and the others are holds; `infos["over_budget"]` names their rows. An
+    oracle's `infos["oracle"]` knows no budget until all is spent.
+
+    Each row is another user, as far as there are users enough. `reset(options=…)` says otherwise
+    for the campaign that it begins, and for no later one.
 
     The observation gets `budget` (N, 1) float32: sends left for each user. Raises `BadSetting`
-    for fewer than 1 send, and without autoreset mode SAME_STEP.
+    for fewer than 1 send, and over anything but a `PushVectorEnv` in autoreset mode SAME_STEP.
     """
 
     def __init__(self, env: Any, sends: int) -> None:
+        base = same_step(env, "CampaignBudget")
         super().__init__(env)
-        base = env.unwrapped
-        if not isinstance(base, PushVectorEnv):
-            raise BadSetting(f"CampaignBudget goes over a PushVectorEnv, not {type(base).__name__}")
-        if sends < 1:
-            raise BadSetting(f"sends is {sends!r}; a campaign needs at least 1")
-        if base.autoreset_mode is not AutoresetMode.SAME_STEP:
-            raise BadSetting(
-                f"autoreset_mode is {base.autoreset_mode.name}; CampaignBudget needs SAME_STEP"
-            )
-        base.ends_on_unsubscribe = False
+        sends = count_of("sends", sends, "a campaign")
+        base.as_campaign()
         self._base, self.sends, self.left = base, sends, sends
         most = sends / base.num_envs
         self.single_observation_space = spaces.Dict(
@@ -127,7 +152,7 @@ class CampaignBudget(VectorWrapper):
         self, actions: np.ndarray
     ) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Decide for every row within the budget, and live to the next local midnight."""
-        allowed, over = self._within(np.asarray(actions, np.int64))
+        allowed, over = self._within(given(actions, (self._base.num_envs,)))
         observation, reward, terminated, truncated, infos = self.env.step(allowed)
         if truncated.any():
             for last in infos["final_obs"]:
@@ -166,12 +191,18 @@ class CampaignBudget(VectorWrapper):
 
     def _masked(self, infos: dict[str, Any], over: np.ndarray) -> dict[str, Any]:
         infos["over_budget"], infos["_over_budget"] = over, np.ones_like(over)
-        infos["action_mask"] = infos["action_mask"] * np.int8(self.left > 0)
+        if not self.left and "oracle" in infos:
+            infos["oracle"] = np.full(len(over), HOLD)
         return infos
 
 
-def _push(env: gymnasium.Env) -> PushEnv:
-    base = env.unwrapped
+def _push(env: Any, wrapper: str) -> PushEnv:
+    base = getattr(env, "unwrapped", env)
+    if isinstance(base, VectorEnv):
+        raise BadSetting(
+            f"{wrapper} goes over each single environment, not over a {type(base).__name__}: "
+            f'gymnasium.make_vec(…, vectorization_mode="sync", wrappers=[{wrapper}])'
+        )
     if not isinstance(base, PushEnv):
-        raise BadSetting(f"this wrapper goes over a PushEnv, not {type(base).__name__}")
+        raise BadSetting(f"{wrapper} goes over a PushEnv, not a {type(base).__name__}")
     return base

@@ -50,6 +50,24 @@ def _decode_all(actions: Any, V: Any, out: Any) -> None:
         out[0, n], out[1, n] = divmod(pair, V)
 
 
+def given(actions: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Actions that a caller gave, as int64 of a shape.
+
+    Raises `BadInput` for another shape and for what are no integers: a fraction, a text, a truth
+    value.
+    """
+    try:
+        found = np.asarray(actions)
+    except ValueError as error:
+        raise BadInput(f"actions are a ragged list; give integers of shape {shape}") from error
+    if found.shape != shape or found.dtype.kind not in "iu":
+        what = "actions are" if found.ndim else f"action {actions!r} is"
+        raise BadInput(
+            f"{what} {found.dtype} of shape {found.shape}; give integers of shape {shape}"
+        )
+    return found.astype(np.int64, copy=False)
+
+
 def checked(actions: np.ndarray, K: int, V: int) -> None:
     """Raises `BadInput` for a flat action (n,) outside 0 … K·V·24."""
     wrong = _first_outside(actions.reshape(-1), action_count(K, V))

@@ -182,10 +182,11 @@ class Kernel:
     ) -> Step:
         """Take flat actions (N,) and live to the next local midnight.
 
-        propensity: (N,), and policy: only kept in the recording.
+        propensity: (N,), and policy: only kept in the recording. Raises `BadInput` for what are
+        no actions.
         """
         (view, items), simulator = self._seen(), self.simulator
-        chosen = chosen_of(np.asarray(actions, np.int64), view.mask, items, self._looking.variants)
+        chosen = chosen_of(actions, view.mask, items, self._looking.variants)
         until = next_local_midnight(self.at, self.zone)
         probability = self._probability(chosen, view)
         day_key = keys(self._seed, RESPONSE, self._user, self.day)
@@ -256,7 +257,7 @@ class Kernel:
         """Expected rewards (members, N) float64 of flat actions (N,) under each member of the
         ensemble, before they are taken."""
         view, items = self._seen()
-        chosen = chosen_of(np.asarray(actions, np.int64), view.mask, items, self._looking.variants)
+        chosen = chosen_of(actions, view.mask, items, self._looking.variants)
         sent = np.flatnonzero(chosen.item >= 0)
         out = np.zeros((len(self._truth), self.N))
         catalog, reward = self.simulator.catalog, self.simulator.reward

@@ -59,7 +59,7 @@ def with_newcomers(simulator: Simulator, share: float) -> Simulator:
     1 leaves newcomers alone, as many as there were users. Raises `BadSetting` for a share that is
     none.
     """
-    if not 0 <= share <= 1:
+    if not isinstance(share, int | float) or not 0 <= share <= 1:
         raise BadSetting(f"newcomers is {share!r}; it is a share, from 0 to 1")
     if share == 0:
         return simulator

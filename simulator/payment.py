@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from mdp.actions import HOLD, HOURS, checked
+from mdp.actions import HOLD, HOURS, checked, given
 from mdp.catalog import Catalog
 from mdp.clock import DAY, NEVER
 from mdp.events import Kind
@@ -40,7 +40,9 @@ def chosen_of(
     actions: np.ndarray, allowed: Mask, items: np.ndarray, variants: np.ndarray
 ) -> Chosen:
     """What flat actions (N,) mean; a masked one becomes a hold. items: (N, K) and variants: (N, V)
-    catalogue rows. Raises `BadInput` for an action outside 0 … K·V·24."""
+    catalogue rows. Raises `BadInput` for another shape, for what are no integers and for an action
+    outside 0 … K·V·24."""
+    actions = given(actions, (len(items),))
     checked(actions, items.shape[1], variants.shape[1])
     slots, rows = np.empty((3, len(actions)), np.int64), np.empty((2, len(actions)), np.int32)
     taken, illegal = np.empty((2, len(actions)), np.int64), np.empty(len(actions), np.bool_)

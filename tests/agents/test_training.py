@@ -8,12 +8,15 @@ import torch
 
 from agents import judging
 from agents.judging import TorchPolicy
+from agents.learning import learn
 from agents.network import FactorNetwork, Soft, fit_scaling
 from agents.paying import ExpectedRewards
 from agents.ppo import PPOSettings, build_ppo
 from agents.rollouts import population, rollout
 from agents.training import train
 from envs.vector import PushVectorEnv
+from mdp.errors import BadSetting
+from mdp.reward import Reward
 from policies.baselines import Greedy
 from policies.network import NetworkPolicy
 from policies.saved import PolicyBundle, load_policy, save_policy
@@ -32,6 +35,13 @@ def test_same_seed_same_policy(shop, quick, tiny, trained, algo):
     assert again.manifest["metrics"] == trained[algo].manifest["metrics"]
     assert again.traits is not None
     np.testing.assert_array_equal(again.traits.traits, trained[algo].traits.traits)
+
+
+@pytest.mark.parametrize("algo", ["ppo", "dqn", "greedy"])
+def test_a_reward_that_credits_every_purchase_is_refused(shop, algo):
+    # The judges sum what pushes are expected to bring, which such a reward does not pay.
+    with pytest.raises(BadSetting, match="reward credit is 'all'"):
+        learn(replace(shop, reward=Reward(credit="all")), algo)
 
 
 @pytest.mark.slow

@@ -1,6 +1,8 @@
 """What every single environment keeps to."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import envs
 from mdp.actions import encode
 from mdp.errors import BadInput, BadSetting, NotEnoughData
 from mdp.guardrails import Guardrails
+from mdp.observation import NAMES
 from mdp.reward import Reward
 
 HEADINGS = (
@@ -29,9 +32,8 @@ HEADINGS = (
 def allowed_action(env, info, k: int = 0, v: int = 1, turn: int = 0) -> int:
     """A send that is allowed, if any."""
     K, V = env.unwrapped.simulator.lists
-    mask = info["action_mask"]
-    hours = np.flatnonzero(mask[K + V :])
-    if not mask[k] or not len(hours):
+    hours = np.flatnonzero(info["action_mask"][1:].reshape(K, V, 24)[k, v])
+    if not len(hours):
         return 0
     return int(encode(np.array([k]), np.array([v]), hours[[turn % len(hours)]], V)[0])
 
@@ -44,6 +46,17 @@ def test_the_docstring_has_gymnasiums_headings(make):
     doc = make().unwrapped.__doc__
     found = [line.strip("# ").strip() for line in doc.splitlines() if line.strip().startswith("##")]
     assert tuple(found) == HEADINGS
+
+
+def test_every_feature_stands_in_the_docs_with_the_shapes():
+    text = (Path(__file__).parents[2] / "docs" / "researcher.md").read_text()
+    for name, features in NAMES.items():
+        shape = {"user": "", "hours": "24, ", "candidates": "K, ", "variants": "V, "}.get(name)
+        ending = f"{len(features)})" if shape or name == "pairs" else f"{len(features)},)"
+        assert f"| `{name}` | ({'K, V, ' if shape is None else shape}{ending} float32 |" in text
+        for feature in features:
+            plain = re.sub(r"_\d+d$", "", feature) if name == "user" else feature
+            assert f"`{plain}`" in text, feature
 
 
 def test_every_registered_environment_has_arguments_in_these_tests(arguments):
@@ -118,7 +131,7 @@ def test_an_unsubscribe_terminates_unless_every_purchase_counts(make):
 def test_settings_take_the_place_of_the_simulators(make):
     env = make(guardrails=Guardrails(per_calendar_day=0), reward=Reward(send=-1.0))
     _, info = env.reset(seed=0)
-    assert not info["action_mask"][-24:].any()
+    assert np.flatnonzero(info["action_mask"]).tolist() == [0]
     assert env.unwrapped.simulator.reward.send == -1.0
 
 
@@ -141,6 +154,43 @@ def test_a_user_can_be_named(make):
         env.reset(options={"user_id": "nobody"})
 
 
+def test_the_action_space_samples_under_the_mask(make):
+    env = make()
+    _, info = env.reset(seed=0)
+    env.action_space.seed(0)
+    assert info["action_mask"].sum() > 100
+    for _ in range(5):
+        *_, info = env.step(env.action_space.sample(info["action_mask"]))
+        assert not info["illegal"]
+
+
+def test_a_user_who_may_not_be_pushed_is_refused(make, sim):
+    if make.id != "pushwise/Push-v0":
+        return
+    gone = sim.histories.copy()
+    gone["unsubscribed"][7] = 1
+    env = make(simulator=replace(sim, histories=gone))
+    with pytest.raises(BadInput, match="may not be pushed"):
+        env.reset(options={"user_id": sim.users.ids[7]})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"days": 1.5}, "days is 1.5; an episode needs a whole number of at least 1"),
+        ({"days": True}, "days is True"),
+        ({"reward": 5}, "reward is 5; give a Reward"),
+        ({"guardrails": "g.toml"}, "guardrails is 'g.toml'; give a Guardrails"),
+        ({"newcomers": "x"}, "newcomers is 'x'; it is a share"),
+    ],
+)
+def test_wrong_arguments_are_refused(make, changes, message):
+    with pytest.raises(BadSetting, match=message):
+        make(**changes)
+    with pytest.raises(BadSetting, match=message):
+        make.vector(2, **changes)
+
+
 def test_gymnasiums_wrappers_fit(make):
     env = RecordEpisodeStatistics(TimeLimit(FlattenObservation(make()), 3))
     env.reset(seed=0)
@@ -158,3 +208,24 @@ def test_an_episode_needs_days_and_users(make, sim):
         gone["unsubscribed"] = 1
         with pytest.raises(NotEnoughData, match="none of the simulator's users"):
             make(simulator=replace(sim, histories=gone))
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        ([5], r"actions are int64 of shape \(1,\); give integers of shape \(\)"),
+        (np.array([3]), r"actions are int64 of shape \(1,\)"),
+        (1.7, "action 1.7 is float64"),
+        ("3", "action '3' is <U1"),
+        (True, "action True is bool"),
+        (None, "action None is object"),
+        (2**70, "is object of shape"),
+        (1441, "action 1441 is not in 0 … 1440"),
+        (-1, "action -1 is not in"),
+    ],
+)
+def test_what_is_no_action_is_refused_in_one_sentence(make, action, message):
+    env = make().unwrapped
+    env.reset(seed=0)
+    with pytest.raises(BadInput, match=message):
+        env.step(action)

@@ -1,11 +1,18 @@
 """The vector environment is many single ones, and fits Gymnasium's and SB3's interfaces."""
 
+from typing import Any
+
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from envs.sb3 import SB3VecEnv
+from envs.wrappers import CampaignBudget
+from mdp.errors import BadInput, BadSetting
+from mdp.reward import PARTS
+from simulator.description import Simulator
 
 
 def actions_of(mask: np.ndarray, day: int, V: int) -> np.ndarray:
@@ -18,6 +25,11 @@ def actions_of(mask: np.ndarray, day: int, V: int) -> np.ndarray:
             pair = items[day % len(items)] * V + (n + day) % V
             out[n] = 1 + pair * 24 + hours[(3 * day + n) % len(hours)]
     return out
+
+
+def pushable(simulator: Simulator) -> list[str]:
+    """Ids of the users who may be pushed."""
+    return [simulator.users.ids[row] for row in np.flatnonzero(simulator.pushable)]
 
 
 @pytest.mark.parametrize("days", [5, 28])
@@ -33,7 +45,7 @@ def test_each_row_is_a_single_environment(make, days):
         assert infos["user_id"][n] == info["user_id"]
     ended = 0
     for day in range(40):
-        actions = actions_of(infos["action_mask"], day, V)
+        actions = actions_of(observation["action_mask"], day, V)
         observation, reward, terminated, truncated, infos = vector.step(actions)
         for n, env in enumerate(singles):
             own, own_reward, own_end, own_cut, info = env.step(actions[n])
@@ -49,7 +61,7 @@ def test_each_row_is_a_single_environment(make, days):
                 np.testing.assert_array_equal(observation[name][n], array)
             for name in ("expected_reward", "illegal", "user_id"):
                 assert infos[name][n] == info[name]
-            np.testing.assert_array_equal(infos["action_mask"][n], info["action_mask"])
+            np.testing.assert_array_equal(vector.action_masks()[n], info["action_mask"])
     assert ended >= size
 
 
@@ -95,13 +107,16 @@ def test_stable_baselines3_steps_it(make):
     start = env.reset()
     assert isinstance(start, dict)
     plain, infos = make.vector(5, days=4).reset(seed=20)
+    assert [info["user_id"] for info in env.reset_infos] == list(infos["user_id"])
     for name, array in plain.items():
         np.testing.assert_array_equal(start[name], array)
+    observation: Any = start
     for day in range(4):
-        actions = actions_of(infos["action_mask"], day, 6)
+        actions = actions_of(observation["action_mask"], day, 6)
         observation, reward, done, rows = env.step(actions)
         assert isinstance(observation, dict)
-        infos = {"action_mask": observation["action_mask"]}
+        parts = [[row[f"reward_{part}"] for part in PARTS] for row in rows]
+        np.testing.assert_allclose(np.sum(parts, 1), reward, rtol=1e-6)
         assert reward.dtype == np.float32
         assert all(np.isfinite(row["expected_reward"]) for row in rows)
         for n in np.flatnonzero(done):
@@ -109,3 +124,69 @@ def test_stable_baselines3_steps_it(make):
             assert vector.single_observation_space.contains(last)
             assert day == 3 or not rows[n]["TimeLimit.truncated"]
     assert done.all()
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (
+            np.zeros((3, 1), int),
+            r"are int64 of shape \(3, 1\); give integers of shape \(3,",
+        ),
+        (np.zeros(1, int), r"of shape \(1,\)"),
+        (5, r"action 5 is int64 of shape \(\)"),
+        (np.full(3, 1.7), "actions are float64"),
+        (["0", "1", "2"], "actions are <U1"),
+        ([0, 0, None], "actions are object"),
+        ([[0], [0, 1], [0]], "ragged list"),
+        ([0, 0, 1441], "action 1441 is not in 0 … 1440"),
+    ],
+)
+def test_what_are_no_actions_is_refused_in_one_sentence(make, actions, message):
+    vector = make.vector(3)
+    vector.reset(seed=0)
+    for env in (vector, SB3VecEnv(vector), CampaignBudget(vector, 2)):
+        with pytest.raises(BadInput, match=message):
+            env.step(actions)
+
+
+def test_stable_baselines3_names_users_by_options(make):
+    vector = make.vector(3)
+    env, ids = SB3VecEnv(vector), pushable(vector.simulator)
+    env.set_options([{"user_id": name} for name in ids[4:7]])
+    env.reset()
+    assert [info["user_id"] for info in env.reset_infos] == ids[4:7]
+    env.reset()  # options hold for one reset
+    assert [info["user_id"] for info in env.reset_infos] != ids[4:7]
+    env.set_options({"user_id": "nobody"})
+    with pytest.raises(BadInput, match="no user 'nobody'"):
+        env.reset()
+    env.set_options([{"user_id": ids[4]}, {}, {}])
+    with pytest.raises(BadInput, match="same reset options"):
+        env.reset()
+
+
+def test_what_stable_baselines3_cannot_step_is_refused(make):
+    for mode in ("NEXT_STEP", "DISABLED"):
+        with pytest.raises(BadSetting, match=f"is {mode}; SB3VecEnv needs SAME_STEP"):
+            SB3VecEnv(make.vector(2, autoreset_mode=mode))
+    with pytest.raises(BadSetting, match="not a SyncVectorEnv: make one with"):
+        SB3VecEnv(gymnasium.vector.SyncVectorEnv([make]))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", [[1, 2], [1, 2, -3], [1.5, 2, 3], -1, "abc", True, 2**63])
+def test_wrong_seeds_are_refused(make, seed):
+    with pytest.raises(BadInput, match="give one whole number from 0 on, or 3, one a row"):
+        make.vector(3).reset(seed=seed)
+
+
+def test_a_numpy_seed_is_a_seed(make):
+    _, one = make.vector(3).reset(seed=4)
+    _, other = make.vector(3).reset(seed=np.int64(4))
+    assert list(one["user_id"]) == list(other["user_id"])
+
+
+def test_a_vector_environment_needs_rows(make):
+    for size in (0, -1, 1.5):
+        with pytest.raises(BadSetting, match=f"num_envs is {size}"):
+            make.vector(size)
