@@ -19,6 +19,7 @@ from uuid import UUID
 import orjson
 
 from mdp.errors import BadSetting
+from serving.delivery import SHOP
 from serving.settings import Settings
 
 TIMEOUT = 10.0
@@ -309,7 +310,7 @@ def open_sender(settings: Settings) -> Sender | None:
             settings.apns_url,
         ),
     }
-    return None if settings.sender is None else makers[settings.sender]()
+    return None if settings.sender in (None, SHOP) else makers[settings.sender]()
 
 
 def _client(**options: Any) -> Any:

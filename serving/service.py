@@ -20,6 +20,7 @@ from serving.batcher import Batcher
 from serving.budget import checked
 from serving.clocks import Clock, wall_clock
 from serving.decide import Decider
+from serving.delivery import settle_delivery
 from serving.in_flight import InFlight
 from serving.metrics import Metrics
 from serving.registry import Registry, World, add_policy
@@ -103,16 +104,20 @@ def smoke(world: World, now: int) -> None:
 def prepare(
     settings: Settings, policy: Path | None, guardrails: Path | None, now: int
 ) -> list[str]:
-    """Make a policy active in the store, with guardrails over its own.
+    """Make the store ready to be served: its sends are somebody's to deliver, and a policy is
+    active, with guardrails over its own.
 
     Returns the names of the limits that are now looser than the policy was trained under. Raises
-    `BadSetting` for bad guardrails, `BadArtifact` for a policy that can't be loaded, `BadInput`
-    where there is none at all.
+    `BadSetting` for bad guardrails, for a sender that lacks something and for one that the store
+    contradicts, `BadArtifact` for a policy that can't be loaded, `BadInput` where there is none.
     """
+    if sender := open_sender(settings):  # refused here, in one sentence, before workers start
+        sender.close()
     engine = open_store(settings.store)
     registry = Registry()
     try:
         with writing(engine) as connection:
+            settle_delivery(connection, settings)
             if policy is not None:
                 add_policy(connection, policy, now)
             name = all_settings(connection).get("policy")
