@@ -17,7 +17,7 @@ from mdp.errors import BadArtifact, BadInput, PushwiseError
 from mdp.guardrails import Guardrails
 from policies.rules_file import read_guardrails
 from serving.batcher import Batcher
-from serving.budget import checked
+from serving.budget import budget_of, checked, recount
 from serving.clocks import Clock, wall_clock
 from serving.decide import Decider
 from serving.delivery import settle_delivery
@@ -158,7 +158,10 @@ def put_rules(
     rules = dict(rules)
     if "budget" in rules:
         before = setting(connection, "budget", {})
-        put_setting(connection, "budget", before | checked(rules.pop("budget")))
+        after = before | checked(rules.pop("budget"))
+        put_setting(connection, "budget", after)
+        if budget_of({"budget": before}) is None and budget_of({"budget": after}) is not None:
+            recount(connection, now)
     merged = {table: dict(keys) for table, keys in all_settings(connection)["guardrails"].items()}
     for table, keys in rules.items():
         merged[table] = {**merged.get(table, {}), **keys}

@@ -7,7 +7,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """A store with an outbox in use is delivered by pushwise; hashes of erased ids are taken out."""
+    """Where the outbox is in use pushwise delivers; hashes of erased ids are taken out."""
     op.execute(
         "INSERT INTO settings (name, value) SELECT 'delivery', '\"pushwise\"' "
         "WHERE EXISTS (SELECT 1 FROM outbox) "
