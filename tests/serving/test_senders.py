@@ -3,6 +3,7 @@
 import hmac
 import json
 from hashlib import sha256
+from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -171,7 +172,8 @@ def test_keys_that_can_not_sign_are_told_at_start(tmp_path):
     with pytest.raises(BadSetting, match=r"PUSHWISE_APNS_KEY is .*no signing key"):
         open_sender(read_settings(sender="apns", apns_key=str(bad), **apns))
     account = {"client_email": "e", "private_key": "k", "token_uri": "https://a", "project_id": "p"}
-    for given in (account, [], {**account, "private_key": None}):
+    wrong: list[Any] = [account, [], {**account, "private_key": None}]
+    for given in wrong:
         (tmp_path / "fcm.json").write_text(json.dumps(given))
         with pytest.raises(BadSetting, match="no service account's key"):
             open_sender(read_settings(sender="fcm", fcm_credentials=str(tmp_path / "fcm.json")))
