@@ -38,7 +38,8 @@ ATTRIBUTION = 48 * HOUR
 TASTE = 8
 
 FREE, SCHEDULED, SENT, OPENED, CLICKED, DISMISSED, RELEASED = range(7)
-"""Status of a ring slot; RELEASED was cancelled or failed and counts for no cap."""
+"""Status of a ring slot; RELEASED was cancelled or failed and counts for no cap, unless a later
+MOVED says that it went out after all."""
 
 SEND = np.dtype(
     [
@@ -291,10 +292,13 @@ def _apply(history: Any, event: Any) -> Any:
         return
     if event.kind == _MOVED:
         slot = _slot_of(history, event.decision)
-        if slot >= 0 and history.ring[slot].status != RELEASED:
+        if slot >= 0:
             # One that was due has counted by now; caps and gaps go by when it really went out.
-            if history.ring[slot].send_at < event.at:
+            due = history.ring[slot].send_at < event.at
+            if due:
                 _advance(history, event.at)
+            if history.ring[slot].status == RELEASED:  # it failed, and is tried once more
+                history.ring[slot].status = SENT if due else SCHEDULED
             history.ring[slot].send_at = event.at if event.send_at == NEVER else event.send_at
         return
     _advance(history, event.at)

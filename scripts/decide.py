@@ -1,7 +1,8 @@
 """Decide for every user at once, into a file.
 
 On a log nothing but the file is written; on a store the decisions are committed by the server's
-own transaction, caps included, and the policy that it serves stays active. Example:
+own transaction, caps included, and the policy that it serves stays active. Whether its servers
+then send, or the shop does, is as the store has it, and printed. Example:
 
     pushwise decide runs/quickstart/ppo --logs runs/quickstart/shop --out decisions.csv
     pushwise decide runs/quickstart/ppo --store sqlite:///pushwise.sqlite --out decisions.parquet
@@ -79,11 +80,12 @@ def _decide(args: Args, store: str, end: int | None) -> None:
     from ingestion.spread import in_turn
     from scripts.instants import instant
     from scripts.on_ray import on_ray
-    from serving.batch import Night, decide_all
+    from serving.batch import Night, decide_all, delivery_in
     from serving.settings import read_settings
 
     at = instant("--at", args.at) if args.at is not None else end
     settings = read_settings(store=store, trust_request_time=at is not None or None)
+    delivered = "" if args.store is None else f", delivered by {delivery_in(settings)}"
     console = Console(stderr=True)
     seed = secrets.randbits(63) if args.seed is None else args.seed
     night = Night(settings, args.policy.resolve(), at, seed)
@@ -106,4 +108,5 @@ def _decide(args: Args, store: str, end: int | None) -> None:
     for row in [row for row in rows if "error" in row][:3]:
         print(f"warning: {row['user_id']}: {row['error']}", file=sys.stderr)
     sends = sum(row["action"] == "send" for row in good)
-    print(f"{args.out}: {len(good)} users, {sends} sends, {len(rows) - len(good)} refused")
+    refused = len(rows) - len(good)
+    print(f"{args.out}: {len(good)} users, {sends} sends{delivered}, {refused} refused")

@@ -1,23 +1,36 @@
-"""Users as the shop sees them: put, shown, erased; and cancelling a decision."""
+"""Users as the shop sees them: put, shown, exported, erased; and showing a decision."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+import numpy as np
+import orjson
+from sqlalchemy import (
+    Connection,
+    Engine,
+    String,
+    delete,
+    exists,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
-from mdp.hashing import hash_id
+from mdp.clock import NEVER
 from mdp.observation import USER
+from mdp.state import FREE, HISTORY
 from serving.access import audit
 from serving.archived import absent, archives_of, forget_user
 from serving.budget import release
 from serving.catalog import changed
 from serving.commit import answer
 from serving.explaining import explanation
-from serving.history import advanced, consent_event, outcome_event, rebuilt
-from serving.outbox import withdraw
+from serving.history import advanced, consent_event, rebuilt
 from serving.problems import Problem
 from serving.replay import snapshot_data
 from serving.schemas import UserIn, iso
@@ -25,6 +38,8 @@ from serving.settings import Settings
 from serving.snapshot import Snapshot, unpack
 from serving.store import count, reading, writing
 from serving.tables import (
+    ARCHIVED,
+    AUDIT,
     CHANGES,
     DECISIONS,
     EVENTS,
@@ -33,11 +48,14 @@ from serving.tables import (
     OUTCOMES,
     SHADOWS,
     SNAPSHOTS,
+    STARTS,
     USERS,
 )
 from serving.users import User, new_user, read_users, write_users
 
 SHOWN = ("timezone", "consent", "locale", "preferences", "signed_up_at", "attributes")
+TIMES = ("at", "decided_at", "send_at", "due_at", "next_at", "before")
+"""Columns that hold instants."""
 
 
 def put_user(
@@ -107,8 +125,8 @@ def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
 
 
 def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
-    """A user with all rows that are about them, and the archives that hold more; raises `Problem`
-    for an unknown one."""
+    """A user with their state, all rows that are about them, and the archives that hold more;
+    raises `Problem` for an unknown one."""
     with reading(engine) as connection:
         user = read_users(connection, [user_id]).get(user_id)
         if user is None:
@@ -121,29 +139,61 @@ def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
             (OUTCOMES, OUTCOMES.c.decision_id.in_(own)),
             (OUTBOX, OUTBOX.c.user_id == user_id),
             (CHANGES, (CHANGES.c.table == "users") & (CHANGES.c.id == user_id)),
+            (SNAPSHOTS, SNAPSHOTS.c.decision_id.in_(own)),
+            (SHADOWS, SHADOWS.c.decision_id.in_(own)),
+            (IDEMPOTENCY, IDEMPOTENCY.c.user_id == user_id),
+            (ARCHIVED, ARCHIVED.c.user_id == user_id),
+            (STARTS, STARTS.c.user_id == user_id),
         ):
             found = connection.execute(select(table).where(of).order_by(*table.primary_key.columns))
             rows[f"{table.name}"] = [_plain(row) for row in found.mappings()]
+        rows["audit"] = [_plain(row) for row in _audited(connection, user_id)]
         archives = archives_of(connection, user_id)
-    return {"user": shown(user), **rows, "archives": archives}
+    state = _state(user.history)
+    return {"user": {**shown(user), "state": state}, **rows, "archives": archives}
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row for a reader, its times as texts."""
-    times = ("at", "decided_at", "send_at", "due_at", "next_at")
-    return {
-        f"{name}": iso(value) if name in times and value is not None else value
-        for name, value in row.items()
-    }
+    """A row for a reader: times as texts, states and snapshots by their fields."""
+    out: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in TIMES and value is not None:
+            value = iso(value)
+        elif name == "history":
+            value = _state(value)
+        elif name == "data":
+            value = seen(unpack(value))
+        out[f"{name}"] = value
+    return out
+
+
+def _state(history: bytes) -> dict[str, Any]:
+    """A `HISTORY` record by its fields; of what it remembers of sends and items, what is used."""
+    state = np.frombuffer(history, HISTORY)[0]
+    out = _fields(state)
+    out["ring"] = [_fields(send) for send in state["ring"] if send["status"] != FREE]
+    out["known"] = [_fields(item) for item in state["known"] if item["item"]]
+    return out
+
+
+def _fields(record: np.ndarray) -> dict[str, Any]:
+    """Fields of a record () as JSON has them: instants as texts, null for never."""
+    names = record.dtype.names or ()
+    values = {name: record[name].tolist() for name in names if record[name].dtype.names is None}
+    for name in [name for name in values if name == "at" or name.endswith("_at")]:
+        values[name] = None if values[name] == NEVER else iso(values[name])
+    return values
 
 
 def erase_user(engine: Engine, user_id: str, now: int, who: str) -> None:
-    """Delete a user with all events, decisions, outcomes, changes and stored answers; raises
+    """Delete a user with all events, decisions, outcomes, changes, stored answers and sends that
+    wait, whose budget is given back; the audit log keeps that somebody was erased, not who. Raises
     `Problem` for an unknown one, and while an archive is being written."""
     with writing(engine, [user_id]) as connection:
         if user_id not in read_users(connection, [user_id]):
             raise Problem(404, "user_id", f"there is no user {user_id!r}")
         forget_user(connection, user_id)
+        release(connection, _still_to_leave(connection, user_id, now))
         own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
         gone = connection.execute(delete(OUTCOMES).where(OUTCOMES.c.decision_id.in_(own))).rowcount
         count(connection, "received", -gone)
@@ -154,7 +204,40 @@ def erase_user(engine: Engine, user_id: str, now: int, who: str) -> None:
         connection.execute(
             delete(CHANGES).where(CHANGES.c.table == "users", CHANGES.c.id == user_id)
         )
-        audit(connection, now, who, "erase user", {"user_hash": f"{hash_id(user_id):016x}"})
+        _forget_in_audit(connection, user_id)
+        audit(connection, now, who, "erase user")
+
+
+def _still_to_leave(connection: Connection, user_id: str, now: int) -> list[int]:
+    """When a user's sends that have not left, and hold a place of the budget, were to leave."""
+    cancelled = exists().where(
+        OUTCOMES.c.decision_id == DECISIONS.c.decision_id, OUTCOMES.c.outcome == "cancelled"
+    )
+    waits = (OUTBOX.c.state == "waiting") | (DECISIONS.c.send_at > now)
+    of = (
+        select(DECISIONS.c.send_at)
+        .outerjoin(OUTBOX, OUTBOX.c.decision_id == DECISIONS.c.decision_id)
+        .where(DECISIONS.c.user_id == user_id, DECISIONS.c.arm != "critical", ~cancelled, waits)
+    )
+    return list(connection.scalars(of))
+
+
+def _audited(connection: Connection, user_id: str) -> list[Mapping[Any, Any]]:
+    """Rows of the audit log that name a user: of critical messages."""
+    text = type_coerce(AUDIT.c.detail, String)
+    named = text.contains(orjson.dumps({"user_id": user_id}).decode()[1:-1], autoescape=True)
+    rows = connection.execute(select(AUDIT).where(named).order_by(AUDIT.c.number)).mappings()
+    return [dict(row) for row in rows if row["detail"].get("user_id") == user_id]
+
+
+def _forget_in_audit(connection: Connection, user_id: str) -> None:
+    """Take a user's id, and what leads to them, out of the audit log; what was done stays."""
+    word = re.compile(rf"(?<!\w){re.escape(user_id)}(?!\w)")
+    for row in _audited(connection, user_id):
+        detail = {k: v for k, v in row["detail"].items() if k not in ("user_id", "decision_id")}
+        detail["reason"] = word.sub("(erased)", detail.get("reason", ""))
+        mine = AUDIT.c.number == row["number"]
+        connection.execute(update(AUDIT).where(mine).values(detail=detail))
 
 
 def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
@@ -215,27 +298,3 @@ def _decision(
         raise absent(connection, decision_id)
     own = select(OUTCOMES).where(OUTCOMES.c.decision_id == decision_id).order_by(OUTCOMES.c.at)
     return dict(row), [dict(outcome) for outcome in connection.execute(own).mappings()]
-
-
-def cancel(engine: Engine, decision_id: str, now: int) -> dict[str, Any]:
-    """Cancel a send that is not due yet, which frees its caps; again is no error."""
-    with reading(engine) as connection:
-        user_id = _decision(connection, decision_id)[0]["user_id"]
-    with writing(engine, [user_id]) as connection:
-        row, outcomes = _decision(connection, decision_id)
-        if not any(outcome["outcome"] == "cancelled" for outcome in outcomes):
-            if row["send_at"] is None:
-                raise Problem(409, "decision_id", "a hold can't be cancelled")
-            if row["send_at"] <= now:
-                raise Problem(409, "decision_id", f"it was sent at {iso(row['send_at'])}")
-            # A decision is made after all that its user did, some clocks being ahead of ours.
-            at = max(now, row["decided_at"])
-            outcome = {"decision_id": decision_id, "outcome": "cancelled", "at": at, "value": None}
-            connection.execute(insert(OUTCOMES), [{**outcome, "joined": 1}])
-            count(connection, "received", 1)
-            release(connection, row["send_at"])
-            withdraw(connection, decision_id, "cancelled")
-            users = read_users(connection, [row["user_id"]])
-            new = {row["user_id"]: [outcome_event(outcome)]}
-            write_users(connection, advanced(connection, users.values(), new))
-    return get_decision(engine, decision_id)

@@ -15,6 +15,7 @@ from ingestion.spread import Spread, in_turn
 from policies.saved import load_policy
 from serving.commit import Keyed
 from serving.decide import Decider
+from serving.delivery import delivery_of
 from serving.problems import Problem
 from serving.registry import Registry
 from serving.schemas import Ask, iso
@@ -67,6 +68,17 @@ def decide_all(
             _opened(night)[0].dispose()
             _opened.cache_clear()
     return answers
+
+
+def delivery_in(settings: Settings) -> str:
+    """Who delivers the sends of a store, `pushwise` or `shop`; raises `BadSetting` where there is
+    no store, or where the settings say otherwise than it does."""
+    engine = open_store(settings.store, make=False)
+    try:
+        with reading(engine) as connection:
+            return delivery_of(connection, settings)
+    finally:
+        engine.dispose()
 
 
 def decide_part(night: Night, part: Part) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 Hours whose budget is spent are ruled out before a policy draws, so that propensities are exact;
 what is drawn is reserved in the transaction that records it. Where others were faster, the
-decision is made again.
+decision is made again. A budget that begins at run time counts what is scheduled already.
 
 With `pace` a day's budget is released hour by hour: by the end of hour h, counted from 0, at most
 (h + 1) / 24 of it may have left. What is not used stays for the hours after. So a rush at night
@@ -11,17 +11,18 @@ cannot spend what the evening needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from mdp.clock import DAY, HOUR, NEVER
 from mdp.errors import BadSetting
 from serving.store import inserting
-from serving.tables import BUDGET
+from serving.tables import BUDGET, DECISIONS, OUTCOMES
 
 SPENT = 200
 """Reason code of an hour whose budget is spent; beside those of `mdp.guardrails.Reason`."""
@@ -146,10 +147,32 @@ def reserve(
     return kept
 
 
-def release(connection: Connection, send_at: int) -> None:
-    """Give back what a send that is cancelled had reserved."""
-    for period, start in periods(send_at):
-        _add(connection, period, start, -1)
+def release(connection: Connection, send_at: Iterable[int]) -> None:
+    """Give back what sends that are cancelled had reserved."""
+    taken = Counter(place for at in send_at for place in periods(at))
+    for place in sorted(taken):
+        _add(connection, *place, -taken[place])
+
+
+def recount(connection: Connection, now: int) -> None:
+    """Count what is reserved of today (of UTC) and of what follows, where a budget begins: every
+    send that was decided, but critical and cancelled ones, and those of users who were erased."""
+    begin = now // DAY * DAY
+    hour = (DECISIONS.c.send_at - DECISIONS.c.send_at % HOUR).label("hour")
+    gone = exists().where(
+        OUTCOMES.c.decision_id == DECISIONS.c.decision_id, OUTCOMES.c.outcome == "cancelled"
+    )
+    counted = (DECISIONS.c.send_at >= begin) & (DECISIONS.c.arm != "critical") & ~gone
+    taken: Counter[Period] = Counter()
+    for start, count in connection.execute(
+        select(hour, func.count()).where(counted).group_by("hour")
+    ):
+        for place in periods(start):
+            taken[place] += count
+    connection.execute(delete(BUDGET).where(BUDGET.c.start >= begin))
+    rows = [{"period": p, "start": start, "taken": n} for (p, start), n in taken.items()]
+    if rows:
+        connection.execute(insert(BUDGET), rows)
 
 
 def _locked(connection: Connection, period: str, start: int) -> int:

@@ -21,6 +21,7 @@ from mdp.state import HISTORY, apply, copied
 from serving.access import audit
 from serving.budget import reserve
 from serving.catalog import changed
+from serving.delivery import PUSHWISE, deliverer
 from serving.outbox import enqueue
 from serving.prepared import Prepared
 from serving.problems import Problem
@@ -131,7 +132,7 @@ def commit(
                 detail = {"decision_id": rows[n]["decision_id"], **(draft.told or {})}
                 audit(connection, now, draft.who, draft.arm, detail)
         _keep_shadows(connection, [(kept[n], rows[n]) for n in kept])
-        if settings.sender is not None:
+        if deliverer(world.values) == PUSHWISE:
             enqueue(connection, [rows[n] for n in kept])
         if settings.snapshot_days > 0:
             _keep_snapshots(connection, [(kept[n], rows[n]) for n in kept])

@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
+from mdp.hashing import content_hash
 from serving.commit import Draft, Keyed, commit
+from serving.decide import again
 from serving.problems import Problem
 from serving.registry import World
 from serving.schemas import Ask, CriticalIn
 from serving.scoring import Drawn
+from serving.sending import barred
 from serving.service import Service
-from serving.store import reading
+from serving.store import reading, rows_by_key
+from serving.tables import IDEMPOTENCY
 from serving.users import User, read_users
 
+SAYS = {
+    "killed": "is stopped by a kill switch",
+    "not_approved": "is not approved",
+    "not_available": "is not available any more",
+    "out_of_stock": "is sold out",
+}
+"""What a refusal says, by the reason."""
 
-def critical(service: Service, who: str, body: CriticalIn) -> dict[str, Any]:
-    """The answer about a send that is due now; raises `Problem` where it may not be sent."""
+
+def critical(service: Service, who: str, body: CriticalIn, key: str | None) -> Mapping[str, Any]:
+    """The answer about a send that is due now, or the one that the idempotency key got before;
+    raises `Problem` where it may not be sent."""
+    told = body.model_dump()
+    keyed = Keyed(Ask(user_id=body.user_id), key, content_hash(told))
     while True:
         now = service.clock()
         with reading(service.engine) as connection:
-            draft = _draft(connection, service.registry.world(connection), body, now)
-        draft = draft._replace(who=who, told=body.model_dump())
+            given = rows_by_key(connection, IDEMPOTENCY, [key]) if key else {}
+            if key in given:
+                return again(keyed, given[key])
+            draft = _draft(connection, service.registry.world(connection), keyed, body, now)
+        draft = draft._replace(who=who, told=told)
         done = commit(service.engine, draft.world, {0: draft}, now, service.settings)
         if done:
             return done[0]
 
 
-def _draft(connection: Connection, world: World, body: CriticalIn, now: int) -> Draft:
+def _draft(connection: Connection, world: World, keyed: Keyed, body: CriticalIn, now: int) -> Draft:
     if world.stopped.everything:
         raise Problem(409, None, "the kill switch is on")
     user = _reachable(read_users(connection, [body.user_id]).get(body.user_id), body.user_id)
+    named = {"item": body.item_id, "variant": body.variant_id}
     rows = []
-    for kind, ids, name in (
-        ("item", world.catalog.items, body.item_id),
-        ("variant", world.catalog.variants, body.variant_id),
-    ):
-        if name not in ids.row:
-            raise Problem(422, f"{kind}_id", f"there is no {kind} {name!r}")
-        rows.append(ids.row[name])
+    for kind, ids in (("item", world.catalog.items), ("variant", world.catalog.variants)):
+        if named[kind] not in ids.row:
+            raise Problem(422, f"{kind}_id", f"there is no {kind} {named[kind]!r}")
+        rows.append(ids.row[named[kind]])
     item, variant = rows
     at = max(now, int(user.state["last_at"]) + 1)
+    if (bar := barred(world, item, variant, at)) is not None:
+        kind, reason = bar
+        raise Problem(409, f"{kind}_id", f"{kind} {named[kind]!r} {SAYS[reason]}")
     drawn = Drawn((item,), (variant,), (), item, variant, at, 1.0, "critical")
-    ask = Ask(user_id=user.user_id)
-    return Draft(Keyed(ask), user, at, drawn, world, "critical")
+    return Draft(keyed, user, at, drawn, world, "critical")
 
 
 def _reachable(user: User | None, user_id: str) -> User:

@@ -183,7 +183,7 @@ class Decider:
             keyed = requests[n]
             try:
                 if keyed.key in stored:
-                    answers[n] = _again(keyed, stored[keyed.key])
+                    answers[n] = again(keyed, stored[keyed.key])
                     continue
                 user = users.get(keyed.ask.user_id)
                 question = self._question(connection, world, keyed.ask, user, now)
@@ -269,7 +269,8 @@ def _binds(question: Question, last: Row[Any], reason: str | None) -> bool:
     return last.reason not in LIFTED or last.reason == reason
 
 
-def _again(keyed: Keyed, row: Row[Any]) -> Answer:
+def again(keyed: Keyed, row: Row[Any]) -> Replayed:
+    """The answer that a key got before; raises `Problem` where that was to another request."""
     if row.request != keyed.hash:
         raise Problem(422, "Idempotency-Key", "this key was used with another request")
     return Replayed(row.response)

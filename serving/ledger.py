@@ -8,6 +8,8 @@ from sqlalchemy import Connection, case, exists, func, select
 
 from serving.tables import ARCHIVED, ARCHIVES, COUNTERS, DECISIONS, OUTBOX, OUTCOMES
 
+MOVES = OUTCOMES.alias("moves")
+
 
 def ledger(connection: Connection, now: int) -> dict[str, Any]:
     """Counts of decisions by what became of them, and of outcomes by how they were taken.
@@ -20,8 +22,16 @@ def ledger(connection: Connection, now: int) -> dict[str, Any]:
     """
 
     def became(outcome: str) -> Any:
+        """Told, and no later `moved` says that the send went out after all."""
+        after_all = exists().where(
+            MOVES.c.decision_id == OUTCOMES.c.decision_id,
+            MOVES.c.outcome == "moved",
+            MOVES.c.at > OUTCOMES.c.at,
+        )
         return exists().where(
-            OUTCOMES.c.decision_id == DECISIONS.c.decision_id, OUTCOMES.c.outcome == outcome
+            OUTCOMES.c.decision_id == DECISIONS.c.decision_id,
+            OUTCOMES.c.outcome == outcome,
+            ~after_all,
         )
 
     waiting = exists().where(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, insert, update
@@ -28,7 +28,9 @@ def enqueue(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
         connection.execute(insert(OUTBOX), new)
 
 
-def withdraw(connection: Connection, decision_id: str, reason: str) -> None:
-    """Have a send that waits not leave any more."""
-    mine = (OUTBOX.c.decision_id == decision_id) & (OUTBOX.c.state == "waiting")
-    connection.execute(update(OUTBOX).where(mine).values(state="cancelled", reason=reason))
+def withdraw(connection: Connection, decision_ids: Sequence[str], reason: str) -> None:
+    """Have those of some sends that wait not leave any more."""
+    for start in range(0, len(decision_ids), 500):
+        some = OUTBOX.c.decision_id.in_(decision_ids[start : start + 500])
+        change = update(OUTBOX).where(some, OUTBOX.c.state == "waiting")
+        connection.execute(change.values(state="cancelled", reason=reason))

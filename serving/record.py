@@ -1,4 +1,5 @@
-"""Recording what happened: events and outcomes, each accepted, a duplicate or rejected."""
+"""Recording what happened: events and outcomes, each accepted, a duplicate or rejected; and
+cancelling a send, which is an outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ from mdp.attribution import on_time
 from mdp.hashing import content_hash
 from serving.accounts import with_changes
 from serving.archived import absent, archived_before
+from serving.budget import release
 from serving.history import Fields, advanced, organic_event, outcome_event
+from serving.outbox import withdraw
 from serving.problems import Problem, problem_of
 from serving.schemas import EventIn, OutcomeIn, iso
 from serving.settings import Settings
@@ -149,12 +152,50 @@ def take_outcomes(
         row["joined"] = int(on_time(decision.send_at, row["at"], claim))
         new[decision.user_id].append(outcome_event(row))
     if fresh:
+        _call_off(connection, fresh, decisions)
         connection.execute(insert(OUTCOMES), fresh)
         _advance(connection, settings, new, now)
     count(connection, "orphan", orphans)
     count(connection, "duplicate", receipt.duplicates)
     count(connection, "late", len(late))
     count(connection, "received", orphans + receipt.duplicates + len(fresh) + len(late))
+
+
+def _call_off(
+    connection: Connection, fresh: Sequence[Mapping[str, Any]], decisions: Mapping[str, Any]
+) -> None:
+    """Have sends that are cancelled now, and were not before, not leave, and give back what they
+    had reserved of the budget; fresh: outcomes that are about to be stored."""
+    names = {row["decision_id"] for row in fresh if row["outcome"] == "cancelled"}
+    if not names:
+        return
+    told = found_by_key(connection, OUTCOMES, names, "decision_id", "outcome")
+    names -= {row.decision_id for row in told if row.outcome == "cancelled"}
+    called_off = [decisions[name] for name in names]
+    release(connection, [d.send_at for d in called_off if d.arm != "critical"])
+    withdraw(connection, sorted(names), "cancelled")
+
+
+def cancel(engine: Engine, settings: Settings, decision_id: str, now: int) -> None:
+    """Cancel a send that is not due yet, which frees its caps and its budget; again is no error.
+    Raises `Problem` for one that was sent, and for a hold."""
+    owners = _owners(engine, [decision_id])
+    with writing(engine, owners) as connection:
+        decision = rows_by_key(connection, DECISIONS, [decision_id]).get(decision_id)
+        if decision is None:
+            raise absent(connection, decision_id)
+        told = found_by_key(connection, OUTCOMES, [decision_id], "outcome").scalars()
+        if "cancelled" in told:
+            return
+        if decision.send_at is None:
+            raise Problem(409, "decision_id", "a hold can't be cancelled")
+        if decision.send_at <= now:
+            raise Problem(409, "decision_id", f"it was sent at {iso(decision.send_at)}")
+        # A decision is made after all that its user did, some clocks being ahead of ours.
+        at = iso(max(now, decision.decided_at))
+        told_so = {"decision_id": decision_id, "outcome": "cancelled", "at": at}
+        outcome = OutcomeIn.model_validate(told_so)
+        take_outcomes(connection, settings, {0: outcome}, Receipt(), now)
 
 
 def _take_late(

@@ -7,6 +7,7 @@ a receiver recognises a message that comes twice.
 from __future__ import annotations
 
 import hmac
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from uuid import UUID
 import orjson
 
 from mdp.errors import BadSetting
+from serving.delivery import SHOP
 from serving.settings import Settings
 
 TIMEOUT = 10.0
@@ -148,18 +150,21 @@ class Fcm(Http):
     """
 
     def __init__(self, client: Any, credentials: Path, url: str) -> None:
-        """Raises `BadSetting` for a file that is no service account's key."""
+        """Raises `BadSetting` for a file that is no service account's key, and for a bad URL."""
         super().__init__(client)
+        checked_url("fcm_url", url)
         try:
             account = orjson.loads(credentials.read_bytes())
             self._email, self._key = account["client_email"], account["private_key"]
             self._token_url = account["token_uri"]
             self._url = f"{url}/v1/projects/{account['project_id']}/messages:send"
-        except (OSError, orjson.JSONDecodeError, KeyError) as error:
+            self._assertion()
+        except Exception as error:  # whatever such a file may lack
             raise BadSetting(
                 f"PUSHWISE_FCM_CREDENTIALS is {str(credentials)!r}: no service account's key "
                 f"({error!r})"
             ) from error
+        checked_url("fcm_credentials", self._token_url)
         self._access: tuple[str, float] = ("", 0.0)
 
     def send(self, message: Message) -> Result:
@@ -194,19 +199,13 @@ class Fcm(Http):
 
     def _access_token(self) -> str | Result:
         """A bearer token, exchanged for a signed assertion (RFC 7523) and kept while it lasts."""
-        import jwt
-
         token, until = self._access
         if time.time() < until:
             return token
         now = int(time.time())
-        claims = {
-            "iss": self._email, "scope": GOOGLE_SCOPE, "aud": self._token_url,
-            "iat": now, "exp": now + 3600,
-        }  # fmt: skip
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "assertion": jwt.encode(claims, self._key, algorithm="RS256"),
+            "assertion": self._assertion(),
         }
         response = self.post(self._token_url, data=form)
         if isinstance(response, Result):
@@ -216,6 +215,16 @@ class Fcm(Http):
         given = response.json()
         self._access = given["access_token"], now + float(given["expires_in"]) - 60
         return self._access[0]
+
+    def _assertion(self) -> str:
+        import jwt
+
+        now = int(time.time())
+        claims = {
+            "iss": self._email, "scope": GOOGLE_SCOPE, "aud": self._token_url,
+            "iat": now, "exp": now + 3600,
+        }  # fmt: skip
+        return jwt.encode(claims, self._key, algorithm="RS256")
 
 
 def _fcm_reason(response: Any) -> str:
@@ -240,14 +249,18 @@ class Apns(Http):
     def __init__(
         self, client: Any, key: Path, key_id: str, team_id: str, topic: str, url: str
     ) -> None:
-        """Raises `BadSetting` for a key that can't be read."""
+        """Raises `BadSetting` for a key that can't be read or can't sign, and for a bad URL."""
         super().__init__(client)
+        self._url = checked_url("apns_url", url)
+        self._key_id, self._team_id, self._topic = key_id, team_id, topic
+        self._provider: tuple[str, float] = ("", -math.inf)
         try:
             self._key = key.read_text()
-        except OSError as error:
-            raise BadSetting(f"PUSHWISE_APNS_KEY is {str(key)!r}: {error.strerror}") from error
-        self._key_id, self._team_id, self._topic, self._url = key_id, team_id, topic, url
-        self._provider: tuple[str, float] = ("", -self.RENEWED_AFTER)
+            self._provider_token()
+        except Exception as error:  # whatever such a key may lack
+            raise BadSetting(
+                f"PUSHWISE_APNS_KEY is {str(key)!r}: no signing key of Apple's ({error!r})"
+            ) from error
 
     def send(self, message: Message) -> Result:
         """Deliver it to the user's `push_token`."""
@@ -276,7 +289,7 @@ class Apns(Http):
         except (ValueError, KeyError, TypeError):
             reason = ""
         if reason in ("ExpiredProviderToken", "InvalidProviderToken"):
-            self._provider = ("", -self.RENEWED_AFTER)
+            self._provider = ("", -math.inf)
             return Result(False, reason)
         return outcome_of(response, reason)
 
@@ -297,7 +310,9 @@ def open_sender(settings: Settings) -> Sender | None:
     makers: dict[str, Callable[[], Sender]] = {
         "console": Console,
         "webhook": lambda: Webhook(
-            _client(), _wanted(settings, "webhook_url"), _wanted(settings, "webhook_secret")
+            _client(),
+            checked_url("webhook_url", _wanted(settings, "webhook_url")),
+            _wanted(settings, "webhook_secret"),
         ),
         "fcm": lambda: Fcm(_client(), Path(_wanted(settings, "fcm_credentials")), settings.fcm_url),
         "apns": lambda: Apns(
@@ -309,7 +324,24 @@ def open_sender(settings: Settings) -> Sender | None:
             settings.apns_url,
         ),
     }
-    return None if settings.sender is None else makers[settings.sender]()
+    return None if settings.sender in (None, SHOP) else makers[settings.sender]()
+
+
+def checked_url(name: str, url: str) -> str:
+    """The URL of a setting; raises `BadSetting` for one that nothing can be posted to."""
+    import httpx2
+
+    try:
+        parsed = httpx2.URL(url)
+        reason = "" if parsed.scheme in ("http", "https") and parsed.host else "no scheme or host"
+    except httpx2.InvalidURL as error:
+        reason = str(error)
+    if reason:
+        raise BadSetting(
+            f"PUSHWISE_{name.upper()} is {url!r}: use a URL such as https://push.example/send "
+            f"({reason})"
+        )
+    return url
 
 
 def _client(**options: Any) -> Any:

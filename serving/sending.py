@@ -16,24 +16,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine, exists, select, update
+import structlog
+from sqlalchemy import Connection, Engine, Row, exists, func, select, update
 
 from mdp.clock import HOUR, MINUTE, NEVER
 from mdp.guardrails import Reason
 from mdp.hashing import hash_id
 from mdp.masking import mask
-from mdp.reasons import catalog_reasons
+from mdp.reasons import catalog_reasons, item_reasons
 from mdp.state import RELEASED, features
-from serving.budget import release
 from serving.explaining import reason_name
 from serving.metrics import Metrics
+from serving.problems import Problem
 from serving.record import Receipt, take_outcomes
 from serving.registry import Registry, World
 from serving.schemas import OutcomeIn, iso
 from serving.scoring import about
 from serving.senders import Message, Result, Sender
 from serving.settings import Settings
-from serving.store import reading, writing
+from serving.store import reading, rows_by_key, writing
 from serving.tables import DECISIONS, ITEMS, OUTBOX, OUTCOMES
 from serving.users import User, read_users
 
@@ -116,11 +117,12 @@ class Dispatcher:
         now, decision = self._clock(), due.decision
         with reading(self._engine) as connection:
             world = self._registry.world(connection)
-            reason = self._refused(connection, world, due, now)
+            at = now if now - due.due_at > LATE else due.due_at
+            reason = why_not(connection, world, self._settings, decision, due.due_at, at, now)
             user = read_users(connection, [decision["user_id"]]).get(decision["user_id"])
             message = None if user is None else self._message(connection, user, due)
         if reason is None and message is not None:
-            result = self._sender.send(message)
+            result = self._attempt(message)
             if not result.ok and not result.permanent and due.attempts < ATTEMPTS:
                 self._later(due, result, now)
                 return
@@ -128,20 +130,15 @@ class Dispatcher:
         else:
             self._cancel(due, reason or "user_erased")
 
-    def _refused(self, connection: Connection, world: World, due: Due, now: int) -> str | None:
-        """Why this send may not leave any more; None: it may."""
-        decision = due.decision
-        of = OUTCOMES.c.decision_id == decision["decision_id"]
-        told = set(connection.scalars(select(OUTCOMES.c.outcome).where(of)))
-        if "cancelled" in told:
-            return "cancelled"
-        if now - due.due_at > self._settings.send_within_hours * HOUR:
-            return "too_late"
-        user = read_users(connection, [decision["user_id"]]).get(decision["user_id"])
-        if user is None:
-            return "user_erased"
-        at = now if now - due.due_at > LATE else due.due_at
-        return refused(world, user, decision, at)
+    def _attempt(self, message: Message) -> Result:
+        """What became of one; whatever goes wrong in a sender is a failure like another."""
+        try:
+            return self._sender.send(message)
+        except Exception as error:
+            log = structlog.get_logger()
+            log.error("sender", decision_id=message.decision_id, exc_info=error)
+            # Its words may hold a token or a message, and are a label of the metrics.
+            return Result(False, type(error).__name__)
 
     def _message(self, connection: Connection, user: User, due: Due) -> Message:
         decision = due.decision
@@ -188,41 +185,91 @@ class Dispatcher:
     def _end(self, due: Due, state: str, reason: str | None, outcomes: list[str], now: int) -> None:
         """The row's last state and the outcomes, in one transaction."""
         decision = due.decision
-        at = iso(max(now, decision["decided_at"]))
         mine = (OUTBOX.c.decision_id == decision["decision_id"]) & (OUTBOX.c.state == "waiting")
         with writing(self._engine, [decision["user_id"]]) as connection:
             change = update(OUTBOX).where(mine).values(state=state, reason=reason)
             if not connection.execute(change).rowcount:
                 return  # another worker was faster, or the user was erased
-            told = {
-                n: OutcomeIn.model_validate(
-                    {"decision_id": decision["decision_id"], "outcome": outcome, "at": at}
-                )
-                for n, outcome in enumerate(outcomes)
-            }
-            take_outcomes(connection, self._settings, told, Receipt(), now)
-            if state == "cancelled":
-                release(connection, due.due_at)
+            record(connection, self._settings, decision, outcomes, now)
+
+
+def retry(
+    connection: Connection, world: World, settings: Settings, row: Row[Any], now: int
+) -> None:
+    """Have a dead send (its row of the outbox) tried once more, now: it takes its place among caps
+    and gaps again. Raises `Problem` where the guardrails do not allow it any more.
+
+    The transaction must be one about the send's user.
+    """
+    (decision,) = rows_by_key(connection, DECISIONS, [row.decision_id]).values()
+    reason = why_not(connection, world, settings, decision._mapping, row.due_at, now, now)
+    if reason is not None:
+        raise Problem(409, "decision_id", f"the guardrails allow it no more: {reason}")
+    mine = OUTBOX.c.decision_id == row.decision_id
+    again = {"state": "waiting", "attempts": 0, "next_at": now}
+    connection.execute(update(OUTBOX).where(mine).values(**again))
+    record(connection, settings, decision._mapping, ["moved"], now)
+
+
+def record(
+    connection: Connection,
+    settings: Settings,
+    decision: Mapping[Any, Any],
+    outcomes: list[str],
+    now: int,
+) -> None:
+    """Store what became of a send, after all that was told of it before."""
+    of = OUTCOMES.c.decision_id == decision["decision_id"]
+    before = of & OUTCOMES.c.outcome.in_(("failed", "moved"))
+    last = connection.scalar(select(func.max(OUTCOMES.c.at)).where(before))
+    at = iso(max(now, decision["decided_at"], -1 if last is None else last + 1))
+    told = {
+        n: OutcomeIn.model_validate(
+            {"decision_id": decision["decision_id"], "outcome": outcome, "at": at}
+        )
+        for n, outcome in enumerate(outcomes)
+    }
+    take_outcomes(connection, settings, told, Receipt(), now)
+
+
+def why_not(
+    connection: Connection,
+    world: World,
+    settings: Settings,
+    decision: Mapping[Any, Any],
+    due_at: int,
+    at: int,
+    now: int,
+) -> str | None:
+    """Why a send that was due may not leave at an instant any more; None: it may."""
+    of = OUTCOMES.c.decision_id == decision["decision_id"]
+    if "cancelled" in set(connection.scalars(select(OUTCOMES.c.outcome).where(of))):
+        return "cancelled"
+    if now - due_at > settings.send_within_hours * HOUR:
+        return "too_late"
+    user = read_users(connection, [decision["user_id"]]).get(decision["user_id"])
+    return "user_erased" if user is None else refused(world, user, decision, at)
 
 
 def refused(world: World, user: User, decision: Mapping[Any, Any], at: int) -> str | None:
     """Which guardrail forbids a send at an instant, were it not decided already; None: none."""
     items, variants = world.catalog.items.row, world.catalog.variants.row
     item, variant = items.get(decision["item_id"]), variants.get(decision["variant_id"])
+    critical = decision["arm"] == "critical"
     stopped = world.stopped
-    if stopped.everything or decision["policy"] in stopped.policies:
+    if stopped.everything or (decision["policy"] in stopped.policies and not critical):
         return "killed"
     if item is None or variant is None:
         return "not_available"
-    if stopped.items[item] or stopped.variants[variant]:
-        return "killed"
     states = features(user.state.reshape(1).copy(), np.array([at], np.int64))
+    if critical and (states["unsubscribed"][0] or not states["consent"][0]):
+        return "unsubscribed" if states["unsubscribed"][0] else "consent"
+    if (bar := barred(world, item, variant, at)) is not None:
+        return bar[1]
+    if critical:
+        return None
     mine = states["ring"]["decision"] == hash_id(decision["decision_id"])
     states["ring"]["status"][mine] = RELEASED
-    if decision["arm"] == "critical":
-        if states["unsubscribed"][0]:
-            return "unsubscribed"
-        return None if states["consent"][0] else "consent"
     rows, instant = (np.array([[item]]), np.array([[variant]])), np.array([at], np.int64)
     locales, segments, blocked = about([user])
     reasons = catalog_reasons(world.catalog, *rows, instant, locales, segments, blocked)
@@ -240,3 +287,16 @@ def refused(world: World, user: User, decision: Mapping[Any, Any], at: int) -> s
         if code != Reason.ALLOWED:
             return reason_name(int(code))
     return None
+
+
+def barred(world: World, item: int, variant: int, at: int) -> tuple[str, str] | None:
+    """What nobody may be sent at an instant, `item` or `variant`, and why: it was stopped, is sold
+    out or over, or is copy that is not approved. By rows of the catalogue; None: nothing."""
+    if world.stopped.items[item]:
+        return "item", "killed"
+    if world.stopped.variants[variant]:
+        return "variant", "killed"
+    if world.catalog.variants.refused[variant]:
+        return "variant", reason_name(Reason.NOT_APPROVED)
+    code = int(item_reasons(world.catalog, np.array([[item]]), np.array([at], np.int64))[0, 0])
+    return None if code == Reason.ALLOWED else ("item", reason_name(code))

@@ -17,9 +17,10 @@ from mdp.errors import BadArtifact, BadInput, PushwiseError
 from mdp.guardrails import Guardrails
 from policies.rules_file import read_guardrails
 from serving.batcher import Batcher
-from serving.budget import checked
+from serving.budget import budget_of, checked, recount
 from serving.clocks import Clock, wall_clock
 from serving.decide import Decider
+from serving.delivery import settle_delivery
 from serving.in_flight import InFlight
 from serving.metrics import Metrics
 from serving.registry import Registry, World, add_policy
@@ -103,16 +104,20 @@ def smoke(world: World, now: int) -> None:
 def prepare(
     settings: Settings, policy: Path | None, guardrails: Path | None, now: int
 ) -> list[str]:
-    """Make a policy active in the store, with guardrails over its own.
+    """Make the store ready to be served: its sends are somebody's to deliver, and a policy is
+    active, with guardrails over its own.
 
     Returns the names of the limits that are now looser than the policy was trained under. Raises
-    `BadSetting` for bad guardrails, `BadArtifact` for a policy that can't be loaded, `BadInput`
-    where there is none at all.
+    `BadSetting` for bad guardrails, for a sender that lacks something and for one that the store
+    contradicts, `BadArtifact` for a policy that can't be loaded, `BadInput` where there is none.
     """
+    if sender := open_sender(settings):  # refused here, in one sentence, before workers start
+        sender.close()
     engine = open_store(settings.store)
     registry = Registry()
     try:
         with writing(engine) as connection:
+            settle_delivery(connection, settings)
             if policy is not None:
                 add_policy(connection, policy, now)
             name = all_settings(connection).get("policy")
@@ -153,7 +158,10 @@ def put_rules(
     rules = dict(rules)
     if "budget" in rules:
         before = setting(connection, "budget", {})
-        put_setting(connection, "budget", before | checked(rules.pop("budget")))
+        after = before | checked(rules.pop("budget"))
+        put_setting(connection, "budget", after)
+        if budget_of({"budget": before}) is None and budget_of({"budget": after}) is not None:
+            recount(connection, now)
     merged = {table: dict(keys) for table, keys in all_settings(connection)["guardrails"].items()}
     for table, keys in rules.items():
         merged[table] = {**merged.get(table, {}), **keys}

@@ -57,9 +57,9 @@ class Settings(BaseSettings):
     """How long a decision's snapshot is kept, for `pushwise replay`; 0: none is."""
     idempotency_days: float = Field(7.0, ge=1)
     """How long the answer to an idempotency key is kept."""
-    sender: Literal["console", "webhook", "fcm", "apns"] | None = None
-    """Through which the server itself sends, at each send's hour; unset: the shop does, by the
-    answers."""
+    sender: Literal["console", "webhook", "fcm", "apns", "shop"] | None = None
+    """Through which the server itself sends, at each send's hour; `shop`: the shop sends, by the
+    answers; unset: as the store has it, the shop where no server of it has had a sender."""
     send_within_hours: float = Field(2.0, gt=0)
     """How late the server may still send; later it cancels."""
     webhook_url: str | None = None

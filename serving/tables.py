@@ -22,7 +22,7 @@ from sqlalchemy import (
 from serving.sealing import SealedJson, SealedText
 
 METADATA = MetaData()
-REVISION = "0003"
+REVISION = "0004"
 """The migration that leads to these tables (`serving/migrations/versions`)."""
 Key = String().with_variant(String(collation="C"), "postgresql")
 """Text that sorts by its bytes in every database."""

@@ -12,6 +12,7 @@ from mdp.hashing import content_hash
 from serving import accounts
 from serving.commit import Keyed, Replayed
 from serving.problems import PROBLEMS, Problem, problem_of
+from serving.record import cancel as cancel_send
 from serving.schemas import Ask, Asks, DecisionOut, DecisionsOut
 from serving.service import Here, Service, reply
 from serving.strict_json import StrictRoute
@@ -92,5 +93,6 @@ def show(service: Here, decision_id: str) -> Response:
 
 @router.post("/v1/decisions/{decision_id:path}:cancel")
 def cancel(service: Here, decision_id: str) -> Response:
-    """Cancel a send that is not due yet; frees its caps."""
-    return reply(accounts.cancel(service.engine, decision_id, service.clock()))
+    """Cancel a send that is not due yet; frees its caps and its budget."""
+    cancel_send(service.engine, service.settings, decision_id, service.clock())
+    return reply(accounts.get_decision(service.engine, decision_id))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
+from serving import sending
 from serving.access import audit
 from serving.problems import PROBLEMS, Problem
 from serving.schemas import iso
@@ -49,12 +50,16 @@ def show(
 
 @router.post("/v1/outbox/{decision_id}:retry")
 def retry(service: Here, who: Who, decision_id: str) -> Response:
-    """Try a dead send again, while it is not too late for it."""
+    """Try a dead send again, which takes its place among the caps again; 409 with the reason where
+    it is too late for it, or a guardrail does not allow it any more."""
     now = service.clock()
-    with writing(service.engine) as connection:
-        mine = (OUTBOX.c.decision_id == decision_id) & (OUTBOX.c.state == "dead")
-        change = update(OUTBOX).where(mine).values(state="waiting", attempts=0, next_at=now)
-        if not connection.execute(change).rowcount:
+    dead = (OUTBOX.c.decision_id == decision_id) & (OUTBOX.c.state == "dead")
+    with reading(service.engine) as connection:
+        users = connection.scalars(select(OUTBOX.c.user_id).where(dead)).all()
+    with writing(service.engine, users) as connection:
+        row = connection.execute(select(OUTBOX).where(dead)).first()
+        if row is None or not users:
             raise Problem(404, "decision_id", f"no dead send is of decision {decision_id!r}")
+        sending.retry(connection, service.registry.world(connection), service.settings, row, now)
         audit(connection, now, who, "retry send", {"decision_id": decision_id})
     return reply({"decision_id": decision_id, "state": "waiting"})

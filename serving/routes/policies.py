@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, case, func, select
 
 from mdp.errors import BadArtifact, BadInput
 from serving.access import audit
 from serving.arms import sample_ratio
+from serving.commit import Replayed
 from serving.critical import critical
 from serving.problems import PROBLEMS, Problem
 from serving.registry import World, add_policy, make_active
+from serving.routes.decisions import Key, answered
 from serving.schemas import CriticalIn, ExperimentIn, PolicyIn, iso
 from serving.service import Here, Service, Who, reply, smoke
 from serving.store import put_setting, reading, setting, writing
@@ -155,7 +158,12 @@ def agreement(connection: Connection, policy: str) -> dict[str, int]:
 
 
 @router.post("/v1/critical")
-def send_critical(service: Here, who: Who, body: CriticalIn) -> Response:
+async def send_critical(
+    service: Here, who: Who, body: CriticalIn, idempotency_key: Key = None
+) -> Response:
     """Send one message now that no cap, gap, quiet hour, budget or holdout may stop, and note who
-    asked for it and why. Consent and the kill switch for everything stop it still."""
-    return reply(critical(service, who, body))
+    asked for it and why. Consent, the kill switches for everything, the item and the copy, stock
+    and approval stop it still (409)."""
+    with service.in_flight.only(idempotency_key):
+        answer = await run_in_threadpool(critical, service, who, body, idempotency_key)
+    return answered(dict(answer), isinstance(answer, Replayed))

@@ -42,6 +42,6 @@ def show(service: Here, user_id: str) -> Response:
 @router.delete("/v1/users/{user_id:path}", status_code=204)
 def erase(service: Here, who: Who, user_id: str) -> Response:
     """Delete a user with all events, decisions, outcomes, snapshots, stored answers and sends that
-    wait; the audit log keeps that somebody was erased, by the hash of the id alone."""
+    wait; the audit log keeps that somebody was erased, not who."""
     accounts.erase_user(service.engine, user_id, service.clock(), who)
     return Response(status_code=204)

@@ -109,6 +109,21 @@ def test_a_moved_send_counts_when_it_is_sent():
     assert [int(seen[0]["ring"][0]["status"]) for seen in at] == [SCHEDULED, SENT]
 
 
+def test_a_send_that_failed_and_moved_takes_its_slot_again_and_counts_once():
+    sending = event(Kind.SEND, T0, decision=5, send_at=T0 + HOUR)
+    failed = event(Kind.FAILED, T0 + 2 * HOUR, decision=5)
+    moved = after(sending, failed, event(Kind.MOVED, T0 + 3 * HOUR, decision=5))
+    (slot,) = moved[0]["ring"][:1]
+    assert (slot["status"], slot["send_at"]) == (SENT, T0 + 3 * HOUR)
+    assert count(moved, "sends").max() == pytest.approx(1.0, abs=0.1)
+    again = after(
+        sending, failed,
+        event(Kind.MOVED, T0 + 3 * HOUR, decision=5),
+        event(Kind.FAILED, T0 + 4 * HOUR, decision=5),
+    )  # fmt: skip
+    assert again[0]["ring"][0]["status"] == RELEASED
+
+
 @pytest.mark.parametrize("hours", [1, 2, 4, 8])
 @pytest.mark.parametrize("seen", [False, True])
 def test_a_move_without_a_time_is_to_its_own_instant(hours, seen):

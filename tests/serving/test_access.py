@@ -8,8 +8,7 @@ from serving import access
 from serving.app import create_app
 from serving.store import reading
 from serving.tables import API_KEYS
-from tests.serving.conftest import NOON
-from tests.serving.test_control import ASK, SENDS, decide
+from tests.serving.test_control import ASK, SENDS
 
 
 @pytest.fixture
@@ -97,24 +96,3 @@ def test_a_request_id_comes_back(always):
     assert (
         len(always.get("/healthz", headers={"X-Request-ID": "a b"}).headers["x-request-id"]) == 32
     )
-
-
-def test_a_user_can_take_everything_along_and_be_erased(always, shop):
-    sent = decide(always)
-    event = {"user_id": "u", "item_id": "i1", "event": "view", "at": "2026-01-01T00:00:00Z"}
-    always.post("/v1/events", json={"events": [event]})
-    outcome = {"decision_id": sent["decision_id"], "outcome": "opened", "at": sent["send_at"]}
-    shop.clock.now = NOON + 2 * 86_400_000_000
-    always.post("/v1/outcomes", json={"outcomes": [outcome]})
-    always.put("/v1/users/u", json={"locale": "de"})
-    taken = always.get("/v1/users/u:export").json()
-    assert taken["user"]["user_id"] == "u"
-    sizes = {name: len(rows) for name, rows in taken.items() if name != "user"}
-    rows = {"events": 1, "decisions": 1, "outcomes": 1, "outbox": 0, "changes": 1}
-    assert sizes == {**rows, "archives": 0}
-    assert always.delete("/v1/users/u").status_code == 204
-    assert always.get("/v1/users/u:export").status_code == 404
-    assert always.get(f"/v1/decisions/{sent['decision_id']}").status_code == 404
-    entry = always.get("/v1/audit").json()["entries"][0]
-    assert entry["action"] == "erase user"
-    assert "'u'" not in str(entry)

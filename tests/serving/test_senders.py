@@ -3,6 +3,7 @@
 import hmac
 import json
 from hashlib import sha256
+from typing import Any
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -145,12 +146,18 @@ def test_the_console_prints_a_line(capsys):
     assert json.loads(capsys.readouterr().out)["push"]["title"] == "Candle set"
 
 
+WEBHOOK = {"sender": "webhook", "webhook_secret": "s"}
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"sender": "webhook"}, "PUSHWISE_WEBHOOK_URL"),
         ({"sender": "fcm", "fcm_credentials": "/nowhere"}, "PUSHWISE_FCM_CREDENTIALS"),
         ({"sender": "apns", "apns_key": "/nowhere"}, "PUSHWISE_APNS_KEY_ID"),
+        ({**WEBHOOK, "webhook_url": "shop.example/push"}, "PUSHWISE_WEBHOOK_URL is 'shop.ex"),
+        ({**WEBHOOK, "webhook_url": "ftp://shop.example"}, "PUSHWISE_WEBHOOK_URL is 'ftp"),
+        ({**WEBHOOK, "webhook_url": "https://a:x/"}, "PUSHWISE_WEBHOOK_URL is .*Invalid port"),
     ],
 )
 def test_a_sender_that_lacks_something_says_what(given, message):
@@ -158,5 +165,20 @@ def test_a_sender_that_lacks_something_says_what(given, message):
         open_sender(read_settings(**given))
 
 
+def test_keys_that_can_not_sign_are_told_at_start(tmp_path):
+    bad = tmp_path / "key.p8"
+    bad.write_text("-----BEGIN PRIVATE KEY-----")
+    apns = {"apns_key_id": "K", "apns_team_id": "T", "apns_topic": "com.shop"}
+    with pytest.raises(BadSetting, match=r"PUSHWISE_APNS_KEY is .*no signing key"):
+        open_sender(read_settings(sender="apns", apns_key=str(bad), **apns))
+    account = {"client_email": "e", "private_key": "k", "token_uri": "https://a", "project_id": "p"}
+    wrong: list[Any] = [account, [], {**account, "private_key": None}]
+    for given in wrong:
+        (tmp_path / "fcm.json").write_text(json.dumps(given))
+        with pytest.raises(BadSetting, match="no service account's key"):
+            open_sender(read_settings(sender="fcm", fcm_credentials=str(tmp_path / "fcm.json")))
+
+
 def test_who_sends_nothing_has_no_sender():
     assert open_sender(read_settings()) is None
+    assert open_sender(read_settings(sender="shop")) is None

@@ -4,16 +4,18 @@ import json
 import threading
 from collections import Counter
 
+import httpx2
 import numpy as np
 import pytest
 
-from mdp.clock import DAY, HOUR, MINUTE
+from mdp.clock import HOUR, MINUTE
 from policies.baselines import Table
 from serving.sending import ATTEMPTS, LEASE, Dispatcher
 from serving.store import reading
 from serving.tables import OUTBOX, OUTCOMES
 from tests.serving.receivers import listening
 from tests.serving.test_control import ASK, decide, put
+from tests.serving.test_export import assert_replays
 
 RULES = {"floor": 0.0, "min_hours": 0.0}
 
@@ -119,8 +121,56 @@ def test_a_dead_letter_frees_the_cap_and_can_be_tried_again(sending, answers):
     where = f"/v1/outbox/{sent['decision_id']}:retry"
     assert sending.client.post(where).json()["state"] == "waiting"
     assert sending.client.post(where).status_code == 404
+    assert sending.ledger()["decisions"]["pending"] == 1
     sending.run()
     assert sending.row().state == "sent"
+    counts = sending.ledger()
+    assert (counts["decisions"]["sent"], counts["decisions"]["failed"]) == (1, 0)
+    assert (counts["moved"], counts["unbalanced"]) == (1, 0)
+    put(sending.client, "/v1/guardrails", caps={"per_24h": 1})
+    assert decide(sending.client)["reason"] == "cap_24h"  # it counts again
+    assert_replays(sending.client)
+
+
+def test_a_dead_letter_whose_place_was_taken_is_not_sent(sending, answers):
+    answers += [400]
+    first = decide(sending.client)
+    sending.run(6 * HOUR)
+    assert decide(sending.client, candidates=["i2", "i3"])["action"] == "send"
+    put(sending.client, "/v1/guardrails", caps={"per_24h": 1})
+    refused = sending.client.post(f"/v1/outbox/{first['decision_id']}:retry")
+    assert (refused.status_code, refused.json()["field"]) == (409, "decision_id")
+    assert "no more: cap_" in refused.json()["detail"]
+    assert sending.ledger()["decisions"]["failed"] == 1
+    sending.shop.clock.now += 3 * HOUR
+    late = sending.client.post(f"/v1/outbox/{first['decision_id']}:retry")
+    assert late.json()["detail"].endswith("too_late")
+
+
+def test_a_dead_letter_that_dies_again_frees_its_place_again(sending, answers):
+    answers += [400, 400]
+    sent = decide(sending.client)
+    sending.run(6 * HOUR)
+    sending.client.post(f"/v1/outbox/{sent['decision_id']}:retry").raise_for_status()
+    sending.run()
+    assert (sending.row().state, sending.ledger()["decisions"]["failed"]) == ("dead", 1)
+    put(sending.client, "/v1/guardrails", caps={"per_24h": 1})
+    assert decide(sending.client)["action"] == "send"
+    assert_replays(sending.client)
+
+
+def test_whatever_a_sender_raises_is_a_failure_and_then_a_dead_letter(sending, monkeypatch):
+    """Before, the row was leased again every five minutes for ever."""
+    dispatcher = sending.client.app.state.service.dispatcher
+    url = httpx2.URL
+    monkeypatch.setattr(dispatcher._sender, "send", lambda message: url("https://a/\n"))
+    decide(sending.client)
+    sending.run(6 * HOUR)
+    for attempt in range(1, ATTEMPTS):
+        assert (sending.row().state, sending.row().attempts) == ("waiting", attempt)
+        assert sending.row().reason == "InvalidURL"
+        sending.run(sending.row().next_at - sending.shop.clock.now)
+    assert (sending.row().state, sending.outcomes()) == ("dead", ["failed"])
 
 
 def test_a_refusal_is_final(sending, answers):
@@ -230,7 +280,12 @@ def test_a_critical_message_leaves_at_once_in_quiet_hours(shop, receiver):
     put(sending.client, "/v1/users/u", consent=True, timezone="UTC")
     body = {"user_id": "u", "item_id": "i1", "variant_id": "v0", "reason": "recall"}
     sending.client.post("/v1/critical", json=body).raise_for_status()
+    put(sending.client, "/v1/kill", on=True, policy="p")  # which it is not of
     sending.run()
     assert len(receiver.requests) == 1
-    sending.shop.clock.now += DAY
+    sending.client.post("/v1/critical", json={**body, "item_id": "i0"}).raise_for_status()
+    put(sending.client, "/v1/kill", on=True, item_id="i0")
+    sending.run(MINUTE)
+    (row,) = [row for row in sending.rows(OUTBOX) if row.state == "cancelled"]
+    assert (row.reason, len(receiver.requests)) == ("killed", 1)
     sending.client.app.state.service.close()
