@@ -186,9 +186,12 @@ def _said(manifest: Any) -> str:
         f"at {metrics['value_at_start']:.3f}, made after {manifest['start']}"
     ]
     units = {"send": "sends per user and week", "unsubscribe": "unsubscribes per 1,000 and week"}
-    lines += [
-        f"  {units[name]}: {limit['used']:.2f} of {limit['budget']:g}, at a price of "
-        f"{limit['price']:.3f} for one more {name}"
-        for name, limit in manifest.get("budgets", {}).items()
-    ]
+    for name, limit in manifest.get("budgets", {}).items():
+        line = f"  {units[name]}: {limit['used']:.2f} of {limit['budget']:g}"
+        price = f"at a price of {limit['price']:.3f} for one more {name}"
+        lines.append(
+            f"{line}, {price}"
+            if limit["kept"]
+            else f"{line}: the budget is not kept, {price}; give more --steps, or a larger budget"
+        )
     return "\n".join(lines)
