@@ -116,7 +116,7 @@ def run(args: Args) -> int:
     caption = "exploration floor 0 for every policy; ± 95 %"
     if others:
         caption += (
-            f"\nguardrails: {', '.join(others)} under their own; "
+            f"\nunder guardrails of their own: {', '.join(others)}; "
             f"all else, oracles too, under those of {leading(bundles)}"
         )
     console.print(table(lines, title, caption))
