@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from agents.logged import Logged
+from agents.ranges import Finite, InRange, Positive, Range
 from mdp.actions import decode
 from mdp.observation import VARIANT
 from policies.bandits import FEATURES, LinearThompson, LinearUCB, sent_features
@@ -21,28 +22,28 @@ _RECENT = VARIANT.index("style_recent_sends")
 
 
 @dataclass(frozen=True)
-class LinUCBSettings:
+class LinUCBSettings(InRange):
     """Settings of LinUCB."""
 
-    alpha: float = 1.0
+    alpha: Finite = 1.0
     """standard deviations added to the mean; below 0 the bandit is pessimistic"""
-    ridge: float = 1.0
+    ridge: Positive = 1.0
     """strength of the prior, in pushes of a standardised feature's unit"""
 
 
 @dataclass(frozen=True)
-class ThompsonSettings:
+class ThompsonSettings(InRange):
     """Settings of linear Thompson sampling."""
 
-    ridge: float = 1.0
+    ridge: Positive = 1.0
     """strength of the prior, in pushes of a standardised feature's unit"""
 
 
 @dataclass(frozen=True)
-class RecoveringSettings:
+class RecoveringSettings(InRange):
     """Settings of the recovering difference softmax."""
 
-    spread: float | None = None
+    spread: Annotated[float | None, Range(0, above=True)] = None
     """temperature of the softmax; default: the scores' mean standard error, so that copy is told
     apart as far as the log tells it apart"""
 

@@ -75,12 +75,14 @@ class Budget:
         return replace(prices, **changed)
 
     def said(self, prices: Prices, sends: float, unsubscribes: float) -> dict[str, Any]:
-        """Limits, use and prices as a manifest holds them."""
+        """Limits, use, whether that is within the tolerance, and prices, as a manifest holds
+        them."""
         used = {"send": sends, "unsubscribe": unsubscribes}
         return {
             name: {
                 "budget": getattr(self, name),
                 "used": used[name],
+                "kept": used[name] <= (1.0 + TOLERANCE) * getattr(self, name),
                 "price": getattr(prices, name),
             }
             for name in self.limited

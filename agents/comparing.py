@@ -74,14 +74,15 @@ def entries(
 ) -> dict[str, Entry]:
     """All rows' policies by name; the exploration floor is 0 for each.
 
-    Baselines that need a model use that of the first policy, or the simulator's own without one;
+    A policy lives under its own guardrails, all else under those of the first policy, or the
+    simulator's without one. Baselines that need a model use that of the first policy likewise;
     first is who has searched for baselines, which who learned from logs alone has not.
     log: what bandits learn from, before the first policy's `trained_until`; without one there are
     none.
     What was searched was searched there, never on the truth that the comparison is made on.
     """
-    order = sorted(bundles.values(), key=lambda bundle: "baselines" not in bundle.manifest)
-    first = next(iter(order), None)
+    name_of_first = leading(bundles)
+    first = None if name_of_first is None else bundles[name_of_first]
     rules = simulator.guardrails if first is None else first.guardrails
     place = replace(simulator, guardrails=rules)
     fitted = place if first is None else believing(place, first)
@@ -109,10 +110,27 @@ def entries(
         until = simulator.manifest if first is None else first.manifest
         out |= _bandits(replace(fitted, manifest=until), place, log, seed)
     for name, bundle in bundles.items():
-        out[name] = Entry(bundle.policy, believing(place, bundle))
+        own = replace(place, guardrails=bundle.guardrails)
+        out[name] = Entry(bundle.policy, believing(own, bundle))
     if known_truth:
         out |= _oracles(place, seed)
     return {name: replace(e, policy=replace(e.policy, floor=0.0)) for name, e in out.items()}
+
+
+def leading(bundles: Mapping[str, PolicyBundle]) -> str | None:
+    """Name of the policy whose guardrails and model baselines and oracles have: the first that
+    searched for baselines, else the first; None where there is none."""
+    return min(bundles, key=lambda name: "baselines" not in bundles[name].manifest, default=None)
+
+
+def under_other_rules(bundles: Mapping[str, PolicyBundle]) -> list[str]:
+    """Names of the policies whose guardrails are others than the leading one's; exploration
+    floors, which no policy here has, apart."""
+    first = leading(bundles)
+    if first is None:
+        return []
+    rules = {name: replace(each.guardrails, floor=0.0) for name, each in bundles.items()}
+    return [name for name in bundles if rules[name] != rules[first]]
 
 
 def believing(simulator: Simulator, bundle: PolicyBundle) -> Simulator:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -26,54 +26,65 @@ from torch import Tensor
 from agents.budgets import Prices
 from agents.in_parts import InParts
 from agents.network import Advantages, FactorNetwork, best_send, tensors
+from agents.ranges import Count, Discount, InRange, NotNegative, Pace, Positive, Range, Share
 from agents.replay import Replay
 from mdp.actions import HOURS
+from mdp.errors import BadSetting
 from mdp.observation import Observation
 from policies.composition import Factors, distribution
 
 
 @dataclass(frozen=True)
-class DQNSettings:
+class DQNSettings(InRange):
     """Hyper-parameters of DQN; the defaults suit a minute on one core."""
 
-    steps: int = 100_000
+    steps: Count = 100_000
     """user-days to train for"""
-    users: int = 128
+    users: Count = 128
     """users simulated at once"""
-    days: int = 60
-    """days of an episode; its end is a truncation, and the value is bootstrapped there"""
-    replay: int = 40_000
+    days: Annotated[int, Range(2)] = 60
+    """days of an episode; its end is a truncation, and the value is bootstrapped there, so one day
+    alone would teach nothing"""
+    replay: Count = 40_000
     """user-days remembered"""
-    learning_starts: int = 4_000
-    """user-days before the first update"""
-    learning_rate: float = 1e-5
+    learning_starts: Annotated[int, Range(0)] = 4_000
+    """user-days before the first update, no more than are remembered"""
+    learning_rate: Positive = 1e-5
     """of Adam for advantages, which differ little beside the value; falls linearly to a tenth"""
-    critic_rate: float = 1e-3
+    critic_rate: Positive = 1e-3
     """of Adam for the state's value, likewise"""
-    batch_size: int = 512
+    batch_size: Count = 512
     """transitions in a gradient step"""
-    gradient_steps: int = 2
+    gradient_steps: Count = 2
     """gradient steps per simulated day"""
-    gamma: float = 0.99
+    gamma: Discount = 0.99
     """discount a day"""
-    target_days: int = 7
+    target_days: Count = 7
     """days of rewards in a target before it bootstraps"""
-    tau: float = 0.01
+    tau: Pace = 0.01
     """how far the target network moves towards the online one each simulated day"""
-    explore: float = 0.1
+    explore: Share = 0.1
     """exploration at the start"""
-    explore_end: float = 0.05
+    explore_end: Share = 0.05
     """exploration after half of the training"""
-    hidden: int = 64
+    hidden: Count = 64
     """width of the network's layers"""
-    patience: int = 0
+    patience: Annotated[int, Range(0)] = 0
     """judgements in a row without a better one after which training stops; 0: never"""
-    pessimism: float = 0.0
+    pessimism: NotNegative = 0.0
     """standard deviations over the ensemble by which what a push is expected to bring is lowered"""
-    send_budget: float | None = None
+    send_budget: Annotated[float | None, Range(0, above=True)] = None
     """sends per user and week that the policy may use"""
-    unsubscribe_budget: float | None = None
+    unsubscribe_budget: Annotated[float | None, Range(0, above=True)] = None
     """unsubscribes per 1,000 users and week that the policy may cause"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.learning_starts > self.replay:
+            raise BadSetting(
+                f"learning_starts is {self.learning_starts}; it must be at most replay, "
+                f"{self.replay}"
+            )
 
 
 def best_action(advantages: Advantages) -> Tensor:
@@ -203,7 +214,9 @@ class MaskedDQN(InParts, DQN):
             return reward + discount * q_values(self.q_net_target, following, chosen)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
-        """Gradient steps on the Huber loss to the targets."""
+        """Gradient steps on the Huber loss to the targets, as soon as there is one."""
+        if not self.replay_buffer.ready:
+            return
         self._update_learning_rate(self.policy.optimizer)
         self.policy.optimizer.param_groups[1]["lr"] *= self.policy.ratio
         losses = []

@@ -17,7 +17,8 @@ OUTPUTS = ("hold", "pair", "hour")
 
 
 def to_onnx(network: nn.Module, example: Observation) -> bytes:
-    """The graph that maps an observation's arrays to scores, as `policies.saved` stores it.
+    """The graph that maps an observation's arrays to scores, as `policies.saved` stores it; the
+    same bytes for the same network, in whatever process and from wherever pushwise is installed.
 
     example: any observation of at least 2 decisions, 2 candidates and 2 variants; only its shapes
     matter, and only their last axes stay fixed.
@@ -39,7 +40,14 @@ def to_onnx(network: nn.Module, example: Observation) -> bytes:
             verbose=False,
         )
     assert program is not None
-    return program.model_proto.SerializeToString()
+    model = program.model_proto
+    graph = model.graph
+    values = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for part in (model, graph, *graph.node, *values):
+        # The exporter's notes hold paths of source files and addresses of this very process.
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model.SerializeToString(deterministic=True)
 
 
 def _at_least_two(example: Observation) -> Observation:

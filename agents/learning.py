@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -62,23 +63,35 @@ def learn(
         from agents.greedy import greedy_bundle
 
         return greedy_bundle(simulator, seed, command)
-    import torch
-
     from agents.training import train
 
-    torch.set_num_threads(1)  # more only get in one another's way with networks this small
-    return train(
-        simulator,
-        algo,
-        seed,
-        chosen,
-        command,
-        checkpoint,
-        run,
-        resume,
-        start_from=start_from,
-        workers=workers,
-    )
+    with _one_thread():
+        return train(
+            simulator,
+            algo,
+            seed,
+            chosen,
+            command,
+            checkpoint,
+            run,
+            resume,
+            start_from=start_from,
+            workers=workers,
+        )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch computes with one thread: more only get in one another's way with networks this
+    small. Afterwards it does as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _from_log(
@@ -124,14 +137,12 @@ def _network(
 ) -> tuple[NetworkPolicy, dict[str, np.ndarray]]:
     """An agent of `agents.offline`, exported, and what training in the simulator could go on
     from."""
-    import torch
-
     from agents import offline
     from agents.continuing import learned_by
     from agents.export import to_onnx
 
-    torch.set_num_threads(1)
-    network = getattr(offline, algo)(data, settings, seed)
+    with _one_thread():
+        network = getattr(offline, algo)(data, settings, seed)
     example = data.some(np.arange(min(len(data.action), 2)))
     # A clone draws as the logging policy did; who learned values takes the best.
     temperature = 1.0 if algo == "clone" else None

@@ -39,6 +39,7 @@ from agents.network import (
     fit_scaling,
     tensors,
 )
+from agents.ranges import Count, Discount, InRange, NotNegative, Pace, Positive
 from mdp.actions import HOLD
 from mdp.errors import NotEnoughData
 
@@ -51,16 +52,16 @@ _TOGETHER = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class DescentSettings:
+class DescentSettings(InRange):
     """Settings of whatever descends along gradients over logged decisions."""
 
-    steps: int = 3_000
+    steps: Count = 3_000
     """gradient steps"""
-    batch_size: int = 1024
+    batch_size: Count = 1024
     """decisions in a gradient step"""
-    learning_rate: float = 1e-3
+    learning_rate: Positive = 1e-3
     """of Adam; falls linearly to a tenth"""
-    hidden: int = 64
+    hidden: Count = 64
     """width of the network's layers"""
 
 
@@ -68,9 +69,9 @@ class DescentSettings:
 class CloneSettings(DescentSettings):
     """Settings of behaviour cloning."""
 
-    steps: int = 500
+    steps: Count = 500
     """gradient steps"""
-    learning_rate: float = 2e-3
+    learning_rate: Positive = 2e-3
     """of Adam; falls linearly to a tenth"""
 
 
@@ -78,9 +79,9 @@ class CloneSettings(DescentSettings):
 class PriceSettings(DescentSettings):
     """Settings of Q-learning of the price of a send."""
 
-    gamma: float = 0.97
+    gamma: Discount = 0.97
     """discount a day"""
-    tau: float = 0.01
+    tau: Pace = 0.01
     """how far the target network moves towards the online one each step"""
 
 
@@ -88,7 +89,7 @@ class PriceSettings(DescentSettings):
 class CQLSettings(PriceSettings):
     """Settings of conservative Q-learning."""
 
-    alpha: float = 0.1
+    alpha: NotNegative = 0.1
     """weight of pushing down what was not done"""
 
 
@@ -96,10 +97,10 @@ class CQLSettings(PriceSettings):
 class BCQSettings(PriceSettings):
     """Settings of batch-constrained Q-learning."""
 
-    threshold: float = 0.3
+    threshold: Pace = 0.3
     """least probability under the cloned logging policy, relative to the likeliest, of hold or
     send, of a pair and of an hour"""
-    clone_steps: int = 500
+    clone_steps: Count = 500
     """gradient steps of the clone"""
 
 

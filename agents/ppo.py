@@ -10,7 +10,7 @@ stop sending. J. Schulman et al., Proximal Policy Optimization Algorithms, 2017.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 from gymnasium import spaces
@@ -23,45 +23,46 @@ from torch import Tensor
 from agents.distribution import FactorisedDistribution
 from agents.in_parts import InParts
 from agents.network import Soft
+from agents.ranges import Count, Discount, InRange, NotNegative, Positive, Range, Share
 
 
 @dataclass(frozen=True)
-class PPOSettings:
+class PPOSettings(InRange):
     """Hyper-parameters of PPO; the defaults suit a minute on one core."""
 
-    steps: int = 500_000
+    steps: Count = 500_000
     """user-days to train for"""
-    users: int = 512
+    users: Count = 512
     """users simulated at once"""
-    days: int = 60
+    days: Count = 60
     """days of an episode; its end is a truncation, and the value is bootstrapped there"""
-    rollout: int = 32
+    rollout: Annotated[int, Range(2)] = 32
     """days collected between updates"""
-    learning_rate: float = 1e-4
+    learning_rate: Positive = 1e-4
     """of Adam; falls linearly to a tenth"""
-    batch_size: int = 4096
+    batch_size: Annotated[int, Range(2)] = 4096
     """user-days in a gradient step"""
-    epochs: int = 4
+    epochs: Count = 4
     """passes over what was collected"""
-    gamma: float = 0.99
+    gamma: Discount = 0.99
     """discount a day"""
-    gae_lambda: float = 0.9
+    gae_lambda: Share = 0.9
     """of generalised advantage estimation"""
-    clip: float = 0.15
+    clip: Positive = 0.15
     """clipping range of the probability ratio"""
-    target_kl: float = 0.02
+    target_kl: Annotated[float, Range(0, float("inf"), above=True)] = 0.02
     """an update stops at one and a half times this divergence"""
-    entropy: float = 0.0
+    entropy: NotNegative = 0.0
     """weight of the entropy bonus"""
-    hidden: int = 64
+    hidden: Count = 64
     """width of the network's layers"""
-    patience: int = 0
+    patience: Annotated[int, Range(0)] = 0
     """judgements in a row without a better one after which training stops; 0: never"""
-    pessimism: float = 0.0
+    pessimism: NotNegative = 0.0
     """standard deviations over the ensemble by which what a push is expected to bring is lowered"""
-    send_budget: float | None = None
+    send_budget: Annotated[float | None, Range(0, above=True)] = None
     """sends per user and week that the policy may use"""
-    unsubscribe_budget: float | None = None
+    unsubscribe_budget: Annotated[float | None, Range(0, above=True)] = None
     """unsubscribes per 1,000 users and week that the policy may cause"""
 
 

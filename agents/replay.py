@@ -91,10 +91,15 @@ class Replay:
         """Take from all rewards stored what a send and an unsubscribe cost more than before."""
         self.rewards -= send * (self.actions > 0) + unsubscribe * self.risks
 
+    @property
+    def ready(self) -> bool:
+        """Whether any transition has a target."""
+        day = np.arange(max(self.added - self.days, 0), self.added - 1)
+        return not self.truncated[day % self.days].all()
+
     def sample(self, size: int, rng: np.random.Generator) -> Batch:
-        """Transitions drawn alike from all that have a target; needs two days at least."""
-        stored = min(self.added, self.days)
-        oldest = self.added - stored
+        """Transitions drawn alike from all that have a target; needs `ready`."""
+        oldest = self.added - min(self.added, self.days)
         start, env = np.zeros(0, np.int64), np.zeros(0, np.int64)
         while len(start) < size:
             # The newest day has no successor yet; a truncated one has none that was decided on.

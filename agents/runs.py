@@ -1,7 +1,7 @@
 """A training's run folder: what was run, and the state from which it goes on.
 
     run.json              command, settings, seed, versions and the simulator's hash
-    state.json            how far it came, its judgements and the budgets' prices
+    state.json            how far it came, its judgements, the budgets' prices and the time it took
     state.safetensors     network, best network, optimizer; of DQN also target network and replay
     events.out.tfevents…  TensorBoard's curves
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -41,17 +41,21 @@ class Run:
     folder: Path
 
     def begin(self, description: Mapping[str, Any], resume: bool) -> bool:
-        """Whether a run goes on from the state in the folder; otherwise what another run left is
-        forgotten, and what is run written. Raises `BadInput` where the folder holds anything else,
-        and where the run to resume is not the one described."""
-        if resume and (self.folder / "state.json").exists():
+        """Whether a run goes on from the state in the folder; otherwise what is run is written
+        there. Nothing is deleted. Raises `BadInput` where the folder holds anything else, where it
+        holds a run and none is to be resumed, and where that run is not the one described."""
+        if (self.folder / "run.json").exists():
+            if not resume:
+                raise BadInput(
+                    f"{self.folder} holds a run already: go on with it by --resume, or choose "
+                    "another directory as --run"
+                )
             self._same(description)
-            return True
+            return (self.folder / "state.json").exists()
+        if self.folder.exists() and not self.folder.is_dir():
+            raise BadInput(f"{self.folder} is a file: choose a directory as --run")
         if self.folder.exists() and any(self.folder.iterdir()):
-            if not (self.folder / "run.json").exists():
-                raise BadInput(f"{self.folder} is not empty and holds no run: choose another")
-            for path in self.folder.iterdir():
-                path.unlink()
+            raise BadInput(f"{self.folder} is not empty and holds no run: choose another as --run")
         self.folder.mkdir(parents=True, exist_ok=True)
         _write(self.folder / "run.json", described(description))
         return False
@@ -60,11 +64,11 @@ class Run:
         """A run that went on differently would be what neither of the two describes."""
         found = json.loads((self.folder / "run.json").read_text())
         wanted = json.loads(json.dumps(described(description)))
-        for name in sorted((wanted.keys() | found.keys()) - {"command"}):
-            if found.get(name) != wanted.get(name):
+        for name, before, now in _differing(found, wanted):
+            if name != "command":
                 raise BadInput(
-                    f"{self.folder} is of a run with {name} {found.get(name)!r}, and now it is "
-                    f"{wanted.get(name)!r}: give what it began with, or leave out --resume"
+                    f"{self.folder} is of a run with {name} {before!r}, and now it is {now!r}: "
+                    "give what it began with, or choose another directory as --run"
                 )
 
     def save(
@@ -73,8 +77,9 @@ class Run:
         judge: Judge,
         part: int,
         prices: Prices,
+        cpu_seconds: float,
     ) -> None:
-        """Write the state after a part, and the prices of the next."""
+        """Write the state after a part, the prices of the next, and what the run took so far."""
         tensors = {f"network.{name}": value for name, value in judge.network.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in judge.best.items()}
         state = model.policy.optimizer.state_dict()["state"]
@@ -98,6 +103,7 @@ class Run:
             "n_updates": model._n_updates,
             "replay_added": added,
             "prices": asdict(prices),
+            "cpu_seconds": cpu_seconds,
             "judgements": [asdict(each) for each in judge.judgements],
         }
         # The numbers go last: what they tell of is there.
@@ -109,9 +115,9 @@ class Run:
 
     def restore(
         self, model: PartialPPO | MaskedDQN, network: FactorNetwork | Soft, judge: Judge
-    ) -> tuple[int, Prices]:
-        """Put the state back; returns the last finished part, and the prices after it. Raises
-        `BadArtifact`."""
+    ) -> tuple[int, Prices, float]:
+        """Put the state back; returns the last finished part, the prices after it, and the seconds
+        of processor that the run took. Raises `BadArtifact`."""
         try:
             numbers = json.loads((self.folder / "state.json").read_text())
             part = int(numbers["part"])
@@ -132,7 +138,8 @@ class Run:
                 replay.added = int(numbers["replay_added"])
             model.num_timesteps = int(numbers["num_timesteps"])
             model._n_updates = int(numbers["n_updates"])
-            return part, Prices(**numbers["prices"])
+            # States of before have no time.
+            return part, Prices(**numbers["prices"]), float(numbers.get("cpu_seconds", 0.0))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise BadArtifact(f"{self.folder} holds no state to resume from: {error}") from error
 
@@ -141,6 +148,18 @@ def described(description: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's folder says of it: the description, and what it ran with."""
     versions = {name: version(name) for name in VERSIONED}
     return {**description, "versions": {"python": platform.python_version(), **versions}}
+
+
+def _differing(
+    found: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Names in alphabetical order with their two values; of settings, those that differ."""
+    for name in sorted(wanted.keys() | found.keys()):
+        before, now = found.get(name), wanted.get(name)
+        if isinstance(before, dict) and isinstance(now, dict):
+            yield from _differing(before, now)
+        elif before != now:
+            yield name, before, now
 
 
 def _restore_optimizer(

@@ -62,7 +62,10 @@ def with_values(algo: str, values: Mapping[str, Any], where: str) -> Any:
         if default is not None and type(value) is not type(default):
             raise BadSetting(f"{where}: {name} is {value!r}; it must be like {default!r}")
         chosen[name] = value
-    return replace(settings, **chosen)
+    try:
+        return replace(settings, **chosen)
+    except BadSetting as error:
+        raise BadSetting(f"{where}: {error}") from error
 
 
 def read_tables(path: Path) -> Tables:

@@ -112,7 +112,8 @@ def train(
     A simulator without beliefs (a known truth) is taken at its word. Same arguments, same policy,
     whether it was interrupted and resumed or not. checkpoint: is given the best policy so far,
     while training goes on. run: folder for TensorBoard's curves and for the state to resume from.
-    resume: go on from the state in the run's folder, where there is one. report: is told each
+    resume: go on with the run in the folder, where there is one; without it such a folder is
+    refused. report: is told each
     judgement of training. start_from: a saved policy to go on from, in place of fitted greedy or
     the planner; its width of the layers holds. workers: processes that share PPO's work
     (`agents.parallel`); the policy is the same for any number of them, and another without.
@@ -183,8 +184,9 @@ def train(
             model.set_logger(configure(str(folder.folder), ["tensorboard"]))
             judge.init_callback(model)
             if goes_on:
-                part, prices = folder.restore(model, network, judge)
-        _learn(model, env, judge, ready, chosen, seed, part, prices, folder, report)
+                part, prices, spent = folder.restore(model, network, judge)
+                began -= spent
+        _learn(model, env, judge, ready, chosen, seed, part, prices, folder, report, began)
     return bundle(judge)
 
 
@@ -223,8 +225,10 @@ def _learn(
     prices: Prices,
     folder: Run | None,
     report: Callable[[Judgement], None] | None,
+    began: float,
 ) -> None:
-    """All parts after the one given; judged, and the state kept, after each."""
+    """All parts after the one given; judged, and the state kept, after each. began: the process's
+    seconds of processor at the run's beginning, below 0 for one that is resumed."""
     length = env.num_envs * (settings.rollout if isinstance(settings, PPOSettings) else 1)
     rounds = -(-settings.steps // length)
     ends = np.unique(np.linspace(0, rounds, PARTS + 1).round().astype(int))[1:] * length
@@ -244,7 +248,7 @@ def _learn(
             model.end_part(env.prices, moved, env.unit)
         env.prices = moved
         if folder is not None:
-            folder.save(model, judge, number, moved)
+            folder.save(model, judge, number, moved, time.process_time() - began)
 
 
 def bundle_of(

@@ -13,14 +13,16 @@ printed.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tyro
 
+from agents.algorithms import ALGORITHMS
 from agents.comparing import NORMAL, ORACLE, REFERENCE, Entry, entries, sample
 from agents.rollouts import Outcome, rollout
 from benchmarks.proof import STUDENT, pushwise
@@ -60,8 +62,14 @@ class Args:
     """lives of each of them"""
 
 
+SAME = ("shop", "users", "days", "live", "sample", "lives")
+"""Arguments that all results of one directory share."""
+
+
 def main(args: Args) -> None:
     """Every shop that is not done, then the tables."""
+    check(args)
+    begin(args)
     size = ["--users", str(args.users), "--days", str(args.days)]
     if args.shop is not None:
         size += ["--shop", str(args.shop)]
@@ -70,6 +78,41 @@ def main(args: Args) -> None:
         for world in args.worlds:
             found.append(cell(args, world, seed, size))
     print("\n" + "\n\n".join([by_world(found), in_detail(found)]))
+
+
+def check(args: Args) -> None:
+    """Ends with a sentence where an argument is of no use, before anything runs."""
+    if unknown := [world for world in args.worlds if world not in WORLDS]:
+        sys.exit(f"there is no world {unknown[0]!r}; choose among {', '.join(WORLDS)}")
+    trained = [name for name, each in ALGORITHMS.items() if not each.from_logs]
+    if unknown := [algo for algo in args.algos if algo not in trained]:
+        sys.exit(f"{unknown[0]!r} does not train in a fit; choose among {', '.join(trained)}")
+    if args.shops not in (1, *STUDENT):
+        sys.exit(f"--shops is {args.shops}; it can be 1 to {max(STUDENT)}")
+    for name, least in (("training_seeds", 1), ("live", 1), ("lives", 1), ("sample", 2)):
+        if getattr(args, name) < least:
+            sys.exit(
+                f"--{name.replace('_', '-')} is {getattr(args, name)}; it must be {least} or more"
+            )
+
+
+def begin(args: Args) -> None:
+    """Writes down what the directory's results are made with, or ends with a sentence where it
+    holds those of something else; a directory that does not say was made with the defaults."""
+    wanted = {name: str(value) for name, value in asdict(args).items() if name in SAME}
+    file, found = args.out / "arguments.json", wanted
+    if file.exists():
+        found = json.loads(file.read_text())
+    elif args.out.exists() and any(args.out.iterdir()):
+        found = {name: str(getattr(Args, name)) for name in SAME}
+    for name in SAME:
+        if found[name] != wanted[name]:
+            sys.exit(
+                f"{args.out} holds results of --{name} {found[name]}, and now it is "
+                f"{wanted[name]}: choose another directory as --out"
+            )
+    args.out.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(wanted, indent=1) + "\n")
 
 
 def cell(args: Args, world: str, seed: int, size: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Policies and baselines side by side in a simulator, or on the truth behind a demo.
 
 All live with the same users and meet the same draws. Every policy decides without its exploration
-floor. On a truth, policies see what their own fitted model predicts, and the value is the true one.
+floor, under its own guardrails; baselines and oracles under those of the first. On a truth policies
+see what their own fitted model predicts, and the value is the true one.
 
 Example:
     pushwise compare shop/truth runs/ppo runs/dqn --out runs/comparison
@@ -51,7 +52,15 @@ def run(args: Args) -> int:
     from rich.console import Console
     from rich.progress import Progress
 
-    from agents.comparing import as_mapping, compare, entries, run_entry, sample
+    from agents.comparing import (
+        as_mapping,
+        compare,
+        entries,
+        leading,
+        run_entry,
+        sample,
+        under_other_rules,
+    )
     from agents.table import picture, table
     from ingestion.read import load_checked
     from mdp.errors import BadInput
@@ -76,7 +85,7 @@ def run(args: Args) -> int:
         for name, entry in chosen.items():
             progress.update(task, description=f"comparing: {name}", advance=1)
             lives[name] = run_entry(entry, rows, seeds, args.days)
-    lines = compare(lives, len(rows), known_truth)
+    lines, others = compare(lives, len(rows), known_truth), under_other_rules(bundles)
     title = (
         f"{'true' if known_truth else 'simulated'} value per user over {args.days} days, "
         f"{len(rows)} users × {args.seeds} seeds"
@@ -89,6 +98,8 @@ def run(args: Args) -> int:
         "days": args.days,
         "newcomers": args.newcomers,
         "exploration_floor": 0.0,
+        "guardrails_of": leading(bundles),
+        "under_other_guardrails": others,
         "policies": as_mapping(lines),
     }
     text = json.dumps(values, indent=1)
@@ -102,7 +113,13 @@ def run(args: Args) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=150)
-    console.print(table(lines, title, "exploration floor 0 for every policy; ± 95 %"))
+    caption = "exploration floor 0 for every policy; ± 95 %"
+    if others:
+        caption += (
+            f"\nunder guardrails of their own: {', '.join(others)}; "
+            f"all else, oracles too, under those of {leading(bundles)}"
+        )
+    console.print(table(lines, title, caption))
     if args.out is not None:
         console.print(f"written: {args.out}/comparison.json, comparison.png", highlight=False)
     return 0

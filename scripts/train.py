@@ -68,7 +68,7 @@ class Args:
     """folder for this run of ppo or dqn: command, settings and versions, TensorBoard's curves, and
     the state from which --resume goes on"""
     resume: bool = False
-    """go on from the state in --run, where there is one; the policy is the same to the bit"""
+    """go on with the run in --run, where there is one; the policy is the same to the bit"""
     workers: int | None = None
     """processes, by Ray, that share ppo's work, 1 to 8: here or on the cluster that RAY_ADDRESS
     names; the policy is the same for any number, but another than without"""
@@ -89,15 +89,14 @@ def run(args: Args) -> int:
     from agents.algorithms import algorithm_of
     from agents.learning import learn
     from ingestion.read import load_checked
-    from mdp.errors import BadSetting
     from policies.rules_file import read_guardrails
     from policies.saved import POLICY, load_policy, save_policy
     from simulator.saved import load_simulator
 
     algorithm_of(args.algo)
-    if args.steps is not None and args.steps < 1:
-        raise BadSetting(f"--steps is {args.steps}; training needs at least 1 user-day")
     POLICY.need_place(args.out)
+    if args.run is not None:
+        _apart(args.out, args.run)
     simulator = load_simulator(args.simulator)
     settings = _settings(args, simulator.world)
     start = None if args.start is None else load_policy(args.start)
@@ -122,6 +121,19 @@ def run(args: Args) -> int:
     save_policy(args.out, bundle)
     print(f"{args.out}: {args.algo}, {_said(bundle.manifest)}")
     return 0
+
+
+def _apart(out: Path, run: Path) -> None:
+    """Raises `BadSetting` for two directories that are one or lie in each other: a policy is
+    replaced whole, and a run's folder holds the run alone."""
+    from mdp.errors import BadSetting
+
+    one, other = out.resolve(), run.resolve()
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        raise BadSetting(
+            f"--out {out} and --run {run} are one directory or lie in each other: "
+            "choose two side by side"
+        )
 
 
 def peopled(simulator: Simulator, args: Args) -> Simulator:
@@ -174,9 +186,12 @@ def _said(manifest: Any) -> str:
         f"at {metrics['value_at_start']:.3f}, made after {manifest['start']}"
     ]
     units = {"send": "sends per user and week", "unsubscribe": "unsubscribes per 1,000 and week"}
-    lines += [
-        f"  {units[name]}: {limit['used']:.2f} of {limit['budget']:g}, at a price of "
-        f"{limit['price']:.3f} for one more {name}"
-        for name, limit in manifest.get("budgets", {}).items()
-    ]
+    for name, limit in manifest.get("budgets", {}).items():
+        line = f"  {units[name]}: {limit['used']:.2f} of {limit['budget']:g}"
+        price = f"at a price of {limit['price']:.3f} for one more {name}"
+        lines.append(
+            f"{line}, {price}"
+            if limit["kept"]
+            else f"{line}: the budget is not kept, {price}; give more --steps, or a larger budget"
+        )
     return "\n".join(lines)

@@ -1,11 +1,23 @@
 """A comparison: the same users and draws for all, paired differences, the oracle on a truth."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from agents.comparing import BANDITS, ORACLE, REFERENCE, Entry, compare, entries, run_entry, sample
+from agents.comparing import (
+    BANDITS,
+    ORACLE,
+    REFERENCE,
+    Entry,
+    compare,
+    entries,
+    leading,
+    run_entry,
+    sample,
+    under_other_rules,
+)
 from agents.rollouts import Outcome, rollout
 from agents.table import picture, table
 from mdp.errors import BadInput
@@ -72,6 +84,21 @@ def test_the_first_policy_that_searched_gives_the_baselines(shop, quick, bundle)
     assert chosen[REFERENCE].policy == Greedy(threshold=0.3)
 
 
+def test_each_policy_lives_under_its_own_guardrails(shop, bundle):
+    silent = replace(bundle, guardrails=replace(bundle.guardrails, per_7d=0))
+    rows = sample(shop, 30, 0)
+    for names in (("mine", "silent"), ("silent", "mine")):
+        bundles = {name: silent if name == "silent" else bundle for name in names}
+        chosen = entries(shop, bundles, known_truth=False)
+        sends = {name: run_entry(chosen[name], rows, [1], 5).sends.sum() for name in bundles}
+        assert sends["silent"] == 0 < sends["mine"]
+        assert leading(bundles) == names[0]
+        assert chosen[REFERENCE].simulator.guardrails == bundles[names[0]].guardrails
+        assert under_other_rules(bundles) == [names[1]]
+    finer = replace(bundle, guardrails=replace(bundle.guardrails, floor=0.5))
+    assert under_other_rules({"mine": bundle, "finer": finer}) == []
+
+
 def test_interval_takes_a_user_as_one_draw():
     value = np.array([0.0, 2.0, 4.0])
     none = np.zeros(15)
@@ -118,6 +145,7 @@ def test_command(shop, quick, tmp_path, capsys):
     assert printed == json.loads((out / "comparison.json").read_text())
     assert printed["known_truth"] is True
     assert (printed["newcomers"], printed["users"]) == (0.5, 20)
+    assert (printed["guardrails_of"], printed["under_other_guardrails"]) == (None, [])
     assert {row["policy"] for row in printed["policies"]} >= {"hold", ORACLE}
     assert cli.main([*argv[:-1], "0"]) == 1
     assert "--seeds is 0" in capsys.readouterr().err

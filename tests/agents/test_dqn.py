@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from stable_baselines3.common.logger import configure
 
 from agents.dqn import DQNSettings, best_action, build_dqn, q_values
 from agents.network import FactorNetwork, fit_scaling, tensors
@@ -87,9 +88,11 @@ def test_exploration_redraws_one_factor_within_the_mask(network, shop, make_obse
     assert 0.1 < other.mean(1).min() < other.mean(1).max() < 0.6  # and not all at once
 
 
-def _dqn(shop, network):
+def _dqn(shop, network, **settings):
     env = ExpectedRewards(PushVectorEnv(shop, 2, 5), 1.0)
-    return build_dqn(env, network, DQNSettings(users=2, replay=64), 0)
+    return build_dqn(
+        env, network, DQNSettings(users=2, replay=64, learning_starts=64, **settings), 0
+    )
 
 
 def _replay(days, terminated=(), truncated=(), n_days=3, gamma=0.5, size=100):
@@ -127,6 +130,35 @@ def test_replay_stops_at_ends():
     torch.testing.assert_close(cut.discount[start == 2].unique(), torch.tensor([0.25]))
 
 
+def test_nothing_is_learned_before_a_day_has_a_successor(network, shop):
+    model = _dqn(shop, network)
+    for truncated, ready in (((0, 1), False), ((0,), True)):
+        assert _replay(3, truncated=truncated).ready is ready
+    assert not _replay(1).ready
+    model.train(1, 4)  # would draw for ever
+    assert model._n_updates == 0
+
+
 def test_replay_forgets_the_oldest_days():
     batch = _replay(30, size=8).sample(100, np.random.default_rng(0))
     assert batch.observation["x"].min() >= 22
+
+
+def test_training_learns_what_is_paid(network, shop):
+    """Sends cost and holds pay: from sending where it may, to holding."""
+    model = _dqn(shop, network, learning_rate=1e-2, critic_rate=1e-2)
+    model.set_logger(configure(None, []))
+    seen = model.env.reset()
+    draws = np.random.default_rng(0)
+    with torch.no_grad():
+        model.q_net.threshold -= 1.0
+        before = best_action(model.q_net(tensors(seen))[0])
+    ends, more = np.ones(2, bool), np.zeros(2, bool)
+    for _ in range(30):
+        sent = np.where(draws.random(2) < 0.5, before.numpy(), 0)
+        model.replay_buffer.add(seen, sent, np.where(sent > 0, -1.0, 1.0), more, ends, more)
+    model.train(60, 32)
+    with torch.no_grad():
+        after = best_action(model.q_net(tensors(seen))[0])
+    assert (before > 0).any()
+    assert (after == 0).all()

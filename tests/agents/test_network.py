@@ -1,5 +1,10 @@
 """The network starts as greedy with a threshold, keeps to the mask, and exports as it is."""
 
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -60,11 +65,60 @@ def test_scaling_ignores_what_is_masked(make_observation):
     )
 
 
+EXPORT = """
+import hashlib
+import torch
+from agents.export import to_onnx
+from agents.network import FactorNetwork, Soft, fit_scaling
+from envs.vector import PushVectorEnv
+from simulator.worlds.logit import LogitShop
+shop = LogitShop().simulator(8, 0)
+seen = PushVectorEnv(shop.believing(shop), 4, 5).reset(seed=0)[0]
+torch.manual_seed(0)
+network = Soft(FactorNetwork(fit_scaling([seen]), 0.1, hidden=8))
+print(hashlib.sha256(to_onnx(network, seen)).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_another_process_exports_the_same_bytes():
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", EXPORT],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("kind", ["plain", "soft"])
+def test_scores_go_with_their_items_and_variants(make_observation, kind):
+    seen = make_observation(40, 5, 4)
+    network = Soft(_network(seen)) if kind == "soft" else _network(seen)
+    items, variants = np.array([3, 0, 4, 1, 2]), np.array([2, 3, 1, 0])
+    mask = seen["action_mask"]
+    other = seen | {
+        "candidates": seen["candidates"][:, items],
+        "variants": seen["variants"][:, variants],
+        "pairs": seen["pairs"][:, items][:, :, variants],
+        "action_mask": np.concatenate([mask[:, items], mask[:, 5 + variants], mask[:, 9:]], 1),
+    }
+    before, after = _factors(network, seen), _factors(network, other)
+    np.testing.assert_allclose(after.pair, before.pair[:, items][:, :, variants], atol=1e-4)
+    np.testing.assert_allclose(after.hold, before.hold, atol=1e-4)
+    np.testing.assert_allclose(after.hour, before.hour, atol=1e-4)
+
+
 @pytest.mark.parametrize(("kind", "tolerance"), [("plain", 1e-5), ("soft", 1e-4)])
 def test_onnx_equals_torch_for_any_shape(make_observation, kind, tolerance):
     network = _network(make_observation(40))
     scorer = Soft(network) if kind == "soft" else network
     graph = to_onnx(scorer, make_observation(1, 1, 1))
+    assert not re.search(rb"0x[0-9a-f]{6}|\.py", graph)  # addresses and paths of this process
     # A soft policy's scores are 50 times as large; its probabilities are what must agree.
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     policy = NetworkPolicy(graph=graph, name="n", temperature=1.0, floor=0.0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from agents import runs
@@ -29,8 +30,8 @@ def _graph(bundle):
 def test_resumed_is_the_same_to_the_bit(shop, quick, tiny, trained, algo, tmp_path, monkeypatch):
     save = runs.Run.save
 
-    def save_and_stop(self, model, judge, part, prices):
-        save(self, model, judge, part, prices)
+    def save_and_stop(self, model, judge, part, prices, cpu_seconds):
+        save(self, model, judge, part, prices, cpu_seconds + 1000)
         raise Stopped
 
     monkeypatch.setattr(runs.Run, "save", save_and_stop)
@@ -42,6 +43,7 @@ def test_resumed_is_the_same_to_the_bit(shop, quick, tiny, trained, algo, tmp_pa
     assert _graph(resumed) == _graph(whole)
     assert resumed.manifest["metrics"] == whole.manifest["metrics"]
     assert len(resumed.manifest["metrics"]["evaluations"]) == 4
+    assert resumed.manifest["cpu_seconds"] > 1000 > whole.manifest["cpu_seconds"]
 
 
 def test_the_folder_says_what_was_run(trained, folders):
@@ -77,12 +79,46 @@ def test_another_run_is_not_resumed(shop, tiny, trained, folders):
     busier = replace(shop, organic=replace(shop.organic, slump=0.3))
     with pytest.raises(BadInput, match="simulator_hash"):
         train(busier, "ppo", 3, tiny["ppo"], run=folders["ppo"], resume=True)
+    longer = replace(tiny["ppo"], steps=768)
+    with pytest.raises(BadInput, match="a run with steps 384, and now it is 768: give"):
+        train(shop, "ppo", 3, longer, run=folders["ppo"], resume=True)
+
+
+def test_the_caller_s_threads_stay(shop, tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        with pytest.raises(BadInput, match="holds no run"):
+            learn(shop, "ppo", run=tmp_path)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(shop, tiny, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(BadInput, match="holds no run"):
         train(shop, "ppo", 3, tiny["ppo"], run=tmp_path)
+    with pytest.raises(BadInput, match=r"thesis.tex is a file"):
+        train(shop, "ppo", 3, tiny["ppo"], run=tmp_path / "thesis.tex")
+
+
+def test_a_run_is_not_begun_again_where_one_is(shop, tiny, trained, folders):
+    before = {path.name: path.read_bytes() for path in folders["ppo"].iterdir()}
+    with pytest.raises(BadInput, match="holds a run already: go on with it by --resume"):
+        train(shop, "ppo", 3, tiny["ppo"], run=folders["ppo"])
+    assert {path.name: path.read_bytes() for path in folders["ppo"].iterdir()} == before
+
+
+def test_a_run_stopped_before_its_first_state_begins_again_as_it_was(tmp_path):
+    place = runs.Run(tmp_path)
+    assert not place.begin({"seed": 3}, resume=True)
+    (tmp_path / "notes.md").write_text("mine")
+    assert not place.begin({"seed": 3}, resume=True)
+    with pytest.raises(BadInput, match="seed 3, and now it is 4"):
+        place.begin({"seed": 4}, resume=True)
+    assert (tmp_path / "notes.md").exists()
 
 
 def test_a_broken_state_is_named(shop, quick, tiny, trained, folders, tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.agents import Args, by_world, cell, in_detail, merged, over_shops
+from benchmarks.agents import Args, by_world, cell, in_detail, main, merged, over_shops
 
 
 def _policy(share, gain=0.0, **more):
@@ -68,3 +68,30 @@ def test_a_finished_shop_is_not_run_again(found, tmp_path):
     (tmp_path / "logit-0" / "result.json").write_text(json.dumps(found[0]))
     args = replace(Args(), out=tmp_path, algos=("ppo",), training_seeds=2)
     assert cell(args, "logit", 0, ()) == found[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"worlds": ("nope",)}, "there is no world 'nope'"),
+        ({"algos": ("price",)}, "'price' does not train in a fit; choose among ppo, dqn, greedy"),
+        ({"shops": 11}, "--shops is 11; it can be 1 to 10"),
+        ({"sample": 1}, "--sample is 1; it must be 2 or more"),
+    ],
+)
+def test_arguments_are_checked_before_anything_runs(tmp_path, wrong, message):
+    with pytest.raises(SystemExit, match=message):
+        main(replace(Args(), out=tmp_path / "out", **wrong))
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_of_other_arguments_are_not_shown(found, tmp_path, capsys):
+    (tmp_path / "logit-0").mkdir()
+    (tmp_path / "logit-0" / "result.json").write_text(json.dumps(found[0]))
+    same = Args(out=tmp_path, worlds=("logit",), shops=1, algos=("ppo",), training_seeds=2)
+    with pytest.raises(SystemExit, match="results of --users 3000, and now it is 10"):
+        main(replace(same, users=10))
+    main(same)
+    assert "| ppo | 63.0%" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="results of --live 28, and now it is 2"):
+        main(replace(same, live=2))

@@ -71,6 +71,13 @@ def test_train_refuses_an_out_before_it_trains(places, out, message, capsys, mon
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("out", "run"), [("a", "a"), ("a", "a/run"), ("a/policy", "./a")])
+def test_train_keeps_policy_and_run_apart(out, run, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["train", "sim", "--out", out, "--run", run]) == 1
+    assert "lie in each other: choose two side by side" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("out", ["policy", "other", "file"])
 def test_fit_refuses_an_out_before_it_fits(places, out, capsys):
     with pytest.MonkeyPatch.context() as patch:
