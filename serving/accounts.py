@@ -21,6 +21,7 @@ from serving.outbox import withdraw
 from serving.problems import Problem
 from serving.replay import snapshot_data
 from serving.schemas import UserIn, iso
+from serving.sealing import UNREADABLE, Unreadable
 from serving.settings import Settings
 from serving.snapshot import Snapshot, unpack
 from serving.store import count, reading, writing
@@ -35,7 +36,7 @@ from serving.tables import (
     SNAPSHOTS,
     USERS,
 )
-from serving.users import User, new_user, read_users, write_users
+from serving.users import User, check_readable, new_user, read_users, write_users
 
 SHOWN = ("timezone", "consent", "locale", "preferences", "signed_up_at", "attributes")
 
@@ -52,6 +53,7 @@ def put_user(
             consent = given.pop("consent", settings.unknown_consent)
             user = new_user(user_id, now, consent, zone)._replace(**given)
         else:
+            check_readable(old)
             user = with_changes(connection, old, given, now)
         write_users(connection, [user])
     return shown(user._replace(version=user.version + 1))
@@ -98,21 +100,23 @@ def shown(user: User) -> dict[str, Any]:
 
 
 def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
-    """A user; raises `Problem` for an unknown one."""
+    """A user; raises `Problem` for an unknown one, and one whose fields can't be read."""
     with reading(engine) as connection:
         user = read_users(connection, [user_id]).get(user_id)
     if user is None:
         raise Problem(404, "user_id", f"there is no user {user_id!r}")
+    check_readable(user)
     return shown(user)
 
 
 def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
     """A user with all rows that are about them, and the archives that hold more; raises `Problem`
-    for an unknown one."""
+    for an unknown one, and one whose fields can't be read."""
     with reading(engine) as connection:
         user = read_users(connection, [user_id]).get(user_id)
         if user is None:
             raise Problem(404, "user_id", f"there is no user {user_id!r}")
+        check_readable(user)
         own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
         rows: dict[str, list[dict[str, Any]]] = {}
         for table, of in (
@@ -129,12 +133,14 @@ def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row for a reader, its times as texts."""
+    """A row for a reader, its times as texts; a value that no key opens is null and said to be."""
     times = ("at", "decided_at", "send_at", "due_at", "next_at")
-    return {
+    plain = {
         f"{name}": iso(value) if name in times and value is not None else value
         for name, value in row.items()
     }
+    closed = [name for name, value in plain.items() if isinstance(value, Unreadable)]
+    return {**plain, **dict.fromkeys(closed), **({UNREADABLE: True} if closed else {})}
 
 
 def erase_user(engine: Engine, user_id: str, now: int, who: str) -> None:

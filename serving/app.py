@@ -109,6 +109,10 @@ def settle() -> None:
 def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error with problem details."""
 
+    def problem_response(problem: Problem) -> Response:
+        app.state.service.metrics.count_problem(problem)
+        return as_response(problem)
+
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         return problem_response(problem_of(error.errors(), skip=1))
@@ -130,7 +134,7 @@ def add_problem_handlers(app: FastAPI) -> None:
         return problem_response(as_problem(error))
 
 
-def problem_response(problem: Problem) -> Response:
+def as_response(problem: Problem) -> Response:
     """The problem as a response."""
     return Response(
         orjson.dumps(problem.to_mapping()),

@@ -13,7 +13,7 @@ from serving.schemas import Ask, CriticalIn
 from serving.scoring import Drawn
 from serving.service import Service
 from serving.store import reading
-from serving.users import User, read_users
+from serving.users import User, check_readable, read_users
 
 
 def critical(service: Service, who: str, body: CriticalIn) -> dict[str, Any]:
@@ -51,6 +51,7 @@ def _reachable(user: User | None, user_id: str) -> User:
     """The user, who must be known, have consented and not have unsubscribed."""
     if user is None:
         raise Problem(404, "user_id", f"there is no user {user_id!r}")
+    check_readable(user)
     if user.state["unsubscribed"] or not user.consent:
         raise Problem(409, "user_id", f"user {user_id!r} has not consented, or has unsubscribed")
     return user

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from mdp.observation import USER
-from serving.commit import Answer
+from serving.commit import Answer, Replayed
 from serving.problems import Problem
 from serving.record import Receipt
 
@@ -52,9 +52,17 @@ class Metrics:
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
         )
         self.decisions = self._counter(
-            "decisions", "Decisions answered, by action, reason, policy and arm",
+            "decisions", "Decisions made or refused, by action, reason, policy and arm",
             "action", "reason", "policy", "arm",
         )  # fmt: skip
+        self.undecided = self._counter(
+            "undecided",
+            "Answers that decided nothing: dry runs, a key's answer or a day's hold given again",
+            "because",
+        )
+        self.refused = self._counter(
+            "refused", "Refusals that somebody should look into, by their cause", "cause"
+        )
         self.propensities = Histogram(
             "pushwise_propensity",
             "Propensities of what was drawn",
@@ -97,15 +105,23 @@ class Metrics:
         self._labelled(self.requests, method, route, str(status)).observe(seconds)
 
     def count_answers(self, answers: Iterable[Answer]) -> None:
-        """Count decisions."""
+        """Count decisions, and what decided nothing by itself."""
         for answer in answers:
             if isinstance(answer, Problem):
                 self._labelled(self.decisions, "refused", str(answer.status), "", "").inc()
                 continue
+            if because := _undecided(answer):
+                self._labelled(self.undecided, because).inc()
+                continue
             labels = answer["action"], answer["reason"], answer["policy"], answer["arm"]
             self._labelled(self.decisions, *labels).inc()
-            if answer["reason"] == "policy" and not answer["repeated"]:
+            if answer["reason"] == "policy":
                 self.propensities.observe(answer["propensity"])
+
+    def count_problem(self, problem: Problem) -> None:
+        """Count a refusal that an answer gives."""
+        if problem.cause:
+            self._labelled(self.refused, problem.cause).inc()
 
     def watch(self, users: np.ndarray) -> None:
         """Sum the watched features of users (N, U)."""
@@ -121,6 +137,8 @@ class Metrics:
         self.entries.labels(table, "rejected").inc(len(receipt.rejected))
         for outcome, count in receipt.kinds.items():
             self.outcomes.labels(outcome).inc(count)
+        for cause, count in receipt.causes.items():
+            self.refused.labels(cause).inc(count)
 
     def refresh(self, read: Callable[[], Mapping[str, Any]]) -> None:
         """Read what only the store knows, unless that was done a moment ago."""
@@ -145,3 +163,12 @@ class Metrics:
         together = CollectorRegistry()
         MultiProcessCollector(together)
         return generate_latest(together)
+
+
+def _undecided(answer: Mapping[str, Any]) -> str | None:
+    """Why an answer is no new decision; None: it is one, with a row of its own."""
+    if isinstance(answer, Replayed):
+        return "replayed"
+    if answer.get("dry_run"):
+        return "dry_run"
+    return "repeated" if answer["repeated"] else None

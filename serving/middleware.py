@@ -81,7 +81,9 @@ class Gate:
             except Exception as error:
                 if status:  # the framework has answered, and logged it
                     raise
-                await refuse(as_problem(error), noting)
+                problem = as_problem(error)
+                self._metrics.count_problem(problem)
+                await refuse(problem, noting)
             finally:
                 self._note(scope, status or 500, time.perf_counter() - began, span)
                 structlog.contextvars.unbind_contextvars("request_id")

@@ -16,9 +16,11 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from ingestion.schema import TABLES
 from mdp.clock import NO_ZONE, zone_code
+from serving.problems import UNKNOWN_ZONE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = (datetime(2100, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
@@ -55,7 +57,9 @@ def _plausible(at: int) -> int:
 
 def _known_zone(name: str) -> str:
     if zone_code(name) == NO_ZONE:
-        raise ValueError(f"{name!r} is not an IANA time zone")
+        raise PydanticCustomError(
+            UNKNOWN_ZONE, "{zone} is not an IANA time zone", {"zone": repr(name)}
+        )
     return name
 
 

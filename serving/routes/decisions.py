@@ -68,6 +68,7 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
     for n in range(len(body.requests)):
         answer = answers[n]
         if isinstance(answer, Problem):
+            service.metrics.count_problem(answer)
             out.append({"error": answer.under(f"requests[{n}]").to_mapping()})
         else:
             out.append(dict(answer))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Response
 
-from serving.export import LOGGED, as_csv, as_parquet, log_meta, table_frame
+from serving.export import LOGGED, as_csv, as_parquet, log_meta, table_frame, unreadable_rows
 from serving.problems import PROBLEMS, Problem
 from serving.service import Here, reply
 from serving.store import reading
@@ -31,6 +31,8 @@ def log(
         raise Problem(404, "table", f"there is no table {table!r}; there are {known}")
     with reading(service.engine) as connection:
         frame = table_frame(connection, table, service.settings)
+    closed = unreadable_rows(frame)
+    headers = {"Unreadable-Rows": str(closed)} if closed else {}
     if (format or ("parquet" if "parquet" in accept else "csv")) == "parquet":
-        return Response(as_parquet(frame), media_type=PARQUET)
-    return Response(as_csv(frame), media_type="text/csv")
+        return Response(as_parquet(frame), headers=headers, media_type=PARQUET)
+    return Response(as_csv(frame), headers=headers, media_type="text/csv")
