@@ -9,9 +9,10 @@ from functools import cache
 
 import orjson
 import structlog
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
@@ -20,6 +21,7 @@ from serving.access import Access
 from serving.clocks import Clock, ClockWatch, wall_clock
 from serving.direct import Direct
 from serving.middleware import Gate
+from serving.observing import COUNT_SECONDS, GLANCE_SECONDS, REST, Observer
 from serving.problems import Problem, as_problem, problem_of
 from serving.routes import (
     catalog,
@@ -32,7 +34,7 @@ from serving.routes import (
     policies,
     users,
 )
-from serving.service import open_service
+from serving.service import REQUESTS, open_service
 from serving.settings import Settings, read_settings
 from serving.store import checkpoint
 from serving.upkeep import Every, prune
@@ -58,6 +60,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> A
     configure_logging(settings.log_level)
     service = open_service(settings, clock)
 
+    observer = Observer(service)
     watch = ClockWatch(clock, settings.clock_tolerance_seconds, service.metrics.clock_jumps.inc)
 
     @asynccontextmanager
@@ -66,15 +69,19 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> A
             Every("upkeep", 60, lambda: prune(service.engine, settings, clock())),
             Every("clock", 10, watch.look),
             Every("checkpoint", 1, lambda: checkpoint(service.engine)),
+            Every("glance", GLANCE_SECONDS, observer.glance, REST),
+            Every("count", COUNT_SECONDS, observer.count, REST),
         ]
         if service.dispatcher is not None:
             threads.append(Every("outbox", 1, service.dispatcher.run))
         for thread in threads:
             thread.start()
+        current_default_thread_limiter().total_tokens = REQUESTS
         settle()
         yield
         for thread in threads:
             thread.close()
+        observer.close()
         service.close()
 
     app = App(
@@ -83,7 +90,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> A
         lifespan=lifespan,
         redoc_url=None,
     )
-    app.state.service = service
+    app.state.service, app.state.observer = service, observer
     for module in (decisions, feeds, users, catalog, control, policies, outbox, logs, health):
         app.include_router(module.router)
     app.gate = Gate(
@@ -125,8 +132,8 @@ def add_problem_handlers(app: FastAPI) -> None:
         return problem_response(Problem(error.status_code, field, str(error.detail)))
 
     @app.exception_handler(PushwiseError)
-    @app.exception_handler(DBAPIError)
-    async def wrong(request: Request, error: PushwiseError | DBAPIError) -> Response:
+    @app.exception_handler(SQLAlchemyError)
+    async def wrong(request: Request, error: PushwiseError | SQLAlchemyError) -> Response:
         return problem_response(as_problem(error))
 
     @app.exception_handler(Exception)

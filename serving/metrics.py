@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -22,8 +21,6 @@ WATCHED = ("sends_7d", "opens_7d", "clicks_7d", "organic_views_7d", "days_since_
 """Features of users whose mean is watched for drift; none is ever negative."""
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """Where the workers of one server keep their figures, for whichever of them is asked."""
-FRESH_FOR = 15.0
-"""Seconds after which the ledger is counted again."""
 
 
 def share_metrics(directory: str) -> None:
@@ -42,7 +39,6 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._read_at, self._lock = -FRESH_FOR, threading.Lock()
         self._labelled = lru_cache(maxsize=4096)(lambda metric, *labels: metric.labels(*labels))
         self.requests = Histogram(
             "pushwise_request_seconds",
@@ -82,6 +78,13 @@ class Metrics:
         )
         self.ledger = self._gauge("ledger", "Decisions and outcomes by state", "of", "state")
         self.unbalanced = self._gauge("ledger_unbalanced", "By how much the ledger is off")
+        self.last_day = self._gauge(
+            "sends_last_day", "Sends whose hour was in the last 24, by what became of them", "became"
+        )
+        self.counted_at = self._gauge(
+            "ledger_counted_timestamp_seconds", "When the ledger was counted last; 0: not yet"
+        )
+        self.counting = self._gauge("ledger_count_seconds", "How long that count took")
         self.overdue = self._gauge(
             "outbox_overdue_seconds", "How long the oldest send has waited past its hour"
         )
@@ -140,21 +143,18 @@ class Metrics:
         for cause, count in receipt.causes.items():
             self.refused.labels(cause).inc(count)
 
-    def refresh(self, read: Callable[[], Mapping[str, Any]]) -> None:
-        """Read what only the store knows, unless that was done a moment ago."""
-        with self._lock:
-            if time.monotonic() - self._read_at < FRESH_FOR:
-                return
-            self._read_at = time.monotonic()
-        state = read()
+    def show_ledger(self, state: Mapping[str, Any], seconds: float) -> None:
+        """Show what was counted in the store just now, and how long that took."""
         for of in ("decisions", "outcomes", "outbox"):
             for name, count in state[of].items():
                 self.ledger.labels(of, name).set(count)
         self.ledger.labels("decisions", "moved").set(state["moved"])
+        for name, count in state["last_day"].items():
+            self.last_day.labels(name).set(count)
         self.unbalanced.set(state["unbalanced"])
-        self.overdue.set(state["overdue"])
         self.ratio.set(state["sample_ratio_p"])
-        self.stopped.set(state["killed"])
+        self.counting.set(seconds)
+        self.counted_at.set(time.time())
 
     def text(self) -> bytes:
         """The exposition format, of all workers together where they share a directory."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mdp.errors import BadArtifact, BadInput, PushwiseError
 
@@ -114,6 +115,9 @@ def as_problem(error: Exception) -> Problem:
     """What an error is answered with: the store's, one raised on purpose, or any other."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, PoolTimeout):
+        structlog.get_logger().error("store", error=str(error))
+        return Problem(503, None, "every connection to the store is busy: try again")
     if not isinstance(error, PushwiseError | DBAPIError):
         structlog.get_logger().exception("unexpected", exc_info=error)
         return Problem(500, None, "an unexpected error; the server's log has it")

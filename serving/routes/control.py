@@ -135,5 +135,5 @@ def show_audit(service: Here, limit: Annotated[int, Query(ge=1, le=10_000)] = 10
 @router.get("/v1/ledger")
 def show_ledger(service: Here) -> Response:
     """Where every decision and outcome went."""
-    with reading(service.engine) as connection:
+    with service.exports.one(), reading(service.engine) as connection:
         return reply(ledger(connection, service.clock()))

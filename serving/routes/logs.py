@@ -29,10 +29,11 @@ def log(
     if table not in LOGGED:
         known = ", ".join([*LOGGED, "log.json"])
         raise Problem(404, "table", f"there is no table {table!r}; there are {known}")
-    with reading(service.engine) as connection:
-        frame = table_frame(connection, table, service.settings)
-    closed = unreadable_rows(frame)
-    headers = {"Unreadable-Rows": str(closed)} if closed else {}
-    if (format or ("parquet" if "parquet" in accept else "csv")) == "parquet":
-        return Response(as_parquet(frame), headers=headers, media_type=PARQUET)
-    return Response(as_csv(frame), headers=headers, media_type="text/csv")
+    with service.exports.one():
+        with reading(service.engine) as connection:
+            frame = table_frame(connection, table, service.settings)
+        closed = unreadable_rows(frame)
+        headers = {"Unreadable-Rows": str(closed)} if closed else {}
+        if (format or ("parquet" if "parquet" in accept else "csv")) == "parquet":
+            return Response(as_parquet(frame), headers=headers, media_type=PARQUET)
+        return Response(as_csv(frame), headers=headers, media_type="text/csv")
