@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from functools import cache
 
 import orjson
-import structlog
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +19,7 @@ from mdp.errors import PushwiseError
 from serving.access import Access
 from serving.clocks import Clock, ClockWatch, wall_clock
 from serving.direct import Direct
+from serving.log_lines import configure_logging
 from serving.middleware import Gate
 from serving.observing import COUNT_SECONDS, GLANCE_SECONDS, REST, Observer
 from serving.problems import Problem, as_problem, problem_of
@@ -148,20 +148,4 @@ def as_response(problem: Problem) -> Response:
         problem.status,
         problem.headers,
         media_type="application/problem+json",
-    )
-
-
-def configure_logging(level: str) -> None:
-    """One JSON line an event, to stderr."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(),
-        cache_logger_on_first_use=True,
     )

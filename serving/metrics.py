@@ -79,7 +79,9 @@ class Metrics:
         self.ledger = self._gauge("ledger", "Decisions and outcomes by state", "of", "state")
         self.unbalanced = self._gauge("ledger_unbalanced", "By how much the ledger is off")
         self.last_day = self._gauge(
-            "sends_last_day", "Sends whose hour was in the last 24, by what became of them", "became"
+            "sends_last_day",
+            "Sends whose hour was in the last 24, by what became of them",
+            "became",
         )
         self.counted_at = self._gauge(
             "ledger_counted_timestamp_seconds", "When the ledger was counted last; 0: not yet"
