@@ -6,6 +6,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
+from typing import Any
 
 import orjson
 from anyio.to_thread import current_default_thread_limiter
@@ -16,11 +17,11 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from mdp.errors import PushwiseError
-from serving.access import Access
+from serving.access import Access, scope_of
 from serving.clocks import Clock, ClockWatch, wall_clock
 from serving.direct import Direct
 from serving.log_lines import configure_logging
-from serving.middleware import Gate
+from serving.middleware import OPEN, Gate
 from serving.observing import COUNT_SECONDS, GLANCE_SECONDS, REST, Observer
 from serving.problems import Problem, as_problem, problem_of
 from serving.routes import (
@@ -49,9 +50,33 @@ class App(FastAPI):
         """Serve one request."""
         await self.gate(scope, receive, send)
 
+    def openapi(self) -> dict[str, Any]:
+        """The API's description: FastAPI's, with the keys that the gate asks for."""
+        described = self.openapi_schema is not None
+        schema = super().openapi()
+        if not described:
+            add_security(schema)
+        return schema
+
     async def routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request by the framework."""
         await super().__call__(scope, receive, send)
+
+
+KEY = "API key"
+
+
+def add_security(schema: dict[str, Any]) -> None:
+    """Say in an OpenAPI description that calls need a key, and with which scope."""
+    said = "A key made by `pushwise keys`; where there is none, and on loopback, none is asked for."
+    scheme = {"type": "http", "scheme": "bearer", "description": said}
+    schema.setdefault("components", {})["securitySchemes"] = {KEY: scheme}
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            if path not in OPEN:
+                operation["security"] = [{KEY: []}]
+                scope = f"Needs a key with the scope `{scope_of(method.upper(), path)}`."
+                operation["description"] = f"{operation['description']}\n\n{scope}"
 
 
 def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> App:

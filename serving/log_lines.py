@@ -1,4 +1,4 @@
-"""The server's log: one JSON line an event on standard error, uvicorn's and other libraries' too."""
+"""The log: one JSON line an event on standard error, those of uvicorn and other libraries too."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def formatter() -> structlog.stdlib.ProcessorFormatter:
 
 
 def uvicorn_logging() -> dict[str, Any]:
-    """What uvicorn is told of logging (`logging.config.dictConfig`); its level is told by itself."""
+    """What uvicorn is told of logging (`logging.config.dictConfig`), beside its level."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from mdp.hashing import content_hash
 from serving import accounts
+from serving.answers import DecisionOut, DecisionShown, DecisionsOut
 from serving.commit import Keyed, Replayed
 from serving.problems import PROBLEMS, Problem, problem_of
-from serving.schemas import Ask, Asks, DecisionOut, DecisionsOut
+from serving.schemas import Ask, Asks
 from serving.service import Here, Service, reply
 from serving.strict_json import StrictRoute
 
@@ -84,14 +85,14 @@ def answered(content: dict[str, Any], replayed: bool) -> Response:
     return response
 
 
-@router.get("/v1/decisions/{decision_id:path}")
+@router.get("/v1/decisions/{decision_id:path}", response_model=DecisionShown)
 def show(service: Here, decision_id: str) -> Response:
     """A decision with its lists, its outcomes, and why it came out so: what guardrails ruled out,
     and what the response model expects."""
     return reply(accounts.get_decision(service.engine, decision_id))
 
 
-@router.post("/v1/decisions/{decision_id:path}:cancel")
+@router.post("/v1/decisions/{decision_id:path}:cancel", response_model=DecisionShown)
 def cancel(service: Here, decision_id: str) -> Response:
     """Cancel a send that is not due yet; frees its caps."""
     return reply(accounts.cancel(service.engine, decision_id, service.clock()))

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 from sqlalchemy.exc import SQLAlchemyError
 
 from mdp.errors import PushwiseError
+from serving.answers import HealthOut, ReadyOut
 from serving.problems import PROBLEMS, Problem
-from serving.service import Here, Service, reply
+from serving.service import Here, reply
 from serving.store import reading
 
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=HealthOut)
 async def healthz() -> Response:
     """The process answers."""
     return reply({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=ReadyOut)
 def readyz(service: Here) -> Response:
     """The store answers and its policy is loaded; 503 with the reason where that is not so."""
     try:
@@ -39,7 +41,7 @@ def readyz(service: Here) -> Response:
     )
 
 
-@router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
+@router.get("/metrics", response_class=PlainTextResponse)
 def metrics(service: Here) -> Response:
     """Prometheus metrics of all workers of this server, and the store's figures as they were
     counted last."""

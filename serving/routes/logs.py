@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Response
 
+from serving.answers import LogMetaOut
 from serving.export import LOGGED, as_csv, as_parquet, log_meta, table_frame, unreadable_rows
 from serving.problems import PROBLEMS, Problem
 from serving.service import Here, reply
@@ -15,7 +16,11 @@ router = APIRouter(tags=["logs"], responses=PROBLEMS)
 PARQUET = "application/vnd.apache.parquet"
 
 
-@router.get("/v1/logs/{table}", responses={200: {"content": {"text/csv": {}, PARQUET: {}}}})
+@router.get(
+    "/v1/logs/{table}",
+    response_model=LogMetaOut,
+    responses={200: {"content": {"text/csv": {}, PARQUET: {}}}},
+)
 def log(
     service: Here,
     table: str,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import func, select, update
 
 from serving.access import audit
+from serving.answers import OutboxOut, RetryOut
 from serving.problems import PROBLEMS, Problem
 from serving.schemas import iso
 from serving.service import Here, Who, reply
@@ -18,7 +19,7 @@ from serving.tables import OUTBOX
 router = APIRouter(tags=["sending"], route_class=StrictRoute, responses=PROBLEMS)
 
 
-@router.get("/v1/outbox")
+@router.get("/v1/outbox", response_model=OutboxOut)
 def show(
     service: Here,
     state: Literal["waiting", "sent", "dead", "cancelled"] = "dead",
@@ -47,7 +48,7 @@ def show(
     )
 
 
-@router.post("/v1/outbox/{decision_id}:retry")
+@router.post("/v1/outbox/{decision_id}:retry", response_model=RetryOut)
 def retry(service: Here, who: Who, decision_id: str) -> Response:
     """Try a dead send again, while it is not too late for it."""
     now = service.clock()
