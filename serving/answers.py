@@ -198,6 +198,7 @@ class LedgerOut(BaseModel):
     outcomes: Counts
     moved: int
     last_day: Counts
+    numbered: Counts
     unbalanced: int
 
 

@@ -164,6 +164,7 @@ def _moved(engine: Engine, number: int, out: Path) -> int:
         }
         sizes = _appended(_beside(out), frames, row.sizes)
         _keep_what_remains(connection, starts, leaving, number)
+        _uncount(connection, ids["decisions"])
         _delete(connection, [EVENTS], ids["events"])
         _delete(connection, [OUTCOMES, SNAPSHOTS, SHADOWS, OUTBOX, DECISIONS], ids["decisions"])
         counts = {name: getattr(row, name) + len(frame) for name, frame in frames.items()}
@@ -272,6 +273,21 @@ def _keep_what_remains(
     ]
     if ids:
         connection.execute(insert(ARCHIVED), ids)
+
+
+def _uncount(connection: Connection, decisions: list[str]) -> None:
+    """Count a user's decisions without those that leave; who is about to be decided for is drawn
+    again."""
+    of = DECISIONS.c.decision_id.in_(by_key(DECISIONS, ("decision_id",)))
+    left = select(DECISIONS.c.user_id, func.count(DECISIONS.c.nth)).where(of)
+    keys = {"keys": key_list(decisions)}
+    for user, count in connection.execute(left.group_by(DECISIONS.c.user_id), keys).all():
+        if count:
+            values = {
+                "decisions": USERS.c.decisions - count,
+                "version": USERS.c.version + 1,
+            }
+            connection.execute(update(USERS).where(USERS.c.user_id == user).values(**values))
 
 
 def _delete(connection: Connection, tables: Iterable[Table], keys: list[str]) -> None:

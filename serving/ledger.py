@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, case, exists, func, select
 
 from mdp.clock import DAY
-from serving.tables import ARCHIVED, ARCHIVES, COUNTERS, DECISIONS, OUTBOX, OUTCOMES
+from serving.tables import ARCHIVED, ARCHIVES, COUNTERS, DECISIONS, OUTBOX, OUTCOMES, USERS
 
 
 def ledger(connection: Connection, now: int) -> dict[str, Any]:
@@ -16,7 +16,11 @@ def ledger(connection: Connection, now: int) -> dict[str, Any]:
     decisions = sent + held + cancelled + failed + pending + archived;
     outcomes received = orphan + duplicate + late + joined + archived, where received ones are
     counted for themselves as they come in. Outcomes that come for archived decisions are late.
-    `unbalanced` is by how much the two sums are off, which is never. `moved` are sends that left at
+    `numbered` are the decisions that servers of this version made and that are here still, by
+    their rows and by the count that each user's row keeps of them, written in one transaction: a
+    row that is lost, or comes twice, is off. The states of decisions are of the same rows as their
+    total, so that sum says only that each row has one state.
+    `unbalanced` is by how much these counts are off, which is never. `moved` are sends that left at
     another time than decided; they stand among `sent` too. `last_day` are the sends whose hour was
     in the last 24.
     """
@@ -69,11 +73,18 @@ def ledger(connection: Connection, now: int) -> dict[str, Any]:
     )
     moves = {row[0]: row[1] for row in connection.execute(moved)}
     last_day["moved"] = moves.get(1, 0)
-    off = abs(total - sum(decisions.values())) + abs(received - sum(outcomes.values()))
+    numbered = connection.scalar(select(func.count(DECISIONS.c.nth))) or 0
+    counted = int(connection.scalar(select(func.sum(USERS.c.decisions))) or 0)
+    off = (
+        abs(numbered - counted)
+        + abs(total - sum(decisions.values()))
+        + abs(received - sum(outcomes.values()))
+    )
     return {
         "decisions": {"total": total, **decisions},
         "outcomes": {"received": received, **outcomes},
         "moved": sum(moves.values()),
         "last_day": last_day,
+        "numbered": {"decisions": numbered, "users": counted},
         "unbalanced": off,
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any
 
 import orjson
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -58,11 +58,13 @@ def sealer() -> Callable[[str | None], str | None]:
     if not keys:
         return _as_plain
     encrypt = _cipher(keys).encrypt
-    return lambda text: text if _stays(text) else MARK + encrypt(text.encode()).decode()
 
+    def seal(text: str | None) -> str | None:
+        if text is None or isinstance(text, Unreadable):
+            return text
+        return MARK + encrypt(text.encode()).decode()
 
-def _stays(text: str | None) -> TypeGuard[Unreadable | None]:
-    return text is None or isinstance(text, Unreadable)
+    return seal
 
 
 def _as_plain(text: str | None) -> str | None:

@@ -45,6 +45,8 @@ class User(NamedTuple):
     last_decision: str | None
     turn: int
     """Of the last decision."""
+    decisions: int
+    """How many numbered ones the store holds."""
 
     @property
     def zone(self) -> int:
@@ -86,6 +88,7 @@ def new_user(
         version=0,
         last_decision=None,
         turn=0,
+        decisions=0,
     )
 
 
@@ -105,7 +108,9 @@ _UPDATE = Prepared(
     .values({name: bindparam(name) for name in _COLUMNS if name != "user_id"}),
     [*_COLUMNS[1:], "of_user"],
 )
-_ATTRIBUTES, _PREFERENCES = _COLUMNS.index("attributes"), _COLUMNS.index("preferences")
+_ATTRIBUTES, _PREFERENCES, _DECISIONS = (
+    _COLUMNS.index(name) for name in ("attributes", "preferences", "decisions")
+)
 
 
 def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, User]:
@@ -115,6 +120,7 @@ def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, Use
         values = list(row)
         values[_ATTRIBUTES] = opened_fields(row[_ATTRIBUTES])
         values[_PREFERENCES] = opened(row[_PREFERENCES])
+        values[_DECISIONS] = row[_DECISIONS] or 0
         out[row[0]] = User._make(values)
     return out
 

@@ -1,6 +1,7 @@
 """The API's description says what is answered, and which calls need a key."""
 
 import schemathesis
+from httpx2 import Response
 
 from mdp.clock import DAY
 from policies.baselines import Random
@@ -26,7 +27,7 @@ def conversation(client, shop):
         calls.append((method, path, answer))
         return answer.json() if "json" in answer.headers.get("content-type", "") else None
 
-    calls = []
+    calls: list[tuple[str, str, Response]] = []
     call("GET", "/healthz")
     call("GET", "/readyz")
     call("PUT", "/v1/items", {"items": ITEMS})
