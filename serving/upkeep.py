@@ -1,4 +1,5 @@
-"""What is kept for a time only: snapshots and answers to idempotency keys."""
+"""What is done beside the requests, and what is kept for a time only: snapshots and answers to
+idempotency keys."""
 
 from __future__ import annotations
 
@@ -16,6 +17,9 @@ from serving.tables import IDEMPOTENCY, SNAPSHOTS
 
 AT_ONCE = 5000
 """Rows deleted in one transaction, which others wait for."""
+
+LONGEST_FAREWELL = 5.0
+"""Seconds that a thread which rests is waited for when the server stops."""
 
 
 def prune(engine: Engine, settings: Settings, now: int) -> int:
@@ -52,10 +56,11 @@ class Every:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish what is being done, then stop."""
+        """Finish what is being done, then stop; what rests (it may take minutes, and only looks)
+        is not waited for long."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(None if self._rest is None else LONGEST_FAREWELL)
 
     def _run(self) -> None:
         wait = self._seconds if self._rest is None else 0.0
