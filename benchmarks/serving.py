@@ -37,9 +37,10 @@ from benchmarks.crashes import ROOT, free_port, served
 from mdp.guardrails import Guardrails
 from policies.network import NetworkPolicy
 from policies.saved import PolicyBundle, SavedRecommender, save_policy
+from serving.answers import DecisionOut
 from serving.catalog import put_rows
 from serving.clocks import wall_clock
-from serving.schemas import Ask, DecisionOut
+from serving.schemas import Ask
 from serving.service import prepare
 from serving.settings import read_settings
 from serving.store import open_store, writing

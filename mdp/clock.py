@@ -29,6 +29,10 @@ _lock = threading.Lock()
 _codes: dict[str, int] = {}
 _names: list[str] = []
 _tables: list[tuple[np.ndarray, np.ndarray]] = []
+_NO_PLACES = ("Factory", "localtime", "posixrules")
+"""Files beside the zones: of a machine that was told none, and of this very machine."""
+_OTHER_CLOCKS = ("right/", "posix/")
+"""Copies of the zones, the first of which counts leap seconds."""
 # UTC comes first, which an unknown zone reads as: zone z has the place z + 1.
 _UTC = (np.array([NEVER]), np.array([0]))
 _flat: tuple[np.ndarray, np.ndarray, np.ndarray] = (np.array([0, 1]), *_UTC)
@@ -68,7 +72,7 @@ def _transitions(name: str) -> tuple[np.ndarray, np.ndarray]:
 @lru_cache(maxsize=4096)
 def zone_code(name: str | None) -> int:
     """The code of an IANA zone, `NO_ZONE` for one that does not exist (or None)."""
-    if not name:
+    if not name or name in _NO_PLACES or name.startswith(_OTHER_CLOCKS):
         return NO_ZONE
     with _lock:
         if name in _codes:

@@ -34,11 +34,13 @@ def run(args: Args) -> None:
     from scripts.instants import instant
     from serving.archive import archive
     from serving.clocks import wall_clock
+    from serving.log_lines import configure_logging
     from serving.settings import read_settings
     from serving.store import open_store
 
     before, out = instant("--before", args.before), args.out.resolve()
     settings = read_settings(store=args.store)
+    configure_logging(settings.log_level)
     engine = open_store(settings.store, make=False)
     console = Console(stderr=True)
     try:

@@ -57,6 +57,7 @@ def run(args: Args) -> None:
 
     from mdp.errors import BadSetting
     from serving.clocks import wall_clock
+    from serving.log_lines import uvicorn_logging
     from serving.metrics import share_metrics
     from serving.service import has_keys, prepare
     from serving.settings import hand_on, read_settings
@@ -90,6 +91,7 @@ def run(args: Args) -> None:
             host=args.host,
             port=args.port,
             workers=args.workers,
+            log_config=uvicorn_logging(),
             log_level=settings.log_level,
             access_log=False,
             timeout_graceful_shutdown=GRACE,

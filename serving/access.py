@@ -99,11 +99,33 @@ class Access:
         self._closed = False
         self._read_at = -KNOWN_FOR
         self._buckets: dict[str, tuple[float, float]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._reading = threading.Lock(), threading.Lock()
+
+    @property
+    def is_old(self) -> bool:
+        """Whether keys must be read again before the next check."""
+        return time.monotonic() - self._read_at >= KNOWN_FOR
+
+    def read(self) -> None:
+        """Read the keys, unless that was done a moment ago. It waits for the store."""
+        with self._reading:
+            if not self.is_old:
+                return
+            at = time.monotonic()
+            with reading(self._engine) as connection:
+                rows = connection.execute(select(API_KEYS)).all()
+            self._known = self._own | {
+                row.hash: Caller(row.name, frozenset(row.scopes))
+                for row in rows
+                if row.revoked_at is None
+            }
+            self._closed = bool(rows)  # revoking the last key opens nothing
+            self._read_at = at
 
     def check(self, method: str, path: str, authorization: str) -> Caller:
-        """Who calls; raises `Problem` (401, 403, 429) for one who may not."""
-        known = self._keys()
+        """Who calls, by the keys that were read last; raises `Problem` (401, 403, 429) for one who
+        may not."""
+        known = self._known
         if not known and not self._closed:
             return NOBODY
         scheme, _, key = authorization.partition(" ")
@@ -116,20 +138,6 @@ class Access:
             raise Problem(403, "Authorization", f"this key lacks the scope {scope!r}")
         self._take(found[0].name)
         return found[0]
-
-    def _keys(self) -> dict[str, Caller]:
-        with self._lock:
-            if time.monotonic() - self._read_at >= KNOWN_FOR:
-                with reading(self._engine) as connection:
-                    rows = connection.execute(select(API_KEYS)).all()
-                self._known = self._own | {
-                    row.hash: Caller(row.name, frozenset(row.scopes))
-                    for row in rows
-                    if row.revoked_at is None
-                }
-                self._closed = bool(rows)  # revoking the last key opens nothing
-                self._read_at = time.monotonic()
-            return self._known
 
     def _take(self, name: str) -> None:
         """A token of the key's bucket, which holds those of one second."""

@@ -34,6 +34,7 @@ from serving.history import advanced, consent_event, rebuilt
 from serving.problems import Problem
 from serving.replay import snapshot_data
 from serving.schemas import UserIn, iso
+from serving.sealing import UNREADABLE, Unreadable
 from serving.settings import Settings
 from serving.snapshot import Snapshot, unpack
 from serving.store import count, reading, writing
@@ -51,7 +52,7 @@ from serving.tables import (
     STARTS,
     USERS,
 )
-from serving.users import User, new_user, read_users, write_users
+from serving.users import User, check_readable, new_user, read_users, write_users
 
 SHOWN = ("timezone", "consent", "locale", "preferences", "signed_up_at", "attributes")
 TIMES = ("at", "decided_at", "send_at", "due_at", "next_at", "before")
@@ -70,6 +71,7 @@ def put_user(
             consent = given.pop("consent", settings.unknown_consent)
             user = new_user(user_id, now, consent, zone)._replace(**given)
         else:
+            check_readable(old)
             user = with_changes(connection, old, given, now)
         write_users(connection, [user])
     return shown(user._replace(version=user.version + 1))
@@ -116,21 +118,23 @@ def shown(user: User) -> dict[str, Any]:
 
 
 def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
-    """A user; raises `Problem` for an unknown one."""
+    """A user; raises `Problem` for an unknown one, and one whose fields can't be read."""
     with reading(engine) as connection:
         user = read_users(connection, [user_id]).get(user_id)
     if user is None:
         raise Problem(404, "user_id", f"there is no user {user_id!r}")
+    check_readable(user)
     return shown(user)
 
 
 def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
     """A user with their state, all rows that are about them, and the archives that hold more;
-    raises `Problem` for an unknown one."""
+    raises `Problem` for an unknown one, and one whose fields can't be read."""
     with reading(engine) as connection:
         user = read_users(connection, [user_id]).get(user_id)
         if user is None:
             raise Problem(404, "user_id", f"there is no user {user_id!r}")
+        check_readable(user)
         own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
         rows: dict[str, list[dict[str, Any]]] = {}
         for table, of in (
@@ -154,7 +158,8 @@ def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row for a reader: times as texts, states and snapshots by their fields."""
+    """A row for a reader: times as texts, states and snapshots by their fields; a value that no key
+    opens is null and said to be."""
     out: dict[str, Any] = {}
     for name, value in row.items():
         if name in TIMES and value is not None:
@@ -164,7 +169,8 @@ def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
         elif name == "data":
             value = seen(unpack(value))
         out[f"{name}"] = value
-    return out
+    closed = [name for name, value in out.items() if isinstance(value, Unreadable)]
+    return {**out, **dict.fromkeys(closed), **({UNREADABLE: True} if closed else {})}
 
 
 def _state(history: bytes) -> dict[str, Any]:

@@ -6,20 +6,23 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
+from typing import Any
 
 import orjson
-import structlog
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from mdp.errors import PushwiseError
-from serving.access import Access
+from serving.access import Access, scope_of
 from serving.clocks import Clock, ClockWatch, wall_clock
 from serving.direct import Direct
-from serving.middleware import Gate
+from serving.log_lines import configure_logging
+from serving.middleware import OPEN, Gate
+from serving.observing import COUNT_SECONDS, GLANCE_SECONDS, REST, Observer
 from serving.problems import Problem, as_problem, problem_of
 from serving.routes import (
     catalog,
@@ -32,7 +35,7 @@ from serving.routes import (
     policies,
     users,
 )
-from serving.service import open_service
+from serving.service import REQUESTS, open_service
 from serving.settings import Settings, read_settings
 from serving.store import checkpoint
 from serving.upkeep import Every, prune
@@ -47,9 +50,33 @@ class App(FastAPI):
         """Serve one request."""
         await self.gate(scope, receive, send)
 
+    def openapi(self) -> dict[str, Any]:
+        """The API's description: FastAPI's, with the keys that the gate asks for."""
+        described = self.openapi_schema is not None
+        schema = super().openapi()
+        if not described:
+            add_security(schema)
+        return schema
+
     async def routed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request by the framework."""
         await super().__call__(scope, receive, send)
+
+
+KEY = "API key"
+
+
+def add_security(schema: dict[str, Any]) -> None:
+    """Say in an OpenAPI description that calls need a key, and with which scope."""
+    said = "A key made by `pushwise keys`; where there is none, and on loopback, none is asked for."
+    scheme = {"type": "http", "scheme": "bearer", "description": said}
+    schema.setdefault("components", {})["securitySchemes"] = {KEY: scheme}
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            if path not in OPEN:
+                operation["security"] = [{KEY: []}]
+                scope = f"Needs a key with the scope `{scope_of(method.upper(), path)}`."
+                operation["description"] = f"{operation['description']}\n\n{scope}"
 
 
 def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> App:
@@ -58,6 +85,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> A
     configure_logging(settings.log_level)
     service = open_service(settings, clock)
 
+    observer = Observer(service)
     watch = ClockWatch(clock, settings.clock_tolerance_seconds, service.metrics.clock_jumps.inc)
 
     @asynccontextmanager
@@ -66,15 +94,19 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> A
             Every("upkeep", 60, lambda: prune(service.engine, settings, clock())),
             Every("clock", 10, watch.look),
             Every("checkpoint", 1, lambda: checkpoint(service.engine)),
+            Every("glance", GLANCE_SECONDS, observer.glance, REST),
+            Every("count", COUNT_SECONDS, observer.count, REST),
         ]
         if service.dispatcher is not None:
             threads.append(Every("outbox", 1, service.dispatcher.run))
         for thread in threads:
             thread.start()
+        current_default_thread_limiter().total_tokens = REQUESTS
         settle()
         yield
         for thread in threads:
             thread.close()
+        observer.close()
         service.close()
 
     app = App(
@@ -83,7 +115,7 @@ def create_app(settings: Settings | None = None, clock: Clock = wall_clock) -> A
         lifespan=lifespan,
         redoc_url=None,
     )
-    app.state.service = service
+    app.state.service, app.state.observer = service, observer
     for module in (decisions, feeds, users, catalog, control, policies, outbox, logs, health):
         app.include_router(module.router)
     app.gate = Gate(
@@ -109,6 +141,10 @@ def settle() -> None:
 def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error with problem details."""
 
+    def problem_response(problem: Problem) -> Response:
+        app.state.service.metrics.count_problem(problem)
+        return as_response(problem)
+
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         return problem_response(problem_of(error.errors(), skip=1))
@@ -121,8 +157,8 @@ def add_problem_handlers(app: FastAPI) -> None:
         return problem_response(Problem(error.status_code, field, str(error.detail)))
 
     @app.exception_handler(PushwiseError)
-    @app.exception_handler(DBAPIError)
-    async def wrong(request: Request, error: PushwiseError | DBAPIError) -> Response:
+    @app.exception_handler(SQLAlchemyError)
+    async def wrong(request: Request, error: PushwiseError | SQLAlchemyError) -> Response:
         return problem_response(as_problem(error))
 
     @app.exception_handler(Exception)
@@ -130,27 +166,11 @@ def add_problem_handlers(app: FastAPI) -> None:
         return problem_response(as_problem(error))
 
 
-def problem_response(problem: Problem) -> Response:
+def as_response(problem: Problem) -> Response:
     """The problem as a response."""
     return Response(
         orjson.dumps(problem.to_mapping()),
         problem.status,
         problem.headers,
         media_type="application/problem+json",
-    )
-
-
-def configure_logging(level: str) -> None:
-    """One JSON line an event, to stderr."""
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(),
-        cache_logger_on_first_use=True,
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import structlog
 from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
 
 from ingestion.log import LogMeta
@@ -31,6 +32,7 @@ from serving.access import audit
 from serving.archived import unfinished
 from serving.export import as_csv, framed, log_meta, logged_columns, table_frame, typed
 from serving.history import replayed
+from serving.problems import UnreadableUser
 from serving.schemas import iso
 from serving.settings import Settings
 from serving.store import by_key, found_by_key, key_list, reading, upsert, writing
@@ -150,6 +152,8 @@ def _moved(engine: Engine, number: int, out: Path) -> int:
         if row.upto != upto:  # another process has done so
             return len(users)
         leaving = _leaving(connection, users, row.before)
+        starts = _starts(connection, leaving)
+        leaving = {start["user_id"]: leaving[start["user_id"]] for start in starts}
         ids = {
             "events": [name for each in leaving.values() for name in each.events],
             "decisions": [name for each in leaving.values() for name in each.decisions],
@@ -159,7 +163,8 @@ def _moved(engine: Engine, number: int, out: Path) -> int:
             for name in MOVED
         }
         sizes = _appended(_beside(out), frames, row.sizes)
-        _keep_what_remains(connection, leaving, number)
+        _keep_what_remains(connection, starts, leaving, number)
+        _uncount(connection, ids["decisions"])
         _delete(connection, [EVENTS], ids["events"])
         _delete(connection, [OUTCOMES, SNAPSHOTS, SHADOWS, OUTBOX, DECISIONS], ids["decisions"])
         counts = {name: getattr(row, name) + len(frame) for name, frame in frames.items()}
@@ -238,16 +243,28 @@ def _appended(
     return new
 
 
-def _keep_what_remains(connection: Connection, leaving: Mapping[str, Leaving], number: int) -> None:
+def _starts(connection: Connection, leaving: Mapping[str, Leaving]) -> list[dict[str, Any]]:
+    """The histories that rebuilds start from; none of a user whose changes of consent no key
+    opens, of whom everything stays."""
+    starts = []
+    for name, user in read_users(connection, leaving).items():
+        before = leaving[name].before
+        try:
+            history = replayed(connection, user, before).tobytes()
+        except UnreadableUser as problem:
+            structlog.get_logger().warning("not archived", error=str(problem))
+            continue
+        starts.append({"user_id": name, "before": before, "history": history})
+    return starts
+
+
+def _keep_what_remains(
+    connection: Connection,
+    starts: list[dict[str, Any]],
+    leaving: Mapping[str, Leaving],
+    number: int,
+) -> None:
     """Keep the histories that rebuilds start from, and the ids of decisions."""
-    starts = [
-        {
-            "user_id": user.user_id,
-            "before": leaving[name].before,
-            "history": replayed(connection, user, leaving[name].before).tobytes(),
-        }
-        for name, user in read_users(connection, leaving).items()
-    ]
     upsert(connection, STARTS, starts)
     ids = [
         {"decision_id": decision, "user_id": user, "archive": number}
@@ -256,6 +273,21 @@ def _keep_what_remains(connection: Connection, leaving: Mapping[str, Leaving], n
     ]
     if ids:
         connection.execute(insert(ARCHIVED), ids)
+
+
+def _uncount(connection: Connection, decisions: list[str]) -> None:
+    """Count a user's decisions without those that leave; who is about to be decided for is drawn
+    again."""
+    of = DECISIONS.c.decision_id.in_(by_key(DECISIONS, ("decision_id",)))
+    left = select(DECISIONS.c.user_id, func.count(DECISIONS.c.nth)).where(of)
+    keys = {"keys": key_list(decisions)}
+    for user, count in connection.execute(left.group_by(DECISIONS.c.user_id), keys).all():
+        if count:
+            values = {
+                "decisions": USERS.c.decisions - count,
+                "version": USERS.c.version + 1,
+            }
+            connection.execute(update(USERS).where(USERS.c.user_id == user).values(**values))
 
 
 def _delete(connection: Connection, tables: Iterable[Table], keys: list[str]) -> None:

@@ -229,6 +229,7 @@ def decision_row(draft: Draft, decision_id: str | None) -> dict[str, Any]:
         "rules_hash": world.rules_hash,
         "title": _text(copy.titles, catalog, drawn) if sent else None,
         "body": _text(copy.bodies, catalog, drawn) if sent else None,
+        "nth": draft.user.decisions + 1,
     }
 
 
@@ -291,6 +292,7 @@ def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
             history=data[n * size : (n + 1) * size],
             last_decision=row["decision_id"],
             turn=row["turn"],
+            decisions=row["nth"],
         )
         for n, (draft, row) in enumerate(decided)
     ]

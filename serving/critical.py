@@ -18,7 +18,7 @@ from serving.sending import barred
 from serving.service import Service
 from serving.store import reading, rows_by_key
 from serving.tables import IDEMPOTENCY
-from serving.users import User, read_users
+from serving.users import User, check_readable, read_users
 
 SAYS = {
     "killed": "is stopped by a kill switch",
@@ -70,6 +70,7 @@ def _reachable(user: User | None, user_id: str) -> User:
     """The user, who must be known, have consented and not have unsubscribed."""
     if user is None:
         raise Problem(404, "user_id", f"there is no user {user_id!r}")
+    check_readable(user)
     if user.state["unsubscribed"] or not user.consent:
         raise Problem(409, "user_id", f"user {user_id!r} has not consented, or has unsubscribed")
     return user

@@ -38,7 +38,7 @@ from serving.settings import Settings
 from serving.store import reading, rows_by_key, writing
 from serving.tables import DECISIONS, IDEMPOTENCY
 from serving.tracing import Tracing
-from serving.users import User, new_user, read_users
+from serving.users import User, check_readable, new_user, read_users
 
 LIFTED = ("killed", "policy_killed", "consent_unknown", "timezone_unknown", "budget")
 """Holds that bind only while their reason lasts; every other hold binds for the local date."""
@@ -210,6 +210,7 @@ class Decider:
         if user is None:
             user = new_user(ask.user_id, at, consent, zone)
         else:
+            check_readable(user)
             user = assumed(connection, user, zone, consent)
         return Question(
             user,

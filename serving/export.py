@@ -12,6 +12,7 @@ from ingestion.schema import FORMAT_VERSION, TABLES
 from serving.accounts import columns
 from serving.catalog import frame_of, with_times
 from serving.schemas import iso
+from serving.sealing import UNREADABLE, Unreadable
 from serving.settings import Settings
 from serving.store import CURRENCY, setting
 from serving.tables import ITEMS, METADATA, USERS, VARIANTS
@@ -31,6 +32,8 @@ def table_frame(connection: Connection, name: str, settings: Settings) -> pd.Dat
         frame = frame_of(connection, ITEMS if name == "items" else VARIANTS)
     else:
         frame = _rows(connection, name)
+    if name == "changes":
+        frame = _without_closed(frame)
     return typed(frame, name)
 
 
@@ -64,7 +67,8 @@ def _rows(connection: Connection, name: str) -> pd.DataFrame:
         table.c[column] for column in ("at", "decided_at", "number") if column in table.columns
     ]
     rows = select(*logged_columns(name)).order_by(*order, *table.primary_key.columns)
-    return framed(connection.execute(rows))
+    # As text of pandas a value would forget that no key opens it.
+    return framed(connection.execute(rows), object if name == "changes" else None)
 
 
 def logged_columns(name: str) -> list[Any]:
@@ -73,20 +77,39 @@ def logged_columns(name: str) -> list[Any]:
     return [known[column.name] for column in TABLES[name].columns if column.name in known]
 
 
-def framed(result: CursorResult[Any]) -> pd.DataFrame:
-    """Rows as a frame."""
-    return pd.DataFrame(result.all(), columns=list(result.keys()))
+def framed(result: CursorResult[Any], dtype: Any = None) -> pd.DataFrame:
+    """Rows as a frame, of a type for all or of those that pandas finds."""
+    return pd.DataFrame(result.all(), columns=list(result.keys()), dtype=dtype)
 
 
 def _users(connection: Connection, settings: Settings) -> pd.DataFrame:
     rows = connection.execute(select(USERS).order_by(USERS.c.user_id))
     users = [User(**row._mapping) for row in rows]
-    frame = pd.DataFrame([{"user_id": user.user_id, **columns(user)} for user in users])
+    frame = pd.DataFrame([{"user_id": user.user_id, **_columns(user)} for user in users])
     if len(frame):
         frame["timezone"] = frame["timezone"].fillna(settings.default_timezone or UNKNOWN_ZONE)
         # A log reads no value as consent given; the user's history counts it as not given.
         frame["consent"] = frame["consent"].fillna(False).astype(bool)
     return frame
+
+
+def _without_closed(changes: pd.DataFrame) -> pd.DataFrame:
+    """The changes, a value that no key opens absent and its row marked."""
+    closed = changes["value"].map(lambda value: isinstance(value, Unreadable)).astype(bool)
+    if not closed.any():
+        return changes
+    return changes.assign(value=changes["value"].mask(closed), unreadable=closed)
+
+
+def _columns(user: User) -> dict[str, Any]:
+    """A user's columns; of one whose fields no key opens those that are known, and that mark."""
+    known = columns(user)
+    return known if user.is_readable else {**known, "preferences": None, UNREADABLE: True}
+
+
+def unreadable_rows(frame: pd.DataFrame) -> int:
+    """How many rows of a table hold something that no key opens."""
+    return int(frame[UNREADABLE].eq(True).sum()) if UNREADABLE in frame else 0
 
 
 def as_csv(frame: pd.DataFrame, header: bool = True) -> bytes:

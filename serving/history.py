@@ -13,6 +13,8 @@ from mdp.hashing import hash_id, style_bucket
 from mdp.local_time import local_hour
 from mdp.state import HISTORY, apply, is_late, new_histories
 from serving import tables
+from serving.problems import UnreadableUser
+from serving.sealing import Unreadable
 from serving.users import User, with_history
 
 Fields = Mapping[Any, Any]
@@ -76,7 +78,8 @@ def events_of(fields: Sequence[Fields], zone: int) -> np.ndarray:
 
 
 def stored_fields(connection: Connection, user_id: str) -> list[dict[str, Any]]:
-    """Everything that the store knows to have happened to a user."""
+    """Everything that the store knows to have happened to a user; raises `UnreadableUser` where no
+    key opens a change of their consent."""
     events, decisions, outcomes = tables.EVENTS, tables.DECISIONS, tables.OUTCOMES
     changes, variants = tables.CHANGES, tables.VARIANTS
     own = decisions.c.user_id == user_id
@@ -95,6 +98,8 @@ def stored_fields(connection: Connection, user_id: str) -> list[dict[str, Any]]:
         changes.c.table == "users", changes.c.id == user_id, changes.c.column == "consent"
     )
     for at, value in connection.execute(consents):
+        if isinstance(value, Unreadable):
+            raise UnreadableUser(user_id)
         found.append(consent_event(user_id, at, value == "true"))
     return found
 

@@ -1,7 +1,8 @@
-"""Idempotency keys whose first request is being answered in this process."""
+"""What is being answered in this process: idempotency keys, and what takes long."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -32,3 +33,22 @@ class InFlight:
             yield
         finally:
             self._keys.discard(key)
+
+
+class AtMost:
+    """Lets only so many requests at once do what takes long, so that the others have threads,
+    processor and connections left."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._free = most, threading.BoundedSemaphore(most)
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """While one more is answered; raises `Problem` (503) where there are as many already."""
+        if not self._free.acquire(blocking=False):
+            detail = f"this worker makes {self._most} exports at once: try again later"
+            raise Problem(503, None, detail)
+        try:
+            yield
+        finally:
+            self._free.release()

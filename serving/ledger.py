@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, case, exists, func, select
 
-from serving.tables import ARCHIVED, ARCHIVES, COUNTERS, DECISIONS, OUTBOX, OUTCOMES
+from mdp.clock import DAY
+from serving.tables import ARCHIVED, ARCHIVES, COUNTERS, DECISIONS, OUTBOX, OUTCOMES, USERS
 
 MOVES = OUTCOMES.alias("moves")
 
@@ -17,8 +18,13 @@ def ledger(connection: Connection, now: int) -> dict[str, Any]:
     decisions = sent + held + cancelled + failed + pending + archived;
     outcomes received = orphan + duplicate + late + joined + archived, where received ones are
     counted for themselves as they come in. Outcomes that come for archived decisions are late.
-    `unbalanced` is by how much the two sums are off, which is never. `moved` are sends that left at
-    another time than decided; they stand among `sent` too.
+    `numbered` are the decisions that servers of this version made and that are here still, by
+    their rows and by the count that each user's row keeps of them, written in one transaction: a
+    row that is lost, or comes twice, is off. The states of decisions are of the same rows as their
+    total, so that sum says only that each row has one state.
+    `unbalanced` is by how much these counts are off, which is never. `moved` are sends that left at
+    another time than decided; they stand among `sent` too. `last_day` are the sends whose hour was
+    in the last 24.
     """
 
     def became(outcome: str) -> Any:
@@ -45,9 +51,15 @@ def ledger(connection: Connection, now: int) -> dict[str, Any]:
         (waiting, "pending"),
         else_="sent",
     )
-    by_state = select(state, func.count()).select_from(DECISIONS).group_by(state)
+    lately = DECISIONS.c.send_at.between(now - DAY, now)
+    recent = case((lately, 1), else_=0)
+    by_state = select(state, recent, func.count()).select_from(DECISIONS).group_by(state, recent)
     decisions = dict.fromkeys(("sent", "held", "cancelled", "failed", "pending"), 0)
-    decisions |= {row[0]: row[1] for row in connection.execute(by_state)}
+    last_day = dict.fromkeys(("sent", "cancelled", "failed", "pending", "moved"), 0)
+    for name, is_recent, number in connection.execute(by_state):
+        decisions[name] += number
+        if is_recent:
+            last_day[name] += number
     counters = {row.name: row.count for row in connection.execute(select(COUNTERS))}
     left = select(func.sum(ARCHIVES.c.decisions), func.sum(ARCHIVES.c.outcomes))
     decisions["archived"], archived = (int(n or 0) for n in connection.execute(left).one())
@@ -63,13 +75,26 @@ def ledger(connection: Connection, now: int) -> dict[str, Any]:
     received = counters.get("received", 0)
     total = connection.scalar(select(func.count()).select_from(DECISIONS)) or 0
     total += connection.scalar(select(func.count()).select_from(ARCHIVED)) or 0
-    moved = select(func.count(OUTCOMES.c.decision_id.distinct())).where(
-        OUTCOMES.c.outcome == "moved"
+    moved = (
+        select(recent, func.count(OUTCOMES.c.decision_id.distinct()))
+        .join(DECISIONS, DECISIONS.c.decision_id == OUTCOMES.c.decision_id)
+        .where(OUTCOMES.c.outcome == "moved")
+        .group_by(recent)
     )
-    off = abs(total - sum(decisions.values())) + abs(received - sum(outcomes.values()))
+    moves = {row[0]: row[1] for row in connection.execute(moved)}
+    last_day["moved"] = moves.get(1, 0)
+    numbered = connection.scalar(select(func.count(DECISIONS.c.nth))) or 0
+    counted = int(connection.scalar(select(func.sum(USERS.c.decisions))) or 0)
+    off = (
+        abs(numbered - counted)
+        + abs(total - sum(decisions.values()))
+        + abs(received - sum(outcomes.values()))
+    )
     return {
         "decisions": {"total": total, **decisions},
         "outcomes": {"received": received, **outcomes},
-        "moved": connection.scalar(moved) or 0,
+        "moved": sum(moves.values()),
+        "last_day": last_day,
+        "numbered": {"decisions": numbered, "users": counted},
         "unbalanced": off,
     }

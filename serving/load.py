@@ -126,7 +126,9 @@ def _events(log: Log) -> list[dict[str, Any]]:
 
 
 def _decisions(log: Log) -> list[dict[str, Any]]:
-    names = [column.name for column in tables.DECISIONS.columns if column.name != "why"]
+    names = [
+        column.name for column in tables.DECISIONS.columns if column.name not in ("why", "nth")
+    ]
     rows = _plain(log.tables["decisions"].reindex(columns=names))
     for row in rows:
         row["turn"], row["policy"] = int(row["turn"] or 0), row["policy"] or ""

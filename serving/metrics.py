@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from mdp.observation import USER
-from serving.commit import Answer
+from serving.commit import Answer, Replayed
 from serving.problems import Problem
 from serving.record import Receipt
 
@@ -22,8 +21,6 @@ WATCHED = ("sends_7d", "opens_7d", "clicks_7d", "organic_views_7d", "days_since_
 """Features of users whose mean is watched for drift; none is ever negative."""
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """Where the workers of one server keep their figures, for whichever of them is asked."""
-FRESH_FOR = 15.0
-"""Seconds after which the ledger is counted again."""
 
 
 def share_metrics(directory: str) -> None:
@@ -42,7 +39,6 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._read_at, self._lock = -FRESH_FOR, threading.Lock()
         self._labelled = lru_cache(maxsize=4096)(lambda metric, *labels: metric.labels(*labels))
         self.requests = Histogram(
             "pushwise_request_seconds",
@@ -52,9 +48,17 @@ class Metrics:
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
         )
         self.decisions = self._counter(
-            "decisions", "Decisions answered, by action, reason, policy and arm",
+            "decisions", "Decisions made or refused, by action, reason, policy and arm",
             "action", "reason", "policy", "arm",
         )  # fmt: skip
+        self.undecided = self._counter(
+            "undecided",
+            "Answers that decided nothing: dry runs, a key's answer or a day's hold given again",
+            "because",
+        )
+        self.refused = self._counter(
+            "refused", "Refusals that somebody should look into, by their cause", "cause"
+        )
         self.propensities = Histogram(
             "pushwise_propensity",
             "Propensities of what was drawn",
@@ -74,6 +78,15 @@ class Metrics:
         )
         self.ledger = self._gauge("ledger", "Decisions and outcomes by state", "of", "state")
         self.unbalanced = self._gauge("ledger_unbalanced", "By how much the ledger is off")
+        self.last_day = self._gauge(
+            "sends_last_day",
+            "Sends whose hour was in the last 24, by what became of them",
+            "became",
+        )
+        self.counted_at = self._gauge(
+            "ledger_counted_timestamp_seconds", "When the ledger was counted last; 0: not yet"
+        )
+        self.counting = self._gauge("ledger_count_seconds", "How long that count took")
         self.overdue = self._gauge(
             "outbox_overdue_seconds", "How long the oldest send has waited past its hour"
         )
@@ -97,15 +110,23 @@ class Metrics:
         self._labelled(self.requests, method, route, str(status)).observe(seconds)
 
     def count_answers(self, answers: Iterable[Answer]) -> None:
-        """Count decisions."""
+        """Count decisions, and what decided nothing by itself."""
         for answer in answers:
             if isinstance(answer, Problem):
                 self._labelled(self.decisions, "refused", str(answer.status), "", "").inc()
                 continue
+            if because := _undecided(answer):
+                self._labelled(self.undecided, because).inc()
+                continue
             labels = answer["action"], answer["reason"], answer["policy"], answer["arm"]
             self._labelled(self.decisions, *labels).inc()
-            if answer["reason"] == "policy" and not answer["repeated"]:
+            if answer["reason"] == "policy":
                 self.propensities.observe(answer["propensity"])
+
+    def count_problem(self, problem: Problem) -> None:
+        """Count a refusal that an answer gives."""
+        if problem.cause:
+            self._labelled(self.refused, problem.cause).inc()
 
     def watch(self, users: np.ndarray) -> None:
         """Sum the watched features of users (N, U)."""
@@ -121,22 +142,21 @@ class Metrics:
         self.entries.labels(table, "rejected").inc(len(receipt.rejected))
         for outcome, count in receipt.kinds.items():
             self.outcomes.labels(outcome).inc(count)
+        for cause, count in receipt.causes.items():
+            self.refused.labels(cause).inc(count)
 
-    def refresh(self, read: Callable[[], Mapping[str, Any]]) -> None:
-        """Read what only the store knows, unless that was done a moment ago."""
-        with self._lock:
-            if time.monotonic() - self._read_at < FRESH_FOR:
-                return
-            self._read_at = time.monotonic()
-        state = read()
+    def show_ledger(self, state: Mapping[str, Any], seconds: float) -> None:
+        """Show what was counted in the store just now, and how long that took."""
         for of in ("decisions", "outcomes", "outbox"):
             for name, count in state[of].items():
                 self.ledger.labels(of, name).set(count)
         self.ledger.labels("decisions", "moved").set(state["moved"])
+        for name, count in state["last_day"].items():
+            self.last_day.labels(name).set(count)
         self.unbalanced.set(state["unbalanced"])
-        self.overdue.set(state["overdue"])
         self.ratio.set(state["sample_ratio_p"])
-        self.stopped.set(state["killed"])
+        self.counting.set(seconds)
+        self.counted_at.set(time.time())
 
     def text(self) -> bytes:
         """The exposition format, of all workers together where they share a directory."""
@@ -145,3 +165,12 @@ class Metrics:
         together = CollectorRegistry()
         MultiProcessCollector(together)
         return generate_latest(together)
+
+
+def _undecided(answer: Mapping[str, Any]) -> str | None:
+    """Why an answer is no new decision; None: it is one, with a row of its own."""
+    if isinstance(answer, Replayed):
+        return "replayed"
+    if answer.get("dry_run"):
+        return "dry_run"
+    return "repeated" if answer["repeated"] else None

@@ -76,12 +76,14 @@ class Gate:
 
         with self._tracing.request(scope) as span:
             try:
-                self._check(scope, headers)
+                await self._check(scope, headers)
                 await self._app(scope, self._counted(receive), noting)
             except Exception as error:
                 if status:  # the framework has answered, and logged it
                     raise
-                await refuse(as_problem(error), noting)
+                problem = as_problem(error)
+                self._metrics.count_problem(problem)
+                await refuse(problem, noting)
             finally:
                 self._note(scope, status or 500, time.perf_counter() - began, span)
                 structlog.contextvars.unbind_contextvars("request_id")
@@ -103,10 +105,12 @@ class Gate:
                 "http.response.status_code": status,
             })  # fmt: skip
 
-    def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    async def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         if "\x00" in scope["path"]:
             raise Problem(404, "path", "no path holds the character NUL")
         if scope["path"] not in OPEN:
+            if self._access.is_old:  # a store that hangs holds up none but those who need it
+                await asyncio.to_thread(self._access.read)
             key = headers.get(b"authorization", b"").decode("latin-1")
             caller = self._access.check(scope["method"], scope["path"], key)
             scope.setdefault("state", {})["who"] = caller.name

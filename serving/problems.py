@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mdp.errors import BadArtifact, BadInput, PushwiseError
 
@@ -34,8 +35,16 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 """What the description of the API says of every answer that is not the one asked for."""
 
 
+UNKNOWN_ZONE = "unknown_zone"
+"""Type of the error, and cause of the refusal, where a text is not the name of a time zone."""
+
+
 class Problem(BadInput):
     """A request that is refused."""
+
+    cause: str | None = None
+    """What the metrics count such refusals as, beside their status: unknown_zone,
+    unreadable_user."""
 
     def __init__(
         self, status: int, field: str | None, detail: str, in_flight: bool = False
@@ -69,6 +78,21 @@ class Problem(BadInput):
         }
 
 
+class UnreadableUser(Problem):
+    """What needs fields of a user that no key opens."""
+
+    cause = "unreadable_user"
+
+    def __init__(self, user_id: str) -> None:
+        super().__init__(
+            409,
+            "user_id",
+            f"user {user_id!r} has fields that are encrypted, and no key of PUSHWISE_FIELD_KEYS "
+            "opens them: set the key that they were written with, or erase the user",
+        )
+        self.user_id = user_id
+
+
 def problem_of(errors: Sequence[Any], skip: int = 0) -> Problem:
     """The first of pydantic's errors; `skip` leading parts of its place are left out."""
     first = errors[0]
@@ -77,7 +101,9 @@ def problem_of(errors: Sequence[Any], skip: int = 0) -> Problem:
     if isinstance(first.get("input"), bytes):  # a body that says to be something else
         return Problem(422, "body", "send JSON, with content-type: application/json")
     place = path_of(first["loc"][skip:]) or "body"
-    return Problem(422, place, first["msg"].removeprefix("Value error, "))
+    problem = Problem(422, place, first["msg"].removeprefix("Value error, "))
+    problem.cause = UNKNOWN_ZONE if first["type"] == UNKNOWN_ZONE else None
+    return problem
 
 
 def malformed(place: int | str, what: str) -> Problem:
@@ -89,6 +115,9 @@ def as_problem(error: Exception) -> Problem:
     """What an error is answered with: the store's, one raised on purpose, or any other."""
     if isinstance(error, Problem):
         return error
+    if isinstance(error, PoolTimeout):
+        structlog.get_logger().error("store", error=str(error))
+        return Problem(503, None, "every connection to the store is busy: try again")
     if not isinstance(error, PushwiseError | DBAPIError):
         structlog.get_logger().exception("unexpected", exc_info=error)
         return Problem(500, None, "an unexpected error; the server's log has it")

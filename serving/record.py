@@ -4,7 +4,8 @@ cancelling a send, which is an outcome."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from serving.archived import absent, archived_before
 from serving.budget import release
 from serving.history import Fields, advanced, organic_event, outcome_event
 from serving.outbox import withdraw
-from serving.problems import Problem, problem_of
+from serving.problems import Problem, UnreadableUser, problem_of
 from serving.schemas import EventIn, OutcomeIn, iso
 from serving.settings import Settings
 from serving.store import count, found_by_key, reading, rows_by_key, writing
@@ -37,9 +38,13 @@ class Receipt:
     rejected: list[dict[str, Any]] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     """Accepted outcomes by kind."""
+    causes: Counter[str] = field(default_factory=Counter)
+    """Refusals by a cause that is counted by itself."""
 
     def reject(self, index: int, problem: Problem) -> None:
         """Note that an entry is refused."""
+        if problem.cause:
+            self.causes[problem.cause] += 1
         self.rejected.append({"index": index, "error": problem.to_mapping()})
 
     def to_mapping(self) -> dict[str, Any]:
@@ -70,6 +75,37 @@ def record_events(engine: Engine, settings: Settings, entries: Sequence[Any], no
     """Store what users did on their own. A user never seen is made."""
     receipt = Receipt()
     good = parsed(EventIn, entries, receipt)
+    return _taken(
+        good,
+        receipt,
+        lambda event: event.user_id,
+        lambda left, taken: _take_events(engine, settings, left, taken, now),
+    )
+
+
+def _taken(
+    good: Mapping[int, M],
+    receipt: Receipt,
+    user_of: Callable[[M], str | None],
+    take: Callable[[Mapping[int, M], Receipt], None],
+) -> Receipt:
+    """What `take` makes of entries in one transaction; those of a user whose history can't be read
+    are rejected, and the others taken without them."""
+    while True:
+        taken = deepcopy(receipt)
+        try:
+            take(good, taken)
+            return taken
+        except UnreadableUser as problem:
+            closed = {n for n, entry in good.items() if user_of(entry) == problem.user_id}
+            for index in closed:
+                receipt.reject(index, problem)
+            good = {n: entry for n, entry in good.items() if n not in closed}
+
+
+def _take_events(
+    engine: Engine, settings: Settings, good: Mapping[int, EventIn], receipt: Receipt, now: int
+) -> None:
     names = {name for event in good.values() for name in (event.user_id, event.event_id) if name}
     with writing(engine, names) as connection:
         items = rows_by_key(connection, ITEMS, {event.item_id for event in good.values()})
@@ -99,7 +135,6 @@ def record_events(engine: Engine, settings: Settings, entries: Sequence[Any], no
             for row in fresh:
                 new[row["user_id"]].append(organic_event(row))
             _advance(connection, settings, new, now)
-    return receipt
 
 
 def record_outcomes(
@@ -109,9 +144,12 @@ def record_outcomes(
     receipt = Receipt()
     good = parsed(OutcomeIn, entries, receipt)
     owners = _owners(engine, {outcome.decision_id for outcome in good.values()})
-    with writing(engine, owners) as connection:
-        take_outcomes(connection, settings, good, receipt, now)
-    return receipt
+
+    def take(left: Mapping[int, OutcomeIn], taken: Receipt) -> None:
+        with writing(engine, set(owners.values())) as connection:
+            take_outcomes(connection, settings, left, taken, now)
+
+    return _taken(good, receipt, lambda outcome: owners.get(outcome.decision_id), take)
 
 
 def take_outcomes(
@@ -227,13 +265,13 @@ def _take_late(
     return set(late)
 
 
-def _owners(engine: Engine, decision_ids: Iterable[str]) -> set[str]:
-    """Users whom decisions are or were about: a decision's user never changes."""
+def _owners(engine: Engine, decision_ids: Iterable[str]) -> dict[str, str]:
+    """Users whom decisions are or were about, by decision: that never changes."""
     with reading(engine) as connection:
         return {
-            user
+            row.decision_id: row.user_id
             for table in (DECISIONS, ARCHIVED)
-            for user in found_by_key(connection, table, decision_ids, "user_id").scalars()
+            for row in found_by_key(connection, table, decision_ids, "decision_id", "user_id")
         }
 
 

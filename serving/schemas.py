@@ -1,4 +1,5 @@
-"""Bodies of requests: what they may hold, checked field by field."""
+"""Bodies of requests: what they may hold, checked field by field. Those of answers are in
+`serving.answers`."""
 
 from __future__ import annotations
 
@@ -16,9 +17,11 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from ingestion.schema import TABLES
 from mdp.clock import NO_ZONE, zone_code
+from serving.problems import UNKNOWN_ZONE
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = (datetime(2100, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
@@ -55,7 +58,9 @@ def _plausible(at: int) -> int:
 
 def _known_zone(name: str) -> str:
     if zone_code(name) == NO_ZONE:
-        raise ValueError(f"{name!r} is not an IANA time zone")
+        raise PydanticCustomError(
+            UNKNOWN_ZONE, "{zone} is not an IANA time zone", {"zone": repr(name)}
+        )
     return name
 
 
@@ -290,33 +295,3 @@ class CriticalIn(Body):
     variant_id: Id
     reason: Annotated[str, Field(min_length=1, max_length=2000)]
     """Why, for the audit log."""
-
-
-class DecisionOut(BaseModel):
-    """A decision."""
-
-    decision_id: str | None
-    """None for a dry run."""
-    user_id: str
-    action: Literal["send", "hold"]
-    item_id: str | None
-    variant_id: str | None
-    title: str | None
-    body: str | None
-    decided_at: str
-    send_at: str | None
-    propensity: float
-    """Probability of this very action, after guardrails."""
-    policy: str
-    arm: str
-    reason: str
-    cold_start: bool
-    """The user was not known before."""
-    repeated: bool
-    """An earlier hold of the same local date; nothing was written."""
-
-
-class DecisionsOut(BaseModel):
-    """Decisions in the order of the requests."""
-
-    decisions: list[DecisionOut | dict[str, Any]]

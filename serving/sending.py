@@ -45,6 +45,8 @@ LATE = 5 * MINUTE
 AT_ONCE, THREADS = 200, 16
 ATTEMPTS = 8
 """After as many failures a row is dead."""
+UNREADABLE = Result(False, reason="unreadable_user")
+"""Of a send to a user whose fields no key opens, their push token among them: it may pass."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,9 @@ class Dispatcher:
             reason = why_not(connection, world, self._settings, decision, due.due_at, at, now)
             user = read_users(connection, [decision["user_id"]]).get(decision["user_id"])
             message = None if user is None else self._message(connection, user, due)
+            closed = user is not None and not user.is_readable
         if reason is None and message is not None:
-            result = self._attempt(message)
+            result = UNREADABLE if closed else self._attempt(message)
             if not result.ok and not result.permanent and due.attempts < ATTEMPTS:
                 self._later(due, result, now)
                 return

@@ -21,7 +21,7 @@ from serving.budget import budget_of, checked, recount
 from serving.clocks import Clock, wall_clock
 from serving.decide import Decider
 from serving.delivery import settle_delivery
-from serving.in_flight import InFlight
+from serving.in_flight import AtMost, InFlight
 from serving.metrics import Metrics
 from serving.registry import Registry, World, add_policy
 from serving.scoring import Question, draw
@@ -35,6 +35,10 @@ from serving.users import new_user
 
 DECIDERS = 2
 """Threads that decide: while one is at a long group, the other goes on with the next."""
+REQUESTS = 16
+"""Threads for requests other than single decisions and batches; see `store.CONNECTIONS`."""
+EXPORTS = 2
+"""Requests at once that read whole tables."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Service:
     in_flight: InFlight
     dispatcher: Dispatcher | None
     tracing: Tracing
+    exports: AtMost
 
     def close(self) -> None:
         """Finish what waits and close the store."""
@@ -74,7 +79,16 @@ def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
         dispatcher = Dispatcher(engine, registry, settings, sender, clock, metrics)
     batcher = Batcher(*(decider.decide for decider in deciders))
     service = Service(
-        settings, engine, registry, batcher, metrics, clock, InFlight(), dispatcher, tracing
+        settings,
+        engine,
+        registry,
+        batcher,
+        metrics,
+        clock,
+        InFlight(),
+        dispatcher,
+        tracing,
+        AtMost(EXPORTS),
     )
     try:
         warm_up(service)

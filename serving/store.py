@@ -52,6 +52,9 @@ BUSY_MILLISECONDS = 30_000
 PAGE = 8192
 """Bytes of a page of a new SQLite store: three users' states or snapshots fit in, where only one
 would fit into the usual half."""
+CONNECTIONS = MappingProxyType({"pool_size": 10, "max_overflow": 30})
+"""Of a process: as many as a server has threads that want one (16 for requests, 16 that send, 2
+that decide, some that look after the store), so that none waits for another to give one back."""
 LONGEST_LOG = 8_000
 """Pages of SQLite's write-ahead log after which a commit itself moves them into the store's file;
 before that a server does so beside the commits (`checkpoint`)."""
@@ -91,7 +94,7 @@ def open_store(url: str, make: bool = True) -> Engine:
 def _engine(url: str) -> Engine:
     if url.startswith(("postgresql://", "postgres://")):
         plain = make_url(url).set(drivername="postgresql+psycopg")
-        return create_engine(plain, pool_pre_ping=True, pool_size=10, max_overflow=30)
+        return create_engine(plain, pool_pre_ping=True, **CONNECTIONS)
     if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
         raise BadSetting(
             f"the store is {_shown(url)!r}; use a file such as sqlite:///pushwise.sqlite, or "
@@ -99,7 +102,7 @@ def _engine(url: str) -> Engine:
         )
     # The connection that wrote last is taken first: SQLite empties the cache of every other one.
     # Whoever takes one ends its transaction (`reading`, `writing`).
-    engine = create_engine(url, pool_use_lifo=True, pool_reset_on_return=None)
+    engine = create_engine(url, pool_use_lifo=True, pool_reset_on_return=None, **CONNECTIONS)
     event.listen(engine, "connect", _connected)
     event.listen(engine, "begin", _begin)
     return engine

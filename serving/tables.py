@@ -22,7 +22,7 @@ from sqlalchemy import (
 from serving.sealing import SealedJson, SealedText
 
 METADATA = MetaData()
-REVISION = "0004"
+REVISION = "0005"
 """The migration that leads to these tables (`serving/migrations/versions`)."""
 Key = String().with_variant(String(collation="C"), "postgresql")
 """Text that sorts by its bytes in every database."""
@@ -58,6 +58,7 @@ USERS = Table(
     Column("version", BigInteger, nullable=False),  # rises with every write to the row
     Column("last_decision", String),
     Column("turn", Integer, nullable=False),  # of the last decision
+    Column("decisions", BigInteger),  # numbered ones that the store holds
 )
 ITEMS = Table(
     "items",
@@ -105,6 +106,7 @@ DECISIONS = Table(
     Column("rules_hash", String),
     Column("title", String),
     Column("body", String),
+    Column("nth", BigInteger),  # of its user; null of those loaded, or of before they were counted
     Index("decisions_user", "user_id", "decided_at"),
 )
 OUTCOMES = Table(

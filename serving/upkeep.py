@@ -1,8 +1,10 @@
-"""What is kept for a time only: snapshots and answers to idempotency keys."""
+"""What is done beside the requests, and what is kept for a time only: snapshots and answers to
+idempotency keys."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -15,6 +17,9 @@ from serving.tables import IDEMPOTENCY, SNAPSHOTS
 
 AT_ONCE = 5000
 """Rows deleted in one transaction, which others wait for."""
+
+LONGEST_FAREWELL = 5.0
+"""Seconds that a thread which rests is waited for when the server stops."""
 
 
 def prune(engine: Engine, settings: Settings, now: int) -> int:
@@ -37,8 +42,12 @@ def prune(engine: Engine, settings: Settings, now: int) -> int:
 class Every:
     """A thread that does something now and then; an error is logged, and it goes on."""
 
-    def __init__(self, name: str, seconds: float, do: Callable[[], object]) -> None:
-        self._seconds, self._do = seconds, do
+    def __init__(
+        self, name: str, seconds: float, do: Callable[[], object], rest: float | None = None
+    ) -> None:
+        """seconds: between one time and the next. rest: it is done at once when the thread starts,
+        and waits so many times as long as it took, where that is longer."""
+        self._seconds, self._do, self._rest = seconds, do, rest
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -47,14 +56,18 @@ class Every:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish what is being done, then stop."""
+        """Finish what is being done, then stop; what rests (it may take minutes, and only looks)
+        is not waited for long."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(None if self._rest is None else LONGEST_FAREWELL)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
+        wait = self._seconds if self._rest is None else 0.0
+        while not self._stop.wait(wait):
+            began = time.monotonic()
             try:
                 self._do()
             except Exception as error:
                 structlog.get_logger().error(self._thread.name, error=str(error))
+            wait = max(self._seconds, (self._rest or 0.0) * (time.monotonic() - began))

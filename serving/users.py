@@ -7,13 +7,20 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from mdp.clock import zone_code
 from mdp.state import HISTORY, new_histories
 from serving.prepared import Prepared
-from serving.sealing import opened, sealer
+from serving.problems import UnreadableUser
+from serving.sealing import (
+    Unreadable,
+    UnreadableFields,
+    opened,
+    opened_fields,
+    sealed_fields,
+    sealer,
+)
 from serving.store import by_key, key_list
 from serving.tables import USERS
 
@@ -38,6 +45,8 @@ class User(NamedTuple):
     last_decision: str | None
     turn: int
     """Of the last decision."""
+    decisions: int
+    """How many numbered ones the store holds."""
 
     @property
     def zone(self) -> int:
@@ -53,6 +62,12 @@ class User(NamedTuple):
     def is_new(self) -> bool:
         """Whether the user is not in the store yet."""
         return self.version == 0
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether keys opened what is encrypted; if not it must only be carried on."""
+        closed = isinstance(self.attributes, UnreadableFields)
+        return not closed and not isinstance(self.preferences, Unreadable)
 
 
 def new_user(
@@ -73,6 +88,7 @@ def new_user(
         version=0,
         last_decision=None,
         turn=0,
+        decisions=0,
     )
 
 
@@ -92,7 +108,9 @@ _UPDATE = Prepared(
     .values({name: bindparam(name) for name in _COLUMNS if name != "user_id"}),
     [*_COLUMNS[1:], "of_user"],
 )
-_ATTRIBUTES, _PREFERENCES = _COLUMNS.index("attributes"), _COLUMNS.index("preferences")
+_ATTRIBUTES, _PREFERENCES, _DECISIONS = (
+    _COLUMNS.index(name) for name in ("attributes", "preferences", "decisions")
+)
 
 
 def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, User]:
@@ -100,10 +118,17 @@ def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, Use
     out = {}
     for row in _SELECT.rows(connection, key_list(user_ids)):
         values = list(row)
-        values[_ATTRIBUTES] = orjson.loads(opened(row[_ATTRIBUTES]) or "{}")
+        values[_ATTRIBUTES] = opened_fields(row[_ATTRIBUTES])
         values[_PREFERENCES] = opened(row[_PREFERENCES])
+        values[_DECISIONS] = row[_DECISIONS] or 0
         out[row[0]] = User._make(values)
     return out
+
+
+def check_readable(user: User) -> None:
+    """Raises `UnreadableUser` for one whose fields no key opens."""
+    if not user.is_readable:
+        raise UnreadableUser(user.user_id)
 
 
 class Stamp(NamedTuple):
@@ -139,7 +164,7 @@ def write_users(connection: Connection, users: Sequence[User]) -> None:
 
 def _row(user: User, seal: Callable[[str | None], str | None]) -> tuple[Any, ...]:
     """The next row of the table, in the order of its columns."""
-    attributes: Any = seal(orjson.dumps(user.attributes).decode())
+    attributes: Any = sealed_fields(user.attributes, seal)
     return user._replace(
         attributes=attributes, preferences=seal(user.preferences), version=user.version + 1
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from serving.answers import VariantsWritten, WrittenOut
 from serving.approving import with_status
 from serving.catalog import put_rows
 from serving.problems import PROBLEMS
@@ -17,7 +18,7 @@ from serving.tables import ITEMS, VARIANTS
 router = APIRouter(tags=["catalogue"], route_class=StrictRoute, responses=PROBLEMS)
 
 
-@router.put("/v1/items")
+@router.put("/v1/items", response_model=WrittenOut)
 def items(service: Here, body: ItemsIn) -> Response:
     """Add items, or replace those with the same ids; all or none."""
     check_size(service, "items", body.items)
@@ -27,7 +28,7 @@ def items(service: Here, body: ItemsIn) -> Response:
     return reply({"written": len(rows)})
 
 
-@router.put("/v1/variants")
+@router.put("/v1/variants", response_model=VariantsWritten)
 def variants(service: Here, body: VariantsIn) -> Response:
     """Add variants, or replace those with the same ids; all or none.
 

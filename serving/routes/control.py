@@ -12,6 +12,7 @@ from sqlalchemy import select
 from mdp.errors import BadSetting
 from mdp.guardrails import Guardrails
 from serving.access import audit
+from serving.answers import AuditOut, GuardrailHistory, GuardrailsSet, KillOut, LedgerOut, Tables
 from serving.budget import budget_table, checked
 from serving.ledger import ledger
 from serving.problems import PROBLEMS, Problem
@@ -27,7 +28,7 @@ KINDS = {"policies": POLICIES, "items": ITEMS, "variants": VARIANTS}
 """What can be stopped by itself."""
 
 
-@router.get("/v1/guardrails")
+@router.get("/v1/guardrails", response_model=Tables)
 def show_guardrails(service: Here) -> Response:
     """The guardrails in force, as the tables of the TOML file."""
     with reading(service.engine) as connection:
@@ -39,7 +40,7 @@ def rules_of(world: World) -> dict[str, Any]:
     return {**world.guardrails.to_mapping(), "budget": budget_table(world.values)}
 
 
-@router.put("/v1/guardrails")
+@router.put("/v1/guardrails", response_model=GuardrailsSet)
 def put_guardrails(service: Here, who: Who, body: dict[str, Any]) -> Response:
     """Replace guardrails, key by key; says which are looser than the policy was trained under."""
     with writing(service.engine) as connection:
@@ -77,7 +78,7 @@ def wrong_key(rules: Guardrails, body: Mapping[str, Any]) -> str:
     return "body"
 
 
-@router.get("/v1/guardrails/history")
+@router.get("/v1/guardrails/history", response_model=GuardrailHistory)
 def guardrail_history(service: Here) -> Response:
     """Every change of the guardrails, the newest first: when, by which key, and the keys that were
     in force from then on over the policy's own."""
@@ -87,7 +88,7 @@ def guardrail_history(service: Here) -> Response:
     return reply({"history": history})
 
 
-@router.get("/v1/kill")
+@router.get("/v1/kill", response_model=KillOut)
 def show_kill(service: Here) -> Response:
     """What is stopped."""
     with reading(service.engine) as connection:
@@ -95,7 +96,7 @@ def show_kill(service: Here) -> Response:
     return reply({"on": on, **{kind: kills.get(kind, []) for kind in KINDS}})
 
 
-@router.put("/v1/kill")
+@router.put("/v1/kill", response_model=KillOut)
 def kill(service: Here, who: Who, body: KillIn) -> Response:
     """Stop everything, or a policy, an item or a variant; or let it go on.
 
@@ -117,7 +118,7 @@ def kill(service: Here, who: Who, body: KillIn) -> Response:
     return show_kill(service)
 
 
-@router.get("/v1/audit")
+@router.get("/v1/audit", response_model=AuditOut)
 def show_audit(service: Here, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
     """What operators did, the newest first."""
     with reading(service.engine) as connection:
@@ -132,8 +133,8 @@ def show_audit(service: Here, limit: Annotated[int, Query(ge=1, le=10_000)] = 10
     )
 
 
-@router.get("/v1/ledger")
+@router.get("/v1/ledger", response_model=LedgerOut)
 def show_ledger(service: Here) -> Response:
     """Where every decision and outcome went."""
-    with reading(service.engine) as connection:
+    with service.exports.one(), reading(service.engine) as connection:
         return reply(ledger(connection, service.clock()))

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 
 from mdp.hashing import content_hash
 from serving import accounts
+from serving.answers import DecisionOut, DecisionShown, DecisionsOut
 from serving.commit import Keyed, Replayed
 from serving.problems import PROBLEMS, Problem, problem_of
 from serving.record import cancel as cancel_send
-from serving.schemas import Ask, Asks, DecisionOut, DecisionsOut
+from serving.schemas import Ask, Asks
 from serving.service import Here, Service, reply
 from serving.strict_json import StrictRoute
 
@@ -69,6 +70,7 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
     for n in range(len(body.requests)):
         answer = answers[n]
         if isinstance(answer, Problem):
+            service.metrics.count_problem(answer)
             out.append({"error": answer.under(f"requests[{n}]").to_mapping()})
         else:
             out.append(dict(answer))
@@ -84,14 +86,14 @@ def answered(content: dict[str, Any], replayed: bool) -> Response:
     return response
 
 
-@router.get("/v1/decisions/{decision_id:path}")
+@router.get("/v1/decisions/{decision_id:path}", response_model=DecisionShown)
 def show(service: Here, decision_id: str) -> Response:
     """A decision with its lists, its outcomes, and why it came out so: what guardrails ruled out,
     and what the response model expects."""
     return reply(accounts.get_decision(service.engine, decision_id))
 
 
-@router.post("/v1/decisions/{decision_id:path}:cancel")
+@router.post("/v1/decisions/{decision_id:path}:cancel", response_model=DecisionShown)
 def cancel(service: Here, decision_id: str) -> Response:
     """Cancel a send that is not due yet; frees its caps and its budget."""
     cancel_send(service.engine, service.settings, decision_id, service.clock())

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from serving.answers import ReceiptOut
 from serving.problems import PROBLEMS, Problem
 from serving.record import record_events, record_outcomes
 from serving.schemas import EventsIn, OutcomesIn
@@ -15,7 +16,7 @@ from serving.strict_json import StrictRoute
 router = APIRouter(tags=["events and outcomes"], route_class=StrictRoute, responses=PROBLEMS)
 
 
-@router.post("/v1/events", status_code=202)
+@router.post("/v1/events", status_code=202, response_model=ReceiptOut)
 def events(service: Here, body: EventsIn) -> Response:
     """Store what users did on their own; each entry is accepted, a duplicate or rejected."""
     check_size(service, "events", body.events)
@@ -24,7 +25,7 @@ def events(service: Here, body: EventsIn) -> Response:
     return reply(receipt.to_mapping(), 202)
 
 
-@router.post("/v1/outcomes", status_code=202)
+@router.post("/v1/outcomes", status_code=202, response_model=ReceiptOut)
 def outcomes(service: Here, body: OutcomesIn) -> Response:
     """Store what became of decisions; each entry is accepted, a duplicate or rejected."""
     check_size(service, "outcomes", body.outcomes)

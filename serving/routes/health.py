@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Response
-from sqlalchemy import func, select
-from sqlalchemy.exc import DBAPIError
+from fastapi.responses import PlainTextResponse
+from sqlalchemy.exc import SQLAlchemyError
 
 from mdp.errors import PushwiseError
-from serving.ledger import ledger
+from serving.answers import HealthOut, ReadyOut
 from serving.problems import PROBLEMS, Problem
-from serving.routes.policies import experiment_of
-from serving.service import Here, Service, reply
+from serving.service import Here, reply
 from serving.store import reading
-from serving.tables import OUTBOX
 
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
 
-@router.get("/healthz")
+@router.get("/healthz", response_model=HealthOut)
 async def healthz() -> Response:
     """The process answers."""
     return reply({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get("/readyz", response_model=ReadyOut)
 def readyz(service: Here) -> Response:
     """The store answers and its policy is loaded; 503 with the reason where that is not so."""
     try:
@@ -33,7 +29,7 @@ def readyz(service: Here) -> Response:
             world = service.registry.world(connection)
     except PushwiseError as error:
         raise Problem(503, None, str(error)) from error
-    except DBAPIError as error:
+    except SQLAlchemyError as error:
         raise Problem(503, None, "the store does not answer") from error
     return reply(
         {
@@ -45,33 +41,8 @@ def readyz(service: Here) -> Response:
     )
 
 
-@router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
+@router.get("/metrics", response_class=PlainTextResponse)
 def metrics(service: Here) -> Response:
-    """Prometheus metrics of all workers of this server, and the ledger of the store."""
-    service.metrics.refresh(lambda: state_of(service))
+    """Prometheus metrics of all workers of this server, and the store's figures as they were
+    counted last."""
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
-
-
-def state_of(service: Service) -> dict[str, Any]:
-    """What only the store knows."""
-    now = service.clock()
-    with reading(service.engine) as connection:
-        state = ledger(connection, now)
-        by_state = select(OUTBOX.c.state, func.count()).group_by(OUTBOX.c.state)
-        outbox = {row[0]: row[1] for row in connection.execute(by_state)}
-        oldest = select(func.min(OUTBOX.c.due_at)).where(OUTBOX.c.state == "waiting")
-        due_at = connection.scalar(oldest)
-        try:
-            world = service.registry.world(connection)
-        except PushwiseError:
-            tried, killed = None, False
-        else:
-            tried = experiment_of(connection, world)["sample_ratio"]
-            killed = world.stopped.everything
-    return {
-        **state,
-        "outbox": outbox,
-        "overdue": 0.0 if due_at is None else max(0.0, (now - due_at) / 1e6),
-        "sample_ratio_p": 1.0 if tried is None else tried["p"],
-        "killed": int(killed),
-    }

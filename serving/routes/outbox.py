@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 
 from serving import sending
 from serving.access import audit
+from serving.answers import OutboxOut, RetryOut
 from serving.problems import PROBLEMS, Problem
 from serving.schemas import iso
 from serving.service import Here, Who, reply
@@ -19,7 +20,7 @@ from serving.tables import OUTBOX
 router = APIRouter(tags=["sending"], route_class=StrictRoute, responses=PROBLEMS)
 
 
-@router.get("/v1/outbox")
+@router.get("/v1/outbox", response_model=OutboxOut)
 def show(
     service: Here,
     state: Literal["waiting", "sent", "dead", "cancelled"] = "dead",
@@ -48,7 +49,7 @@ def show(
     )
 
 
-@router.post("/v1/outbox/{decision_id}:retry")
+@router.post("/v1/outbox/{decision_id}:retry", response_model=RetryOut)
 def retry(service: Here, who: Who, decision_id: str) -> Response:
     """Try a dead send again, which takes its place among the caps again; 409 with the reason where
     it is too late for it, or a guardrail does not allow it any more."""

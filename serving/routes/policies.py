@@ -11,6 +11,7 @@ from sqlalchemy import Connection, case, func, select
 
 from mdp.errors import BadArtifact, BadInput
 from serving.access import audit
+from serving.answers import ActiveOut, DecisionOut, ExperimentOut, PoliciesOut
 from serving.arms import sample_ratio
 from serving.commit import Replayed
 from serving.critical import critical
@@ -26,7 +27,7 @@ from serving.tables import DECISIONS, POLICIES, SHADOWS
 router = APIRouter(tags=["policies"], route_class=StrictRoute, responses=PROBLEMS)
 
 
-@router.get("/v1/policies")
+@router.get("/v1/policies", response_model=PoliciesOut)
 def policies(service: Here) -> Response:
     """The policies that the store knows."""
     with reading(service.engine) as connection:
@@ -42,7 +43,7 @@ def policies(service: Here) -> Response:
     )
 
 
-@router.post("/v1/policies")
+@router.post("/v1/policies", status_code=201, response_model=ActiveOut)
 def add(service: Here, who: Who, body: PolicyIn) -> Response:
     """Make a saved policy, a directory on the server's machine, known by its name; it decides for
     nobody yet. Nothing in it is executed."""
@@ -55,7 +56,7 @@ def add(service: Here, who: Who, body: PolicyIn) -> Response:
     return reply({"name": name, "active": False}, 201)
 
 
-@router.post("/v1/policies/{name}:activate")
+@router.post("/v1/policies/{name}:activate", response_model=ActiveOut)
 def activate(service: Here, who: Who, name: str) -> Response:
     """Decide by this policy from now on. It is loaded and tried before it takes over; one that is
     corrupt, tampered with or of another schema is refused, and the one before goes on."""
@@ -64,7 +65,7 @@ def activate(service: Here, who: Who, name: str) -> Response:
     return _activated(service, who, name)
 
 
-@router.post("/v1/policies:rollback")
+@router.post("/v1/policies:rollback", response_model=ActiveOut)
 def rollback(service: Here, who: Who) -> Response:
     """Decide by the policy again that was active before the last change."""
     with reading(service.engine) as connection:
@@ -94,7 +95,7 @@ def tried(service: Service, connection: Connection, name: str, field: str | None
     return world
 
 
-@router.put("/v1/experiment")
+@router.put("/v1/experiment", response_model=ExperimentOut)
 def put_experiment(service: Here, who: Who, body: ExperimentIn) -> Response:
     """Give a share of the users to a challenger, and let a shadow decide beside; null for none.
 
@@ -111,7 +112,7 @@ def put_experiment(service: Here, who: Who, body: ExperimentIn) -> Response:
     return show_experiment(service)
 
 
-@router.get("/v1/experiment")
+@router.get("/v1/experiment", response_model=ExperimentOut)
 def show_experiment(service: Here) -> Response:
     """Challenger and shadow: the users of each arm, with an alarm where they are not the share
     that they should be, and how often the shadow decides as the policy in force does."""
@@ -157,7 +158,7 @@ def agreement(connection: Connection, policy: str) -> dict[str, int]:
     return {"total": total, "shadow_sends": sends, "sends": sent, "the_same": int(alike)}
 
 
-@router.post("/v1/critical")
+@router.post("/v1/critical", response_model=DecisionOut)
 async def send_critical(
     service: Here, who: Who, body: CriticalIn, idempotency_key: Key = None
 ) -> Response:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import TypeAdapter, ValidationError
 
 from serving import accounts
+from serving.answers import UserExport, UserOut
 from serving.problems import PROBLEMS, Problem, problem_of
 from serving.schemas import Id, UserIn
 from serving.service import Here, Who, reply
@@ -15,7 +16,7 @@ router = APIRouter(tags=["users"], route_class=StrictRoute, responses=PROBLEMS)
 _ID = TypeAdapter(Id)
 
 
-@router.put("/v1/users/{user_id:path}")
+@router.put("/v1/users/{user_id:path}", response_model=UserOut)
 def put(service: Here, user_id: str, body: UserIn) -> Response:
     """Make a user, or change what is given of one."""
     try:
@@ -27,13 +28,13 @@ def put(service: Here, user_id: str, body: UserIn) -> Response:
     )
 
 
-@router.get("/v1/users/{user_id:path}:export")
+@router.get("/v1/users/{user_id:path}:export", response_model=UserExport)
 def export(service: Here, user_id: str) -> Response:
     """Everything that the store holds about a user, for the user."""
     return reply(accounts.export_user(service.engine, user_id))
 
 
-@router.get("/v1/users/{user_id:path}")
+@router.get("/v1/users/{user_id:path}", response_model=UserOut)
 def show(service: Here, user_id: str) -> Response:
     """What the store knows of a user."""
     return reply(accounts.get_user(service.engine, user_id))

@@ -32,12 +32,14 @@ def steady(of: float, then: float | None = None) -> str:
 
 
 DECISIONS = 'pushwise_decisions_total{action="send",reason="policy",policy="p",arm="policy"}'
+DAY = 'pushwise_sends_last_day{{became="{}"}}'
 LEDGER = 'pushwise_ledger{{of="decisions",state="{}"}}'
 REQUESTS = 'pushwise_request_seconds_{}{{method="POST",route="/v1/decisions",{}}}'
 SENDS = 'pushwise_sends_total{{became="{}",reason="{}"}}'
 OUTCOMES = 'pushwise_outcomes_total{{outcome="{}"}}'
 FEATURE = 'pushwise_feature_sum_total{feature="fatigue"}'
 SEEN = "pushwise_feature_seen_total"
+COUNTED = "pushwise_ledger_counted_timestamp_seconds"
 UP = 'up{job="pushwise"}'
 ALWAYS = f"x{STEPS}"
 
@@ -80,8 +82,19 @@ CASES = {
         {SENDS.format("sent", ""): steady(990), SENDS.format("dead", "400"): steady(10)},
     ),
     "PushwiseNotAsDecided": Case(
-        {LEDGER.format("sent"): f"80{ALWAYS}", LEDGER.format("failed"): f"20{ALWAYS}"},
-        {LEDGER.format("sent"): f"95{ALWAYS}", LEDGER.format("failed"): f"5{ALWAYS}"},
+        # A bad day in an old store, and a bad one of long ago.
+        {
+            LEDGER.format("sent"): f"9980{ALWAYS}",
+            LEDGER.format("failed"): f"20{ALWAYS}",
+            DAY.format("sent"): f"80{ALWAYS}",
+            DAY.format("failed"): f"20{ALWAYS}",
+        },
+        {
+            LEDGER.format("sent"): f"10{ALWAYS}",
+            LEDGER.format("failed"): f"90{ALWAYS}",
+            DAY.format("sent"): f"95{ALWAYS}",
+            DAY.format("failed"): f"5{ALWAYS}",
+        },
     ),
     "PushwisePropensityFloor": Case(
         {
@@ -111,7 +124,17 @@ CASES = {
         {"feature": "fatigue"},
     ),
     "PushwiseSampleRatio": Case(
-        {"pushwise_sample_ratio_p": f"0.0001{ALWAYS}"}, {"pushwise_sample_ratio_p": f"0.3{ALWAYS}"}
+        {"pushwise_sample_ratio_p": f"0.0001{ALWAYS}", COUNTED: f"1{ALWAYS}"},
+        {"pushwise_sample_ratio_p": f"0{ALWAYS}", COUNTED: f"0{ALWAYS}"},  # not counted yet
+    ),
+    "PushwiseLedgerStale": Case(
+        {COUNTED: f"0{ALWAYS}", "pushwise_ledger_count_seconds": f"2{ALWAYS}"},
+        {COUNTED: f"0+60{ALWAYS}", "pushwise_ledger_count_seconds": f"2{ALWAYS}"},
+    ),
+    "PushwiseRefused": Case(
+        {'pushwise_refused_total{cause="unknown_zone"}': f"0+1{ALWAYS}"},
+        {'pushwise_refused_total{cause="unknown_zone"}': f"7{ALWAYS}"},
+        {"cause": "unknown_zone"},
     ),
     "PushwiseKilled": Case({"pushwise_killed": f"1{ALWAYS}"}, {"pushwise_killed": f"0{ALWAYS}"}),
 }
@@ -135,7 +158,10 @@ def test_alerts_fire_when_they_should_and_not_otherwise(step, tmp_path):
     tests = []
     for rule in mine:
         case = CASES[rule["alert"]]
-        summary = rule["annotations"]["summary"].replace("{{ $labels.feature }}", "fatigue")
+        summary = rule["annotations"]["summary"]
+        for label in ("feature", "cause"):
+            value = case.labels.get(label, "")
+            summary = summary.replace(f"{{{{ $labels.{label} }}}}", value)
         fired = {
             "exp_labels": {**rule["labels"], **case.labels},
             "exp_annotations": {**rule["annotations"], "summary": summary},

@@ -220,6 +220,7 @@ def test_a_split_that_loses_users_raises_the_alarm(shop):
         ratio = client.get("/v1/experiment").json()["sample_ratio"]
         assert ratio["users"]["challenger:other"] == len(others) - len(lost)
         assert ratio["alarm"] is True
+        client.app.state.observer.count()
         (line,) = re.findall("^pushwise_sample_ratio_p (.*)$", client.get("/metrics").text, re.M)
         assert float(line) == pytest.approx(ratio["p"])
 

@@ -99,6 +99,7 @@ def test_the_metrics_are_told(always):
     sent = always.post("/v1/decisions", json={"user_id": "u", "candidates": ["i0"]}).json()
     outcome = {"decision_id": sent["decision_id"], "outcome": "delivered", "at": sent["decided_at"]}
     always.post("/v1/outcomes", json={"outcomes": [outcome]}).raise_for_status()
+    always.app.state.observer.count()
     text = always.get("/metrics").text
     for line in (
         'pushwise_ledger{of="decisions",state="',
@@ -107,5 +108,7 @@ def test_the_metrics_are_told(always):
         "pushwise_feature_seen_total 1.0",
         "pushwise_propensity_count 1.0",
         "pushwise_sample_ratio_p 1.0",
+        'pushwise_sends_last_day{became="sent"} ',
+        "pushwise_ledger_counted_timestamp_seconds 1.",
     ):
         assert line in text, line

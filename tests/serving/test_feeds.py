@@ -7,7 +7,8 @@ from mdp.clock import DAY, HOUR, MINUTE
 from mdp.state import HISTORY
 from serving.history import rebuilt
 from serving.schemas import iso
-from serving.store import reading
+from serving.store import reading, writing
+from serving.tables import DECISIONS
 from serving.users import read_users
 
 ASK = {"user_id": "u", "candidates": ["i0", "i1"]}
@@ -191,3 +192,19 @@ def test_erasing_a_user_leaves_nothing(always, shop):
     assert always.delete("/v1/users/u").status_code == 404
     for table in ("users", "events", "decisions", "outcomes", "changes"):
         assert ",u," not in always.get(f"/v1/logs/{table}").text.replace("\n", ",")
+
+
+@pytest.mark.parametrize("kind", ["shop", "postgresql_shop"])
+def test_a_decision_that_is_lost_is_missed(kind, request):
+    shop = request.getfixturevalue(kind)
+    with shop.server(shop.policy("p")) as client:
+        asks = [{"user_id": f"u{n}"} for n in range(4)]
+        client.post("/v1/decisions:batch", json={"requests": asks}).raise_for_status()
+        client.delete("/v1/users/u3").raise_for_status()
+        ledger = client.get("/v1/ledger").json()
+        assert ledger["numbered"] == {"decisions": 3, "users": 3}
+        assert ledger["unbalanced"] == 0
+        with writing(client.app.state.service.engine) as connection:
+            connection.execute(DECISIONS.delete().where(DECISIONS.c.user_id == "u1"))
+        ledger = client.get("/v1/ledger").json()
+        assert (ledger["numbered"]["decisions"], ledger["unbalanced"]) == (2, 1)

@@ -195,3 +195,11 @@ def test_every_answer_of_a_good_request_is_json_and_health_is_told(small):
     assert 'route="/v1/decisions"' in text
     assert "/v1/decisions:batch" in small.get("/openapi.json").json()["paths"]
     assert iso(0) == "1970-01-01T00:00:00Z"
+
+
+def test_unknown_zones_are_counted_by_themselves(small):
+    ask = {"user_id": "u", "timezone": "Factory"}
+    assert small.put("/v1/users/u", json={"timezone": "localtime"}).status_code == 422
+    assert small.post("/v1/decisions", json=ask).status_code == 422
+    small.post("/v1/decisions:batch", json={"requests": [ask, {**ask, "timezone": "UTC"}]})
+    assert 'pushwise_refused_total{cause="unknown_zone"} 3.0' in small.get("/metrics").text

@@ -1,0 +1,91 @@
+"""What only the store knows, for the metrics: looked up beside the requests, never by a scrape."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any, TextIO
+
+from sqlalchemy import func, select
+
+from mdp.errors import PushwiseError
+from serving.ledger import ledger
+from serving.metrics import DIRECTORY
+from serving.routes.policies import experiment_of
+from serving.service import Service
+from serving.store import reading
+from serving.tables import OUTBOX
+
+GLANCE_SECONDS = 15.0
+"""Between looks at what takes no time to look up."""
+COUNT_SECONDS = 15.0
+"""Between counts of the ledger, at least."""
+REST = 20.0
+"""A count is followed by so many times as long without one: it reads every decision."""
+
+
+class Observer:
+    """Keeps the store's figures among the metrics."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._mine: TextIO | None = None
+
+    def glance(self) -> None:
+        """What is found by an index: how late sends are, whether everything is stopped."""
+        service = self._service
+        with reading(service.engine) as connection:
+            oldest = select(func.min(OUTBOX.c.due_at)).where(OUTBOX.c.state == "waiting")
+            due_at = connection.scalar(oldest)
+            try:
+                killed = service.registry.world(connection).stopped.everything
+            except PushwiseError:
+                killed = False
+        late = 0.0 if due_at is None else max(0.0, (service.clock() - due_at) / 1e6)
+        service.metrics.overdue.set(late)
+        service.metrics.stopped.set(int(killed))
+
+    def count(self) -> None:
+        """What every row is read for: the ledger and the split between the arms. Of the workers
+        that share their figures one does so."""
+        if not self._is_mine():
+            return
+        began = time.monotonic()
+        state = self._counted()
+        self._service.metrics.show_ledger(state, time.monotonic() - began)
+
+    def _counted(self) -> dict[str, Any]:
+        service = self._service
+        with reading(service.engine) as connection:
+            state = ledger(connection, service.clock())
+            by_state = select(OUTBOX.c.state, func.count()).group_by(OUTBOX.c.state)
+            outbox = {row[0]: row[1] for row in connection.execute(by_state)}
+            try:
+                world = service.registry.world(connection)
+                split = experiment_of(connection, world)["sample_ratio"]
+            except PushwiseError:
+                split = None
+        return {**state, "outbox": outbox, "sample_ratio_p": 1.0 if split is None else split["p"]}
+
+    def _is_mine(self) -> bool:
+        """Whether this worker counts: it does for as long as it lives once it holds the lock."""
+        if DIRECTORY not in os.environ or self._mine is not None:
+            return True
+        try:
+            import fcntl
+        except ImportError:  # Windows: every worker counts
+            return True
+        file = open(os.path.join(os.environ[DIRECTORY], "counting"), "a")  # noqa: SIM115
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return False
+        self._mine = file
+        return True
+
+    def close(self) -> None:
+        """Leave counting to another worker."""
+        if self._mine is not None:
+            self._mine.close()
+            self._mine = None
