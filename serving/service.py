@@ -22,7 +22,7 @@ from serving.clocks import Clock, wall_clock
 from serving.decide import Decider
 from serving.in_flight import InFlight
 from serving.metrics import Metrics
-from serving.registry import Registry, World, add_policy
+from serving.registry import Registry, World, add_policy, make_active
 from serving.scoring import Question, draw
 from serving.senders import open_sender
 from serving.sending import Dispatcher
@@ -114,14 +114,14 @@ def prepare(
     try:
         with writing(engine) as connection:
             if policy is not None:
-                add_policy(connection, policy, now)
+                make_active(connection, add_policy(connection, policy, now, "serve"), now, "serve")
             name = all_settings(connection).get("policy")
             if name is None:
                 raise BadInput("the store has no active policy: name one to serve")
             bundle = registry.bundle(connection, name)
             if guardrails is not None:
                 put_rules(connection, rules_in(guardrails, bundle.guardrails), now)
-            world = registry.world(connection)
+            world = registry.trial(connection, name)
             return world.guardrails.looser_than(bundle.guardrails)
     finally:
         engine.dispose()

@@ -27,7 +27,8 @@ async def healthz() -> Response:
 
 @router.get("/readyz")
 def readyz(service: Here) -> Response:
-    """The store answers and its policy is loaded; 503 with the reason where that is not so."""
+    """The store answers and its policy is loaded; 503 with the reason where that is not so.
+    `left_out` says which challenger or shadow is not, and why; the active policy decides then."""
     try:
         with reading(service.engine) as connection:
             world = service.registry.world(connection)
@@ -41,6 +42,7 @@ def readyz(service: Here) -> Response:
             "policy": world.name,
             "items": len(world.catalog.items),
             "killed": world.stopped.everything,
+            "left_out": world.left_out,
         }
     )
 
@@ -64,14 +66,15 @@ def state_of(service: Service) -> dict[str, Any]:
         try:
             world = service.registry.world(connection)
         except PushwiseError:
-            tried, killed = None, False
+            tried, killed, left_out = None, False, {}
         else:
             tried = experiment_of(connection, world)["sample_ratio"]
-            killed = world.stopped.everything
+            killed, left_out = world.stopped.everything, dict(world.left_out)
     return {
         **state,
         "outbox": outbox,
         "overdue": 0.0 if due_at is None else max(0.0, (now - due_at) / 1e6),
         "sample_ratio_p": 1.0 if tried is None else tried["p"],
         "killed": int(killed),
+        "left_out": {role: int(role in left_out) for role in ("challenger", "shadow")},
     }

@@ -113,6 +113,11 @@ CASES = {
     "PushwiseSampleRatio": Case(
         {"pushwise_sample_ratio_p": f"0.0001{ALWAYS}"}, {"pushwise_sample_ratio_p": f"0.3{ALWAYS}"}
     ),
+    "PushwiseLeftOut": Case(
+        {'pushwise_left_out{role="shadow"}': f"1{ALWAYS}"},
+        {'pushwise_left_out{role="shadow"}': f"0{ALWAYS}"},
+        {"role": "shadow"},
+    ),
     "PushwiseKilled": Case({"pushwise_killed": f"1{ALWAYS}"}, {"pushwise_killed": f"0{ALWAYS}"}),
 }
 
