@@ -94,6 +94,47 @@ def test_guardrails_have_a_history(always, shop):
     assert (newest["at"], newest["who"]) == (iso(shop.clock.now), "no key")
 
 
+def test_the_history_holds_the_budget_and_nothing_twice(always):
+    put(always, "/v1/guardrails", budget={"per_hour": 2})
+    put(always, "/v1/guardrails", caps={"per_7d": 2})
+    put(always, "/v1/guardrails")
+    put(always, "/v1/guardrails", caps={}, budget={"per_hour": 2})
+    put(always, "/v1/guardrails", caps={"per_7d": 2})
+    put(always, "/v1/guardrails", budget={"per_hour": "none"})
+    history = always.get("/v1/guardrails/history").json()["history"]
+    budget = {"per_hour": 2, "per_day": "none", "pace": False}
+    assert [entry["rules"] for entry in history] == [
+        {"caps": {"per_7d": 2}}, {"caps": {"per_7d": 2}, "budget": budget}, {"budget": budget},
+    ]  # fmt: skip
+    assert actions(always) == ["guardrails"] * 3
+
+
+def test_null_gives_a_key_back_to_the_policys_own(always):
+    own = always.get("/v1/guardrails").json()
+    put(always, "/v1/guardrails", caps={"per_7d": "none", "per_24h": 1}, gaps={"min_hours": 1})
+    rules = put(always, "/v1/guardrails", caps={"per_7d": None}, gaps={"min_hours": None})
+    assert rules["caps"] == {**own["caps"], "per_24h": 1}
+    assert rules["gaps"] == own["gaps"]
+    history = always.get("/v1/guardrails/history").json()["history"]
+    assert history[0]["rules"] == {"caps": {"per_24h": 1}}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"budget": {"per_day": None}}, "budget.per_day"),
+        ({"caps": {"per_month": None}}, "caps.per_month"),
+        ({"caps": {"per_24h": 1, "per_7d": -1}}, "caps.per_7d"),
+        ({"caps": None}, "caps"),
+        ({"nothing": {"at": None}}, "nothing.at"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused_by_its_key(always, body, field):
+    refused = always.put("/v1/guardrails", json=body)
+    assert (refused.status_code, refused.json()["field"]) == (422, field)
+    assert always.get("/v1/guardrails/history").json()["history"] == []
+
+
 @pytest.mark.parametrize("kind", STORES)
 def test_no_more_is_sent_in_an_hour_than_the_budget(kind, request):
     """Asked for by four threads at once; the others of that hour go elsewhere or hold."""

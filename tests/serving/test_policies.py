@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from mdp.errors import BadArtifact
 from policies.baselines import Hold
 from serving.app import create_app
-from serving.service import prepare
+from serving.starting import prepare
 from tests.serving.conftest import ITEMS
 from tests.serving.test_control import SENDS, batch, decide, put
 
