@@ -69,6 +69,8 @@ def run(args: Args) -> None:
         raise BadSetting(f"--port is {args.port}; use a number from 0 to 65535")
     if args.workers < 1:
         raise BadSetting(f"--workers is {args.workers}; use at least 1")
+    if args.activate and args.policy is None:
+        raise BadSetting("--activate makes POLICY active: name one")
     settings = read_settings(store=args.store)
     if args.host not in LOOPBACK and not settings.keys and not has_keys(settings.store):
         raise BadSetting(

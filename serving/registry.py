@@ -175,9 +175,7 @@ class Registry:
             currency = self._currency or values.get(CURRENCY)
             self._catalog = version, read_catalog(connection, currency)
         catalog = self._catalog[1]
-        guardrails = bundle.guardrails.updated(values["guardrails"])
-        if bundle.model is None:
-            guardrails.need_no_model()
+        guardrails = guardrails_over(bundle, values)
         saved = bundle.recommender
         return World(
             values=values,
@@ -211,6 +209,15 @@ class Registry:
         if added not in self._bundles:
             self._bundles[added] = as_added(path, added)
         return self._bundles[added]
+
+
+def guardrails_over(bundle: PolicyBundle, values: Mapping[str, Any]) -> Guardrails:
+    """A policy's own guardrails with those of a store's settings put over them; raises `BadSetting`
+    for one that the policy can't hold."""
+    guardrails = bundle.guardrails.updated(values["guardrails"])
+    if bundle.model is None:
+        guardrails.need_no_model()
+    return guardrails
 
 
 def registered(connection: Connection, name: str) -> tuple[Path, str]:
@@ -257,7 +264,6 @@ def add_policy(connection: Connection, path: Path, now: int, who: str) -> str:
     found = connection.execute(select(POLICIES).where(POLICIES.c.name == name)).mappings().first()
     if found is None or found["path"] != row["path"]:
         upsert(connection, POLICIES, [row])
-        # Processes compare settings: so they know.
         put_setting(connection, _content_of(name), content)
         audit(connection, now, who, "add policy", {"name": name, "path": str(path)})
     return name

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, select
 from mdp.errors import BadArtifact, BadInput
 from mdp.guardrails import Guardrails
 from policies.saved import PolicyBundle
-from serving.registry import Registry, add_policy, make_active
+from serving.registry import Registry, add_policy, guardrails_over, make_active
 from serving.rules import apply_file
 from serving.settings import Settings
-from serving.store import open_store, put_setting, reading, setting, writing
+from serving.store import all_settings, open_store, put_setting, reading, setting, writing
 from serving.tables import API_KEYS
 
 WHO = "serve"
@@ -41,15 +41,14 @@ def prepare(
     `BadInput` where there is none at all or its name means another.
     """
     engine = open_store(settings.store)
-    registry = Registry()
     try:
         with writing(engine) as connection:
             said = [_policy(connection, policy, now, activate)]
-            name = setting(connection, "policy")
-            own = _active(registry, connection, name).guardrails
+            bundle = _active(connection)
             if guardrails is not None:
-                said.append(_guardrails(connection, own, guardrails, now))
-            looser = registry.trial(connection, name).guardrails.looser_than(own)
+                said.append(_guardrails(connection, bundle.guardrails, guardrails, now))
+            rules = guardrails_over(bundle, all_settings(connection))
+            looser = rules.looser_than(bundle.guardrails)
     finally:
         engine.dispose()
     return said + [f"warning: {each} is looser than the policy was trained with" for each in looser]
@@ -76,9 +75,9 @@ def _policy(connection: Connection, path: Path | None, now: int, activate: bool)
     return f"policy {name} is in force in place of {before}, as named here"
 
 
-def _active(registry: Registry, connection: Connection, name: str) -> PolicyBundle:
+def _active(connection: Connection) -> PolicyBundle:
     try:
-        return registry.bundle(connection, name)
+        return Registry().bundle(connection, setting(connection, "policy"))
     except BadArtifact as error:
         raise BadArtifact(
             f"{error}; to decide by another, `pushwise serve POLICY --activate`"

@@ -208,7 +208,15 @@ def test_a_ceiling_holds_back_what_is_too_risky(shop):
     bundle = PolicyBundle(SENDS, fitted, None, guardrails=Guardrails(**OPEN_RULES))
     save_policy(shop.path / "modelled", bundle)
     with shop.server(shop.path / "modelled") as client:
+        client.post("/v1/policies", json={"path": str(shop.policy("plain"))}).raise_for_status()
+        put(client, "/v1/experiment", shadow="plain")
+        refused = client.put("/v1/guardrails", json={"unsubscribe": {"ceiling": 0.0}})
+        assert (refused.status_code, refused.json()["field"]) == (422, "unsubscribe.ceiling")
+        assert "policy plain" in refused.json()["detail"]
+        put(client, "/v1/experiment")
         put(client, "/v1/guardrails", unsubscribe={"ceiling": 0.0})
+        unfit = client.put("/v1/experiment", json={"shadow": "plain"})
+        assert (unfit.status_code, unfit.json()["field"]) == (409, "shadow")
         held = decide(client)
         assert (held["reason"], held["propensity"]) == ("unsubscribe_risk", 1.0)
         shown = client.get(f"/v1/decisions/{held['decision_id']}").json()
