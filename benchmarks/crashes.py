@@ -37,8 +37,8 @@ from serving.clocks import wall_clock
 from serving.history import rebuilt
 from serving.ledger import ledger
 from serving.schemas import iso
-from serving.service import prepare
 from serving.settings import read_settings
+from serving.starting import prepare
 from serving.store import open_store, reading, writing
 from serving.tables import DECISIONS, EVENTS, IDEMPOTENCY, ITEMS, OUTCOMES, VARIANTS
 from serving.users import all_user_ids, read_users

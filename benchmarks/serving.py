@@ -41,8 +41,8 @@ from serving.answers import DecisionOut
 from serving.catalog import put_rows
 from serving.clocks import wall_clock
 from serving.schemas import Ask
-from serving.service import prepare
 from serving.settings import read_settings
+from serving.starting import prepare
 from serving.store import open_store, writing
 from serving.tables import ITEMS, VARIANTS
 from simulator.kernel import Kernel

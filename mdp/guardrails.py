@@ -129,6 +129,8 @@ class Guardrails:
                 if key not in _TABLES[table]:
                     known = ", ".join(_TABLES[table])
                     raise BadSetting(f"unknown guardrail {table}.{key}; known there: {known}")
+                if value is None:
+                    raise BadSetting(f"{table}.{key} is null; give a value, or leave it out")
                 lifted = table in ("caps", "unsubscribe") and value == "none"
                 changes[_TABLES[table][key]] = None if lifted else value
         return replace(self, **changes)

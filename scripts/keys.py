@@ -1,9 +1,11 @@
 """API keys of a server: make one, revoke one, list them.
 
-A key is printed once, and stored hashed. Scopes are decide, ingest, read and operate. A server
-takes a new or revoked key into account within a second. Example:
+A key is printed once, and stored hashed. Scopes are decide, ingest, read, metrics and operate:
+what each may do stands in docs/production.md. A server takes a new or revoked key into account
+within a second. Example:
 
     pushwise keys --store sqlite:///pushwise.sqlite --create app --scopes decide,ingest
+    pushwise keys --store sqlite:///pushwise.sqlite --create prometheus --scopes metrics
     pushwise keys --store sqlite:///pushwise.sqlite --revoke app
 """
 

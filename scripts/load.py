@@ -34,7 +34,7 @@ def run(args: Args) -> None:
     from serving.approving import judged
     from serving.clocks import wall_clock
     from serving.load import load_log
-    from serving.registry import add_policy
+    from serving.registry import add_policy, make_active
     from serving.settings import read_settings
     from serving.store import open_store, writing
 
@@ -53,7 +53,9 @@ def run(args: Args) -> None:
             counts = load_log(engine, log)
         if args.policy is not None:
             with writing(engine) as connection:
-                add_policy(connection, args.policy, wall_clock())
+                now = wall_clock()
+                name = add_policy(connection, args.policy, now, "load")
+                make_active(connection, name, now, "load")
     finally:
         engine.dispose()
     print(f"{args.store}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))

@@ -22,7 +22,8 @@ class Args:
     """What to serve, and where."""
 
     policy: Positional[Path | None] = None
-    """directory of a saved policy (default: the store's active one)"""
+    """directory of a saved policy (default: the store's active one). It becomes active where it
+    was not named at the last start, so that a policy activated since goes on after a restart"""
     store: str | None = None
     """the store (default: PUSHWISE_STORE, else sqlite:///pushwise.sqlite)"""
     host: str = "127.0.0.1"
@@ -34,7 +35,10 @@ class Args:
     ray: bool = False
     """serve on Ray: `workers` replicas on this machine, or on the cluster that RAY_ADDRESS names"""
     guardrails: Path | None = None
-    """TOML file whose keys replace the policy's guardrails"""
+    """TOML file whose keys replace the policy's guardrails; what is new in it since the last start
+    is applied, so that what was changed at run time goes on after a restart"""
+    activate: bool = False
+    """make the policy active even where it was named at the last start too"""
 
 
 def open_files() -> None:
@@ -59,22 +63,23 @@ def run(args: Args) -> None:
     from serving.clocks import wall_clock
     from serving.log_lines import uvicorn_logging
     from serving.metrics import share_metrics
-    from serving.service import has_keys, prepare
     from serving.settings import hand_on, read_settings
+    from serving.starting import has_keys, prepare
 
     if not 0 <= args.port <= 65535:
         raise BadSetting(f"--port is {args.port}; use a number from 0 to 65535")
     if args.workers < 1:
         raise BadSetting(f"--workers is {args.workers}; use at least 1")
+    if args.activate and args.policy is None:
+        raise BadSetting("--activate makes POLICY active: name one")
     settings = read_settings(store=args.store)
     if args.host not in LOOPBACK and not settings.keys and not has_keys(settings.store):
         raise BadSetting(
             f"host {args.host} is reachable by others and there is no API key: make one with "
             "`pushwise keys --create NAME`, or set PUSHWISE_API_KEYS"
         )
-    looser = prepare(settings, args.policy, args.guardrails, wall_clock())
-    for name in looser:
-        print(f"warning: {name} is looser than the policy was trained with", file=sys.stderr)
+    for line in prepare(settings, args.policy, args.guardrails, wall_clock(), args.activate):
+        print(line, file=sys.stderr)
     hand_on(settings)
     open_files()
     with tempfile.TemporaryDirectory(prefix="pushwise-metrics-") as directory:

@@ -2,7 +2,8 @@
 
 decide   ask for decisions, cancel them
 ingest   events, outcomes, users, items, variants
-read     everything that is only looked at
+read     everything that is only looked at, users and logs among it
+metrics  /metrics alone, for Prometheus; `read` may that too
 operate  guardrails, budget, kill switches, policies, critical messages, erasing, the audit log
 """
 
@@ -24,7 +25,7 @@ from serving.problems import Problem
 from serving.store import reading
 from serving.tables import API_KEYS, AUDIT
 
-SCOPES = ("decide", "ingest", "read", "operate")
+SCOPES = ("decide", "ingest", "read", "metrics", "operate")
 KNOWN_FOR = 1.0
 """Seconds after which keys are read again: how long one that was revoked may still be used."""
 INGESTED = ("/v1/events", "/v1/outcomes", "/v1/items", "/v1/variants", "/v1/users")
@@ -37,6 +38,10 @@ class Caller:
     name: str
     scopes: frozenset[str]
 
+    def may(self, scope: str) -> bool:
+        """Whether the key is good for what needs a scope."""
+        return scope in self.scopes or (scope == "metrics" and "read" in self.scopes)
+
 
 NOBODY = Caller("no key", frozenset(SCOPES))
 """Who calls where no keys are configured."""
@@ -47,7 +52,7 @@ def scope_of(method: str, path: str) -> str:
     if path.startswith("/v1/audit"):
         return "operate"
     if method in ("GET", "HEAD"):
-        return "read"
+        return "metrics" if path == "/metrics" else "read"
     if path.startswith("/v1/decisions"):
         return "decide"
     return "ingest" if path.startswith(INGESTED) and method != "DELETE" else "operate"
@@ -134,7 +139,7 @@ class Access:
         if scheme.lower() != "bearer" or not found:
             raise Problem(401, "Authorization", "send Authorization: Bearer with an API key")
         scope = scope_of(method, path)
-        if scope not in found[0].scopes:
+        if not found[0].may(scope):
             raise Problem(403, "Authorization", f"this key lacks the scope {scope!r}")
         self._take(found[0].name)
         return found[0]

@@ -248,6 +248,8 @@ class ExperimentOut(BaseModel):
     since: str | None
     sample_ratio: SampleRatio | None
     shadow_decisions: Counts | None
+    left_out: dict[str, str]
+    """Why a challenger or shadow does not take part."""
 
 
 class SendOut(BaseModel):
@@ -299,3 +301,4 @@ class ReadyOut(BaseModel):
     policy: str
     items: int
     killed: bool
+    left_out: dict[str, str]

@@ -42,10 +42,11 @@ def assigned(world: World, user: User) -> Assigned:
     rules, challenger = world.guardrails, world.challenger
     if within(rules.holdout_salt, user.user_id, rules.holdout_share):
         return Assigned(world, "holdout", "holdout")
-    arm = "policy"
+    arm, policies = "policy", {world.name}
     if challenger is not None and within(challenger.salt, user.user_id, challenger.share):
         world, arm = challenger.world, challenger.arm
-    if world.name in world.stopped.policies:
+        policies = {world.name, challenger.name}
+    if policies & world.stopped.policies:
         return Assigned(world, "killed", "policy_killed")
     if user.consent is None:
         return Assigned(world, arm, "consent_unknown")

@@ -12,6 +12,10 @@ from mdp.prediction import PARTS
 from serving.budget import SPENT
 from serving.snapshot import Snapshot
 
+KILLED = 201
+"""Reason code of an item or a variant that a kill switch has stopped; beside those of
+`mdp.guardrails.Reason`."""
+_OTHERS = {SPENT: "budget", KILLED: "killed"}
 BEST = 3
 """Sends that are named as the model's best."""
 DIGITS = 5
@@ -27,15 +31,18 @@ def explanation(
 ) -> dict[str, Any]:
     """About a decision among `items` and `variants`, which sends the chosen ones (None: a hold).
 
-    `masked`: how many listed items, variants and hours each guardrail ruled out. `expected`: what
-    the response model predicts of the send at its best hour; `best`: its best sends, with the
-    one-step reward that it predicts, and how much more that is than of what was chosen (a hold's
-    is 0). All but `masked` is left out where there is no model.
+    `masked`: how many listed items, variants and hours each guardrail ruled out. `removed`: items
+    and variants that the catalogue's rules or a kill switch took off the lists, and which; left out
+    where there are none. `expected`: what the response model predicts of the send at its best hour;
+    `best`: its best sends, with the one-step reward that it predicts, and how much more that is
+    than of what was chosen (a hold's is 0). Neither is there without a model.
     """
     names = ("items", "variants", "hours")
     factors = snapshot.factors()
     masked = {name: _counts(codes) for name, codes in zip(names, factors, strict=True)}
     why: dict[str, Any] = {"masked": {name: counts for name, counts in masked.items() if counts}}
+    if snapshot.removed:
+        why["removed"] = dict(snapshot.removed)
     if snapshot.best_hour < 0:
         return why
     worth = 0.0
@@ -71,4 +78,4 @@ def _counts(codes: np.ndarray) -> dict[str, int]:
 
 def reason_name(code: int) -> str:
     """What answers call a reason code."""
-    return "budget" if code == SPENT else Reason(code).name.lower()
+    return _OTHERS.get(code) or Reason(code).name.lower()

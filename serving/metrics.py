@@ -94,6 +94,9 @@ class Metrics:
             "sample_ratio_p", "Chance of a split between the arms as far off as this; 1: no split"
         )
         self.clock_jumps = self._counter("clock_jumps", "Times that the clock was set by much")
+        self.left_out = self._gauge(
+            "left_out", "1 while a challenger or shadow is left out, as it can't be loaded", "role"
+        )
         self.stopped = self._gauge("killed", "1 while the kill switch for everything is on")
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:

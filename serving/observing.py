@@ -32,18 +32,23 @@ class Observer:
         self._mine: TextIO | None = None
 
     def glance(self) -> None:
-        """What is found by an index: how late sends are, whether everything is stopped."""
+        """What is found by an index: how late sends are, whether everything is stopped or a policy
+        of the experiment is left out."""
         service = self._service
         with reading(service.engine) as connection:
             oldest = select(func.min(OUTBOX.c.due_at)).where(OUTBOX.c.state == "waiting")
             due_at = connection.scalar(oldest)
             try:
-                killed = service.registry.world(connection).stopped.everything
+                world = service.registry.world(connection)
             except PushwiseError:
-                killed = False
+                killed, left_out = False, {}
+            else:
+                killed, left_out = world.stopped.everything, dict(world.left_out)
         late = 0.0 if due_at is None else max(0.0, (service.clock() - due_at) / 1e6)
         service.metrics.overdue.set(late)
         service.metrics.stopped.set(int(killed))
+        for role in ("challenger", "shadow"):
+            service.metrics.left_out.labels(role).set(int(role in left_out))
 
     def count(self) -> None:
         """What every row is read for: the ledger and the split between the arms. Of the workers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from mdp.reasons import bound_reasons, copy_reasons, item_reasons
 from mdp.state import HISTORY, features
 from policies.composition import UNIFORMS
 from serving.budget import SPENT, Budget
-from serving.explaining import reason_name
+from serving.explaining import KILLED, reason_name
 from serving.registry import World
 from serving.snapshot import packed, taken_in_turns
 from serving.users import User
@@ -31,6 +32,8 @@ PAIRS = 1 << 20
 WHOLE_USER = (Reason.UNSUBSCRIBED, Reason.CONSENT, Reason.TIMEZONE_UNKNOWN)
 """Reasons that mask every item of a user."""
 _NONE: frozenset[str] = frozenset()
+Removed = dict[int, dict[str, dict[str, str]]]
+"""By number of the question, as `serving.snapshot.Snapshot.removed` has it."""
 
 
 class Question(NamedTuple):
@@ -83,7 +86,7 @@ def draw(
 def _draw(
     world: World, questions: Sequence[Question], rng: np.random.Generator, budget: Budget | None
 ) -> list[Drawn]:
-    requests = requests_of(world, questions)
+    requests, removed = requests_of(world, questions)
     most = max(1, PAIRS // (requests.items.shape[1] * requests.variants.shape[1]))
     if len(questions) > most:
         parts = [questions[start : start + most] for start in range(0, len(questions), most)]
@@ -98,7 +101,7 @@ def _draw(
     items, variants = _unpadded(requests.items), _unpadded(requests.variants)
     sizes = [(len(k), len(v)) for k, v in zip(items, variants, strict=True)]
     chosen = zip(*(slot.tolist() for slot in slots), turns.propensity.tolist(), strict=True)
-    snapshots = packed(view, turns, sizes)
+    snapshots = packed(view, turns, sizes, removed)
     open_hours, send_at = (view.mask.hour == 0).tobytes(), view.mask.send_at
     out = []
     for n, (k, v, h, propensity) in enumerate(chosen):
@@ -153,9 +156,13 @@ def _view(
     )
 
 
-def requests_of(world: World, questions: Sequence[Question]) -> Requests:
+def requests_of(world: World, questions: Sequence[Question]) -> tuple[Requests, Removed]:
     """The decisions to make. What the catalogue forbids (no stock, copy for another locale, …) is
-    left out of the lists, so the lists that the log keeps are those the policy chose among."""
+    left out of the lists, so the lists that the log keeps are those the policy chose among.
+
+    Also what was left out and why: of copy, where nobody asked for any, only what is stopped, as
+    all of the catalogue that is for others goes without saying.
+    """
     histories = np.frombuffer(b"".join(q.user.history for q in questions), HISTORY)
     at = np.array([question.at for question in questions], np.int64)
     items = _items(world, questions, histories, at)
@@ -163,15 +170,32 @@ def requests_of(world: World, questions: Sequence[Question]) -> Requests:
     locales, segments, blocked = about([question.user for question in questions])
     item_reason = item_reasons(world.catalog, items, at, blocked)
     if world.stopped.lists:
-        item_reason[np.append(world.stopped.items, False)[items]] = Reason.NOT_AVAILABLE
+        item_reason[np.append(world.stopped.items, False)[items]] = KILLED
+    removed: Removed = defaultdict(dict)
+    if item_reason.any():
+        _note(removed, "items", world.catalog.items.ids, items, item_reason)
     items, item_reason = _allowed(items, item_reason)
     copy_reason = copy_reasons(world.catalog, variants, locales, segments)
     variant_reason = bound_reasons(world.catalog, items, variants, copy_reason)
     if world.stopped.lists:
-        variant_reason[np.append(world.stopped.variants, False)[variants]] = Reason.NOT_APPROVED
+        variant_reason[np.append(world.stopped.variants, False)[variants]] = KILLED
+    if variant_reason.any():
+        asked = np.array([[question.variants is not None] for question in questions])
+        told = np.where(asked | (variant_reason == KILLED), variant_reason, Reason.ALLOWED)
+        _note(removed, "variants", world.catalog.variants.ids, variants, told)
     variants, variant_reason = _allowed(variants, variant_reason)
     zone = np.array([question.user.zone for question in questions], np.int16)
-    return Requests(histories, at, zone, items, variants, item_reason, variant_reason)
+    requests = Requests(histories, at, zone, items, variants, item_reason, variant_reason)
+    return requests, removed
+
+
+def _note(
+    removed: Removed, kind: str, ids: Sequence[str], rows: np.ndarray, reason: np.ndarray
+) -> None:
+    """Write down which catalogue rows (N, K) have a reason (N, K) not to be listed."""
+    numbers, places = np.nonzero((reason != Reason.ALLOWED) & (reason != Reason.PADDING))
+    for n, place in zip(numbers.tolist(), places.tolist(), strict=True):
+        removed[n].setdefault(kind, {})[ids[rows[n, place]]] = reason_name(int(reason[n, place]))
 
 
 def _items(

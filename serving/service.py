@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import orjson
 from fastapi import Depends, Request, Response
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Engine
 
-from mdp.errors import BadArtifact, BadInput, PushwiseError
-from mdp.guardrails import Guardrails
-from policies.rules_file import read_guardrails
+from mdp.errors import BadArtifact, PushwiseError
 from serving.batcher import Batcher
-from serving.budget import budget_of, checked, recount
 from serving.clocks import Clock, wall_clock
 from serving.decide import Decider
-from serving.delivery import settle_delivery
 from serving.in_flight import AtMost, InFlight
 from serving.metrics import Metrics
-from serving.registry import Registry, World, add_policy
+from serving.registry import Registry, World
 from serving.scoring import Question, draw
 from serving.senders import open_sender
 from serving.sending import Dispatcher
 from serving.settings import Settings
-from serving.store import all_settings, open_store, put_setting, reading, setting, writing
-from serving.tables import API_KEYS, GUARDRAILS
+from serving.store import all_settings, open_store, reading
 from serving.tracing import Tracing, open_tracing
 from serving.users import new_user
 
@@ -113,73 +105,6 @@ def smoke(world: World, now: int) -> None:
     (drawn,) = draw(world, [Question(nobody, now, None, None)], np.random.default_rng(0))
     if not 0 < drawn.propensity <= 1:
         raise BadArtifact(f"policy {world.name} gives a propensity of {drawn.propensity}")
-
-
-def prepare(
-    settings: Settings, policy: Path | None, guardrails: Path | None, now: int
-) -> list[str]:
-    """Make the store ready to be served: its sends are somebody's to deliver, and a policy is
-    active, with guardrails over its own.
-
-    Returns the names of the limits that are now looser than the policy was trained under. Raises
-    `BadSetting` for bad guardrails, for a sender that lacks something and for one that the store
-    contradicts, `BadArtifact` for a policy that can't be loaded, `BadInput` where there is none.
-    """
-    if sender := open_sender(settings):  # refused here, in one sentence, before workers start
-        sender.close()
-    engine = open_store(settings.store)
-    registry = Registry()
-    try:
-        with writing(engine) as connection:
-            settle_delivery(connection, settings)
-            if policy is not None:
-                add_policy(connection, policy, now)
-            name = all_settings(connection).get("policy")
-            if name is None:
-                raise BadInput("the store has no active policy: name one to serve")
-            bundle = registry.bundle(connection, name)
-            if guardrails is not None:
-                put_rules(connection, rules_in(guardrails, bundle.guardrails), now)
-            world = registry.world(connection)
-            return world.guardrails.looser_than(bundle.guardrails)
-    finally:
-        engine.dispose()
-
-
-def has_keys(store: str) -> bool:
-    """Whether a store holds an API key in force."""
-    engine = open_store(store)
-    try:
-        with reading(engine) as connection:
-            in_force = select(API_KEYS.c.name).where(API_KEYS.c.revoked_at.is_(None))
-            return connection.execute(in_force).first() is not None
-    finally:
-        engine.dispose()
-
-
-def rules_in(path: Path, own: Guardrails) -> dict[str, Any]:
-    """The tables of a guardrail file; raises `BadSetting`."""
-    read_guardrails(path, own)
-    tables = tomllib.loads(path.read_text())
-    checked(tables.get("budget", {}))
-    return tables
-
-
-def put_rules(
-    connection: Connection, rules: Mapping[str, Any], now: int, who: str = "serve"
-) -> None:
-    """Put guardrails, the budget among them, key by key over those in force; with history."""
-    rules = dict(rules)
-    if "budget" in rules:
-        before = setting(connection, "budget", {})
-        after = before | checked(rules.pop("budget"))
-        put_setting(connection, "budget", after)
-        if budget_of({"budget": before}) is None and budget_of({"budget": after}) is not None:
-            recount(connection, now)
-    merged = {table: dict(keys) for table, keys in all_settings(connection)["guardrails"].items()}
-    for table, keys in rules.items():
-        merged[table] = {**merged.get(table, {}), **keys}
-    connection.execute(insert(GUARDRAILS), [{"at": now, "rules": merged, "who": who}])
 
 
 async def service_of(request: Request) -> Service:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import orjson
 import pyarrow as pa
 
 from mdp.actions import HOURS
@@ -24,12 +26,13 @@ from policies.base import Policy
 from policies.composition import UNIFORMS, Factors, distribution
 from policies.mixture import components, mixed
 
-FORMAT, WITHOUT_PARTS = 2, 1
-"""The second one knew neither mixtures nor votes."""
+FORMAT, WITHOUT_REMOVED, WITHOUT_PARTS = 3, 2, 1
+"""The second one did not know what was removed, the third neither mixtures nor votes."""
 CODEC = "lz4"
 NO_MODEL = -2
 _HEAD = struct.Struct("<BHHHHdd?b")
 _PART = struct.Struct("<BddH")
+_REMOVED = struct.Struct("<I")
 USER, CANDIDATE, VARIANT, HOUR, PART = (len(names) for names in NAMES.values())
 
 
@@ -74,6 +77,9 @@ class Snapshot:
     votes: np.ndarray | None = None
     """Flat actions (of the padded lists) that a policy draws one of (M,) int64; None for one that
     draws from its scores."""
+    removed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What was taken off the lists before the policy saw them: `items` and `variants`, reason by
+    id; those alone of which there are any."""
 
     def again(self) -> tuple[int, float]:
         """Flat action (of the padded lists) and propensity, recomputed from scores and draw."""
@@ -193,8 +199,14 @@ def _record(k: int, v: int, votes: int) -> np.dtype[Any]:
     return np.dtype(([("votes", np.int64, (votes,))] if votes else []) + parts)
 
 
-def packed(view: View, turns: Turns, sizes: Sequence[tuple[int, int]]) -> list[bytes]:
-    """The snapshots of N decisions as bytes, which `unpack` reads; sizes: each one's K and V.
+def packed(
+    view: View,
+    turns: Turns,
+    sizes: Sequence[tuple[int, int]],
+    removed: Mapping[int, Mapping[str, Mapping[str, str]]] = MappingProxyType({}),
+) -> list[bytes]:
+    """The snapshots of N decisions as bytes, which `unpack` reads; sizes: each one's K and V;
+    removed: by number, see `Snapshot.removed`, of those of which there is any.
 
     Those of one size and of one policy are packed together.
     """
@@ -203,15 +215,17 @@ def packed(view: View, turns: Turns, sizes: Sequence[tuple[int, int]]) -> list[b
         alike[size, part].append(n)
     out = [b""] * len(sizes)
     for (size, part), rows in alike.items():
-        for n, data in zip(rows, _packed(view, turns, rows, size, part), strict=True):
-            out[n] = data
+        for n, (head, body) in zip(rows, _packed(view, turns, rows, size, part), strict=True):
+            more = orjson.dumps(removed[n]) if n in removed else b""
+            whole = pa.compress(bytes(body) + more if more else body, codec=CODEC, asbytes=True)
+            out[n] = head + _REMOVED.pack(len(more)) + whole
     return out
 
 
 def _packed(
     view: View, turns: Turns, rows: list[int], size: tuple[int, int], part: int
-) -> Iterator[bytes]:
-    """The snapshots of decisions `rows`, all of which one policy made among K and V."""
+) -> Iterator[tuple[bytes, memoryview]]:
+    """Heads and arrays of decisions `rows`, all of which one policy made among K and V."""
     k, v = size
     (share, policy), scores, votes = turns.parts[part], turns.scores[part], turns.votes[part]
     seen, mask = view.observation, view.mask
@@ -238,24 +252,26 @@ def _packed(
         )  # fmt: skip
         beside = float(np.delete(turns.chance[:, n], part).sum()) if len(turns.parts) > 1 else 0.0
         tail = _PART.pack(part, share, beside, 0 if votes is None else votes.shape[1])
-        own = data[place * width : (place + 1) * width]
-        yield head + tail + bytes(pa.compress(own, codec=CODEC, asbytes=True))
+        yield head + tail, data[place * width : (place + 1) * width]
 
 
 def unpack(data: bytes) -> Snapshot:
     """The snapshot that `packed` made bytes of; raises `BadArtifact` for other bytes."""
     try:
         form, k, v, K, V, temperature, floor, best, best_hour = _HEAD.unpack_from(data)
-        part, start = (0, 1.0, 0.0, 0), _HEAD.size
-        if form == FORMAT:
+        part, more, start = (0, 1.0, 0.0, 0), 0, _HEAD.size
+        if form in (FORMAT, WITHOUT_REMOVED):
             part, start = _PART.unpack_from(data, start), start + _PART.size
+        if form == FORMAT:
+            (more,), start = _REMOVED.unpack_from(data, start), start + _REMOVED.size
         record = _record(k, v, part[3])
-        body = pa.decompress(data[start:], record.itemsize, codec=CODEC, asbytes=True)
+        size = record.itemsize + more
+        body = pa.decompress(data[start:], size, codec=CODEC, asbytes=True)
     except (struct.error, OSError, ValueError) as error:
         raise BadArtifact(f"this is no snapshot of a decision: {error}") from error
-    if form not in (FORMAT, WITHOUT_PARTS) or len(body) != record.itemsize:
+    if form not in (FORMAT, WITHOUT_REMOVED, WITHOUT_PARTS) or len(body) != size:
         raise BadArtifact("the snapshot is of another version of pushwise, or was cut off")
-    one = np.frombuffer(body, record)
+    one = np.frombuffer(body, record, 1)
     return Snapshot(
         **{name: np.array(one[name][0]) for name in record.names or ()},
         best_hour=best_hour,
@@ -265,4 +281,5 @@ def unpack(data: bytes) -> Snapshot:
         part=part[0],
         share=part[1],
         beside=part[2],
+        removed=orjson.loads(body[record.itemsize :]) if more else {},
     )

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from serving.sealing import SealedJson, SealedText
 
 METADATA = MetaData()
-REVISION = "0005"
+REVISION = "0006"
 """The migration that leads to these tables (`serving/migrations/versions`)."""
 Key = String().with_variant(String(collation="C"), "postgresql")
 """Text that sorts by its bytes in every database."""
@@ -145,6 +145,7 @@ GUARDRAILS = Table(
     Column("at", BigInteger, nullable=False),
     Column("rules", Json, nullable=False),  # keys put over the policy's own; the last row rules
     Column("who", String),  # the API key's name
+    Column("budget", Json),  # in force from then on; null for none
 )
 IDEMPOTENCY = Table(
     "idempotency_keys",

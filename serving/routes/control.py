@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import structlog
@@ -10,18 +9,18 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import select
 
 from mdp.errors import BadSetting
-from mdp.guardrails import Guardrails
 from serving.access import audit
 from serving.answers import AuditOut, GuardrailHistory, GuardrailsSet, KillOut, LedgerOut, Tables
-from serving.budget import budget_table, checked
+from serving.budget import budget_table
 from serving.ledger import ledger
 from serving.problems import PROBLEMS, Problem
 from serving.registry import World
+from serving.rules import change_rules, history, wrong_key
 from serving.schemas import KillIn, iso
-from serving.service import Here, Who, put_rules, reply
+from serving.service import Here, Who, reply
 from serving.store import put_setting, reading, rows_by_key, setting, writing
 from serving.strict_json import StrictRoute
-from serving.tables import AUDIT, GUARDRAILS, ITEMS, POLICIES, VARIANTS
+from serving.tables import AUDIT, ITEMS, POLICIES, VARIANTS
 
 router = APIRouter(tags=["control"], route_class=StrictRoute, responses=PROBLEMS)
 KINDS = {"policies": POLICIES, "items": ITEMS, "variants": VARIANTS}
@@ -42,50 +41,36 @@ def rules_of(world: World) -> dict[str, Any]:
 
 @router.put("/v1/guardrails", response_model=GuardrailsSet)
 def put_guardrails(service: Here, who: Who, body: dict[str, Any]) -> Response:
-    """Replace guardrails, key by key; says which are looser than the policy was trained under."""
+    """Replace guardrails, key by key; says which are looser than the policy was trained under.
+
+    `"none"` lifts a cap, a ceiling or a limit of the budget. `null` gives a key back to the
+    policy's own value; of the budget, which no policy has, it is refused.
+    """
     with writing(service.engine) as connection:
-        world = service.registry.world(connection)
+        before = service.registry.world(connection)
+        own = before.bundle.guardrails
         try:
-            checked(body.get("budget", {}))
-            rules = world.guardrails.updated({k: v for k, v in body.items() if k != "budget"})
+            change_rules(connection, own, body, service.clock(), who)
         except BadSetting as error:
-            raise Problem(422, wrong_key(world.guardrails, body), str(error)) from error
-        put_rules(connection, body, service.clock(), who)
-        audit(connection, service.clock(), who, "guardrails", body)
+            raise Problem(422, wrong_key(own, body), str(error)) from error
         try:
             world = service.registry.world(connection)
         except BadSetting as error:
             raise Problem(422, "unsubscribe.ceiling", str(error)) from error
-    looser = rules.looser_than(world.bundle.guardrails)
+        if set(world.left_out) - set(before.left_out):
+            raise Problem(422, "unsubscribe.ceiling", "; ".join(world.left_out.values()))
+    looser = world.guardrails.looser_than(own)
     if looser:
         structlog.get_logger().warning("guardrails looser than trained", names=looser)
     return reply({**rules_of(world), "looser_than_trained": looser})
 
 
-def wrong_key(rules: Guardrails, body: Mapping[str, Any]) -> str:
-    """The key of a change, such as `caps.per_7d`, that these guardrails refuse."""
-    for table, keys in body.items():
-        for key, value in keys.items() if isinstance(keys, Mapping) else ():
-            try:
-                if table == "budget":
-                    checked({key: value})
-                else:
-                    rules.updated({table: {key: value}})
-            except BadSetting:
-                return f"{table}.{key}"
-        if not isinstance(keys, Mapping):
-            return table
-    return "body"
-
-
 @router.get("/v1/guardrails/history", response_model=GuardrailHistory)
 def guardrail_history(service: Here) -> Response:
-    """Every change of the guardrails, the newest first: when, by which key, and the keys that were
-    in force from then on over the policy's own."""
+    """Every change of the guardrails and the budget, the newest first: when, by which key, and the
+    keys that were in force from then on over the policy's own."""
     with reading(service.engine) as connection:
-        rows = connection.execute(select(GUARDRAILS).order_by(GUARDRAILS.c.number.desc())).all()
-    history = [{"at": iso(row.at), "who": row.who, "rules": row.rules} for row in rows]
-    return reply({"history": history})
+        return reply({"history": history(connection)})
 
 
 @router.get("/v1/kill", response_model=KillOut)

@@ -23,7 +23,8 @@ async def healthz() -> Response:
 
 @router.get("/readyz", response_model=ReadyOut)
 def readyz(service: Here) -> Response:
-    """The store answers and its policy is loaded; 503 with the reason where that is not so."""
+    """The store answers and its policy is loaded; 503 with the reason where that is not so.
+    `left_out` says which challenger or shadow is not, and why; the active policy decides then."""
     try:
         with reading(service.engine) as connection:
             world = service.registry.world(connection)
@@ -37,6 +38,7 @@ def readyz(service: Here) -> Response:
             "policy": world.name,
             "items": len(world.catalog.items),
             "killed": world.stopped.everything,
+            "left_out": world.left_out,
         }
     )
 

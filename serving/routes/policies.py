@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, case, func, select
 
-from mdp.errors import BadArtifact, BadInput
+from mdp.errors import BadArtifact, BadInput, BadSetting
 from serving.access import audit
 from serving.answers import ActiveOut, DecisionOut, ExperimentOut, PoliciesOut
 from serving.arms import sample_ratio
@@ -46,14 +46,17 @@ def policies(service: Here) -> Response:
 @router.post("/v1/policies", status_code=201, response_model=ActiveOut)
 def add(service: Here, who: Who, body: PolicyIn) -> Response:
     """Make a saved policy, a directory on the server's machine, known by its name; it decides for
-    nobody yet. Nothing in it is executed."""
+    nobody yet. Nothing in it is executed. A name means one policy for ever: another one under a
+    name in use is refused (409)."""
     with writing(service.engine) as connection:
         try:
-            name = add_policy(connection, Path(body.path), service.clock(), activate=False)
+            name = add_policy(connection, Path(body.path), service.clock(), who)
         except BadArtifact as error:
             raise Problem(422, "path", str(error)) from error
-        audit(connection, service.clock(), who, "add policy", {"name": name, "path": body.path})
-    return reply({"name": name, "active": False}, 201)
+        except BadInput as error:
+            raise Problem(409, "path", str(error)) from error
+        active = setting(connection, "policy") == name
+    return reply({"name": name, "active": active}, 201)
 
 
 @router.post("/v1/policies/{name}:activate", response_model=ActiveOut)
@@ -78,8 +81,7 @@ def rollback(service: Here, who: Who) -> Response:
 
 def _activated(service: Service, who: str, name: str) -> Response:
     with writing(service.engine) as connection:
-        make_active(connection, name)
-        audit(connection, service.clock(), who, "activate policy", {"name": name})
+        make_active(connection, name, service.clock(), who)
     return reply({"name": name, "active": True})
 
 
@@ -88,7 +90,7 @@ def tried(service: Service, connection: Connection, name: str, field: str | None
     try:
         world = service.registry.trial(connection, name)
         smoke(world, service.clock())
-    except BadArtifact as error:
+    except (BadArtifact, BadSetting) as error:
         raise Problem(409, field, str(error)) from error
     except BadInput as error:
         raise Problem(404, field, str(error)) from error
@@ -97,7 +99,8 @@ def tried(service: Service, connection: Connection, name: str, field: str | None
 
 @router.put("/v1/experiment", response_model=ExperimentOut)
 def put_experiment(service: Here, who: Who, body: ExperimentIn) -> Response:
-    """Give a share of the users to a challenger, and let a shadow decide beside; null for none.
+    """Give a share of the users to a challenger, and let a shadow decide beside; null, or left
+    out, for none: `{}` ends the experiment.
 
     Who gets the challenger depends on the salt and the user's id alone.
     """
@@ -115,7 +118,9 @@ def put_experiment(service: Here, who: Who, body: ExperimentIn) -> Response:
 @router.get("/v1/experiment", response_model=ExperimentOut)
 def show_experiment(service: Here) -> Response:
     """Challenger and shadow: the users of each arm, with an alarm where they are not the share
-    that they should be, and how often the shadow decides as the policy in force does."""
+    that they should be, and how often the shadow decides as the policy in force does. `left_out`
+    says which of them can't be loaded, and why; then the active policy decides for the
+    challenger's users, who keep their arm."""
     with reading(service.engine) as connection:
         return reply(experiment_of(connection, service.registry.world(connection)))
 
@@ -134,6 +139,7 @@ def experiment_of(connection: Connection, world: World) -> dict[str, Any]:
         "shadow_decisions": None
         if world.shadow is None
         else agreement(connection, world.shadow.name),
+        "left_out": dict(world.left_out),
     }
 
 

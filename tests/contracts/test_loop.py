@@ -23,8 +23,8 @@ from policies.saved import PolicyBundle, SavedRecommender, load_policy, save_pol
 from serving.app import create_app
 from serving.load import load_log
 from serving.schemas import iso
-from serving.service import prepare
 from serving.settings import read_settings
+from serving.starting import prepare
 from serving.store import open_store, reading
 from serving.tables import USERS
 from simulator.demo import demo

@@ -223,6 +223,7 @@ def test_settings_are_checked_and_come_back():
     ("tables", "message"),
     [
         ({"caps": 3}, r"table \[caps\]"),
+        ({"caps": {"per_7d": None}}, "per_7d is null"),
         ({"caps": {"per_7d": 40}}, "per_7d is 40; use a whole number from 0 to 31"),
         ({"caps": {"per_7d": True}}, "per_7d is True"),
         ({"caps": {"per_24h": 1.5}}, "per_24h is 1.5"),

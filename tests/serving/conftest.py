@@ -15,8 +15,8 @@ from policies.base import Policy
 from policies.baselines import Random
 from policies.saved import PolicyBundle, save_policy
 from serving.app import create_app
-from serving.service import prepare
 from serving.settings import Settings, read_settings
+from serving.starting import prepare
 from tests.serving.postgresql import Cluster, binaries, running
 
 NOON = 20_500 * DAY + 12 * HOUR

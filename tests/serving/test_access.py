@@ -38,6 +38,7 @@ def forget(client):
         ("ingest", "PUT", "/v1/users/u", {}),
         ("read", "GET", "/v1/ledger", None),
         ("read", "GET", "/v1/users/u", None),
+        ("read", "GET", "/v1/logs/users", None),
         ("operate", "PUT", "/v1/kill", {"on": False}),
         ("operate", "DELETE", "/v1/users/u", None),
         ("operate", "GET", "/v1/audit", None),
@@ -52,6 +53,15 @@ def test_a_key_does_what_its_scopes_say_and_no_more(keyed, scope, method, path, 
     refused = client.request(method, path, json=body, headers=other)
     assert (refused.status_code, refused.json()["field"]) == (403, "Authorization")
     assert client.request(method, path, json=body).status_code == 401
+
+
+@pytest.mark.parametrize("scope", access.SCOPES)
+def test_metrics_are_read_by_their_own_scope_and_by_read(keyed, scope):
+    client, key = keyed
+    header = key("mine", scope)
+    forget(client)
+    allowed = client.get("/metrics", headers=header).status_code == 200
+    assert allowed is (scope in ("metrics", "read"))
 
 
 def test_a_key_is_stored_hashed_and_revoking_the_last_opens_nothing(keyed, shop, capsys):

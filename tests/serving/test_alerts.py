@@ -136,6 +136,11 @@ CASES = {
         {'pushwise_refused_total{cause="unknown_zone"}': f"7{ALWAYS}"},
         {"cause": "unknown_zone"},
     ),
+    "PushwiseLeftOut": Case(
+        {'pushwise_left_out{role="shadow"}': f"1{ALWAYS}"},
+        {'pushwise_left_out{role="shadow"}': f"0{ALWAYS}"},
+        {"role": "shadow"},
+    ),
     "PushwiseKilled": Case({"pushwise_killed": f"1{ALWAYS}"}, {"pushwise_killed": f"0{ALWAYS}"}),
 }
 

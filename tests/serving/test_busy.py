@@ -11,7 +11,8 @@ from sqlalchemy import text
 from serving.app import create_app
 from serving.metrics import DIRECTORY
 from serving.observing import Observer
-from serving.service import EXPORTS, prepare
+from serving.service import EXPORTS
+from serving.starting import prepare
 from serving.store import CONNECTIONS, reading, writing
 from serving.upkeep import Every
 

@@ -45,7 +45,9 @@ def put(client, path, **body):
 
 
 def actions(client):
-    return [entry["action"] for entry in client.get("/v1/audit").json()["entries"]]
+    """What was done since the server started, the newest first."""
+    entries = client.get("/v1/audit").json()["entries"]
+    return [entry["action"] for entry in entries if entry["who"] != "serve"]
 
 
 def test_an_item_and_a_variant_can_be_stopped_by_themselves(always):
@@ -90,6 +92,47 @@ def test_guardrails_have_a_history(always, shop):
     assert first["rules"] == {"caps": {"per_7d": 2}}
     assert newest["rules"] == {"caps": {"per_7d": 2}, "gaps": {"min_hours": 1}}
     assert (newest["at"], newest["who"]) == (iso(shop.clock.now), "no key")
+
+
+def test_the_history_holds_the_budget_and_nothing_twice(always):
+    put(always, "/v1/guardrails", budget={"per_hour": 2})
+    put(always, "/v1/guardrails", caps={"per_7d": 2})
+    put(always, "/v1/guardrails")
+    put(always, "/v1/guardrails", caps={}, budget={"per_hour": 2})
+    put(always, "/v1/guardrails", caps={"per_7d": 2})
+    put(always, "/v1/guardrails", budget={"per_hour": "none"})
+    history = always.get("/v1/guardrails/history").json()["history"]
+    budget = {"per_hour": 2, "per_day": "none", "pace": False}
+    assert [entry["rules"] for entry in history] == [
+        {"caps": {"per_7d": 2}}, {"caps": {"per_7d": 2}, "budget": budget}, {"budget": budget},
+    ]  # fmt: skip
+    assert actions(always) == ["guardrails"] * 3
+
+
+def test_null_gives_a_key_back_to_the_policys_own(always):
+    own = always.get("/v1/guardrails").json()
+    put(always, "/v1/guardrails", caps={"per_7d": "none", "per_24h": 1}, gaps={"min_hours": 1})
+    rules = put(always, "/v1/guardrails", caps={"per_7d": None}, gaps={"min_hours": None})
+    assert rules["caps"] == {**own["caps"], "per_24h": 1}
+    assert rules["gaps"] == own["gaps"]
+    history = always.get("/v1/guardrails/history").json()["history"]
+    assert history[0]["rules"] == {"caps": {"per_24h": 1}}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"budget": {"per_day": None}}, "budget.per_day"),
+        ({"caps": {"per_month": None}}, "caps.per_month"),
+        ({"caps": {"per_24h": 1, "per_7d": -1}}, "caps.per_7d"),
+        ({"caps": None}, "caps"),
+        ({"nothing": {"at": None}}, "nothing.at"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused_by_its_key(always, body, field):
+    refused = always.put("/v1/guardrails", json=body)
+    assert (refused.status_code, refused.json()["field"]) == (422, field)
+    assert always.get("/v1/guardrails/history").json()["history"] == []
 
 
 @pytest.mark.parametrize("kind", STORES)
@@ -165,7 +208,15 @@ def test_a_ceiling_holds_back_what_is_too_risky(shop):
     bundle = PolicyBundle(SENDS, fitted, None, guardrails=Guardrails(**OPEN_RULES))
     save_policy(shop.path / "modelled", bundle)
     with shop.server(shop.path / "modelled") as client:
+        client.post("/v1/policies", json={"path": str(shop.policy("plain"))}).raise_for_status()
+        put(client, "/v1/experiment", shadow="plain")
+        refused = client.put("/v1/guardrails", json={"unsubscribe": {"ceiling": 0.0}})
+        assert (refused.status_code, refused.json()["field"]) == (422, "unsubscribe.ceiling")
+        assert "policy plain" in refused.json()["detail"]
+        put(client, "/v1/experiment")
         put(client, "/v1/guardrails", unsubscribe={"ceiling": 0.0})
+        unfit = client.put("/v1/experiment", json={"shadow": "plain"})
+        assert (unfit.status_code, unfit.json()["field"]) == (409, "shadow")
         held = decide(client)
         assert (held["reason"], held["propensity"]) == ("unsubscribe_risk", 1.0)
         shown = client.get(f"/v1/decisions/{held['decision_id']}").json()

@@ -11,11 +11,11 @@ from mdp.hashing import hash_ids
 from policies.baselines import Random
 from policies.saved import PolicyBundle, SavedRecommender, save_policy
 from scripts.cli import main
-from serving.service import prepare
+from serving.starting import prepare
 from serving.store import _engine, open_store, reading, writing
 from serving.tables import OUTBOX
 from tests.serving.conftest import OPEN_RULES
-from tests.serving.test_store import of_first_revision
+from tests.serving.test_store import of_revision
 
 STORES = ["shop", "postgresql_shop"]
 MORE = {"webhook_url": "http://127.0.0.1:9/", "webhook_secret": "s"}
@@ -102,11 +102,9 @@ def test_a_sender_that_lacks_something_is_refused_before_the_store_is_touched(sh
 def test_an_older_store_that_pushwise_sends_for_stays_so(kind, request):
     """Its outbox is in use; and what its audit log says of erased users goes."""
     url = request.getfixturevalue(kind).store
-    of_first_revision(url)
-    open_store(url).dispose()
+    of_revision(url, "0003")
     engine = _engine(url)
     with writing(engine) as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
         row = "'d', 'u', 1, 'sent', 1, 1, NULL"
         connection.execute(text(f"INSERT INTO outbox VALUES ({row})"))
         row = "1, 1, 'ops', 'erase user', '{\"user_hash\": \"0123\"}'"

@@ -11,6 +11,7 @@ from serving.explaining import EXPECTED, explanation
 from serving.snapshot import packed, taken_in_turns, unpack
 from simulator.kernel import Kernel
 from simulator.worlds.logit import LogitShop
+from tests.serving.conftest import ITEMS, VARIANTS
 
 
 def test_a_send_says_what_the_model_expects_and_what_was_ruled_out():
@@ -66,3 +67,36 @@ def test_a_decision_is_shown_with_its_explanation(shop):
         killed = client.post("/v1/decisions", json={"user_id": "other"}).json()
         assert client.get(f"/v1/decisions/{killed['decision_id']}").json()["why"] is None
         assert "masked" not in client.get("/v1/logs/decisions").text
+
+
+def test_what_the_catalogue_or_a_kill_switch_took_off_the_lists_is_named(always):
+    gone = [{**ITEMS[1], "stock": 0}, {**ITEMS[2], "available_until": "2020-01-01T00:00:00Z"}]
+    always.put("/v1/items", json={"items": gone}).raise_for_status()
+    draft = {**VARIANTS[1], "status": "draft"}
+    german = {**VARIANTS[0], "variant_id": "v-de", "locale": "de"}
+    always.put("/v1/variants", json={"variants": [draft, german]}).raise_for_status()
+    always.put("/v1/users/u", json={"locale": "en", "preferences": "-a"}).raise_for_status()
+    for stopped in ({"item_id": "i4"}, {"variant_id": "v2"}):
+        always.put("/v1/kill", json={"on": True, **stopped}).raise_for_status()
+
+    def removed(**body):
+        made = always.post("/v1/decisions", json={"user_id": "u", **body}).json()
+        return made, always.get(f"/v1/decisions/{made['decision_id']}").json()["why"].get("removed")
+
+    items = {
+        "i0": "preference", "i1": "out_of_stock", "i2": "not_available", "i4": "killed",
+    }  # fmt: skip
+    made, why = removed(candidates=[f"i{n}" for n in range(6)], variants=["v0", "v1", "v2", "v-de"])
+    assert why == {
+        "items": items | {"i3": "preference"},
+        "variants": {"v1": "not_approved", "v2": "killed", "v-de": "locale"},
+    }
+    assert (made["action"], made["item_id"], made["variant_id"]) == ("send", "i5", "v0")
+    _, why = removed(
+        user_id="other", candidates=["i5"]
+    )  # who names no copy hears of what is stopped
+    assert why == {"variants": {"v2": "killed"}}
+    always.put("/v1/kill", json={"on": False, "variant_id": "v2"}).raise_for_status()
+    made, why = removed(user_id="nobody", candidates=["i4"])
+    assert (made["reason"], why) == ("no_candidates", {"items": {"i4": "killed"}})
+    assert removed(user_id="third", candidates=["i5"])[1] is None

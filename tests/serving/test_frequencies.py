@@ -32,7 +32,7 @@ def expected_probabilities(shop, registry, engine):
     rows = tuple(world.catalog.items.row[item] for item in CANDIDATES)
     copy = tuple(world.catalog.variants.row[variant] for variant in VARIANTS)
     user = new_user("x", shop.clock.now, True, "UTC")
-    requests = requests_of(world, [Question(user, shop.clock.now, rows, copy)])
+    requests, _ = requests_of(world, [Question(user, shop.clock.now, rows, copy)])
     view = observe(requests, world.catalog, world.guardrails, world.bundle.reward)
     return world.policy.probabilities(view.observation)[0], view.mask.hour[0] == 0
 

@@ -22,8 +22,8 @@ from serving.catalog import read_catalog
 from serving.clocks import wall_clock
 from serving.history import rebuilt
 from serving.load import last_instant, load_log
-from serving.service import prepare
 from serving.settings import read_settings
+from serving.starting import prepare
 from serving.store import all_settings, open_store, reading
 from serving.tables import USERS
 from serving.users import all_user_ids, read_users

@@ -13,7 +13,7 @@ import structlog
 
 from benchmarks.crashes import free_port
 from serving.log_lines import configure_logging, uvicorn_logging
-from serving.service import prepare
+from serving.starting import prepare
 
 
 def test_own_lines_and_those_of_libraries_are_alike(capsys):

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from serving.app import create_app
-from serving.service import prepare
+from serving.starting import prepare
 
 HEAD = {"content-type": "application/json"}
 

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 from mdp.errors import BadArtifact
 from serving.app import create_app
 from serving.schemas import iso
-from serving.service import prepare
+from serving.starting import prepare
 
 GOOD = {"user_id": "u", "candidates": ["i0"]}
 ITEM = {"item_id": "x", "title": "t", "category": "c", "brand": "b", "price": 1.0}

@@ -14,7 +14,7 @@ from policies.mixture import Mixture
 from policies.saved import PolicyBundle, load_policy, save_policy
 from scripts.cli import main
 from serving.replay import replay, snapshot_data, stored
-from serving.snapshot import _HEAD, _PART, unpack
+from serving.snapshot import _HEAD, _PART, _REMOVED, unpack
 from serving.store import reading, writing
 from serving.tables import DECISIONS, IDEMPOTENCY, SNAPSHOTS
 from serving.upkeep import prune
@@ -101,11 +101,14 @@ def first_snapshot(client):
         return snapshot_data(connection, row["decision_id"])
 
 
-def test_snapshots_of_before_mixtures_are_read(shop):
+@pytest.mark.parametrize("form", [1, 2])
+def test_snapshots_of_earlier_forms_are_read(shop, form):
     with shop.server(shop.policy("p", SOFT)) as client:
         data = first_snapshot(client)
     snapshot = unpack(data)
-    old = unpack(bytes([1]) + data[1 : _HEAD.size] + data[_HEAD.size + _PART.size :])
+    end = _HEAD.size + _PART.size
+    kept = data[1 : _HEAD.size if form == 1 else end]
+    old = unpack(bytes([form]) + kept + data[end + _REMOVED.size :])
     for name, value in vars(snapshot).items():
         np.testing.assert_array_equal(getattr(old, name), value, err_msg=name)
     assert old.again() == snapshot.again()

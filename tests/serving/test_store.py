@@ -28,25 +28,31 @@ STORES = ["shop", "postgresql_shop"]
 ASK = {"user_id": "u", "candidates": ["i0", "i1"]}
 
 
-def of_first_revision(url: str) -> None:
-    """An empty store as it was before migrations were counted."""
+def of_revision(url: str, last: str = "0001") -> None:
+    """An empty store as it was at a revision; the first were not counted yet."""
     import importlib
+    import pkgutil
 
     from alembic.operations import Operations
 
-    first = importlib.import_module("serving.migrations.versions.0001_first")
+    from serving.migrations import versions
+
+    names = sorted(module.name for module in pkgutil.iter_modules(versions.__path__))
     engine = _engine(url)
     with writing(engine) as connection:
-        context = MigrationContext.configure(connection)
-        with Operations.context(context):
-            first.upgrade()
+        with Operations.context(MigrationContext.configure(connection)):
+            for name in names[: int(last)]:
+                importlib.import_module(f"{versions.__name__}.{name}").upgrade()
+        if last != "0001":
+            connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))
+            connection.execute(text("INSERT INTO alembic_version VALUES (:v)"), {"v": last})
     engine.dispose()
 
 
 @pytest.mark.parametrize("kind", STORES)
 def test_migrating_the_first_store_gives_the_tables_of_a_new_one(kind, request):
     url = request.getfixturevalue(kind).store
-    of_first_revision(url)
+    of_revision(url)
     engine = open_store(url)
     with reading(engine) as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION

@@ -48,7 +48,7 @@ def sending(shop, receiver):
     sending.client.app.state.service.close()
 
 
-@pytest.mark.parametrize("keys", ["", KEY])
+@pytest.mark.parametrize("keys", ["", KEY], ids=["open", "encrypted"])
 def test_a_text_that_looks_encrypted_is_a_text_like_any_other(shop, monkeypatch, keys):
     monkeypatch.setenv(KEYS, keys)
     with shop.server(shop.policy("p")) as client:
