@@ -32,12 +32,12 @@ from simulator.fit_calibration import calibrated, shifts, slopes
 from simulator.fit_candidates import candidates_of
 from simulator.fit_delays import delays_of
 from simulator.fit_drift import half_life_of
-from simulator.fit_heads import Sizes, fit_heads, predicted, refit_heads
+from simulator.fit_heads import COLD, Sizes, fit_heads, predicted, refit_heads
 from simulator.fit_logging import logging_policy
 from simulator.fit_organic import organic_of
 from simulator.fit_sends import sends_of, standard, standard_copy
 from simulator.fit_tastes import Counts, Tastes, fit_tastes
-from simulator.fit_tuning import COLD, EVERY, tuned
+from simulator.fit_tuning import EVERY, tuned
 from simulator.habits import Habits, habits_of
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of

@@ -31,11 +31,13 @@ from simulator.head_terms import (
     tied,
     tired,
 )
-from simulator.sends import OPEN, UNSUBSCRIBE, Sends, asked, log_loss
+from simulator.sends import OPEN, UNSUBSCRIBE, Sends, asked
 from simulator.users_prior import COEFFICIENTS, UsersPrior
 from simulator.widths import Widths
 
 ITERATIONS, REFIT_ITERATIONS = 60, 30
+COLD, WARM = 150, 40
+"""Iterations of a fit that much rests on: from scratch, and from another fit's parameters."""
 FAR = 2.0
 """How far an hour's effect may be from 0, as a standard deviation."""
 
@@ -254,16 +256,3 @@ def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
             effects = tired(part, own["tolerance"]) | effects_of(own, part, USERS_EFFECTS)
             out[rows] = torch.sigmoid(logits(own, part, effects)).numpy()
     return out
-
-
-def cost(
-    fitted: dict[str, np.ndarray], sends: Sends, widths: Widths, heads: tuple[int, ...]
-) -> float:
-    """Minus the log posterior, up to a constant, of fitted parameters: what `fit_heads` lessens."""
-    probability, turn = predicted(fitted, sends), sends.asked
-    total = float(_penalty({name: torch.tensor(fitted[name]) for name in fitted}, widths))
-    for head in heads:
-        mine = turn[:, head]
-        if mine.any():
-            total += mine.sum() * log_loss(probability[mine, head], sends.outcome[mine, head])
-    return total

@@ -4,35 +4,29 @@ the heads are that they give, on pushes that were not fitted to."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from mdp.response import HEADS
 from simulator.covariates import Covariates
 from simulator.fit_covariates import likeliest_prior
-from simulator.fit_heads import Sizes, cost, fit_heads, predicted
+from simulator.fit_half_lives import fitted_half_lives
+from simulator.fit_heads import COLD, WARM, Sizes, fit_heads, predicted
 from simulator.fit_priors import likeliest_priors
 from simulator.fit_sends import bare, remembering, sends_of, states_of
 from simulator.fit_tastes import Tastes
 from simulator.fit_widths import likeliest_widths
 from simulator.material import Material
-from simulator.sends import DISMISS, OPEN, UNSUBSCRIBE, Sends, log_loss
+from simulator.sends import Sends, log_loss
 from simulator.users_prior import UsersPrior
 from simulator.widths import Widths
 
 HELD_OUT = 0.2
 """Share of the pushes, the latest, that the fit is judged on."""
-TRIED = ((1.0, 2.0, 3.0, 4.5, 7.0, 10.0), (2.0, 4.0, 7.0, 14.0), (7.0, 14.0, 28.0))
-"""Half-lives in days that are tried of fatigue, wear and repetition."""
-PLAIN = np.array([3.0, 7.0, 14.0, 30.0])
-"""Half-lives of fatigue, wear, repetition and bought to start from, days."""
-JUDGED = (OPEN, DISMISS, UNSUBSCRIBE)
-"""Heads that choose half-lives: those that every push asks."""
 ROUNDS = 3
 """Times that the priors are set by the fit, and the fit made again under them."""
 EVERY = tuple(range(len(HEADS)))
-COLD, WARM = 150, 40
-"""Iterations of a fit from scratch, and from another fit's parameters."""
 
 
 def tuned(
@@ -57,7 +51,11 @@ def tuned(
     early, late = at <= split, at > split
 
     report("half-lives of fatigue, wear-out and repetition")
-    lives, start = _half_lives(material, tastes, profile, sizes, early)
+    # Later pushes would judge half-lives worse: with time all decayed counts grow, so on them luck
+    # of a few days passes for one.
+    sent = np.flatnonzero(material.decisions.sent)[early]
+    plain, states = bare(material, tastes, profile, sent), states_of(material, sent)
+    lives, start = fitted_half_lives(partial(remembering, plain, material.catalog, states), sizes)
     sends = sends_of(material, tastes, profile, lives)
     report("how much users differ")
     widths = likeliest_widths(start, sends.only(early), sizes.users)
@@ -92,28 +90,3 @@ def tuned(
         metrics,
         (judged, probability, others, predicted(heads, others), known),
     )
-
-
-def _half_lives(
-    material: Material, tastes: Tastes, profile: np.ndarray, sizes: Sizes, early: np.ndarray
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Half-lives (4,) with the highest posterior on the pushes `early` (S,) bool, one after the
-    other, and parameters fitted with them. Later pushes would judge worse: with time all decayed
-    counts grow, so on them luck of a few days passes for a half-life."""
-    lives, best, widths = PLAIN.copy(), np.inf, Widths()
-    heads = None
-    sent = np.flatnonzero(material.decisions.sent)
-    plain, states = bare(material, tastes, profile, sent), states_of(material, sent)
-    for place, values in enumerate(TRIED):
-        for value in values:
-            tried = lives.copy()
-            tried[place] = value
-            sends = remembering(plain, material.catalog, states, tried).only(early)
-            # From scratch it takes long to come so near that costs can be compared.
-            steps = COLD if heads is None else WARM
-            found = fit_heads(sends, sizes, widths, JUDGED, steps, heads)
-            worth = cost(found, sends, widths, JUDGED)
-            if worth < best:
-                best, lives, heads = worth, tried, found
-    assert heads is not None
-    return lives, heads
