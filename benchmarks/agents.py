@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import tyro
 
 from agents.algorithms import ALGORITHMS
@@ -77,7 +78,7 @@ def main(args: Args) -> None:
     for seed in range(args.first, args.first + args.shops):
         for world in args.worlds:
             found.append(cell(args, world, seed, size))
-    print("\n" + "\n\n".join([by_world(found), in_detail(found)]))
+    print("\n" + "\n\n".join([by_world(found), in_detail(found), promised(found)]))
 
 
 def check(args: Args) -> None:
@@ -264,6 +265,30 @@ def in_detail(found: Sequence[Mapping[str, Any]]) -> str:
             f"{max(several):.1%}" if several else "",
         ]
         lines.append("| " + " | ".join([name, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def promised(found: Sequence[Mapping[str, Any]]) -> str:
+    """How far simulated values are from true ones, a row a world: means over its shops of the mean
+    absolute error over policies, in shares of the best one's true value, and the worst."""
+    lines = [
+        "| world | shops | mean absolute error, of the best true value | worst shop "
+        "| shops above a tenth | lowest rank correlation |",
+        "|---" * 6 + "|",
+    ]
+    for world in dict.fromkeys(one["world"] for one in found):
+        errors, ranks = [], []
+        for one in (each for each in found if each["world"] == world):
+            known = [p for p in merged(one["policies"]).values() if "simulated" in p]
+            values = pd.DataFrame(known)[["simulated", "value"]]
+            gap = (values["simulated"] - values["value"]).abs().mean()
+            errors.append(float(gap / values["value"].max()))
+            ranks.append(float(values.corr(method="spearman").to_numpy()[0, 1]))
+        above = sum(error > 0.1 for error in errors)
+        lines.append(
+            f"| {world} | {len(errors)} | {np.mean(errors):.1%} | {max(errors):.1%} | {above} "
+            f"| {min(ranks):.2f} |"
+        )
     return "\n".join(lines)
 
 

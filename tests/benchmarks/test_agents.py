@@ -5,7 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.agents import Args, by_world, cell, in_detail, main, merged, over_shops
+from benchmarks.agents import (
+    Args,
+    by_world,
+    cell,
+    in_detail,
+    main,
+    merged,
+    over_shops,
+    promised,
+)
 
 
 def _policy(share, gain=0.0, **more):
@@ -54,6 +63,14 @@ def test_details_leave_out_what_is_not_known(found):
     rows = in_detail(found).splitlines()
     assert rows[3] == "| ppo | 6.93 / 6.30 | 2.00 | 40 | 50 | 1,000 | 2.0% |"
     assert rows[4] == "| oracle planner | – / 10.00 | 2.00 | 40 |  |  |  |"
+
+
+def test_promises_are_held_to_the_best_true_value(found):
+    rows = promised(found).splitlines()
+    # 11 for 10 of shares .6 and .63: off by .6 and .63, of 6.3.
+    assert rows[2] == "| logit | 1 | 9.8% | 9.8% | 0 | 1.00 |"
+    found[0]["policies"]["fitted planner"]["simulated"] = 9.0
+    assert promised(found).splitlines()[2] == "| logit | 1 | 28.8% | 28.8% | 1 | -1.00 |"
 
 
 def test_intervals_are_over_shops_from_three_on():
