@@ -54,17 +54,17 @@ def open_files() -> None:
 
 def run(args: Args) -> None:
     """Serves until it is stopped."""
-    import sys
     import tempfile
 
+    import structlog
     import uvicorn
 
     from mdp.errors import BadSetting
     from serving.clocks import wall_clock
-    from serving.log_lines import uvicorn_logging
+    from serving.log_lines import configure_logging, uvicorn_logging
     from serving.metrics import share_metrics
     from serving.settings import hand_on, read_settings
-    from serving.starting import has_keys, prepare
+    from serving.starting import WARNING, has_keys, prepare
 
     if not 0 <= args.port <= 65535:
         raise BadSetting(f"--port is {args.port}; use a number from 0 to 65535")
@@ -78,8 +78,10 @@ def run(args: Args) -> None:
             f"host {args.host} is reachable by others and there is no API key: make one with "
             "`pushwise keys --create NAME`, or set PUSHWISE_API_KEYS"
         )
+    configure_logging(settings.log_level)
     for line in prepare(settings, args.policy, args.guardrails, wall_clock(), args.activate):
-        print(line, file=sys.stderr)
+        log = structlog.get_logger()
+        (log.warning if line.startswith(WARNING) else log.info)(line.removeprefix(WARNING))
     hand_on(settings)
     open_files()
     with tempfile.TemporaryDirectory(prefix="pushwise-metrics-") as directory:

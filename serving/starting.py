@@ -25,6 +25,8 @@ WHO = "serve"
 """Who it was, for the history and the audit log."""
 NAMED = "named_policy"
 """Setting that holds the policy that the command line named last."""
+WARNING = "warning: "
+"""What a sentence begins with that is one."""
 
 
 def prepare(
@@ -58,7 +60,7 @@ def prepare(
             looser = rules.looser_than(bundle.guardrails)
     finally:
         engine.dispose()
-    return said + [f"warning: {each} is looser than the policy was trained with" for each in looser]
+    return said + [f"{WARNING}{each} is looser than the policy was trained with" for each in looser]
 
 
 def _policy(connection: Connection, path: Path | None, now: int, activate: bool) -> str:
