@@ -66,7 +66,7 @@ def test_prices_are_written_in_the_logs_currency(logs, tmp_path):
     load_log(engine, load_checked(logs))
     engine.dispose()
     policy = tmp_path / "always"
-    rules = Guardrails(quiet_start="00:00", quiet_end="00:00", per_7d=None)
+    rules = Guardrails(quiet_start="00:00", quiet_end="00:00", per_7d=None, floor=0.0)
     save_policy(policy, PolicyBundle(Random(hold=1e-9, floor=0.0), None, None, guardrails=rules))
     for own, sign in ((None, "£"), ("SEK", "SEK ")):
         given = settings.model_copy(update={"currency": own})
