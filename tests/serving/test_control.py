@@ -205,7 +205,7 @@ def test_a_ceiling_is_refused_for_a_policy_that_cannot_predict(always):
 def test_a_ceiling_holds_back_what_is_too_risky(shop):
     fitted = LogitShop().simulator(8, 0).response
     assert isinstance(fitted, ResponseModel)
-    bundle = PolicyBundle(SENDS, fitted, None, guardrails=Guardrails(**OPEN_RULES))
+    bundle = PolicyBundle(SENDS, fitted, None, guardrails=Guardrails(**OPEN_RULES, floor=0.0))
     save_policy(shop.path / "modelled", bundle)
     with shop.server(shop.path / "modelled") as client:
         client.post("/v1/policies", json={"path": str(shop.policy("plain"))}).raise_for_status()
