@@ -26,7 +26,18 @@ from torch import Tensor
 from agents.budgets import Prices
 from agents.in_parts import InParts
 from agents.network import Advantages, FactorNetwork, best_send, tensors
-from agents.ranges import Count, Discount, InRange, NotNegative, Pace, Positive, Range, Share
+from agents.ranges import (
+    Count,
+    Discount,
+    InRange,
+    Limit,
+    NotNegative,
+    Pace,
+    Positive,
+    Range,
+    Share,
+    Times,
+)
 from agents.replay import Replay
 from mdp.actions import HOURS
 from mdp.errors import BadSetting
@@ -47,7 +58,7 @@ class DQNSettings(InRange):
     alone would teach nothing"""
     replay: Count = 40_000
     """user-days remembered"""
-    learning_starts: Annotated[int, Range(0)] = 4_000
+    learning_starts: Times = 4_000
     """user-days before the first update, no more than are remembered"""
     learning_rate: Positive = 1e-5
     """of Adam for advantages, which differ little beside the value; falls linearly to a tenth"""
@@ -69,13 +80,13 @@ class DQNSettings(InRange):
     """exploration after half of the training"""
     hidden: Count = 64
     """width of the network's layers"""
-    patience: Annotated[int, Range(0)] = 0
+    patience: Times = 0
     """judgements in a row without a better one after which training stops; 0: never"""
     pessimism: NotNegative = 0.0
     """standard deviations over the ensemble by which what a push is expected to bring is lowered"""
-    send_budget: Annotated[float | None, Range(0, above=True)] = None
+    send_budget: Limit = None
     """sends per user and week that the policy may use"""
-    unsubscribe_budget: Annotated[float | None, Range(0, above=True)] = None
+    unsubscribe_budget: Limit = None
     """unsubscribes per 1,000 users and week that the policy may cause"""
 
     def __post_init__(self) -> None:
@@ -132,7 +143,7 @@ class FactorQPolicy(BasePolicy):
         self.ratio = critic_rate / rate
         self.optimizer = torch.optim.Adam([{"params": others}, {"params": of_value}], lr=rate)
 
-    def _predict(  # type: ignore[override]
+    def _predict(  # type: ignore[override]  # SB3 annotates one array, and passes dicts
         self, observation: dict[str, Tensor], deterministic: bool = True
     ) -> Tensor:
         return best_action(self.q_net(observation)[0])

@@ -23,7 +23,17 @@ from torch import Tensor
 from agents.distribution import FactorisedDistribution
 from agents.in_parts import InParts
 from agents.network import Soft
-from agents.ranges import Count, Discount, InRange, NotNegative, Positive, Range, Share
+from agents.ranges import (
+    Count,
+    Discount,
+    InRange,
+    Limit,
+    NotNegative,
+    Positive,
+    Range,
+    Share,
+    Times,
+)
 
 
 @dataclass(frozen=True)
@@ -56,13 +66,13 @@ class PPOSettings(InRange):
     """weight of the entropy bonus"""
     hidden: Count = 64
     """width of the network's layers"""
-    patience: Annotated[int, Range(0)] = 0
+    patience: Times = 0
     """judgements in a row without a better one after which training stops; 0: never"""
     pessimism: NotNegative = 0.0
     """standard deviations over the ensemble by which what a push is expected to bring is lowered"""
-    send_budget: Annotated[float | None, Range(0, above=True)] = None
+    send_budget: Limit = None
     """sends per user and week that the policy may use"""
-    unsubscribe_budget: Annotated[float | None, Range(0, above=True)] = None
+    unsubscribe_budget: Limit = None
     """unsubscribes per 1,000 users and week that the policy may cause"""
 
 

@@ -43,6 +43,9 @@ Discount = Annotated[float, Range(0, 1, below=True)]
 Pace = Annotated[float, Range(0, 1, above=True)]
 Positive = Annotated[float, Range(0, above=True)]
 NotNegative = Annotated[float, Range(0)]
+Limit = Annotated[float | None, Range(0, above=True)]
+"""None: there is no limit."""
+Times = Annotated[int, Range(0)]
 Finite = Annotated[float, Range(-LARGEST)]
 
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import tyro
 
 from agents.algorithms import ALGORITHMS
 from agents.comparing import NORMAL, ORACLE, REFERENCE, Entry, entries, sample
 from agents.rollouts import Outcome, rollout
+from benchmarks.fidelity import promised
 from benchmarks.proof import STUDENT, pushwise
 from ingestion.read import load_checked
 from policies.saved import load_policy
@@ -78,7 +78,7 @@ def main(args: Args) -> None:
     for seed in range(args.first, args.first + args.shops):
         for world in args.worlds:
             found.append(cell(args, world, seed, size))
-    print("\n" + "\n\n".join([by_world(found), in_detail(found), promised(found)]))
+    print("\n" + "\n\n".join([by_world(found), in_detail(found), promises(found)]))
 
 
 def check(args: Args) -> None:
@@ -268,7 +268,7 @@ def in_detail(found: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def promised(found: Sequence[Mapping[str, Any]]) -> str:
+def promises(found: Sequence[Mapping[str, Any]]) -> str:
     """How far simulated values are from true ones, a row a world: means over its shops of the mean
     absolute error over policies, in shares of the best one's true value, and the worst."""
     lines = [
@@ -277,17 +277,17 @@ def promised(found: Sequence[Mapping[str, Any]]) -> str:
         "|---" * 6 + "|",
     ]
     for world in dict.fromkeys(one["world"] for one in found):
-        errors, ranks = [], []
+        shops = []
         for one in (each for each in found if each["world"] == world):
             known = [p for p in merged(one["policies"]).values() if "simulated" in p]
-            values = pd.DataFrame(known)[["simulated", "value"]]
-            gap = (values["simulated"] - values["value"]).abs().mean()
-            errors.append(float(gap / values["value"].max()))
-            ranks.append(float(values.corr(method="spearman").to_numpy()[0, 1]))
+            values = (np.array([p[name] for p in known]) for name in ("simulated", "value"))
+            shops.append(promised(*values))
+        errors = [shop["error"] for shop in shops]
         above = sum(error > 0.1 for error in errors)
+        rank = min(shop["rank_correlation"] for shop in shops)
         lines.append(
             f"| {world} | {len(errors)} | {np.mean(errors):.1%} | {max(errors):.1%} | {above} "
-            f"| {min(ranks):.2f} |"
+            f"| {rank:.2f} |"
         )
     return "\n".join(lines)
 

@@ -120,20 +120,28 @@ def value(entry: Entry, rows: np.ndarray, days: int, lives: Sequence[int]) -> fl
     return float(np.mean(worth))
 
 
-def judged(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Mean absolute error over the best true value, Spearman's rank correlation, and the share of
-    the values, hold's apart, that are within two of the members' spreads of the truth."""
-    simulated, true = (np.array([row[name] for row in rows]) for name in ("simulated", "true"))
-    ranks = pd.DataFrame(rows)[["simulated", "true"]].corr(method="spearman")
-    error = np.abs(simulated - true)
-    spread = np.array([row["spread"] for row in rows])
-    moved = simulated != 0.0
+def promised(simulated: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """How far policies' simulated values (P,) are from their true ones (P,): mean and largest
+    absolute error over the best true value, and Spearman's rank correlation."""
+    values = pd.DataFrame({"simulated": simulated, "true": true})
+    error = (values["simulated"] - values["true"]).abs()
     return {
-        "error": float(error.mean() / true.max()),
-        "worst": float(error.max() / true.max()),
-        "rank_correlation": float(ranks.to_numpy()[0, 1]),
+        "error": float(error.mean() / values["true"].max()),
+        "worst": float(error.max() / values["true"].max()),
+        "rank_correlation": float(values.corr(method="spearman").to_numpy()[0, 1]),
+    }
+
+
+def judged(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """`promised`, the members' mean spread over the best true value, and the share of the values,
+    hold's apart, that are within two spreads of the truth."""
+    simulated, true, spread = (
+        np.array([row[name] for row in rows]) for name in ("simulated", "true", "spread")
+    )
+    near = np.abs(simulated - true) <= 2 * spread
+    return promised(simulated, true) | {
         "spread": float(spread.mean() / true.max()),
-        "within": float((error <= 2 * spread)[moved].mean()),
+        "within": float(near[simulated != 0.0].mean()),
     }
 
 

@@ -36,8 +36,9 @@ def main(args: Args) -> None:
     truth = load_simulator(args.logs / "truth")
     rows = population(truth, LIVING, 0)
     worth = {}
-    for name, fitted in (("old", args.old), ("new", args.new), (ORACLE, args.logs / "truth")):
-        shop = Shop(args.logs.parent, 0, truth, load_simulator(fitted), rows, DAYS)
+    fits = {"old": load_simulator(args.old), "new": load_simulator(args.new), ORACLE: truth}
+    for name, fitted in fits.items():
+        shop = Shop(args.logs.parent, 0, truth, fitted, rows, DAYS)
         worth[name] = shop.worth(planning(shop, shop.fitted))
         lives = ", ".join(f"{days:.1f}" for days in shop.fitted.response.half_lives[:3])
         print(f"{name}: half-lives {lives} days; {worth[name].mean():.3f} a user")

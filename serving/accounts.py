@@ -14,7 +14,6 @@ from sqlalchemy import (
     Engine,
     String,
     delete,
-    exists,
     insert,
     select,
     type_coerce,
@@ -26,7 +25,7 @@ from mdp.observation import USER
 from mdp.state import FREE, HISTORY
 from serving.access import audit
 from serving.archived import absent, archives_of, forget_user
-from serving.budget import release
+from serving.budget import RESERVES, release
 from serving.catalog import changed
 from serving.commit import answer
 from serving.explaining import explanation
@@ -216,14 +215,11 @@ def erase_user(engine: Engine, user_id: str, now: int, who: str) -> None:
 
 def _still_to_leave(connection: Connection, user_id: str, now: int) -> list[int]:
     """When a user's sends that have not left, and hold a place of the budget, were to leave."""
-    cancelled = exists().where(
-        OUTCOMES.c.decision_id == DECISIONS.c.decision_id, OUTCOMES.c.outcome == "cancelled"
-    )
     waits = (OUTBOX.c.state == "waiting") | (DECISIONS.c.send_at > now)
     of = (
         select(DECISIONS.c.send_at)
         .outerjoin(OUTBOX, OUTBOX.c.decision_id == DECISIONS.c.decision_id)
-        .where(DECISIONS.c.user_id == user_id, DECISIONS.c.arm != "critical", ~cancelled, waits)
+        .where(DECISIONS.c.user_id == user_id, RESERVES, waits)
     )
     return list(connection.scalars(of))
 

@@ -123,15 +123,30 @@ class ArchiveOut(BaseModel):
     decisions: int
 
 
-class UserExport(BaseModel):
-    """A user with every row about them."""
+class UserExported(UserOut):
+    """A user with their state, by the fields of `mdp.state.HISTORY`."""
 
-    user: UserOut
-    events: list[dict[str, Any]]
-    decisions: list[dict[str, Any]]
-    outcomes: list[dict[str, Any]]
-    outbox: list[dict[str, Any]]
-    changes: list[dict[str, Any]]
+    state: dict[str, Any]
+
+
+Rows = list[dict[str, Any]]
+
+
+class UserExport(BaseModel):
+    """A user with every row about them, by table."""
+
+    user: UserExported
+    events: Rows
+    decisions: Rows
+    outcomes: Rows
+    outbox: Rows
+    changes: Rows
+    snapshots: Rows
+    shadows: Rows
+    idempotency_keys: Rows
+    archived: Rows
+    starts: Rows
+    audit: Rows
     archives: list[ArchiveOut]
 
 

@@ -30,6 +30,11 @@ LENGTH = {"day": DAY, "hour": HOUR}
 KEYS = {"per_hour": "hour", "per_day": "day"}
 Period = tuple[str, int]
 """`hour` or `day`, and where it starts."""
+RESERVES = (DECISIONS.c.arm != "critical") & ~exists().where(
+    OUTCOMES.c.decision_id == DECISIONS.c.decision_id, OUTCOMES.c.outcome == "cancelled"
+)
+"""Whether a row of the decisions holds a place of the budget, where it is a send: all but critical
+and cancelled ones."""
 
 
 def periods(send_at: int) -> list[Period]:
@@ -159,10 +164,7 @@ def recount(connection: Connection, now: int) -> None:
     send that was decided, but critical and cancelled ones, and those of users who were erased."""
     begin = now // DAY * DAY
     hour = (DECISIONS.c.send_at - DECISIONS.c.send_at % HOUR).label("hour")
-    gone = exists().where(
-        OUTCOMES.c.decision_id == DECISIONS.c.decision_id, OUTCOMES.c.outcome == "cancelled"
-    )
-    counted = (DECISIONS.c.send_at >= begin) & (DECISIONS.c.arm != "critical") & ~gone
+    counted = (DECISIONS.c.send_at >= begin) & RESERVES
     taken: Counter[Period] = Counter()
     for start, count in connection.execute(
         select(hour, func.count()).where(counted).group_by("hour")

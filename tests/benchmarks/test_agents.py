@@ -13,7 +13,7 @@ from benchmarks.agents import (
     main,
     merged,
     over_shops,
-    promised,
+    promises,
 )
 
 
@@ -66,11 +66,11 @@ def test_details_leave_out_what_is_not_known(found):
 
 
 def test_promises_are_held_to_the_best_true_value(found):
-    rows = promised(found).splitlines()
+    rows = promises(found).splitlines()
     # 11 for 10 of shares .6 and .63: off by .6 and .63, of 6.3.
     assert rows[2] == "| logit | 1 | 9.8% | 9.8% | 0 | 1.00 |"
     found[0]["policies"]["fitted planner"]["simulated"] = 9.0
-    assert promised(found).splitlines()[2] == "| logit | 1 | 28.8% | 28.8% | 1 | -1.00 |"
+    assert promises(found).splitlines()[2] == "| logit | 1 | 28.8% | 28.8% | 1 | -1.00 |"
 
 
 def test_intervals_are_over_shops_from_three_on():
