@@ -4,7 +4,8 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 # What is installed beside the base; CI adds ray.
 EXTRAS ?= train,serve,dev
-# For `make quickstart`: UCI's online_retail_II.xlsx, or a directory with logs; empty for a made-up shop.
+# For `make quickstart` and `make bench-organic`: UCI's online_retail_II.xlsx; for the former also a
+# directory with logs, or empty for a made-up shop.
 SHOP ?=
 
 BIN := .venv/bin
@@ -13,7 +14,7 @@ PACKAGES := mdp policies ingestion generation simulator envs agents evaluation s
 # Small networks and two busy cores: more than one thread made the tests eight times slower.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install quickstart serve test test-all clean-env lint audit proof proof-crashes proof-connections bench bench-offline bench-agents bench-serving bench-simulator bench-scale bench-ope bench-evaluation
+.PHONY: help install quickstart serve test test-all clean-env lint audit proof proof-crashes proof-connections bench bench-offline bench-agents bench-serving bench-simulator bench-fidelity bench-organic bench-scale bench-ope bench-evaluation
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +35,9 @@ serve: $(INSTALLED) ## serve the policy that `make quickstart` trained
 	@test -d runs/quickstart/ppo || { echo "no policy in runs/quickstart/ppo: run 'make quickstart' first" >&2; exit 1; }
 	$(BIN)/pushwise serve runs/quickstart/ppo --store sqlite:///runs/quickstart/store.db
 
+# A worker takes neighbouring tests, so that what they share is made once, and helps when it is done.
 test: $(INSTALLED) ## the fast tests; says how many slow ones it leaves out
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
 test-all: test ## the fast tests, then the slow ones
 	$(BIN)/python -m pytest -m slow || test $$? -eq 5 # 5: there is no slow test
@@ -52,7 +54,7 @@ lint: $(INSTALLED) ## ruff, the layers, bandit and mypy
 
 audit: ## known vulnerabilities of the versions that are pinned; needs the network
 	test -x .venv/audit/bin/pip-audit || { $(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install -q pip-audit; }
-	.venv/audit/bin/pip-audit -r constraints.txt --no-deps --disable-pip
+	.venv/audit/bin/pip-audit -r constraints.txt --no-deps --disable-pip --strict
 
 proof: $(INSTALLED) ## reproduce the figures that the README claims
 	$(BIN)/python -m benchmarks.proof
@@ -75,6 +77,13 @@ bench: $(INSTALLED) ## measure the speed of the hot paths
 
 bench-simulator: $(INSTALLED) ## measure environment steps a second beside CartPole's
 	$(BIN)/python -m benchmarks.simulator
+
+bench-fidelity: $(INSTALLED) ## measure simulated against true values, and what fidelity cards say
+	$(BIN)/python -m benchmarks.fidelity
+
+bench-organic: $(INSTALLED) ## measure how real customers' later purchases are simulated; SHOP=FILE
+	@test -n "$(SHOP)" || { echo "say whose purchases: make bench-organic SHOP=online_retail_II.xlsx" >&2; exit 1; }
+	$(BIN)/python -m benchmarks.organic --shop $(SHOP)
 
 bench-serving: $(INSTALLED) ## measure the server beside a bare FastAPI endpoint
 	$(BIN)/python -m benchmarks.serving

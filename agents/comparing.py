@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,21 @@ from agents.rollouts import Outcome, population, rollout
 from agents.search import best_threshold
 from ingestion.log import Log
 from mdp.errors import BadInput
+from mdp.reward import Reward
+from mdp.shop import need_same_shop
 from policies.base import Policy
 from policies.baselines import Greedy, Hold, Popular, Random, StaticRule
 from policies.planner import planner
 from policies.saved import PolicyBundle
 from simulator.best_days import with_habits
 from simulator.description import Simulator
+from simulator.fidelity_goals import spread_of, unsure
 
 BANDITS = ("linucb", "thompson", "recovering")
 REFERENCE = "fitted greedy + threshold"
 ORACLE = "oracle planner"
 NORMAL = 1.96
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,24 @@ class Row:
     """Share of users still subscribed at the end."""
     revenue_minus_hold: float
     """Amount paid per user, organic purchases included, minus that under hold."""
+    simulated: float | None
+    """Value by the model that the policy sees with, for the same users and draws; only on a
+    truth."""
+    simulated_minus_true: float | None
+    simulated_minus_true_low: float | None
+    simulated_minus_true_high: float | None
+    members: tuple[float, ...]
+    """Value per user under each member of the ensemble alone; none on a truth."""
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the value over the members; 0 without any."""
+        return spread_of(self.members)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the members differ by more than the interval."""
+        return unsure(self.members, self.high - self.value)
 
 
 def entries(
@@ -80,11 +103,14 @@ def entries(
     log: what bandits learn from, before the first policy's `trained_until`; without one there are
     none.
     What was searched was searched there, never on the truth that the comparison is made on.
+    All are paid by the first policy's reward; raises `BadInput` for one that plans for another.
     """
     name_of_first = leading(bundles)
     first = None if name_of_first is None else bundles[name_of_first]
-    rules = simulator.guardrails if first is None else first.guardrails
-    place = replace(simulator, guardrails=rules)
+    place = simulator
+    if first is not None:
+        place = replace(simulator, guardrails=first.guardrails, reward=first.reward)
+    _need_one_reward(place.reward, bundles)
     fitted = place if first is None else believing(place, first)
     out = {
         "hold": Entry(Hold(), place),
@@ -117,6 +143,15 @@ def entries(
     return {name: replace(e, policy=replace(e.policy, floor=0.0)) for name, e in out.items()}
 
 
+def _need_one_reward(reward: Reward, bundles: Mapping[str, PolicyBundle]) -> None:
+    for name, bundle in bundles.items():
+        if bundle.model is not None and bundle.reward != reward:
+            raise BadInput(
+                f"{name} was trained for another reward, {bundle.reward.to_mapping()} where the "
+                f"first has {reward.to_mapping()}: compare policies of one reward"
+            )
+
+
 def leading(bundles: Mapping[str, PolicyBundle]) -> str | None:
     """Name of the policy whose guardrails and model baselines and oracles have: the first that
     searched for baselines, else the first; None where there is none."""
@@ -134,10 +169,20 @@ def under_other_rules(bundles: Mapping[str, PolicyBundle]) -> list[str]:
 
 
 def believing(simulator: Simulator, bundle: PolicyBundle) -> Simulator:
-    """The simulator seen with the response model and the traits that a policy carries."""
+    """The simulator seen with the response model, the traits and the reward that a policy carries;
+    raises `BadInput` for one of another shop."""
+    if (known := bundle.shop) is not None:
+        need_same_shop(
+            simulator.shop,
+            known,
+            bundle.trained_until,
+            f"the simulator is not of the shop that the policy ({bundle.policy.name}) was trained "
+            "for",
+            "give a policy trained in a fit to this shop's log",
+        )
     if bundle.model is None or bundle.traits is None:
         return simulator
-    return replace(simulator, model=bundle.model, beliefs=bundle.traits)
+    return replace(simulator, model=bundle.model, beliefs=bundle.traits, reward=bundle.reward)
 
 
 def _bandits(fitted: Simulator, place: Simulator, log: Log, seed: int) -> dict[str, Entry]:
@@ -166,20 +211,58 @@ def run_entry(entry: Entry, rows: np.ndarray, seeds: Sequence[int], days: int) -
     )
 
 
+def as_believed(entry: Entry) -> Entry | None:
+    """The policy among the same users, who respond as the model that it sees with says; None where
+    it sees with none, or with the truth."""
+    place = entry.simulator
+    if place.model is None or place.beliefs is None or place.model is place.response:
+        return None
+    traits = place.beliefs.rows(place.users.hashes)[0]
+    responding = replace(
+        place, response=place.model, traits=traits, members=(), drift=None, world="fitted"
+    )
+    return replace(entry, simulator=responding)
+
+
+def under_members(entry: Entry, rows: np.ndarray, seed: int, days: int) -> tuple[float, ...]:
+    """A policy's mean value per user with users `rows` (N,) under each member of its simulator's
+    ensemble alone (M,), with the same draws; none where there is no ensemble."""
+    place = entry.simulator
+    alone = (replace(place, members=(member,)) for member in place.members)
+    lived = (rollout(one, entry.policy, rows, seed, days) for one in alone)
+    return tuple(float(life.value.mean()) for life in lived)
+
+
 def compare(
     lives: Mapping[str, Outcome],
     users: int,
     known_truth: bool,
+    believed: Mapping[str, Outcome] = NOTHING,
+    members: Mapping[str, tuple[float, ...]] = NOTHING,
 ) -> list[Row]:
     """Rows of the table from each policy's outcomes, in the order given.
 
     lives: by policy, of the same `users` users under the same seeds. The interval takes each
     user's mean over the seeds as one draw, so users whose seeds agree are not counted twice.
+    believed: what the same lives are by `as_believed`, where they were lived.
+    members: by policy, `under_members`.
     """
     reference = lives.get(REFERENCE, next(iter(lives.values())))
     oracle = lives[ORACLE].value.mean() if known_truth and ORACLE in lives else None
     hold = lives["hold"].revenue
-    return [_row(name, life, reference, oracle, hold, users) for name, life in lives.items()]
+    return [
+        _row(
+            name,
+            life,
+            reference,
+            oracle,
+            hold,
+            users,
+            believed.get(name),
+            members.get(name, ()),
+        )
+        for name, life in lives.items()
+    ]
 
 
 def _row(
@@ -189,9 +272,14 @@ def _row(
     oracle: float | None,
     hold: np.ndarray,
     users: int,
+    believed: Outcome | None,
+    members: tuple[float, ...],
 ) -> Row:
     value, low, high = _interval(life.value, users)
     difference, less, more = _interval(life.value - reference.value, users)
+    gap: tuple[float | None, ...] = (None,) * 3
+    if believed is not None:
+        gap = _interval(believed.value - life.value, users)
     sends = float(life.sends.sum())
     return Row(
         policy=name,
@@ -208,6 +296,11 @@ def _row(
         unsubscribes=1000 * float(life.unsubscribed.mean()),
         subscribed=1 - float(life.unsubscribed.mean()),
         revenue_minus_hold=float((life.revenue - hold).mean()),
+        simulated=None if believed is None else float(believed.value.mean()),
+        simulated_minus_true=gap[0],
+        simulated_minus_true_low=gap[1],
+        simulated_minus_true_high=gap[2],
+        members=members,
     )
 
 
@@ -228,4 +321,4 @@ def sample(simulator: Simulator, users: int, seed: int) -> np.ndarray:
 
 def as_mapping(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows as plain values for JSON."""
-    return [vars(row) for row in rows]
+    return [{**vars(row), "spread": row.spread, "unsure": row.unsure} for row in rows]

@@ -33,7 +33,6 @@ from agents.ranges import (
     Limit,
     NotNegative,
     Pace,
-    Positive,
     Range,
     Share,
     Times,
@@ -50,7 +49,7 @@ class DQNSettings(InRange):
     """Hyper-parameters of DQN; the defaults suit a minute on one core."""
 
     steps: Count = 100_000
-    """user-days to train for"""
+    """user-days to train for, more than `learning_starts`"""
     users: Count = 128
     """users simulated at once"""
     days: Annotated[int, Range(2)] = 60
@@ -60,9 +59,9 @@ class DQNSettings(InRange):
     """user-days remembered"""
     learning_starts: Times = 4_000
     """user-days before the first update, no more than are remembered"""
-    learning_rate: Positive = 1e-5
+    learning_rate: Pace = 1e-5
     """of Adam for advantages, which differ little beside the value; falls linearly to a tenth"""
-    critic_rate: Positive = 1e-3
+    critic_rate: Pace = 1e-3
     """of Adam for the state's value, likewise"""
     batch_size: Count = 512
     """transitions in a gradient step"""
@@ -95,6 +94,11 @@ class DQNSettings(InRange):
             raise BadSetting(
                 f"learning_starts is {self.learning_starts}; it must be at most replay, "
                 f"{self.replay}"
+            )
+        if self.steps <= self.learning_starts:
+            raise BadSetting(
+                f"steps is {self.steps}; nothing is learned before learning_starts, "
+                f"{self.learning_starts} user-days: give more steps, or set learning_starts lower"
             )
 
 
@@ -248,10 +252,8 @@ class MaskedDQN(InParts, DQN):
 def build_dqn(env: VecEnv, network: FactorNetwork, settings: DQNSettings, seed: int) -> MaskedDQN:
     """DQN over a vector environment, starting from a network."""
     rate = settings.learning_rate
-    # Ignored below: SB3's annotations ask for subclasses of its own policy and buffer, its code
-    # does not.
     return MaskedDQN(
-        FactorQPolicy,  # type: ignore[arg-type]
+        FactorQPolicy,
         env,
         learning_rate=lambda left: rate * (0.1 + 0.9 * left),
         buffer_size=settings.replay,
@@ -261,7 +263,7 @@ def build_dqn(env: VecEnv, network: FactorNetwork, settings: DQNSettings, seed: 
         gamma=settings.gamma,
         train_freq=1,
         gradient_steps=settings.gradient_steps,
-        replay_buffer_class=Replay,  # type: ignore[arg-type]
+        replay_buffer_class=Replay,
         replay_buffer_kwargs={"gamma": settings.gamma, "n_days": settings.target_days},
         target_update_interval=env.num_envs,
         exploration_fraction=0.5,

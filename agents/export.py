@@ -4,16 +4,65 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.export import Dim
 
-from agents.network import INPUTS, Scores, tensors
+from agents.network import INPUTS, FactorNetwork, Scores, Soft, tensors
 from mdp.observation import Observation
+from policies.forward import ORDER, Weights, flat
+from policies.network import NetworkPolicy
 
 OUTPUTS = ("hold", "pair", "hour")
+
+
+def exported(
+    network: nn.Module,
+    example: Observation,
+    name: str,
+    temperature: float | None,
+    floor: float = 0.0,
+) -> NetworkPolicy:
+    """The network as a policy that needs no torch. example: as `to_onnx` takes it."""
+    return NetworkPolicy(
+        graph=to_onnx(network, example),
+        weights=weights_of(network),
+        name=name,
+        temperature=temperature,
+        floor=floor,
+    )
+
+
+def weights_of(network: nn.Module) -> np.ndarray | None:
+    """The parameters as `policies.forward` takes them (D,) float32; None for a network that it does
+    not compute."""
+    plain = network.network if isinstance(network, Soft) else network
+    if type(plain) is not FactorNetwork:
+        return None
+    send = choice = torch.ones(())
+    if isinstance(network, Soft):
+        send = network.sharpness * network.log_send.exp()
+        choice = network.sharpness * network.log_choice.exp()
+    soft, trust = torch.tensor(float(isinstance(network, Soft))), plain.trust.exp() / plain.unit
+    layers: list[Any] = [plain.trunk[0], plain.trunk[2], plain.weights]
+    return flat(
+        Weights(
+            _array(torch.stack([soft, plain.threshold, trust, send, choice])),
+            tuple(
+                (_array(getattr(plain, f"{name}_center")), _array(getattr(plain, f"{name}_scale")))
+                for name in ORDER
+            ),
+            tuple((_array(layer.weight.T), _array(layer.bias)) for layer in layers),
+        )
+    )
+
+
+def _array(values: Any) -> np.ndarray:
+    array: np.ndarray = values.detach().numpy()
+    return array
 
 
 def to_onnx(network: nn.Module, example: Observation) -> bytes:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from rich.console import Console
-
+from agents.progress import doing
+from agents.provenance import provenance
+from agents.runs import Run
 from agents.search import baselines, best_static_rule, best_threshold
 from policies.baselines import Greedy
 from policies.saved import PolicyBundle, SavedRecommender
@@ -19,11 +22,23 @@ class GreedySettings:
     """Greedy has none: its threshold is searched."""
 
 
-def greedy_bundle(simulator: Simulator, seed: int = 0, command: Sequence[str] = ()) -> PolicyBundle:
-    """Greedy on the simulator's beliefs, with the constant threshold that does best in it."""
+def greedy_bundle(
+    simulator: Simulator,
+    seed: int = 0,
+    command: Sequence[str] = (),
+    run: Path | None = None,
+    resume: bool = False,
+) -> PolicyBundle:
+    """Greedy on the simulator's beliefs, with the constant threshold that does best in it.
+
+    run and resume: see `agents.learning.learn`.
+    """
+    began = time.process_time()
+    description = provenance(simulator, "greedy", seed, GreedySettings(), command)
+    Run.begun(run, description, resume)
     if simulator.model is None:
         simulator = simulator.believing(simulator)
-    with Console(stderr=True).status("searching for the best threshold and static rule"):
+    with doing("searching for the best threshold and static rule"):
         threshold, rule = best_threshold(simulator, seed), best_static_rule(simulator, seed)
         simulator = with_habits(simulator, threshold, seed)
     return PolicyBundle(
@@ -34,10 +49,10 @@ def greedy_bundle(simulator: Simulator, seed: int = 0, command: Sequence[str] = 
         guardrails=simulator.guardrails,
         recommender=SavedRecommender(simulator.recommender.kind, simulator.recommender.arrays()),
         manifest={
-            "algorithm": "greedy",
-            "seed": seed,
-            "command": list(command),
+            **description,
             "trained_until": simulator.manifest.get("trained_until"),
+            "signed_up": simulator.sign_up_days,
             "baselines": baselines(threshold, rule),
+            "cpu_seconds": round(time.process_time() - began, 1),
         },
     )

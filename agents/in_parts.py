@@ -3,9 +3,12 @@ learned. So a run that was stopped goes on from its last finished part to the sa
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 
 
 class InParts(BaseAlgorithm):
@@ -13,6 +16,11 @@ class InParts(BaseAlgorithm):
 
     whole: int | None = None
     """User-days of all parts together, from which schedules fall; None: those of one `learn`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Without a logger of ours SB3 makes a directory among the temporary ones, and leaves it.
+        self.set_logger(Logger(folder=None, output_formats=[]))
 
     def _update_current_progress_remaining(self, num_timesteps: int, total_timesteps: int) -> None:
         whole = total_timesteps if self.whole is None else self.whole

@@ -3,7 +3,6 @@ never meets. The best so far is kept, and TensorBoard gets what the judgements s
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -11,13 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from stable_baselines3.common.callbacks import BaseCallback
 
 from agents.budgets import Budget, Prices
 from agents.curves import Watch, health
 from agents.network import FactorNetwork, Scores, Soft, tensors
+from agents.progress import Shown
 from agents.rollouts import Outcome, population, rollout
 from mdp.observation import Observation
 from policies.base import Policy
@@ -131,7 +129,7 @@ class Judge(BaseCallback):
             for name, policy in baselines.items()
         }
         """Value per user of each, on the same episodes."""
-        self._progress = Progress(console=Console(file=sys.stderr), transient=True)
+        self._progress = Shown()
         self._task = self._progress.add_task(f"training {name}", total=steps)
 
     def __enter__(self) -> Judge:
@@ -170,6 +168,9 @@ class Judge(BaseCallback):
             self.best = deepcopy(self.network.state_dict())
             self._keep(judgement)
         self._record(judgement, watch)
+        values = {"value": self.judgements[self.chosen].value} | self.baselines
+        said = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+        self._progress.update(self._task, description=f"training {self._name}: {said}")
         return judgement
 
     def _lives(self, policy: Policy, watch: Watch | None = None) -> Outcome:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingestion.log import Log
+from ingestion.shop import shop_of
 from ingestion.splits import split_time
 from mdp.actions import HOLD, HOURS, encode
 from mdp.attribution import RESPONSE_WINDOW
@@ -20,6 +21,7 @@ from mdp.hashing import hash_ids
 from mdp.local_time import local_day
 from mdp.observation import Observation, observe
 from mdp.prediction import PARTS
+from mdp.shop import need_same_shop
 from mdp.state import ATTRIBUTION
 from policies.baselines import predicted
 from policies.composition import split_mask
@@ -92,10 +94,12 @@ def logged(log: Log, simulator: Simulator, seed: int = 0) -> Logged:
     """A log's decisions of before the simulator's `trained_until`, as its model sees them.
 
     Of more than `simulator.material.SAMPLE` users with decisions whose outcomes are all in, as many
-    are drawn. Raises `NotEnoughData` where no such decision is left.
+    are drawn. Raises `NotEnoughData` where no such decision is left, and `BadInput` for the log of
+    another shop.
     """
     until = simulator.manifest.get("trained_until") or split_time(log)
     material = material_of(log, until, simulator.reward)
+    _need_shop_of(simulator, material)
     decisions = material.decisions
     told = np.unique(decisions.owner[decisions.decided_at + WINDOW <= until])
     if not len(told):
@@ -128,6 +132,17 @@ def logged(log: Log, simulator: Simulator, seed: int = 0) -> Logged:
         usable=usable,
         until=int(until),
         masked=int((~allowed).sum()),
+    )
+
+
+def _need_shop_of(simulator: Simulator, material: Material) -> None:
+    """Raises `BadInput` where the log is of another shop."""
+    need_same_shop(
+        shop_of(material.rest, material.events, material.catalog),
+        simulator.shop,
+        simulator.manifest.get("trained_until"),
+        "the log is not of the shop that the simulator was fitted to",
+        "give that shop's log, or fit a simulator to this one (pushwise fit LOGS --out SIM)",
     )
 
 

@@ -19,7 +19,6 @@ are. All maxima keep to the mask. The agents differ in what they make of the nex
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -27,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents.descent import Descent, DescentSettings
 from agents.distribution import FactorisedDistribution
 from agents.logged import Logged, Transitions, transitions
 from agents.network import (
@@ -39,7 +39,8 @@ from agents.network import (
     fit_scaling,
     tensors,
 )
-from agents.ranges import Count, Discount, InRange, NotNegative, Pace, Positive
+from agents.ranges import Count, Discount, NotNegative, Pace
+from agents.runs import Run
 from mdp.actions import HOLD
 from mdp.errors import NotEnoughData
 
@@ -52,26 +53,12 @@ _TOGETHER = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
-class DescentSettings(InRange):
-    """Settings of whatever descends along gradients over logged decisions."""
-
-    steps: Count = 3_000
-    """gradient steps"""
-    batch_size: Count = 1024
-    """decisions in a gradient step"""
-    learning_rate: Positive = 1e-3
-    """of Adam; falls linearly to a tenth"""
-    hidden: Count = 64
-    """width of the network's layers"""
-
-
-@dataclass(frozen=True, kw_only=True)
 class CloneSettings(DescentSettings):
     """Settings of behaviour cloning."""
 
     steps: Count = 500
     """gradient steps"""
-    learning_rate: Positive = 2e-3
+    learning_rate: Pace = 2e-3
     """of Adam; falls linearly to a tenth"""
 
 
@@ -132,45 +119,47 @@ class Supported(nn.Module):
         )
 
 
-def clone(data: Logged, settings: CloneSettings, seed: int) -> Soft:
+def clone(data: Logged, settings: CloneSettings, seed: int, run: Run | None = None) -> Soft:
     """The logging policy, by the likelihood of what it did under the masked softmax."""
     torch.manual_seed(seed)
     network = Soft(FactorNetwork(_scaling(data, seed), 0.0, 1.0, settings.hidden), 1.0, 1.0)
     seen, action = tensors(data.observation), torch.as_tensor(data.action)
     rows = np.flatnonzero(data.usable)
 
-    def loss(chosen: Tensor) -> Tensor:
+    def loss(chosen: Tensor) -> dict[str, Tensor]:
         hold, pair, hour, _ = network(_some(seen, chosen))
         parts = FactorisedDistribution()
         parts.proba_distribution(hold, pair, hour, seen["action_mask"][chosen])
-        return -parts.log_prob(action[chosen]).mean()
+        return {"negative_log_likelihood": -parts.log_prob(action[chosen]).mean()}
 
-    for _ in _descent(network.parameters(), loss, rows, settings, seed):
-        pass
+    Descent(network, network.parameters(), settings, seed, "clone", run).run(loss, rows)
     return network
 
 
-def price(data: Logged, settings: PriceSettings, seed: int) -> FactorNetwork:
+def price(
+    data: Logged, settings: PriceSettings, seed: int, run: Run | None = None
+) -> FactorNetwork:
     """Q-learning of the price of a send."""
     network, moves = _start(data, settings, seed)
-    _learn_price(network, network, data, moves, settings, seed)
+    _learn_price("price", network, network, data, moves, settings, seed, run)
     return network
 
 
-def cql(data: Logged, settings: CQLSettings, seed: int) -> FactorNetwork:
+def cql(data: Logged, settings: CQLSettings, seed: int, run: Run | None = None) -> FactorNetwork:
     """Conservative Q-learning."""
     network, moves = _start(data, settings, seed)
-    _learn_price(network, network, data, moves, settings, seed, settings.alpha)
+    _learn_price("cql", network, network, data, moves, settings, seed, run, settings.alpha)
     return network
 
 
-def bcq(data: Logged, settings: BCQSettings, seed: int) -> Supported:
-    """Batch-constrained Q-learning around a clone of the logging policy."""
+def bcq(data: Logged, settings: BCQSettings, seed: int, run: Run | None = None) -> Supported:
+    """Batch-constrained Q-learning around a clone of the logging policy, which a run that is gone
+    on with learns again."""
     around = CloneSettings(steps=settings.clone_steps, hidden=settings.hidden)
     network, moves = _start(data, settings, seed)
     cloned = clone(data, around, seed)
     supported = Supported(network, cloned, settings.threshold)
-    _learn_price(network, supported, data, moves, settings, seed)
+    _learn_price("bcq", network, supported, data, moves, settings, seed, run)
     return supported
 
 
@@ -195,12 +184,14 @@ def _start(data: Logged, settings: PriceSettings, seed: int) -> tuple[FactorNetw
 
 
 def _learn_price(
+    name: str,
     network: FactorNetwork,
     choosing: FactorNetwork | Supported,
     data: Logged,
     moves: Transitions,
     settings: PriceSettings,
     seed: int,
+    run: Run | None,
     alpha: float = 0.0,
 ) -> None:
     """Least squares on reward + discount · Q_target(s', a'), a' the online network's best action
@@ -224,7 +215,7 @@ def _learn_price(
     def value(of: FactorNetwork, rows: Tensor) -> Tensor:
         return of.value(of.critic(context[rows]))[:, 0]
 
-    def loss(rows: Tensor) -> Tensor:
+    def loss(rows: Tensor) -> dict[str, Tensor]:
         now, then = start[rows], after[rows]
         with torch.no_grad():
             sends = (best[then] > hold(network, then)) | ~held[then]
@@ -234,15 +225,19 @@ def _learn_price(
         q = scale * torch.where(sent[now], done[now], held_at)
         error = (value(network, now) + q - aim).square().mean()
         if not alpha:
-            return error
-        return error + alpha * (torch.logaddexp(scale * held_at, total[now]) - q).mean()
+            return {"value_loss": error}
+        pushed = (torch.logaddexp(scale * held_at, total[now]) - q).mean()
+        return {"value_loss": error, "conservative_loss": alpha * pushed}
 
-    layers = (network.trunk, network.weights, network.critic, network.value)
-    parameters = [network.threshold, *(each for layer in layers for each in layer.parameters())]
-    for _ in _descent(parameters, loss, np.arange(len(start)), settings, seed):
+    def follow() -> None:
         with torch.no_grad():
             for own, other in zip(target.parameters(), network.parameters(), strict=True):
                 own.lerp_(other, settings.tau)
+
+    layers = (network.trunk, network.weights, network.critic, network.value)
+    parameters = [network.threshold, *(each for layer in layers for each in layer.parameters())]
+    descent = Descent(network, parameters, settings, seed, name, run, target)
+    descent.run(loss, np.arange(len(start)), follow)
 
 
 def _facts(
@@ -268,26 +263,6 @@ def _mean_power(part: Tensor, scale: float) -> Tensor:
     """Log of the mean of exp (scale · worth) (N,) over what is allowed of a part (N, M)."""
     count = (part > MASKED).sum(1).clamp(min=1)
     return (scale * part).logsumexp(1) - count.log()
-
-
-def _descent(
-    parameters: Iterable[nn.Parameter],
-    loss: Callable[[Tensor], Tensor],
-    rows: np.ndarray,
-    settings: DescentSettings,
-    seed: int,
-) -> Iterator[int]:
-    """Adam over rows (M,), in batches drawn alike; yields after each step."""
-    optimizer = torch.optim.Adam(parameters, settings.learning_rate)
-    decline = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.1, settings.steps)
-    draws = np.random.default_rng([seed, 17])
-    for step in range(settings.steps):
-        batch = loss(torch.as_tensor(draws.choice(rows, settings.batch_size)))
-        optimizer.zero_grad()
-        batch.backward()
-        optimizer.step()
-        decline.step()
-        yield step
 
 
 def _some(seen: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ import ray
 import torch
 import torch.nn.functional as F
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
-from stable_baselines3.common.utils import set_random_seed
+from stable_baselines3.common.utils import explained_variance, set_random_seed
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from agents.budgets import Prices
@@ -44,6 +44,8 @@ class Slope:
     """Of the mean loss (P,) float32."""
     divergence: float
     """From the policy that collected the rows."""
+    losses: dict[str, float]
+    """The loss's parts and the share of clipped rows, by the names that SB3's curves have."""
 
 
 class Shard:
@@ -71,14 +73,17 @@ class Shard:
         self._model._last_obs = None
         _, self._told = self._model._setup_learn(0, ConvertCallback(None), False)
 
-    def collect(self, parameters: np.ndarray) -> None:
-        """Live a rollout's days under the policy that parameters (P,) make."""
+    def collect(self, parameters: np.ndarray) -> float:
+        """Live a rollout's days under the policy that parameters (P,) make; returns which share
+        of the returns' variance the critic explains."""
         model = self._model
         self._take(parameters)
         self._rollouts += 1
         set_random_seed(self._drawn())
         model.collect_rollouts(self._pays, self._told, model.rollout_buffer, model.n_steps)
         self._rows: Any = next(model.rollout_buffer.get())
+        buffer = model.rollout_buffer
+        return float(explained_variance(buffer.values.flatten(), buffer.returns.flatten()))
 
     def slopes(self, parameters: np.ndarray, epoch: int, batch: int, batches: int) -> Slope:
         """PPO's clipped loss on the shard's rows of a batch, as Stable-Baselines3 has it."""
@@ -98,9 +103,8 @@ class Shard:
         ratio, clip = change.exp(), self._settings.clip
         better = torch.min(gain * ratio, gain * ratio.clamp(1 - clip, 1 + clip)).mean()
         missed = F.mse_loss(rows.returns[mine], values.flatten())
-        loss = model.vf_coef * missed - better
-        if entropy is not None:
-            loss = loss - model.ent_coef * entropy.mean()
+        spread = -likely if entropy is None else entropy
+        loss = model.vf_coef * missed - better - model.ent_coef * spread.mean()
         model.policy.zero_grad(set_to_none=False)
         loss.backward()
         gradient = [
@@ -109,7 +113,18 @@ class Shard:
         ]
         with torch.no_grad():
             divergence = float((ratio - 1 - change).mean())
-        return Slope(parameters_to_vector(gradient).numpy(), divergence)
+        losses = {
+            "policy_gradient_loss": -better,
+            "value_loss": missed,
+            "entropy_loss": -spread.mean(),
+            "clip_fraction": ((ratio - 1).abs() > clip).float().mean(),
+            "loss": loss,
+        }
+        return Slope(
+            parameters_to_vector(gradient).numpy(),
+            divergence,
+            {name: float(value.detach()) for name, value in losses.items()},
+        )
 
     def _take(self, parameters: np.ndarray) -> None:
         vector_to_parameters(torch.from_numpy(parameters.copy()), self._model.policy.parameters())
@@ -150,7 +165,7 @@ class ParallelPPO(PartialPPO):
     ) -> bool:
         """Let all shards live a rollout's days."""
         callback.on_rollout_start()
-        self._all("collect", self._parameters())
+        self._explained = float(np.mean(self._all("collect", self._parameters())))
         self.num_timesteps += env.num_envs * self.n_steps
         callback.on_rollout_end()
         return True
@@ -159,16 +174,30 @@ class ParallelPPO(PartialPPO):
         """Steps along the mean of the shards' gradients; stops at the divergence as PPO does."""
         optimizer = self.policy.optimizer
         self._update_learning_rate(optimizer)
-        batches = -(-self.n_envs * self.n_steps // self.batch_size)
+        losses: list[dict[str, float]] = []
         for epoch in range(self.n_epochs):
-            for batch in range(batches):
-                found = self._all("slopes", self._parameters(), epoch, batch, batches)
-                divergence = float(np.mean([each.divergence for each in found]))
-                self.logger.record("train/approx_kl", divergence)
-                if self.target_kl is not None and divergence > 1.5 * self.target_kl:
-                    return
-                self._step(np.mean([each.gradient for each in found], 0))
+            if not self._pass(epoch, losses):
+                break
             self._n_updates += 1
+        for name in losses[0]:
+            mean = float(np.mean([each[name] for each in losses]))
+            self.logger.record(f"train/{name}", mean)
+        self.logger.record("train/explained_variance", self._explained)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def _pass(self, epoch: int, losses: list[dict[str, float]]) -> bool:
+        """A step for each batch, whose losses are added to the list; whether the policy is near
+        enough to the one that collected the rows to go on."""
+        batches = -(-self.n_envs * self.n_steps // self.batch_size)
+        for batch in range(batches):
+            found = self._all("slopes", self._parameters(), epoch, batch, batches)
+            losses += [each.losses for each in found]
+            divergence = float(np.mean([each.divergence for each in found]))
+            self.logger.record("train/approx_kl", divergence)
+            if self.target_kl is not None and divergence > 1.5 * self.target_kl:
+                return False
+            self._step(np.mean([each.gradient for each in found], 0))
+        return True
 
     def _step(self, gradient: np.ndarray) -> None:
         parameters = list(self.policy.parameters())
@@ -188,15 +217,9 @@ class ParallelPPO(PartialPPO):
         return [each for part in found for each in part]
 
 
-@contextmanager
-def parallel_ppo(
-    env: ExpectedRewards, network: Soft, settings: PPOSettings, seed: int, workers: int
-) -> Iterator[ParallelPPO]:
-    """PPO over as many processes, on this machine or on the cluster that RAY_ADDRESS names.
-
-    Raises `BadSetting` for users or a batch that can't be divided into the shards, and where Ray
-    does not start.
-    """
+def need_shards(settings: PPOSettings, workers: int) -> None:
+    """Raises `BadSetting` for users or a batch that can't be divided into the shards, and for
+    processes that they can't be shared out to."""
     if not 1 <= workers <= SHARDS:
         raise BadSetting(f"--workers is {workers}; it can be 1 to {SHARDS}")
     for name in ("users", "batch_size"):
@@ -205,6 +228,17 @@ def parallel_ppo(
                 f"{name} is {getattr(settings, name)}; with --workers it must be a multiple of "
                 f"{SHARDS}, the shards that it is divided into"
             )
+
+
+@contextmanager
+def parallel_ppo(
+    env: ExpectedRewards, network: Soft, settings: PPOSettings, seed: int, workers: int
+) -> Iterator[ParallelPPO]:
+    """PPO over as many processes, on this machine or on the cluster that RAY_ADDRESS names.
+
+    Raises `BadSetting` for what `need_shards` refuses, and where Ray does not start.
+    """
+    need_shards(settings, workers)
     model = build_ppo(env, network, settings, seed, ParallelPPO)
     assert isinstance(env.env, PushVectorEnv)
     own = replace(

@@ -29,6 +29,7 @@ from agents.ranges import (
     InRange,
     Limit,
     NotNegative,
+    Pace,
     Positive,
     Range,
     Share,
@@ -48,7 +49,7 @@ class PPOSettings(InRange):
     """days of an episode; its end is a truncation, and the value is bootstrapped there"""
     rollout: Annotated[int, Range(2)] = 32
     """days collected between updates"""
-    learning_rate: Positive = 1e-4
+    learning_rate: Pace = 1e-4
     """of Adam; falls linearly to a tenth"""
     batch_size: Annotated[int, Range(2)] = 4096
     """user-days in a gradient step"""

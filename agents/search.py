@@ -21,7 +21,10 @@ _BEST = USER.index("best_value")
 
 
 def best_threshold(simulator: Simulator, seed: int = 0) -> float:
-    """The constant threshold with which fitted greedy does best, currency units."""
+    """The constant threshold with which fitted greedy does best, currency units.
+
+    One that would lose to sending nothing is raised until it doesn't, at last by sending nothing.
+    """
     rows = population(simulator, USERS, seed)
     unit = _typical_best(simulator, rows, seed)
     tried = [unit * factor for factor in FACTORS]
@@ -30,7 +33,12 @@ def best_threshold(simulator: Simulator, seed: int = 0) -> float:
     low, high = tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
     finer = np.linspace(low, high, 7)[1:-1].tolist()
     worth += [_worth(simulator, Greedy(threshold=t), rows, seed) for t in finer]
-    return float([*tried, *finer][int(np.argmax(worth))])
+    best = int(np.argmax(worth))
+    threshold, value = [*tried, *finer][best], worth[best]
+    while value < 0.0:
+        threshold = max(2.0 * threshold, unit)
+        value = _worth(simulator, Greedy(threshold=threshold), rows, seed)
+    return float(threshold)
 
 
 def best_static_rule(simulator: Simulator, seed: int = 0) -> StaticRule:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from rich.console import Group
 from rich.table import Table
 
 from agents.comparing import Row
@@ -14,30 +15,62 @@ from agents.comparing import Row
 ORACLE_COLOR, LEARNED_COLOR, BASELINE_COLOR = "#9a6700", "#1a7f37", "#57606a"
 
 
-def table(rows: Sequence[Row], title: str, caption: str) -> Table:
-    """The rows as a table for rich."""
-    known = any(row.share_of_oracle is not None for row in rows)
-    out = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+WIDTH = 100
+"""Columns of a terminal that both tables fit into."""
+Column = tuple[str, Callable[[Row], str]]
+"""A heading, and what stands under it for a policy."""
+
+
+def table(rows: Sequence[Row], title: str, caption: str) -> Group:
+    """The rows for rich: what the policies are worth, and below it what they do."""
+    worth = _table(rows, _worth(rows))
+    worth.title, worth.title_justify = title, "left"
+    doing = _table(rows, _DOING)
+    doing.caption, doing.caption_justify = caption, "left"
+    return Group(worth, doing)
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
+    out = Table()
     out.add_column("policy", no_wrap=True)
-    heads = ["value per user", "minus greedy+thr.", *(["of oracle"] if known else [])]
-    heads += ["sends/week", "open", "click", "unsub/1000", "subscribed", "revenue - hold's"]
-    for head in heads:
-        out.add_column(head, justify="right")
+    for heading, _ in columns:
+        out.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        share = [] if not known else [_percent(row.share_of_oracle)]
-        out.add_row(
-            row.policy,
-            f"{row.value:.3f} ±{row.high - row.value:.3f}",
-            f"{row.difference:+.3f} ±{row.difference_high - row.difference:.3f}",
-            *share,
-            f"{row.sends_per_week:.2f}",
-            _percent(row.open_rate),
-            _percent(row.click_rate),
-            f"{row.unsubscribes:.0f}",
-            _percent(row.subscribed),
-            f"{row.revenue_minus_hold:+.2f}",
-        )
+        out.add_row(row.policy, *(cell(row) for _, cell in columns))
     return out
+
+
+def _worth(rows: Sequence[Row]) -> list[Column]:
+    columns: list[Column] = [("value\nper user", lambda row: _within(row.value, row.high))]
+    if any(row.members for row in rows):
+        columns.append(("members", lambda row: f"±{2 * row.spread:.3f}{'!' * row.unsure}"))
+    columns.append(
+        ("minus\ngreedy+thr.", lambda row: _within(row.difference, row.difference_high, "+"))
+    )
+    if any(row.share_of_oracle is not None for row in rows):
+        columns.append(("of\noracle", lambda row: _percent(row.share_of_oracle)))
+    if any(row.simulated_minus_true is not None for row in rows):
+        columns.append(
+            (
+                "simulated\n- true",
+                lambda row: _within(row.simulated_minus_true, row.simulated_minus_true_high, "+"),
+            )
+        )
+    return columns
+
+
+_DOING: tuple[Column, ...] = (
+    ("sends/\nweek", lambda row: f"{row.sends_per_week:.2f}"),
+    ("open", lambda row: _percent(row.open_rate)),
+    ("click", lambda row: _percent(row.click_rate)),
+    ("unsub/\n1000", lambda row: f"{row.unsubscribes:.0f}"),
+    ("subscribed", lambda row: _percent(row.subscribed)),
+    ("revenue -\nhold's", lambda row: f"{row.revenue_minus_hold:+.2f}"),
+)
+
+
+def _within(value: float | None, high: float | None, sign: str = "") -> str:
+    return "-" if value is None or high is None else f"{value:{sign}.3f} ±{high - value:.3f}"
 
 
 def _percent(share: float | None) -> str:

@@ -5,39 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from stable_baselines3.common.logger import configure
 
+from agents import states
 from agents.algorithms import algorithm_of
 from agents.budgets import Budget, Prices, first_prices, priced
 from agents.continuing import learned_by, network_of
 from agents.dqn import DQNSettings, MaskedDQN, build_dqn
-from agents.export import to_onnx
+from agents.export import exported
 from agents.judging import Judge, Judgement, TorchPolicy, deciding, divided
 from agents.network import FactorNetwork, Soft
 from agents.paying import ExpectedRewards
 from agents.ppo import PartialPPO, PPOSettings, build_ppo
-from agents.runs import Run
+from agents.progress import doing
+from agents.provenance import provenance
+from agents.runs import Run, parts_of
 from agents.search import baselines, best_static_rule, best_threshold
 from agents.start import starting_network, teach_critic
 from envs.vector import PushVectorEnv
 from mdp.errors import BadSetting
 from policies.baselines import Greedy, StaticRule
-from policies.network import NetworkPolicy
 from policies.planner import Planner, planner
 from policies.saved import PolicyBundle, SavedRecommender
 from simulator.best_days import with_habits
 from simulator.description import Simulator
 from simulator.kernel import Kernel
-from simulator.saved import simulator_hash
-
-PARTS = 8
-"""Parts that training is divided into; the policy is judged after each."""
 
 
 @dataclass(frozen=True)
@@ -124,20 +120,13 @@ def train(
     if start_from is not None:
         width = plain(network_of(start_from, algo)).trunk[0].out_features
         chosen = replace(chosen, hidden=width)
-    description = {
-        "algorithm": algo,
-        "seed": seed,
-        "settings": asdict(chosen),
-        "command": list(command),
-        "simulator_hash": simulator_hash(simulator),
-    }
+    description = provenance(simulator, algo, seed, chosen, command)
     if start_from is not None:
         description["from"] = start_from.hash
     if workers is not None:
         description["in_shards"] = True
-    folder = None if run is None else Run(run)
-    goes_on = folder is not None and folder.begin(description, resume)
-    with Console(stderr=True).status("searching for what simple policies can do, to start there"):
+    folder = Run.begun(run, description, resume)
+    with doing("searching for what simple policies can do, to start there"):
         ready = prepared(simulator, chosen, seed, start_from)
     network = ready.network
     learned, judged = divided(ready.simulator)
@@ -160,10 +149,13 @@ def train(
                 **description,
                 "start": ready.start,
                 "trained_until": simulator.manifest.get("trained_until"),
+                "signed_up": ready.simulator.sign_up_days,
                 "baselines": baselines(ready.threshold, ready.rule),
                 "metrics": judge.metrics,
                 "budgets": limits,
-                "cpu_seconds": round(time.process_time() - began, 1),
+                "cpu_seconds": round(
+                    time.process_time() - (began if folder is None else folder.began), 1
+                ),
                 "user_days": judge.judgements[-1].steps,
             },
         )
@@ -181,12 +173,11 @@ def train(
     part, prices = (0, ready.prices)
     with judge, _learner(env, network, chosen, seed, workers) as model:
         if folder is not None:
-            model.set_logger(configure(str(folder.folder), ["tensorboard"]))
+            model.set_logger(folder.curves())
             judge.init_callback(model)
-            if goes_on:
-                part, prices, spent = folder.restore(model, network, judge)
-                began -= spent
-        _learn(model, env, judge, ready, chosen, seed, part, prices, folder, report, began)
+            if folder.has_state:
+                part, prices = states.restore(folder, model, judge)
+        _learn(model, env, judge, ready, chosen, seed, part, prices, folder, report)
     return bundle(judge)
 
 
@@ -225,13 +216,12 @@ def _learn(
     prices: Prices,
     folder: Run | None,
     report: Callable[[Judgement], None] | None,
-    began: float,
 ) -> None:
-    """All parts after the one given; judged, and the state kept, after each. began: the process's
-    seconds of processor at the run's beginning, below 0 for one that is resumed."""
+    """All parts after the one given; judged, and the state kept, after each."""
     length = env.num_envs * (settings.rollout if isinstance(settings, PPOSettings) else 1)
     rounds = -(-settings.steps // length)
-    ends = np.unique(np.linspace(0, rounds, PARTS + 1).round().astype(int))[1:] * length
+    parts = parts_of(settings.steps, type(settings)().steps)
+    ends = np.unique(np.linspace(0, rounds, parts + 1).round().astype(int))[1:] * length
     model.whole = int(ends[-1])
     env.prices = prices
     if not judge.judgements:
@@ -248,7 +238,7 @@ def _learn(
             model.end_part(env.prices, moved, env.unit)
         env.prices = moved
         if folder is not None:
-            folder.save(model, judge, number, moved, time.process_time() - began)
+            states.save(folder, model, judge, number, moved)
 
 
 def bundle_of(
@@ -261,14 +251,10 @@ def bundle_of(
     """A trained network and all that its decisions depend on, without torch. learned: what
     training could go on from."""
     example = Kernel(simulator, np.zeros(2, np.int64)).view().observation
-    exported = NetworkPolicy(
-        graph=to_onnx(policy.network, example),
-        name=name,
-        temperature=policy.temperature,
-        floor=simulator.guardrails.floor,
-    )
     return PolicyBundle(
-        policy=exported,
+        policy=exported(
+            policy.network, example, name, policy.temperature, simulator.guardrails.floor
+        ),
         model=simulator.additive_model,
         traits=simulator.beliefs,
         reward=simulator.reward,

@@ -47,8 +47,8 @@ class Args:
     """shops of each world, each with a seed of its own (1 to 10)"""
     first: int = 0
     """seed of the first shop"""
-    algos: tuple[str, ...] = ("dqn", "ppo")
-    """agents to train"""
+    algos: tuple[str, ...] = ("dqn", "ppo", "price", "cql", "bcq", "clone")
+    """agents to train, in the fit or from the log"""
     training_seeds: int = 1
     """training seeds of each agent on each shop"""
     users: int = 3000
@@ -85,9 +85,8 @@ def check(args: Args) -> None:
     """Ends with a sentence where an argument is of no use, before anything runs."""
     if unknown := [world for world in args.worlds if world not in WORLDS]:
         sys.exit(f"there is no world {unknown[0]!r}; choose among {', '.join(WORLDS)}")
-    trained = [name for name, each in ALGORITHMS.items() if not each.from_logs]
-    if unknown := [algo for algo in args.algos if algo not in trained]:
-        sys.exit(f"{unknown[0]!r} does not train in a fit; choose among {', '.join(trained)}")
+    if unknown := [algo for algo in args.algos if algo not in ALGORITHMS]:
+        sys.exit(f"there is no agent {unknown[0]!r}; choose among {', '.join(ALGORITHMS)}")
     if args.shops not in (1, *STUDENT):
         sys.exit(f"--shops is {args.shops}; it can be 1 to {max(STUDENT)}")
     for name, least in (("training_seeds", 1), ("live", 1), ("lives", 1), ("sample", 2)):
@@ -121,10 +120,11 @@ def cell(args: Args, world: str, seed: int, size: Sequence[str]) -> dict[str, An
     place = args.out / f"{world}-{seed}"
     names = [f"{algo}-{n}" for algo in args.algos for n in range(args.training_seeds)]
     result = place / "result.json"
+    known: dict[str, Any] = {}
     if result.exists():
-        done: dict[str, Any] = json.loads(result.read_text())
-        if set(names) <= set(done["policies"]):
-            return done
+        known = json.loads(result.read_text())["policies"]
+    if known and set(names) <= set(known):
+        return {"world": world, "seed": seed, "policies": known}
     logs, sim = place / "logs", place / "sim"
     if not (logs / "truth" / "manifest.json").exists():
         pushwise("demo", logs, "--world", world, *size, "--seed", str(seed))
@@ -133,23 +133,34 @@ def cell(args: Args, world: str, seed: int, size: Sequence[str]) -> dict[str, An
     for name in names:
         if not (place / name / "finished").exists():
             algo, number = name.split("-")
-            pushwise("train", sim, "--algo", algo, "--out", place / name, "--seed", number)
+            more: list[str | Path] = ["--logs", logs] if ALGORITHMS[algo].from_logs else []
+            pushwise("train", sim, "--algo", algo, "--out", place / name, "--seed", number, *more)
             (place / name / "finished").touch()
-    done = {"world": world, "seed": seed, "policies": worth(place, names, args)}
+    done = {"world": world, "seed": seed, "policies": worth(place, names, args, known)}
     result.write_text(json.dumps(done, indent=1) + "\n")
     print(by_world([done]), flush=True)
     return done
 
 
-def worth(place: Path, names: Sequence[str], args: Args) -> dict[str, dict[str, Any]]:
-    """What each policy is worth in the truth and in the fit; policies meet the same users."""
+def worth(
+    place: Path, names: Sequence[str], args: Args, known: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """What each policy is worth in the truth and in the fit; policies meet the same users.
+
+    known: what was found before, which stays.
+    """
     sim, truth = load_simulator(place / "sim"), load_simulator(place / "logs" / "truth")
     bundles = {name: load_policy(place / name) for name in names}
     log = load_checked(place / "logs")
-    simulated = lives(entries(sim, bundles, False, log=log), sim, args)
-    true = lives(entries(truth, bundles, True, log=log), truth, args)
+    again = set(known) - {REFERENCE, ORACLE}
+
+    def lived(where: Any, known_truth: bool) -> dict[str, Outcome]:
+        every = entries(where, bundles, known_truth, log=log)
+        return lives({n: each for n, each in every.items() if n not in again}, where, args)
+
+    simulated, true = lived(sim, False), lived(truth, True)
     reference, oracle = true[REFERENCE].value, float(true[ORACLE].value.mean())
-    out = {}
+    out = dict(known)
     for name, life in true.items():
         manifest = bundles[name].manifest if name in bundles else {}
         own = life.value.reshape(args.lives, -1).mean(0)
@@ -166,7 +177,8 @@ def worth(place: Path, names: Sequence[str], args: Args) -> dict[str, dict[str, 
             "cpu_seconds": manifest.get("cpu_seconds"),
             "user_days": manifest.get("user_days"),
         }
-    return out
+    last = [name for name in out if name.startswith("oracle")]
+    return {name: out[name] for name in [*(n for n in out if n not in last), *last]}
 
 
 def lives(entries: Mapping[str, Entry], place: Any, args: Args) -> dict[str, Outcome]:

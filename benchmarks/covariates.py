@@ -23,6 +23,7 @@ from agents.rollouts import rollout
 from agents.search import best_threshold
 from ingestion.log import Log
 from ingestion.read import load_checked
+from ingestion.splits import log_end
 from ingestion.write import write_log
 from policies.base import Policy
 from policies.baselines import Greedy
@@ -31,6 +32,8 @@ from simulator import fit_covariates
 from simulator.best_days import with_habits
 from simulator.demo import demo
 from simulator.description import Simulator
+from simulator.fidelity_heads import against_baselines
+from simulator.fidelity_judged import later_days
 from simulator.fit import fit
 from simulator.saved import load_simulator, save_simulator
 from simulator.worlds.hazard import HazardShop
@@ -87,7 +90,8 @@ def fitted(log: Log, place: Path, told: bool) -> Simulator:
         fit_covariates.LEAST = least if told else 1e9
         found = fit(log)
         fit_covariates.LEAST = least
-        losses = {name: head["log_loss"] for name, head in found.metrics.items()}
+        judged = against_baselines(later_days(log, found, log_end(log)))
+        losses = {name: head["log_loss"] for name, head in judged.items()}
         notes = {**found.simulator.manifest, "covariates": found.told, "log_loss": losses}
         save_simulator(place, replace(found.simulator, manifest=notes))
     return load_simulator(place)

@@ -5,8 +5,8 @@ Bandit Dataset.
 
 Every step is a command, save one: a recommendation is worth its click and costs nothing, so the
 fit's reward becomes 1 a click. Each row of the data set is a user of its own, shown at once:
-guardrails are without quiet hours, and who learns from what follows a decision finds nothing to
-learn from. Prints Markdown.
+guardrails are without quiet hours, who learns from what follows a decision finds nothing to learn
+from in the log, and who learns in the simulator meets nobody whom sends tire. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(args: Args) -> None:
     pushwise("fit", logs, "--out", fitted)
     save_simulator(clicks, replace(load_simulator(fitted), reward=Reward(click=1.0, send=0.0)))
     made = []
-    for algo in ("greedy", *(each.name for each in ALGORITHMS.values() if each.from_logs)):
+    for algo in ALGORITHMS:
         words = ["train", clicks, "--algo", algo, "--out", args.out / algo, "--seed", args.seed]
         words += ["--guardrails", rules, *(["--logs", logs] if ALGORITHMS[algo].from_logs else [])]
         if not (said := _failed(*words)):

@@ -3,7 +3,8 @@
 Takes Online Retail II, fits habits and tastes to all but its last quarter, lets the customers known
 by then live that quarter without any push, and measures how far what they buy is from what they
 bought. Beside it a simple resampling (each day is one of the customer's own past days at random)
-and BG/NBD. Prints a table of distances; docs/results.md holds what it printed.
+and BG/NBD. Prints a table of distances; docs/results.md holds what it printed. Run with
+`make bench-organic SHOP=FILE`.
 
     python -m benchmarks.organic --shop online_retail_II.xlsx
 

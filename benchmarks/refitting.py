@@ -26,7 +26,10 @@ from agents.search import best_threshold
 from ingestion.log import LOGGED, Log, LogMeta
 from ingestion.parse import log_of
 from mdp.observation import observe
+from mdp.response import Truth
+from policies.base import Policy
 from policies.planner import Planner, planner
+from policies.saved import TraitStore
 from simulator.best_days import with_habits
 from simulator.description import Simulator
 from simulator.fit import fit
@@ -72,13 +75,7 @@ def main(args: Args) -> None:
 
 
 def _shop(world: str, seed: int, args: Args) -> None:
-    truth = known_world(world).simulator(args.users, seed)
-    days = args.days + WEEK * args.weeks
-    kernel = Kernel(truth, np.arange(args.users), seed, days, record=True)
-    draws = np.random.default_rng([seed, 17])
-    for _ in range(args.days):
-        actions, propensity = truth.logging.act(kernel.view().observation, draws)
-        kernel.step(actions, propensity, truth.logging.name)
+    kernel = logged(world, seed, args.users, args.days, WEEK * args.weeks)
     first = _fitted(kernel, args.floor)
     renewed, found, fits = deepcopy(kernel), [], [first]
     for week in range(args.weeks):
@@ -103,16 +100,28 @@ def _shop(world: str, seed: int, args: Args) -> None:
         print(f"| {world} {seed} | {name} | {cells} |", flush=True)
 
 
+def logged(world: str, seed: int, users: int, days: int, more: int) -> Kernel:
+    """A shop after days under its own policy, with more days to come."""
+    truth = known_world(world).simulator(users, seed)
+    kernel = Kernel(truth, np.arange(users), seed, days + more, record=True)
+    draws = np.random.default_rng([seed, 17])
+    for _ in range(days):
+        actions, propensity = truth.logging.act(kernel.view().observation, draws)
+        kernel.step(actions, propensity, truth.logging.name)
+    return kernel
+
+
 def _fitted(kernel: Kernel, floor: float) -> Fitted:
     """A fit to all that the kernel has recorded."""
     now = int(kernel.at.min())
-    sim = fit(_log(kernel, now), now).simulator
+    sim = fit(recorded(kernel, now), now).simulator
     sim = with_habits(sim, best_threshold(sim, 0))
     assert sim.model is not None
     return Fitted(sim, replace(planner(sim.model, sim.reward), floor=floor))
 
 
-def _log(kernel: Kernel, now: int) -> Log:
+def recorded(kernel: Kernel, now: int) -> Log:
+    """The log of all that a kernel has lived until an instant, microseconds UTC."""
     meta = LogMeta(
         complete_until=pd.Timestamp(now, unit="us", tz="UTC"),
         propensities=LOGGED,
@@ -124,18 +133,31 @@ def _log(kernel: Kernel, now: int) -> Log:
 
 def _week(kernel: Kernel, fitted: Fitted, seed: int) -> np.ndarray:
     """True expected rewards (N,) of a week under a fit's planner."""
-    sim, truth = fitted.simulator, kernel.simulator
-    assert sim.model is not None
-    assert sim.beliefs is not None
-    model, total = sim.model.bind(truth.catalog), np.zeros(kernel.N)
-    believed = sim.beliefs.rows(truth.users.hashes[kernel.rows])[0]
+    sim = fitted.simulator
+    return lived(kernel, fitted.plan, sim.model, sim.beliefs, seed, WEEK)
+
+
+def lived(
+    kernel: Kernel,
+    policy: Policy,
+    model: Truth | None,
+    beliefs: TraitStore | None,
+    seed: int,
+    days: int,
+) -> np.ndarray:
+    """True expected rewards (N,) of days under a policy that sees with a model and beliefs."""
+    truth = kernel.simulator
+    assert model is not None
+    assert beliefs is not None
+    bound, total = model.bind(truth.catalog), np.zeros(kernel.N)
+    believed = beliefs.rows(truth.users.hashes[kernel.rows])[0]
     draws = np.random.default_rng([seed, int(kernel.day[0])])
-    for _ in range(WEEK):
+    for _ in range(days):
         view = observe(
-            kernel.requests(), truth.catalog, truth.guardrails, truth.reward, model, believed
+            kernel.requests(), truth.catalog, truth.guardrails, truth.reward, bound, believed
         )
-        actions, propensity = fitted.plan.act(view.observation, draws)
-        total += kernel.step(actions, propensity, "planner").expected
+        actions, propensity = policy.act(view.observation, draws)
+        total += kernel.step(actions, propensity, policy.name).expected
     return total
 
 

@@ -102,7 +102,7 @@ def main() -> None:
             print(row(f"`fit`, {DAYS} days", users, fits[-1]), flush=True)
             if number:
                 print(further(args.fit[number - 1], users, *fits[-2:]), flush=True)
-        for summary in (False, True):
+        for summary in (False, True) if args.simulate else ():
             name = f"`simulate{' --summary' * summary}`, {SIMULATED_DAYS} days"
             for users in args.simulate:
                 to = place / ("totals.csv" if summary else "simulated")

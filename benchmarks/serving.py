@@ -21,26 +21,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import uvicorn
-from fastapi import FastAPI
 
-from agents.export import to_onnx
+from agents.export import exported
 from agents.network import FactorNetwork, Soft, fit_scaling
 from benchmarks.crashes import ROOT, free_port, served
 from mdp.guardrails import Guardrails
-from policies.network import NetworkPolicy
 from policies.saved import PolicyBundle, SavedRecommender, save_policy
-from serving.answers import DecisionOut
 from serving.catalog import put_rows
 from serving.clocks import wall_clock
-from serving.schemas import Ask
 from serving.settings import read_settings
 from serving.starting import prepare
 from serving.store import open_store, writing
@@ -49,24 +45,6 @@ from simulator.kernel import Kernel
 from simulator.worlds import known_world
 
 K, V = 10, 6
-ANSWER = {
-    "decision_id": "4550009bc2df4a86aa9798a7bbd74f03", "user_id": "u", "action": "send",
-    "item_id": "item-043", "variant_id": "copy-1", "title": "Candle set",
-    "body": "Now 71.99 in lighting.", "decided_at": "2026-11-25T03:20:03.828267Z",
-    "send_at": "2026-11-25T10:00:00Z", "propensity": 0.98, "policy": "ppo", "arm": "policy",
-    "reason": "policy", "cold_start": False, "repeated": False,
-}  # fmt: skip
-
-
-def bare() -> FastAPI:
-    """The same models in and out, and nothing between."""
-    app = FastAPI()
-
-    @app.post("/v1/decisions", response_model=DecisionOut)
-    async def decide(ask: Ask) -> DecisionOut:
-        return DecisionOut.model_validate(ANSWER)
-
-    return app
 
 
 def prepared(
@@ -84,9 +62,7 @@ def prepared(
     view = Kernel(seen, np.arange(500)).view()
     torch.manual_seed(0)
     network = Soft(FactorNetwork(fit_scaling([view.observation]), threshold=0.1), 3.0, 20.0)
-    policy = NetworkPolicy(
-        name="network", temperature=1.0, graph=to_onnx(network, view.observation)
-    )
+    policy = exported(network, view.observation, "network", 1.0)
     rules = replace(Guardrails(), floor=0.02)
     save_policy(
         path / "network",
@@ -151,14 +127,19 @@ def processor(process: subprocess.Popen[bytes]) -> float:
 async def load(
     port: int, bodies: Iterator[bytes], connections: int, seconds: float
 ) -> tuple[float, np.ndarray]:
-    """Requests a second, and milliseconds of each, over so many connections."""
+    """Requests a second, and milliseconds of each, over so many connections. The requests are made
+    before, more than are needed, so that the server need not wait for that."""
+    enough = round(min(3_000 * connections, 15_000) * seconds)
+    ready = iter([message("/v1/decisions", body) for body in islice(bodies, enough)])
     times: list[float] = []
     end = time.perf_counter() + seconds
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while (began := time.perf_counter()) < end:
-            await exchange(reader, writer, message("/v1/decisions", next(bodies)))
+        for sent in ready:
+            if (began := time.perf_counter()) >= end:
+                break
+            await exchange(reader, writer, sent)
             times.append(time.perf_counter() - began)
         writer.close()
 
@@ -168,38 +149,56 @@ async def load(
 
 
 async def batches(port: int, bodies: Iterator[bytes], size: int, seconds: float) -> float:
-    """Decisions a second of the batch endpoint over one connection."""
+    """Decisions a second of the batch endpoint over one connection. The batches are made before:
+    that takes 4 ms each, in which the server would wait."""
+    asks = (b",".join(islice(bodies, size)) for _ in range(round(20_000 * seconds / size)))
+    ready = [message("/v1/decisions:batch", b'{"requests": [' + each + b"]}") for each in asks]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     done, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
-        asks = b",".join(next(bodies) for _ in range(size))
-        body = b'{"requests": [' + asks + b"]}"
-        await exchange(reader, writer, message("/v1/decisions:batch", body))
+    while ready and time.perf_counter() - began < seconds:
+        await exchange(reader, writer, ready.pop())
         done += size
     writer.close()
     return done / (time.perf_counter() - began)
 
 
+def started(
+    words: Sequence[str | Path], port: int, bodies: Iterator[bytes]
+) -> subprocess.Popen[bytes]:
+    """A server in a process group of its own, once it answers."""
+    more = {"PYTHONPATH": str(ROOT), "BENTOML_DO_NOT_TRACK": "1"}
+    server = subprocess.Popen(
+        words, cwd=ROOT, env={**os.environ, **more}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while server.poll() is None:
+            try:
+                asyncio.run(load(port, bodies, 1, 0.5))
+                return server
+            except (OSError, RuntimeError, asyncio.IncompleteReadError):
+                time.sleep(0.5)
+        raise RuntimeError(f"{server.args!r} ended with {server.returncode}")
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+        raise
+
+
 def compared(store: str, items: list[str], seconds: float, rounds: int) -> dict[str, np.ndarray]:
     """Figures of each round (rounds,)."""
     port, plain = free_port(), free_port()
-    words = [sys.executable, "-m", "benchmarks.serving", "--bare", str(plain)]
+    words = [sys.executable, "-m", "benchmarks.serving_bare", str(plain)]
     bodies = requests(items)
     out: dict[str, list[float]] = {}
 
     def note(name: str, value: float) -> None:
         out.setdefault(name, []).append(value)
 
-    started = [server := served(store, port, 1)]
+    running = [server := served(store, port, 1)]
     try:
-        endpoint = subprocess.Popen(words, cwd=ROOT, start_new_session=True)
-        started.append(endpoint)
-        while True:
-            try:
-                asyncio.run(load(plain, bodies, 1, 0.5))
-                break
-            except OSError:
-                time.sleep(0.1)
+        running.append(endpoint := started(words, plain, bodies))
         asyncio.run(load(port, bodies, 16, 1.0))
         for _ in range(rounds):
             began = processor(endpoint)
@@ -223,7 +222,7 @@ def compared(store: str, items: list[str], seconds: float, rounds: int) -> dict[
             note("batch / single at one connection", many / single)
             note("batch / single at 16 connections", many / rate)
     finally:
-        for process in started:
+        for process in running:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     return {name: np.array(values) for name, values in out.items()}
@@ -267,11 +266,7 @@ def main() -> None:
     parser.add_argument(
         "--scaling", action="store_true", help="1 and 2 workers, with and without Ray"
     )
-    parser.add_argument("--bare", type=int, default=0, help="serve the bare endpoint on a port")
     args = parser.parse_args()
-    if args.bare:
-        uvicorn.run(bare(), port=args.bare, access_log=False, log_level="error")
-        return
     # Whoever ends this ends its servers too, by the way of an exception.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     from tests.serving.postgresql import running

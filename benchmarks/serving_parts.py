@@ -41,7 +41,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
     "sorting requests": [(decide.Decider, "_sort")],
     "lists and the catalogue's rules": [(scoring, "requests_of")],
     "observation and mask (numba)": [(scoring, "_view")],
-    "scores (ONNX)": [(NetworkPolicy, "scores")],
+    "scores (numba)": [(NetworkPolicy, "scores")],
     "distribution, draw, propensity": [
         (Policy, "distribution_of"), (Distribution, "drawn"), (Distribution, "probability"),
         (scoring, "taken_in_turns"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from scipy.special import logsumexp
 
 from evaluation.replayed import Replayed, some
 from mdp.actions import HOURS
@@ -25,6 +26,10 @@ class Chosen:
     """(n,)"""
     hour: np.ndarray
     """Of each hour (n, 24); sums to `send`."""
+    offered: np.ndarray
+    """Codes of the items that could be pushed (n, K) int64."""
+    item: np.ndarray
+    """Of each of them (n, K), likewise."""
     category: np.ndarray
     """Of each category (n, C), likewise."""
     style: np.ndarray
@@ -75,6 +80,8 @@ def logged(replay: Replayed, rows: np.ndarray, names: Names) -> Chosen:
     return Chosen(
         sent.astype(np.float64),
         flags(found.h, HOURS),
+        item.astype(np.int64)[:, None],
+        sent.astype(np.float64)[:, None],
         flags(names.category[item], len(names.categories)),
         flags(names.style[variant], len(names.styles)),
         np.full(len(rows), np.nan),
@@ -117,19 +124,24 @@ def _of(
     V = requests.variants.shape[1]
     pair = found.pair.reshape(N, K, V) * send[:, None, None]
     scores = found.masked
-    if temperature is None and K and V:
-        with np.errstate(invalid="ignore"):
-            margin = scores.pair.max(1) + scores.hour.max(1) - scores.hold
-    else:
-        margin = np.log(np.maximum(send, 1e-300)) - np.log(np.maximum(1.0 - send, 1e-300))
+    margin = np.full(N, np.nan)
+    pairs, hours, hold = scores.pair[can], scores.hour[can], scores.hold[can]
+    if temperature is None:
+        margin[can] = pairs.max(1, initial=-np.inf) + hours.max(1) - hold
+    else:  # from the scores, as the probability of a sure send is 1 to the last bit
+        T = temperature
+        margin[can] = logsumexp(pairs / T, 1) + logsumexp(hours / T, 1) - hold / T
     user = seen["user"].astype(np.float64)
+    item = pair.sum(2)
     best = predicted(seen)[0].reshape(N, -1).max(1, initial=-np.inf) if K and V else np.zeros(N)
     return Chosen(
         send,
         found.hour * send[:, None],
-        _grouped(pair.sum(2), names.category[requests.items], len(names.categories)),
+        requests.items.astype(np.int64),
+        item,
+        _grouped(item, names.category[requests.items], len(names.categories)),
         _grouped(pair.sum(1), names.style[requests.variants], len(names.styles)),
-        np.where(can, margin, np.nan),
+        margin,
         best,
         np.expm1(user[:, _SENDS]),
         np.expm1(user[:, _VIEWS]),

@@ -43,7 +43,7 @@ class HoldoutRatio:
     share: float
     """of all users with decisions"""
     expected: float
-    """as set in the guardrails"""
+    """as `log.json` says that it was set"""
     p_value: float
     """how likely a share so far off is by chance; below 0.001 something decides who is held out"""
 

@@ -37,6 +37,11 @@ class Calibration:
     allowed."""
 
     def __str__(self) -> str:
+        if min(self.observed) == 1.0:  # regressed on sends alone, a send is always expected
+            return (
+                "of the decisions that had a list to choose from none held, so whether to send is "
+                "not estimated"
+            )
         return (
             f"by tenths of the decisions it expects sends {self.predicted[0]:.0%} to "
             f"{self.predicted[-1]:.0%} of the time, and is off by {self.largest_gap:.1%} at most"

@@ -24,6 +24,10 @@ MOST = 20_000
 """Decisions that are faced at most."""
 LATE = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, np.inf)
 """Edges of pushes of late: counted with a half-life of 7 days."""
+SEGMENTS = 8
+"""Segments that are told apart at most; users of others are taken together."""
+ITEMS = 12
+"""Items that are told, those pushed most."""
 MONTH = 28
 """Days of a user's month."""
 
@@ -31,7 +35,8 @@ MONTH = 28
 def explain(replay: Replayed, bundles: dict[str, PolicyBundle], seed: int = 0) -> dict[str, Any]:
     """What each of some policies would do, beside what the log did, as JSON can hold it.
 
-    The first policy is the one explained. Raises `NotEnoughData` for a log without decisions.
+    The first policy is the one explained. Raises `NotEnoughData` for a log without decisions, and
+    `BadInput` for that of another shop than a policy's.
     """
     size = len(replay.decisions.rows)
     if not size:
@@ -43,15 +48,23 @@ def explain(replay: Replayed, bundles: dict[str, PolicyBundle], seed: int = 0) -
     chosen = {"logged": logged(replay, rows, names)}
     first = next(iter(bundles.values()))
     for name, bundle in bundles.items():
+        replay.need_shop_of(bundle, name)
         chosen[name] = faced(replay, bundle, rows, names)
     seen = next(each for name, each in chosen.items() if name != "logged")
     group, groups = _segments(replay, rows, seen.views)
+    titles = replay.catalog.items.titles
+    pushed = {name: _by_item(each, len(titles)) for name, each in chosen.items()}
+    top = np.argsort(-sum(pushed.values()), kind="stable")[:ITEMS]
     return {
         "decisions": len(rows),
         "segments": list(groups),
         "categories": list(names.categories),
         "styles": list(names.styles),
-        "policies": {name: _told(each, group, groups, seen.late) for name, each in chosen.items()},
+        "items": [titles[n] for n in top.tolist()],
+        "policies": {
+            name: _told(each, group, groups, seen.late) | {"items": pushed[name][top].tolist()}
+            for name, each in chosen.items()
+        },
         "price": {name: price_of(each) for name, each in chosen.items() if name != "logged"},
         "month": _month(replay, bundles, names, first.reward),
     }
@@ -64,8 +77,11 @@ def _segments(
     they visit by themselves."""
     users = replay.log.people
     if "segment" in users and users["segment"].notna().any():
-        own = users["segment"].fillna("none").astype(str).to_numpy(object)
-        names, code = np.unique(own, return_inverse=True)
+        own = users["segment"].fillna("none").astype(str)
+        counts = own.iloc[replay.decisions.owner[rows]].value_counts()
+        if len(counts) > SEGMENTS:
+            own = own.where(own.isin(counts.index[: SEGMENTS - 1]), "all others")
+        names, code = np.unique(own.to_numpy(object), return_inverse=True)
         return code[replay.decisions.owner[rows]], tuple(names.tolist())
     edges = np.quantile(views, [1 / 3, 2 / 3])
     return np.searchsorted(edges, views), ("seldom here", "now and then", "often here")
@@ -99,6 +115,14 @@ def _told(
     }
 
 
+def _by_item(chosen: Chosen, items: int) -> np.ndarray:
+    """Shares (I,) of one policy's sends by item."""
+    offered = np.maximum(chosen.offered, 0)  # below 0 where fewer are offered
+    sums = np.bincount(offered.ravel(), chosen.item.ravel(), items)
+    shares: np.ndarray = sums / max(sums.sum(), 1e-300)
+    return shares
+
+
 def price_of(chosen: Chosen) -> dict[str, Any] | None:
     """What a policy would pay for one more send, in currency; None where its scores don't rise
     with what a send is predicted to earn.
@@ -107,7 +131,7 @@ def price_of(chosen: Chosen) -> dict[str, Any] | None:
     the best send's predicted reward says what one unit is worth, and the margin in currency, taken
     from that reward, leaves the reward at which the policy would be in two minds: the price.
     """
-    known = np.isfinite(chosen.margin) & (np.abs(chosen.margin) < 500)
+    known = np.isfinite(chosen.margin)
     margin, best = chosen.margin[known], chosen.best[known]
     if len(best) < 30 or best.std() < 1e-9:
         return None

@@ -27,6 +27,8 @@ _LIVED = (
     "The same simulated user with the same draws under each policy, from the end of the log on; "
     "the estimated logging policy on the left."
 )
+_ABREAST = 4
+"""Most panels in a row."""
 _MOST = 14
 """Most categories in a picture."""
 
@@ -54,6 +56,11 @@ def page_of(values: dict[str, Any], title: str) -> str:
             "What, for whom",
             _by_segment(values, "categories", values["categories"]),
             f"Share of each segment's pushes by category of the item (the {_MOST} most frequent).",
+        ),
+        (
+            "Which items",
+            _items(values),
+            f"Share of all its pushes by item (the {len(values['items'])} most frequent).",
         ),
         (
             "Which copy, for whom",
@@ -149,7 +156,15 @@ def _by_segment(values: dict[str, Any], what: str, names: list[str]) -> Figure:
         else:
             _bars(axis, [names[n] for n in kept], rows)
         axis.set(title=segments[segment], ylim=(0, None))
-    axes[0].set_ylabel("share of its pushes")
+    for axis in axes[::_ABREAST]:
+        axis.set_ylabel("share of its pushes")
+    return figure
+
+
+def _items(values: dict[str, Any]) -> Figure:
+    figure, (axis,) = _figure(3.8, 1)
+    _bars(axis, values["items"], [told["items"] for told in values["policies"].values()])
+    axis.set(ylim=(0, None), ylabel="share of its pushes")
     return figure
 
 
@@ -215,9 +230,13 @@ def _numbers(row: Any) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in row], np.float64)
 
 
-def _figure(height: float, columns: int, **options: Any) -> tuple[Figure, list[Any]]:
-    figure = Figure(figsize=(11, height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False, **options)[0]
-    for axis in axes:
+def _figure(height: float, panels: int, **options: Any) -> tuple[Figure, list[Any]]:
+    """Panels in rows of at most `_ABREAST`, each row so high."""
+    rows = -(-panels // _ABREAST)
+    figure = Figure(figsize=(11, height * rows), layout="constrained")
+    axes = figure.subplots(rows, -(-panels // rows), squeeze=False, **options).ravel()
+    for axis in axes[panels:]:
+        axis.remove()
+    for axis in axes[:panels]:
         axis.spines[["top", "right"]].set_visible(False)
-    return figure, list(axes)
+    return figure, list(axes[:panels])

@@ -16,7 +16,6 @@ from evaluation.sample import Labels, Measure, joint
 from evaluation.table import SEGMENTS, labels
 from mdp.attribution import Attributed
 from mdp.errors import BadInput
-from mdp.guardrails import Guardrails
 
 _HOLD = "(hold)"
 _DAYPARTS = ("night", "morning", "afternoon", "evening")
@@ -82,16 +81,21 @@ def days_of(replay: Replayed, rows: np.ndarray) -> float:
     return max(1.0, float(at.max() - at.min()) / 86_400e6) if len(at) else 1.0
 
 
-def holdout_of(replay: Replayed, rules: Guardrails) -> HoldoutRatio | None:
-    """Whether as many users are held out as the guardrails say; None where they say none.
+def holdout_of(replay: Replayed) -> HoldoutRatio | None:
+    """Whether as many users are held out as `log.json` says; None where it does not, or says that
+    none are.
 
-    A two-sided test of the share among users who were either held out or not.
+    A two-sided test of the share among users who were either held out or decided for by a policy,
+    of decisions since that share was set.
     """
-    table = replay.log.tables["decisions"]
-    expected = rules.holdout_share
-    if not 0 < expected < 1:
+    table, meta = replay.log.tables["decisions"], replay.log.meta
+    expected = meta.holdout_share
+    if expected is None or not 0 < expected < 1:
         return None
-    arms = table.loc[table["arm"].isin(_ARMS), ["user_id", "arm"]].drop_duplicates()
+    if meta.holdout_since is not None:
+        table = table[table["decided_at"] >= meta.holdout_since]
+    counted = table["arm"].isin(_ARMS) | table["arm"].str.startswith("challenger:")
+    arms = table.loc[counted, ["user_id", "arm"]].drop_duplicates()
     users = int(arms["user_id"].nunique())
     held = int((arms["arm"] == "holdout").sum())
     if not users:

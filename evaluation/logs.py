@@ -103,7 +103,7 @@ def assess_policy(
         replay.executed(rows),
         replay.unlisted,
         replay.silent(rows),
-        holdout_of(replay, rules),
+        holdout_of(replay),
     )
     notes += [*replay.caveats, *_rules_notes(replay, bundle, rules, rows)]
     assessment = assess(sample, name, estimators, coverage, notes, how, comparisons=comparisons)
@@ -124,6 +124,7 @@ def usable(replay: Replayed, bundle: PolicyBundle, name: str) -> tuple[np.ndarra
     Closed is a matter of when it was decided only: a hold's own window is shorter than a send's,
     and to count holds of the last days without their sends would favour policies that hold.
     """
+    replay.need_shop_of(bundle, name)
     at, until = replay.decisions.decided_at, bundle.trained_until
     if until is None and bundle.model is not None:
         raise NotEnoughData(

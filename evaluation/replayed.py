@@ -11,11 +11,13 @@ from ingestion.hours import hour_flags
 from ingestion.log import ESTIMATED, NONE, Log
 from ingestion.logged_decisions import LoggedDecisions, attributed, decisions_of, requests_of
 from ingestion.replay import UserEvents, to_events
+from ingestion.shop import need_log_of
 from ingestion.splits import log_end
 from mdp.attribution import Attributed
 from mdp.catalog import Catalog
 from mdp.observation import Requests
 from mdp.reward import Reward
+from policies.saved import PolicyBundle
 
 _NOT_AS_DECIDED = ("failed", "moved", "cancelled")
 _RESPONSES = ("opened", "clicked", "purchased", "dismissed", "unsubscribed")
@@ -55,8 +57,8 @@ class Replayed:
             said.append("the log's propensities are estimated, and errors in them bias the numbers")
         if table["candidates"].isna().all():
             said.append(
-                "the log has no candidate lists: the item sent is taken for the only candidate, so "
-                "which item to send is not evaluated"
+                "the log has no candidate lists: the item sent is taken for the only candidate, "
+                "and a hold for forced, so which item to send, and whether, is not evaluated"
             )
         if table["variants"].isna().all():
             said.append("the log has no lists of variants: all approved variants are taken")
@@ -66,6 +68,11 @@ class Replayed:
                 "it is rebuilt from the guardrails"
             )
         return said
+
+    def need_shop_of(self, bundle: PolicyBundle, name: str) -> None:
+        """Raises `BadInput` where a policy was trained for another shop."""
+        until = bundle.trained_until
+        need_log_of(bundle.shop, until, name, self.log, self.users, self.catalog)
 
     def attributed(self, reward: Reward) -> Attributed:
         """What followed each decision (D,)."""

@@ -1,7 +1,8 @@
-"""A plain table of logged decisions, from CSV or Parquet or a DataFrame, as a sample."""
+"""A plain table of logged decisions, from a file or a DataFrame, as a sample."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from evaluation.measures import COUNTS, measures
 from evaluation.sample import Labels, Sample, checked
+from ingestion.records import ending, separator_of
 from mdp.errors import BadInput, NotEnoughData
 
 REQUIRED = ("reward", "propensity", "target_propensity")
@@ -61,24 +63,31 @@ def naming(file: Path | str) -> Iterator[None]:
 
 
 def read_frame(file: Path | str) -> pd.DataFrame:
-    """A file's columns, CSV or Parquet; raises `BadInput`."""
+    """A file's columns, by its ending Parquet, JSON lines or else CSV; raises `BadInput`."""
     file = Path(file)
     if not file.is_file():
-        raise BadInput("there is no such file")
-    kind = "parquet" if file.suffix.lower() == ".parquet" else "csv"
+        raise BadInput("there is no such file" if not file.exists() else "it is a directory")
+    kind = {".parquet": "parquet", ".jsonl": "JSON lines", ".ndjson": "JSON lines"}.get(
+        ending(file).lower(), "csv"
+    )
     try:
         if kind == "parquet":
             return pd.read_parquet(file)
+        if kind == "JSON lines":
+            return pd.read_json(file, lines=True, dtype=False)
+        sep = separator_of(file)
         # Ids are read as they are: only in columns of numbers is NA a missing value.
         missing = dict.fromkeys(_NUMBERS, _MISSING)
         texts = dict.fromkeys(_TEXTS, str)
-        frame = pd.read_csv(file, dtype=texts, na_values=missing, keep_default_na=False)
-        names = pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+        frame = pd.read_csv(file, sep=sep, dtype=texts, na_values=missing, keep_default_na=False)
+        names = pd.read_csv(
+            file, sep=sep, header=None, nrows=1, dtype=str, keep_default_na=False
+        ).iloc[0]
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except UnicodeDecodeError as error:
         raise BadInput(f"it can't be read as {kind}: save it as UTF-8 ({error})") from error
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException, EOFError, zlib.error) as error:
         raise BadInput(f"it can't be read as {kind}: {error}") from error
     if not isinstance(frame.index, pd.RangeIndex):
         raise BadInput("its rows have more values than its header has names: name every column")

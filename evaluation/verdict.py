@@ -177,15 +177,16 @@ def _doubts(found: Diagnostics, gates: Gates) -> list[str]:
     mean = found.mean_weight
     off, said = (
         abs(mean.value - 1.0),
-        f"the mean weight is {weight_text(mean.value)}, 99 % interval ",
+        f"the mean weight is {weight_text(mean.value)}, 99 % interval "
+        f"{weight_text(mean.low)} to {weight_text(mean.high)}",
     )
-    said += f"{weight_text(mean.low)} to {weight_text(mean.high)}, which leaves 1 out"
     if mean.excludes(1.0) and off > gates.mean_weight:
-        doubts.append(f"{said}: {_why_mean(mean.value)}")
+        doubts.append(f"{said}, which leaves 1 out: {_why_mean(mean.value)}")
     elif off > gates.mean_weight_at_all:
         doubts.append(
-            f"the mean weight is {weight_text(mean.value)}, and with right propensities and enough "
-            f"rows it is 1 (0.9 to 1.1 is allowed): {_why_mean(mean.value)}"
+            f"{said}, and with right propensities and enough rows it is 1 (0.9 to 1.1 is "
+            "allowed): a few rows of large weight decide it, by luck or because propensities are "
+            "wrong"
         )
     if found.heaviest_users > gates.heaviest_users:
         doubts.append(

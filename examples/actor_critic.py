@@ -1,6 +1,7 @@
 """An actor-critic in one file, in the manner of CleanRL: no library between loop and environment.
 
     python examples/actor_critic.py --env-id pushwise/LogitShop-v0 --steps 200
+    python examples/actor_critic.py --simulator runs/sim
 
 Every action is drawn under the mask, so that a send which guardrails forbid is never tried.
 """
@@ -8,6 +9,7 @@ Every action is drawn under the mask, so that a send which guardrails forbid is 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -24,7 +26,9 @@ class Settings:
     """What the loop runs with."""
 
     env_id: str = "pushwise/LogitShop-v0"
-    """Environment."""
+    """Environment; with a simulator that of a fitted shop."""
+    simulator: Path | None = None
+    """Fitted simulator to learn in."""
     num_envs: int = 64
     """Users at once."""
     steps: int = 200
@@ -44,7 +48,10 @@ class Settings:
 def train(settings: Settings) -> np.ndarray:
     """Learn for `steps` days; the mean reward (steps,) float64 of each."""
     torch.manual_seed(settings.seed)
-    env: Any = gymnasium.make_vec(settings.env_id, num_envs=settings.num_envs, **settings.env)
+    name, more = settings.env_id, dict(settings.env)
+    if settings.simulator is not None:
+        name, more["simulator"] = "pushwise/Push-v0", settings.simulator
+    env: Any = gymnasium.make_vec(name, num_envs=settings.num_envs, **more)
     observation, _ = env.reset(seed=settings.seed)
     width, actions = flat(observation).shape[1], int(env.single_action_space.n)
     actor = nn.Sequential(nn.Linear(width, 64), nn.Tanh(), nn.Linear(64, actions))
@@ -99,6 +106,6 @@ def last_of(
 if __name__ == "__main__":
     rewards = train(tyro.cli(Settings))
     print(
-        f"reward a day: first tenth {rewards[: len(rewards) // 10].mean():+.4f}, "
-        f"last tenth {rewards[-(len(rewards) // 10) :].mean():+.4f}"
+        f"reward a day: first tenth {rewards[: len(rewards) // 10 or 1].mean():+.4f}, "
+        f"last tenth {rewards[-(len(rewards) // 10 or 1) :].mean():+.4f}"
     )

@@ -55,13 +55,14 @@ def _ask(url: str, user: str) -> None:
     decision = _call(f"{url}/decisions", {"user_id": user})
     print(json.dumps(decision, indent=1, ensure_ascii=False))
     if decision["action"] == "send":
-        # What the user does is told as it happens; what became of the push, by /v1/outcomes.
+        # What became of the push, and what the user does beside it, are told as they happen.
+        opened = {"decision_id": decision["decision_id"], "outcome": "opened"}
+        told = {"outcomes": [{**opened, "at": decision["send_at"]}]}
+        print("outcome:", _call(f"{url}/outcomes", told))
         view = {"user_id": user, "item_id": decision["item_id"], "event": "view"}
         told = {"events": [{**view, "at": decision["decided_at"]}]}
         print("event:", _call(f"{url}/events", told))
-        cancelled = _call(f"{url}/decisions/{decision['decision_id']}:cancel", {})
-        print("cancelled:", cancelled)
-    # The push is cancelled and its caps are free again; a hold would be repeated.
+    # Caps and gaps count what was decided; a hold would be repeated.
     again = _call(f"{url}/decisions", {"user_id": user})
     print("again:", again["action"], again["reason"], "repeated:", again["repeated"])
     print("ledger:", _call(f"{url}/ledger"))

@@ -2,6 +2,7 @@
 
     pip install "ray[tune]" dm-tree lz4 ormsgpack
     python examples/rllib.py --env-id pushwise/LogitShop-v0 --iterations 3
+    python examples/rllib.py --simulator runs/sim
 
 `ray[rllib]` itself pins an older Gymnasium; these packages are the rest of what it asks for.
 """
@@ -9,6 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -29,7 +31,9 @@ class Settings:
     """What to learn from."""
 
     env_id: str = "pushwise/LogitShop-v0"
-    """Environment."""
+    """Environment; with a simulator that of a fitted shop."""
+    simulator: Path | None = None
+    """Fitted simulator to learn in."""
     iterations: int = 3
     """Iterations of PPO."""
     batch: int = 512
@@ -76,9 +80,12 @@ def masked(config: dict[str, Any]) -> gymnasium.Env[Any, Any]:
 def train(settings: Settings) -> list[float]:
     """Learn; each iteration's mean return of an episode."""
     register_env("push", masked)
+    env_config: dict[str, Any] = {"id": settings.env_id, "days": settings.days}
+    if settings.simulator is not None:
+        env_config |= {"id": "pushwise/Push-v0", "simulator": settings.simulator.absolute()}
     config = (
         PPOConfig()
-        .environment("push", env_config={"id": settings.env_id, "days": settings.days})
+        .environment("push", env_config=env_config)
         .env_runners(num_env_runners=settings.runners)
         .rl_module(rl_module_spec=RLModuleSpec(module_class=ActionMaskingTorchRLModule))
         .training(train_batch_size_per_learner=settings.batch, minibatch_size=128, num_epochs=4)

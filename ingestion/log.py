@@ -10,6 +10,7 @@ import pandas as pd
 
 from ingestion.codes import Codes, alike, codes_of, rows_in
 from ingestion.schema import FORMAT_VERSION, TABLES
+from mdp.hashing import content_hash
 
 LOGGED, ESTIMATED, NONE = "logged", "estimated", "none"
 
@@ -32,6 +33,10 @@ class LogMeta:
     """logged or none"""
     source: str | None = None
     """where the log comes from"""
+    holdout_share: float | None = None
+    """share of the users who were held out since `holdout_since`"""
+    holdout_since: pd.Timestamp | None = None
+    """instant (UTC) since when that share, and who they are, has not been changed"""
     other: Mapping[str, Any] = field(default_factory=dict)
     """keys that the format does not know, kept as they are"""
 
@@ -98,6 +103,20 @@ class Log:
             users = self.tables["users"]
             self._seen[key] = users.drop_duplicates("user_id").sort_values("user_id")
         return cast(pd.DataFrame, self._seen[key])
+
+    @property
+    def hash(self) -> str:
+        """Hash of all its rows in their order, whatever files they came from, and of what
+        `log.json` says; made once."""
+        key = ("", "hash")
+        if key not in self._seen:
+            parts: list[Any] = [repr(self.meta)]
+            for name, table in sorted(self.tables.items()):
+                plain = table.astype({c: str for c in table if table[c].dtype == object})
+                rows = pd.util.hash_pandas_object(plain, index=False)
+                parts += [name, list(map(str, table)), rows.to_numpy()]
+            self._seen[key] = content_hash(*parts)
+        return cast(str, self._seen[key])
 
     def replace_tables(self, **tables: pd.DataFrame) -> "Log":
         """This log with other frames in place of some, typed like those they replace."""

@@ -94,11 +94,12 @@ def together(logs: Sequence[Log]) -> tuple[dict[str, pd.DataFrame], LogMeta, dic
     """
     newest, *others = sorted(logs, key=lambda log: log.meta.complete_until or _NEVER, reverse=True)
     until, whole, counts = newest.meta.complete_until, newest, dict[str, int]()
+    held = {name: getattr(newest.meta, name) for name in ("holdout_share", "holdout_since")}
     for other in others:
         tables, meta, met = merged(whole, other)
         for what, number in met.items():
             _count(counts, what, number)
-        whole = log_of(tables, dataclasses.replace(meta, complete_until=until))
+        whole = log_of(tables, dataclasses.replace(meta, complete_until=until, **held))
     tables = {n: table for n, table in whole.tables.items() if len(table) or TABLES[n].required}
     return tables, whole.meta, counts
 
@@ -153,6 +154,7 @@ def _meta(first: Log, second: Log) -> LogMeta:
     deciding = [log.meta for log in (first, second) if len(log.tables["decisions"])] or [one, two]
     until = [meta.complete_until for meta in deciding if meta.complete_until is not None]
     order = (NONE, ESTIMATED, LOGGED)
+    same = (one.holdout_share, one.holdout_since) == (two.holdout_share, two.holdout_since)
     sources = dict.fromkeys(meta.source for meta in (one, two) if meta.source)
     return dataclasses.replace(
         one,
@@ -162,5 +164,7 @@ def _meta(first: Log, second: Log) -> LogMeta:
         propensities=min((meta.propensities for meta in deciding), key=order.index),
         candidates=NONE if NONE in {meta.candidates for meta in deciding} else LOGGED,
         source=" + ".join(sources) or None,
+        holdout_share=one.holdout_share if same else None,
+        holdout_since=one.holdout_since if same else None,
         other={**two.other, **one.other},
     )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ingestion.check import Finding
 from ingestion.log import LOGGED, Log, LogMeta
+from ingestion.read import way_out
 from ingestion.rules import ERROR
 from ingestion.schema import TABLES
 
@@ -110,14 +111,15 @@ def quality(log: Log, found: Sequence[Finding]) -> Quality:
 def quality_of(figures: Figures, meta: LogMeta, found: Sequence[Finding]) -> Quality:
     """The quality of a log by its figures."""
     sends, users, decisions = figures.sends, figures.users, figures.decisions
-    errors = sum(finding.severity == ERROR for finding in found)
+    errors = [finding for finding in found if finding.severity == ERROR]
+    wrong = f"{len(errors)} kind{'s' * (len(errors) > 1)} of error; {way_out(errors)}"
     fit = _first_reason(
-        (errors > 0, f"{errors} kinds of error; `pushwise clean` repairs what can be repaired"),
+        (len(errors) > 0, wrong),
         (sends == 0, "nothing was ever sent, so there is no response to learn from"),
         (sends < ENOUGH_SENDS, f"only {sends} sends; {ENOUGH_SENDS} are the least to learn from"),
     )
     evaluate = _first_reason(
-        (errors > 0, f"{errors} kinds of error; `pushwise clean` repairs what can be repaired"),
+        (len(errors) > 0, wrong),
         (decisions == 0, "there are no decisions"),
         (meta.propensities != LOGGED, f"propensities are {meta.propensities}, not logged"),
         (users < ENOUGH_USERS, f"only {users} users with decisions; {ENOUGH_USERS} are the least"),

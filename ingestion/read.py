@@ -15,6 +15,7 @@ import pyarrow as pa
 from ingestion.encryption import ENDING, content_of, opened
 from ingestion.log import Log, LogMeta
 from ingestion.parse import log_of
+from ingestion.rules import RULES, Action
 from ingestion.schema import FORMAT_VERSION, TABLES
 from mdp.clock import NO_ZONE, zone_code
 from mdp.errors import BadLog
@@ -50,6 +51,12 @@ def table_files(path: Path | str) -> dict[str, Path]:
     if not path.is_dir():
         raise BadLog(f"{path} is not a directory: give one that holds a log's tables")
     files = {name: file for name in TABLES for file in _files_of(path, name)}
+    for name in TABLES:
+        if name not in files and (others := sorted(path.glob(f"{name}.*"))):
+            raise BadLog(
+                f"{others[0]} is not read: a table is {name}.parquet or {name}.csv, "
+                "and `pushwise import` makes them of other files"
+            )
     if not files:
         raise BadLog(f"{path} holds no table of a log ({', '.join(TABLES)})")
     return files
@@ -73,10 +80,22 @@ def refuse(path: Path | str, errors: Sequence[Finding]) -> None:
     """Raises `BadLog` where there is any error."""
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        lists = f"`pushwise check {path}` lists them all"
         raise BadLog(
-            f"{path}: {errors[0].message}{more}; `pushwise check {path}` lists them all, "
-            f"`pushwise clean {path} OUT` repairs what can be repaired"
+            f"{path}: {errors[0].message}{more}; {lists}, {way_out(errors, f'{path} OUT')}"
         )
+
+
+def way_out(errors: Sequence[Finding], of: str = "") -> str:
+    """What to do about errors, as the end of a sentence; `of` are the arguments of `clean`."""
+    absent = [error for error in errors if RULES[error.rule].action is Action.REFUSE]
+    if not absent:
+        command = f"pushwise clean {of}".rstrip()
+        return f"`{command}` repairs what can be repaired"
+    for column, key in (("propensity", "propensities"), ("candidates", "candidates")):
+        if any((error.table, error.column) == ("decisions", column) for error in absent):
+            return f'where it was never logged, log.json says so (`"{key}": "none"`)'
+    return "what is not there has to be exported, or given its name"
 
 
 def _files_of(path: Path, name: str) -> list[Path]:
@@ -156,14 +175,18 @@ def meta_of(values: dict[str, Any], where: str = META_FILE) -> LogMeta:
     ):
         if given.get(name, choices[0]) not in choices:
             raise BadLog(f"{where}: {name} is {given[name]!r}; use {', '.join(choices)}")
-    if "complete_until" in given:
-        text = pd.Series([str(given["complete_until"])])
-        until = pd.to_datetime(text, format="ISO8601", errors="coerce")[0]
-        if until is pd.NaT or until.tzinfo is None:
+    for name in ("complete_until", "holdout_since"):
+        if name not in given:
+            continue
+        text = pd.Series([str(given[name])])
+        instant = pd.to_datetime(text, format="ISO8601", errors="coerce")[0]
+        if instant is pd.NaT or instant.tzinfo is None:
             raise BadLog(
-                f"{where}: complete_until is {given['complete_until']!r}; write an ISO 8601 time "
-                "with its offset"
+                f"{where}: {name} is {given[name]!r}; write an ISO 8601 time with its offset"
             )
-        given["complete_until"] = until.tz_convert("UTC")
+        given[name] = instant.tz_convert("UTC")
+    share = given.get("holdout_share", 0.0)
+    if not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1:
+        raise BadLog(f"{where}: holdout_share is {share!r}; write a number from 0 to 1")
     other = {name: value for name, value in values.items() if name not in known}
     return LogMeta(**given, other=other)

@@ -20,7 +20,7 @@ from mdp.errors import BadInput
 BATCH = 200_000
 """Records that are read at a time."""
 SEPARATORS = (",", ";", "\t", "|")
-"""Of CSV: the one that is most often in the header."""
+"""Of CSV, as `separator_of` tells them."""
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 NULLABLE = {
     getattr(pa, name.lower())(): getattr(pd, f"{name}Dtype")()
@@ -93,16 +93,21 @@ def _opened(file: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
 
 
-def _csv(file: Path) -> Iterator[pd.DataFrame]:
+def separator_of(file: Path) -> str:
+    """Of CSV: whichever of `SEPARATORS` the header has most of."""
     with _opened(file) as opened:
         head = opened.readline()
+    return max(SEPARATORS, key=lambda separator: head.count(separator.encode()))
+
+
+def _csv(file: Path) -> Iterator[pd.DataFrame]:
     header: pd.Index | None = None
     # The header is read as a row: pandas would rename a second column of the same name, and take
     # the first columns of rows that are longer than the header for an index.
     with pd.read_csv(
         file,
         header=None,
-        sep=max(SEPARATORS, key=lambda separator: head.count(separator.encode())),
+        sep=separator_of(file),
         dtype=str,
         keep_default_na=False,
         na_values=[""],

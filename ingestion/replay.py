@@ -15,7 +15,7 @@ from ingestion.codes import codes_of, id_hashes, rows_in
 from ingestion.log import Log, epoch_us
 from ingestion.parse import TRUTH
 from ingestion.schema import OUTCOME_KEY, SEPARATOR
-from mdp.clock import zone_codes
+from mdp.clock import NEVER, zone_codes
 from mdp.events import ORGANIC, OUTCOMES, Kind, event_order, events_array
 from mdp.hashing import hash_ids, style_bucket
 from mdp.local_time import local_hour
@@ -41,6 +41,14 @@ class UserEvents:
     def hashes(self) -> np.ndarray:
         """Hashes of the user ids (U,) uint64."""
         return hash_ids(self.user_ids)
+
+    @property
+    def first(self) -> np.ndarray:
+        """Instant of each user's first event (U,) int64, `NEVER` for none."""
+        out = np.full(len(self.user_ids), NEVER)
+        owner, place = np.unique(self.owner, return_index=True)
+        out[owner] = self.events["at"][place]
+        return out
 
     def rows(self, user_ids: pd.Series) -> np.ndarray:
         """Row of each user (n,) int64, -1 for one who is not there."""

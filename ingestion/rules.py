@@ -23,6 +23,8 @@ class Action(Enum):
     """the value is mended; where it can't be and the breach is an error, the row goes"""
     FLAG = "flag"
     """the row stays as it is"""
+    REFUSE = "refuse"
+    """nothing is cleaned"""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,12 @@ class Rule:
     """how a repair is made"""
 
 
-_DROP, _REPAIR, _FLAG = Action.DROP, Action.REPAIR, Action.FLAG
+_DROP, _REPAIR, _FLAG, _REFUSE = Action.DROP, Action.REPAIR, Action.FLAG, Action.REFUSE
 _EMPTIED = "emptied where it decides nothing (list price, margin, rating), a sign-up as no_signup"
 
 _ALL = (
-    Rule("missing_table", ERROR, "users, items, events", _DROP, "the table is not there"),
-    Rule("missing_column", ERROR, "needed columns", _DROP, "the column is not there"),
+    Rule("missing_table", ERROR, "users, items, events", _REFUSE, "the table is not there"),
+    Rule("missing_column", ERROR, "needed columns", _REFUSE, "the column is not there"),
     Rule(
         "repeated_row", WARNING, "all tables", _DROP, "a row that equals an earlier one throughout"
     ),

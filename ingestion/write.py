@@ -141,6 +141,18 @@ def write_meta(directory: Path, meta: LogMeta) -> None:
 def meta_values(meta: LogMeta) -> dict[str, object]:
     """`log.json` as plain values, without what is not given."""
     values = {name: value for name, value in asdict(meta).items() if value is not None}
-    if meta.complete_until is not None:
-        values["complete_until"] = meta.complete_until.isoformat()
+    for name, value in values.items():
+        if isinstance(value, pd.Timestamp):
+            values[name] = value.isoformat()
     return {**dict(values.pop("other")), **values}
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a directory, on disk."""
+    if os.name == "nt" and path.is_dir():  # can't be opened, and is written at once
+        return
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

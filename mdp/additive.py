@@ -41,18 +41,45 @@ def terms_all(
 
 @njit(cache=True)
 def _base(traits: Any, day: Any, fatigue: Any, parameters: Any, out: Any) -> None:
-    base, by_weekday, openness, tolerance, tired = parameters
+    base, by_weekday, openness, tolerance, tired, taste, uncertain = parameters
     for n in range(traits.size):
-        strain = fatigue[n] * math.exp(-traits[n].tolerance)
+        user = traits[n]
+        strain = fatigue[n] * math.exp(-user.tolerance)
         weekday = (day[n] + 3) % 7
         for h in range(base.size):
-            out[n, h] = (
+            logit = (
                 base[h]
                 + by_weekday[weekday, h]
-                + openness[h] * traits[n].openness
-                + tolerance[h] * traits[n].tolerance
+                + openness[h] * user.openness
+                + tolerance[h] * user.tolerance
                 + tired[h] * strain
             )
+            if uncertain[h] != 0:
+                weights = openness[h], tolerance[h], tired[h] * strain, taste[h]
+                logit += uncertain[h] * _spread(user, logit, weights)
+            out[n, h] = logit
+
+
+@njit(cache=True)
+def _spread(user: Any, logit: Any, weights: Any) -> Any:
+    """By how much the logit of the mean probability over all that a user may be is above that of
+    the user as believed: to second order in the standard deviations.
+
+    A logit's variance v lifts its mean probability p to p + v/2 p(1 - p)(1 - 2p), which is a logit
+    higher by v/2 (1 - 2p). p is taken at `logit`, what all sends to the user share, and v for items
+    whose vectors are of length 1, as they are or nearly, so that terms still add up. Fatigue, which
+    acts by exp(-tolerance), has a mean of its own. weights: of openness, tolerance, fatigue (× how
+    tired the user is) and taste.
+    """
+    openness, tolerance, tired, taste = weights
+    eased = tolerance - tired
+    variance = (
+        openness * openness * user.openness_var
+        + eased * eased * user.tolerance_var
+        + taste * taste * user.taste_var
+    )
+    curved = -math.tanh(0.5 * logit)  # 1 - 2p
+    return 0.5 * (variance * curved + tired * user.tolerance_var)
 
 
 @njit(cache=True)

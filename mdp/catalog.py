@@ -44,6 +44,8 @@ class Items:
     shown: np.ndarray = field(init=False, repr=False)
     """What an observation shows of an item whoever is asked: logarithm of the price, discount and
     margin (I, 3) float32."""
+    worth: np.ndarray = field(init=False, repr=False)
+    """What selling one earns (I,) float32, currency units."""
     by_hash: np.ndarray = field(init=False, repr=False)
     """Rows (I,) int64 in the order of their hashes."""
     row: dict[str, int] = field(init=False, repr=False)
@@ -56,6 +58,7 @@ class Items:
         listed = np.maximum(np.maximum(self.list_price, self.price), 0.01)
         shown = np.stack([np.log(price), 1.0 - self.price / listed, self.margin], 1)
         object.__setattr__(self, "shown", shown.astype(np.float32))
+        object.__setattr__(self, "worth", (self.margin * self.price).astype(np.float32))
         object.__setattr__(self, "row", {item: i for i, item in enumerate(self.ids)})
 
     def __len__(self) -> int:

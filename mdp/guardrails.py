@@ -163,6 +163,10 @@ class Guardrails:
                 names.append(f"gaps.{name}")
         if other.quiet_minutes() - self.quiet_minutes():
             names.append("quiet_hours")
+        if self.holdout_share < other.holdout_share:
+            names.append("holdout.share")
+        if self.holdout_salt != other.holdout_salt and other.holdout_share > 0:
+            names.append("holdout.salt")
         return names
 
     def need_no_model(self) -> None:

@@ -24,6 +24,13 @@ def hash_ids(texts: Iterable[str]) -> np.ndarray:
     return np.fromiter((hash_id(text) for text in texts), np.uint64)
 
 
+def new_hashes(texts: Iterable[str]) -> np.ndarray:
+    """`hash_ids` of ids that are hardly ever asked for again: past the cache, whose upkeep takes
+    longer than a hash."""
+    digests = [blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    return np.maximum(np.frombuffer(b"".join(digests), "<u8"), np.uint64(1))
+
+
 @lru_cache(maxsize=4096)
 def style_bucket(style: str) -> int:
     """Bucket 0–15 of a copy style."""

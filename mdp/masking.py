@@ -14,7 +14,7 @@ from numba import njit
 
 from mdp.clock import DAY, HOUR, MINUTE, NEVER, zone_tables
 from mdp.guardrails import Guardrails, Reason, limits
-from mdp.local_time import segment, send_times, steady
+from mdp.local_time import local_time, segment, send_times, steady
 from mdp.state import FREE, RELEASED, RING
 
 _UNSUBSCRIBE_RISK = int(Reason.UNSUBSCRIBE_RISK)
@@ -250,6 +250,16 @@ def mask(
         items,
     )
     return Mask(items, variant_reason.copy(), hours, send_at)
+
+
+def first_quiet(guardrails: Guardrails, zone: int, at: int, until: int) -> int:
+    """The first instant from `at` on, microseconds UTC, that is in quiet hours on the clock of a
+    zone (its code); `until` where none is before that."""
+    # Two days hold every time of a local day, whatever daylight saving skips.
+    instants = np.arange(at - at % MINUTE, min(until, at + 2 * DAY), MINUTE)
+    local = local_time(instants, np.full(len(instants), zone, np.int16))
+    quiet = np.flatnonzero(limits(guardrails)[0][local // MINUTE % 1440])
+    return max(at, int(instants[quiet[0]])) if len(quiet) else until
 
 
 @njit(cache=True)

@@ -199,6 +199,15 @@ def _layout(
     return size + _ALIGNED, places
 
 
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """A view that may not be written. To a compiler such an array is of another type: where a log
+    or a store gives the one kind and a simulator the other, all that is seen of a decision would
+    be compiled for each, which takes half a minute."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def observe(
     requests: Requests,
     catalog: Catalog,
@@ -234,13 +243,20 @@ def seen(
     give them, and in the sheet candidates that are allowed come first and the others are left
     out."""
     at, table, zones = requests.decided_at, catalog.items, zone_tables()
-    recency, shown, copy = sheet.recency, sheet.observation, requests.variants
+    recency, shown = sheet.recency, sheet.observation
+    items, copy = np.ascontiguousarray(requests.items), np.ascontiguousarray(requests.variants)
     allowed = Mask(sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at)
     facing = (
-        (requests.histories, at, requests.zone),
-        (requests.items, requests.item_reason, given),
+        (_read_only(requests.histories), at, requests.zone),
+        (items, requests.item_reason, given),
         (copy, requests.variant_reason),
-        (table.hashes, table.available_until, table.stock, table.shown, catalog.variants.buckets),
+        (
+            table.hashes,
+            _read_only(table.available_until),
+            table.stock,
+            table.shown,
+            catalog.variants.buckets,
+        ),
         zones,
         zones[0].copy(),
         limits(guardrails),
@@ -258,7 +274,7 @@ def seen(
         shown["pairs"][:] = 0.0
         return View(shown, allowed, None, None)
     believed = np.zeros(len(at), TRAITS) if traits is None else traits
-    worth, weights = (table.margin * table.price).astype(np.float32), weights_of(reward)
+    weights = weights_of(reward)
     predicted, risk = (sheet.best_hour, sheet.hour_value), risk_limits(ceiling)
     if isinstance(model, BoundModel):
         adding = (sheet.base_terms, sheet.item_terms, sheet.variant_terms, sheet.hour_terms)
@@ -269,7 +285,7 @@ def seen(
             believed,
             model.parameters,
             (*adding, terms.cloglog),
-            worth,
+            table.worth,
             weights,
             predicted,
             shown["pairs"],
@@ -286,7 +302,7 @@ def seen(
             (sheet.items, copy),
             heads_first(terms),
             (sheet.item_reason, requests.variant_reason, sheet.hour_reason, sheet.send_at),
-            worth,
+            table.worth,
             weights,
             prediction_scratch(len(HEADS), sheet.items.shape[1], copy.shape[1]),
             (recency.fatigue, recency.wear),

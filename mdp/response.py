@@ -187,6 +187,10 @@ class ResponseModel:
     )
     """Effect of the hour on a weekday, beside that of either (7, 24, H); 0 in models saved without
     it."""
+    uncertainty_weight: np.ndarray = field(default_factory=lambda: np.zeros(len(HEADS), np.float32))
+    """How far the variances of a user's traits count (H,). 1: predictions are means over all that
+    the user may be, as a draw of users has them; 0, as in models saved without it: they are those
+    of the user as believed, which are lower where outcomes are rare."""
     kind: ClassVar[str] = "additive"
 
     def __post_init__(self) -> None:
@@ -343,10 +347,11 @@ class BoundModel:
         model = self.model
         own_item = (self.item_term, self.item_taste, self.item_price)
         of_base = (model.openness_weight, model.tolerance_weight, model.fatigue_weight)
+        unsure = (model.taste_weight, model.uncertainty_weight)
         of_item = (model.taste_weight, model.price_weight, model.repetition_weight)
         hours = np.ascontiguousarray((model.hour + model.weekday_hour).transpose(0, 2, 1))
         return (
-            (model.base, model.weekday, *of_base),
+            (model.base, model.weekday, *of_base, *unsure),
             (*own_item, *of_item, model.bought_weight, model.views_weight),
             (self.variant_term, self.bucket, model.styles_weight, model.wear_weight),
             (hours, model.hours_weight),

@@ -1,7 +1,7 @@
 """Saved policies: a directory that holds all that deciding needs, without torch or pickle.
 
     manifest.json         kind, schema and content hashes, reward, guardrails, trained_until, …
-    arrays.safetensors    the policy's own arrays
+    arrays.safetensors    the policy's own arrays; a network's parameters, if they are computed here
     network.onnx          only for a network
     network.safetensors   the same network as training goes on from it; deciding never reads it
     running/, new/        of a mixture: both policies' arrays and networks
@@ -22,15 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import njit
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
+from mdp.clock import DAY, NEVER
 from mdp.errors import BadArtifact
 from mdp.guardrails import Guardrails
 from mdp.observation import READABLE
 from mdp.response import ResponseModel
 from mdp.reward import Reward
+from mdp.shop import Shop
 from mdp.state import TRAITS
 from policies.bandits import LinearThompson, LinearUCB
 from policies.base import Policy
@@ -67,13 +70,18 @@ class TraitStore:
 
     def rows(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Traits (N,) `TRAITS` of users by hash (N,) uint64, and whether each was fitted (N,)."""
-        out = np.repeat(self.default.reshape(1), len(hashes))
-        if not len(self.hashes):
-            return out, np.zeros(len(hashes), bool)
-        place = np.minimum(np.searchsorted(self.hashes, hashes), len(self.hashes) - 1)
-        known = self.hashes[place] == hashes
-        out[known] = self.traits[place[known]]
+        out, known = np.empty(len(hashes), TRAITS), np.empty(len(hashes), bool)
+        _look_up(self.hashes, self.traits, self.default.reshape(1), hashes, out, known)
         return out, known
+
+
+@njit(cache=True)
+def _look_up(hashes: Any, traits: Any, default: Any, wanted: Any, out: Any, known: Any) -> None:
+    """Fills what `TraitStore.rows` returns."""
+    for n in range(wanted.size):
+        place = np.searchsorted(hashes, wanted[n])
+        known[n] = place < hashes.size and hashes[place] == wanted[n]
+        out[n] = traits[place] if known[n] else default[0]
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,17 @@ class PolicyBundle:
     def trained_until(self) -> int | None:
         """Last instant of the log that the policy was trained on, microseconds UTC."""
         return self.manifest.get("trained_until")
+
+    @property
+    def shop(self) -> Shop | None:
+        """What tells the logs of the shop that it was trained for from another's; None where it
+        does not say."""
+        days = self.manifest.get("signed_up")
+        if days is None or self.model is None or self.traits is None:
+            return None
+        signed_up = np.full(len(self.traits.hashes), NEVER)
+        signed_up[: len(days)] = [NEVER if day is None else day * DAY for day in days]
+        return Shop(self.traits.hashes, signed_up, self.model.item_hash)
 
     @property
     def hash(self) -> str:

@@ -4,10 +4,12 @@ Decisions of before an instant leave with their outcomes and the events of their
 log in OUT, which everything here reads; users, catalogue and changes are copied. The server goes on
 meanwhile. Users' states, caps and the ledger stay as they are. After a kill the same command goes
 on where it stopped: each row is in the log or in the store. At least 30 days stay, and as long as
-snapshots and answers to idempotency keys are kept. `pushwise import pushwise DIR… --out LOGS` makes
-one log of archives and what the server exports. Example:
+snapshots and answers to idempotency keys are kept. With --monthly every whole month (UTC) that may
+leave becomes a log of its own, OUT/YYYY-MM, so that a timer can call it every day. `pushwise import
+pushwise DIR… --out LOGS` makes one log of archives and what the server exports. Example:
 
     pushwise archive --store sqlite:///pushwise.sqlite --before 2026-01-01T00:00:00Z --out 2025
+    pushwise archive --store sqlite:///pushwise.sqlite --monthly --out archive
 """
 
 from dataclasses import dataclass
@@ -18,12 +20,14 @@ from pathlib import Path
 class Args:
     """What to move, and where to."""
 
-    store: str
-    """the store, such as sqlite:///pushwise.sqlite"""
-    before: str
-    """instant before which all leaves, ISO 8601 with offset"""
     out: Path
-    """new directory for the log"""
+    """new directory for the log; with --monthly the one that holds the months' logs"""
+    before: str | None = None
+    """instant before which all leaves, ISO 8601 with offset"""
+    monthly: bool = False
+    """every whole month that may leave by now, into a log of its own"""
+    store: str | None = None
+    """the store (default: PUSHWISE_STORE, else sqlite:///pushwise.sqlite)"""
 
 
 def run(args: Args) -> None:
@@ -31,14 +35,19 @@ def run(args: Args) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
+    from mdp.errors import BadInput
     from scripts.instants import instant
     from serving.archive import archive
     from serving.clocks import wall_clock
     from serving.log_lines import configure_logging
+    from serving.monthly import archive_months
     from serving.settings import read_settings
     from serving.store import open_store
 
-    before, out = instant("--before", args.before), args.out.resolve()
+    if (args.before is None) != args.monthly:
+        raise BadInput("give either --before TIME or --monthly")
+    out, now = args.out.resolve(), wall_clock()
+    before = None if args.before is None else instant("--before", args.before)
     settings = read_settings(store=args.store)
     configure_logging(settings.log_level)
     engine = open_store(settings.store, make=False)
@@ -46,12 +55,20 @@ def run(args: Args) -> None:
     try:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task("archiving", total=None)
-            done = archive(
-                engine, settings, before, out, wall_clock(),
-                lambda users, total: bar.update(task, completed=users, total=total),
-            )  # fmt: skip
+
+            def show(users: int, total: int) -> None:
+                bar.update(task, completed=users, total=total)
+
+            if before is None:
+                done = list(archive_months(engine, settings, out, now, show))
+            else:
+                done = [archive(engine, settings, before, out, now, show)]
     finally:
         engine.dispose()
-    print(
-        f"{out}: {done.decisions:,} decisions, {done.outcomes:,} outcomes, {done.events:,} events"
-    )
+    for row in done:
+        print(
+            f"{row.out}: {row.decisions:,} decisions, {row.outcomes:,} outcomes, "
+            f"{row.events:,} events"
+        )
+    if not done:
+        print("no month may leave yet that has not")

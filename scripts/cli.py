@@ -15,10 +15,12 @@ imported, and a command imports what is heavy inside `run`, so that `pushwise --
 """
 
 import os
+import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from dataclasses import dataclass, field, fields, make_dataclass
+from typing import Annotated, Any, Protocol, cast, get_type_hints
 
 from mdp.errors import BadSetting, PushwiseError
 
@@ -122,8 +124,19 @@ EXTRA_OF = {
 EXIT_ERROR, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
 
 
+class _Terminated(BaseException):
+    """`kill` ends the process, as Ctrl-C would: what is temporary is removed first."""
+
+
+def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one doesn't wait
+    raise _Terminated
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line (default: the process's) and returns its exit status."""
+    if argv is None:
+        signal.signal(signal.SIGTERM, _end)
     try:
         status = _dispatch(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -140,6 +153,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except _Terminated:
+        signal.raise_signal(signal.SIGTERM)
+        raise
     except BrokenPipeError:
         # The reader has gone (`pushwise … | head`); the flush at exit must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -184,21 +200,69 @@ def _with_key(argv: list[str]) -> int:
 def _run(command: Command, argv: list[str]) -> int:
     from importlib import import_module
 
-    import tyro
-
     # Arrow's own pool gives memory back at once and asks the kernel for it again, cleared.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     module = cast(CommandModule, import_module(command.module))
-    args: Any = tyro.cli(
-        module.Args,
-        prog=f"pushwise {command.name}",
-        description=module.__doc__,
-        args=argv,
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
+    args = arguments(command, module, argv)
     if (seed := getattr(args, "seed", None)) is not None and seed < 0:
         raise BadSetting(f"--seed is {seed}; it can't be negative")
     return module.run(args) or 0
+
+
+def arguments(command: Command, module: CommandModule, argv: list[str]) -> Any:
+    """What `run` of the command's module is given; ends the process where `argv` does not fit."""
+    import tyro
+
+    shown: Any = tyro.cli(
+        _as_shown(module.Args),
+        prog=f"pushwise {command.name}",
+        description=_description(module.__doc__ or ""),
+        args=argv,
+        config=(
+            tyro.conf.FlagCreatePairsOff,
+            tyro.conf.DisallowNone,
+            tyro.conf.PositionalMetavarFromFieldName,
+        ),
+    )
+    return module.Args(**vars(shown))
+
+
+def _as_shown(args: type) -> type:
+    """The same fields as `--help` shows them: docstrings in one paragraph, defaults where they
+    say something.
+
+    By itself tyro keeps the line breaks of a docstring and says `(default: None)`.
+    """
+    import tyro
+    from docstring_parser import parse_from_object
+
+    hints = get_type_hints(args, include_extras=True)
+    said = {each.arg_name: each.description or "" for each in parse_from_object(args).params}
+
+    def default(label: str) -> str:
+        return "" if label in ("None", "False", "", "''") else f"(default: {label})"
+
+    def shown(name: str) -> Any:
+        text = " ".join(said.get(name, "").split())
+        return Annotated[hints[name], tyro.conf.arg(help=text, help_behavior_hint=default)]
+
+    return make_dataclass(
+        args.__name__,
+        [
+            (
+                each.name,
+                shown(each.name),
+                field(default=each.default, default_factory=each.default_factory),
+            )
+            for each in fields(args)
+        ],
+    )
+
+
+def _description(text: str) -> str:
+    """A module's docstring with a line for each paragraph and a paragraph for its examples."""
+    text = re.sub(r"\s+(Examples?:)\n+(?= {4})", r"\n\n\1\n", text.strip())
+    return re.sub(r"(?<=\S)\n(?=\S)", " ", text)
 
 
 def _help() -> str:

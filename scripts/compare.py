@@ -2,7 +2,10 @@
 
 All live with the same users and meet the same draws. Every policy decides without its exploration
 floor, under its own guardrails; baselines and oracles under those of the first. On a truth policies
-see what their own fitted model predicts, and the value is the true one.
+see what their own fitted model predicts, the value is the true one, and beside it is said how far
+the same policy's value is off where users respond as that model says. In a fit, each policy also
+lives under every member of the ensemble alone: where these differ by more than the interval, the
+log leaves open what the policy is worth.
 
 Example:
     pushwise compare shop/truth runs/ppo runs/dqn --out runs/comparison
@@ -50,18 +53,20 @@ def run(args: Args) -> int:
     import json
 
     from rich.console import Console
-    from rich.progress import Progress
 
     from agents.comparing import (
+        as_believed,
         as_mapping,
         compare,
         entries,
         leading,
         run_entry,
         sample,
+        under_members,
         under_other_rules,
     )
-    from agents.table import picture, table
+    from agents.progress import Shown
+    from agents.table import WIDTH, picture, table
     from ingestion.read import load_checked
     from mdp.errors import BadInput
     from policies.saved import load_policy
@@ -71,21 +76,27 @@ def run(args: Args) -> int:
     for name, value in (("--seeds", args.seeds), ("--days", args.days)):
         if value < 1:
             raise BadInput(f"{name} is {value}; a comparison needs at least 1")
+    if args.out is not None and args.out.exists() and not args.out.is_dir():
+        raise BadInput(f"{args.out} is a file: choose a directory as --out")
     simulator = with_newcomers(load_simulator(args.simulator), args.newcomers)
     bundles = {_name(path, args.policies): load_policy(path) for path in args.policies}
     known_truth = simulator.world != "fitted"
     log = None if args.logs is None else load_checked(args.logs)
     rows = sample(simulator, args.users, args.seed)
     seeds = [args.seed + 1 + number for number in range(args.seeds)]
-    errors, lives = Console(stderr=True), {}
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+    lives, believed, members = {}, {}, {}
+    with Shown() as progress:
         task = progress.add_task("comparing", total=None)
         chosen = entries(simulator, bundles, known_truth, args.seed, log)
         progress.update(task, total=len(chosen))
         for name, entry in chosen.items():
             progress.update(task, description=f"comparing: {name}", advance=1)
             lives[name] = run_entry(entry, rows, seeds, args.days)
-    lines, others = compare(lives, len(rows), known_truth), under_other_rules(bundles)
+            members[name] = under_members(entry, rows, seeds[0], args.days)
+            if known_truth and (other := as_believed(entry)) is not None:
+                believed[name] = run_entry(other, rows, seeds, args.days)
+    lines = compare(lives, len(rows), known_truth, believed, members)
+    others, unsure = under_other_rules(bundles), [line.policy for line in lines if line.unsure]
     title = (
         f"{'true' if known_truth else 'simulated'} value per user over {args.days} days, "
         f"{len(rows)} users × {args.seeds} seeds"
@@ -111,13 +122,21 @@ def run(args: Args) -> int:
         print(text)
         return 0
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=150)
+    console.width = max(console.width if console.is_terminal else 0, WIDTH)
     caption = "exploration floor 0 for every policy; ± 95 %"
+    if any(members.values()):
+        caption += ", of members two standard deviations over the ensemble"
+    if unsure:
+        caption += f"\n! members differ by more than the interval: {', '.join(unsure)}"
     if others:
         caption += (
             f"\nunder guardrails of their own: {', '.join(others)}; "
             f"all else, oracles too, under those of {leading(bundles)}"
+        )
+    if believed:
+        caption += (
+            "\nsimulated - true: the value where users respond as the model that the policy sees "
+            "with says, less the true one"
         )
     console.print(table(lines, title, caption))
     if args.out is not None:

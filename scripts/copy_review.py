@@ -34,7 +34,7 @@ class Args:
     logs: Positional[Path]
     """directory of the log's tables"""
     action: Positional[Literal["list", "approve", "reject", "history"]] = "list"
-    """list the copy, approve or reject some, or show every step so far"""
+    """list the copy; approve or reject some; or history, every step so far"""
     variants: Positional[tuple[str, ...]] = ()
     """ids of variants; of list and history: only these"""
     who: str | None = None

@@ -7,7 +7,7 @@ A tenth of the items is kept aside to measure it. Example:
 
     pushwise copy train shop --out runs/writer
     pushwise copy train shop --out runs/writer --adversarial
-    pushwise copy generate shop --writer runs/writer
+    pushwise copy generate shop --out drafts --writer runs/writer
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a policy is worth on logged decisions that it has not seen, and whether the log can tell.
 
-Either saved policies on a log, or a plain table (CSV or Parquet) of logged decisions with the
-columns reward, propensity, target_propensity and, where there are, q_logged, v_target, user_id.
+Either saved policies on a log, or a plain table (CSV, Parquet, JSON lines) of logged decisions with
+the columns reward, propensity, target_propensity and, where there are, q_logged, v_target, user_id.
 With --gate the exit status is the verdict: 0 better, 3 no_difference, 4 cannot_tell, 5 worse.
 
 Example:

@@ -39,7 +39,7 @@ def run(args: Args) -> None:
 
     if args.create is not None and args.revoke is not None:
         raise BadInput("give either --create or --revoke")
-    engine = open_store(args.store)
+    engine = open_store(args.store, make=args.create is not None)
     try:
         with writing(engine) as connection:
             now = wall_clock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ def on_ray() -> Iterator[Spread]:
     import ray
     from ray.exceptions import RayTaskError
 
-    def spread(work: Callable[[Any, Any], Any], shared: Any, parts: Sequence[Any]) -> Iterator[Any]:
+    def spread(work: Callable[[Any, Any], Any], shared: Any, parts: Iterable[Any]) -> Iterator[Any]:
         place, task = ray.put(shared), ray.remote(work)
         most = AHEAD * max(int(ray.cluster_resources().get("CPU", 1)), 1)
         waiting = []

@@ -9,14 +9,16 @@ from ingestion.by_parts import Report
 
 ROWS = 1_000_000
 """Rows of a part: about 0.6 GB while it is cleaned."""
+LOADED = 250_000
+"""Rows of a part that is loaded into a store: about as much."""
 MOST = 500
 """Parts, which are files that are open together."""
 ROW_BYTES = 60
 """Of a CSV file, about."""
 
 
-def parts_of(logs: Path) -> int:
-    """In how many parts a log is worked on."""
+def parts_of(logs: Path, loaded: bool = False) -> int:
+    """In how many parts a log is worked on, or loaded into a store."""
     import pyarrow.parquet as pq
 
     from ingestion.read import table_files
@@ -30,7 +32,7 @@ def parts_of(logs: Path) -> int:
                 rows += pq.read_metadata(file).num_rows
             except (ValueError, OSError):
                 return 1  # reading it says what is wrong
-    return min(max(round(rows / ROWS), 1), MOST)
+    return min(max(round(rows / (LOADED if loaded else ROWS)), 1), MOST)
 
 
 def progress(parts: int) -> tuple[Any, Report]:

@@ -55,6 +55,7 @@ def open_files() -> None:
 def run(args: Args) -> None:
     """Serves until it is stopped."""
     import tempfile
+    from contextlib import nullcontext
 
     import structlog
     import uvicorn
@@ -64,7 +65,7 @@ def run(args: Args) -> None:
     from serving.log_lines import configure_logging, uvicorn_logging
     from serving.metrics import share_metrics
     from serving.settings import hand_on, read_settings
-    from serving.starting import WARNING, has_keys, prepare
+    from serving.starting import has_keys, prepare
 
     if not 0 <= args.port <= 65535:
         raise BadSetting(f"--port is {args.port}; use a number from 0 to 65535")
@@ -76,16 +77,21 @@ def run(args: Args) -> None:
     if args.host not in LOOPBACK and not settings.keys and not has_keys(settings.store):
         raise BadSetting(
             f"host {args.host} is reachable by others and there is no API key: make one with "
-            "`pushwise keys --create NAME`, or set PUSHWISE_API_KEYS"
+            "`pushwise keys --store URL --create NAME`, or set PUSHWISE_API_KEYS"
         )
     configure_logging(settings.log_level)
-    for line in prepare(settings, args.policy, args.guardrails, wall_clock(), args.activate):
-        log = structlog.get_logger()
-        (log.warning if line.startswith(WARNING) else log.info)(line.removeprefix(WARNING))
+    start = prepare(settings, args.policy, args.guardrails, wall_clock(), args.activate)
+    log = structlog.get_logger()
+    for line in start.in_force:
+        log.info(line)
+    for line in start.looser:
+        log.warning(line)
     hand_on(settings)
     open_files()
-    with tempfile.TemporaryDirectory(prefix="pushwise-metrics-") as directory:
-        if args.workers > 1 or args.ray:
+    several = args.workers > 1 or args.ray
+    place = tempfile.TemporaryDirectory(prefix="pushwise-metrics-") if several else nullcontext()
+    with place as directory:
+        if directory is not None:
             share_metrics(directory)
         if args.ray:
             from scripts.serve_on_ray import serve_on_ray
@@ -95,6 +101,7 @@ def run(args: Args) -> None:
         uvicorn.run(
             "serving.app:create_app",
             factory=True,
+            http="serving.protocol:Protocol",
             host=args.host,
             port=args.port,
             workers=args.workers,

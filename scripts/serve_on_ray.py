@@ -30,7 +30,11 @@ def serve_on_ray(host: str, port: int, replicas: int) -> None:
     with running():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            serve.start(http_options={"host": host, "port": port}, logging_config=QUIET)
+            serve.start(
+                proxy_location="EveryNode",  # which asks its own replicas first, as a scrape wants
+                http_options={"host": host, "port": port},
+                logging_config=QUIET,
+            )
             app = serve.deployment(
                 name="pushwise",
                 num_replicas=replicas,

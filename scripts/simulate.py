@@ -156,6 +156,7 @@ def _asked(simulator: Simulator, name: str) -> tuple[Simulator, Policy, str]:
     """The simulator as the policy of that name sees it, the policy, and its hash ("" without)."""
     from dataclasses import replace
 
+    from agents.comparing import believing
     from mdp.errors import BadInput
     from policies.baselines import Hold, Random
     from policies.saved import load_policy, with_floor
@@ -172,7 +173,6 @@ def _asked(simulator: Simulator, name: str) -> tuple[Simulator, Policy, str]:
             f"{name} is neither a directory of a saved policy nor one of {', '.join(baselines)}"
         )
     bundle = load_policy(name)
-    simulator = replace(simulator, guardrails=bundle.guardrails)
-    if bundle.model is not None and bundle.traits is not None:
-        simulator = replace(simulator, model=bundle.model, beliefs=bundle.traits)
+    simulator = replace(simulator, guardrails=bundle.guardrails, reward=bundle.reward)
+    simulator = believing(simulator, bundle)
     return simulator, with_floor(bundle, bundle.guardrails.floor), bundle.hash

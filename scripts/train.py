@@ -64,9 +64,12 @@ class Args:
     greedy or the planner"""
     guardrails: Path | None = None
     """TOML file whose keys replace the simulator's guardrails, or those of --from"""
+    reward: Path | None = None
+    """TOML file whose weights, in the log's currency, replace the reward's: purchase, click,
+    dismissal, unsubscribe, send"""
     run: Path | None = None
-    """folder for this run of ppo or dqn: command, settings and versions, TensorBoard's curves, and
-    the state from which --resume goes on"""
+    """folder for this run: command, settings, versions and hashes, TensorBoard's curves, and the
+    state from which --resume goes on"""
     resume: bool = False
     """go on with the run in --run, where there is one; the policy is the same to the bit"""
     workers: int | None = None
@@ -88,8 +91,10 @@ def run(args: Args) -> int:
 
     from agents.algorithms import algorithm_of
     from agents.learning import learn
+    from agents.progress import doing
+    from agents.standing import standing
     from ingestion.read import load_checked
-    from policies.rules_file import read_guardrails
+    from policies.rules_file import read_guardrails, read_reward
     from policies.saved import POLICY, load_policy, save_policy
     from simulator.saved import load_simulator
 
@@ -101,12 +106,15 @@ def run(args: Args) -> int:
     settings = _settings(args, simulator.world)
     start = None if args.start is None else load_policy(args.start)
     if start is not None:
-        simulator = replace(simulator, guardrails=start.guardrails)
+        simulator = replace(simulator, guardrails=start.guardrails, reward=start.reward)
     if args.guardrails is not None:
         rules = read_guardrails(args.guardrails, simulator.guardrails)
         simulator = replace(simulator, guardrails=rules)
+    if args.reward is not None:
+        simulator = replace(simulator, reward=read_reward(args.reward, simulator.reward))
+    simulator = peopled(simulator, args)
     bundle = learn(
-        peopled(simulator, args),
+        simulator,
         args.algo,
         None if args.logs is None else load_checked(args.logs),
         args.seed,
@@ -118,9 +126,24 @@ def run(args: Args) -> int:
         start,
         args.workers,
     )
+    with doing("living beside simple policies"):
+        found = standing(simulator, bundle, args.seed)
+    bundle = replace(bundle, manifest={**bundle.manifest, "standing": found})
     save_policy(args.out, bundle)
     print(f"{args.out}: {args.algo}, {_said(bundle.manifest)}")
+    if (level := _level(args.simulator)) is not None:
+        print(f"  the simulator's card: {level}")
     return 0
+
+
+def _level(simulator: Path) -> str | None:
+    """What a simulator's fidelity card says against its values; a truth has no card."""
+    import json
+
+    from simulator.fidelity_goals import level_of_values
+
+    card = simulator / "card" / "card.json"
+    return level_of_values(json.loads(card.read_text())) if card.exists() else None
 
 
 def _apart(out: Path, run: Path) -> None:
@@ -173,7 +196,19 @@ def _settings(args: Args, world: str) -> Any:
 
 
 def _said(manifest: Any) -> str:
-    """What a manifest says of its policy, in a line."""
+    """What a manifest says of its policy, in lines."""
+    from policies.standing import doubt, standing_said
+
+    lines = [_found(manifest)]
+    if manifest.get("standing") is not None:
+        lines.append(f"  {standing_said(manifest['standing'])}")
+    if (minded := doubt(manifest)) is not None:
+        lines.append(f"  warning: {minded}")
+    return "\n".join(lines)
+
+
+def _found(manifest: Any) -> str:
+    """What training found, and whether it kept to its budgets."""
     if "learned_from" in manifest:
         found = manifest["learned_from"]
         return f"learned from {found['decisions']:,} decisions, {found['sends']:,} of them pushes"

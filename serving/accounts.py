@@ -29,7 +29,7 @@ from serving.budget import RESERVES, release
 from serving.catalog import changed
 from serving.commit import answer
 from serving.explaining import explanation
-from serving.history import advanced, consent_event, rebuilt
+from serving.history import advanced, consent_event, rebuilt, whole_user
 from serving.problems import Problem
 from serving.replay import snapshot_data
 from serving.schemas import UserIn, iso
@@ -64,7 +64,7 @@ def put_user(
     """Make a user, or change what is given; a change of consent counts from now on."""
     given = {name: value for name, value in body.model_dump().items() if value is not None}
     with writing(engine, [user_id]) as connection:
-        old = read_users(connection, [user_id]).get(user_id)
+        old = whole_user(connection, user_id)
         if old is None:
             zone = given.pop("timezone", settings.default_timezone)
             consent = given.pop("consent", settings.unknown_consent)
@@ -119,7 +119,7 @@ def shown(user: User) -> dict[str, Any]:
 def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
     """A user; raises `Problem` for an unknown one, and one whose fields can't be read."""
     with reading(engine) as connection:
-        user = read_users(connection, [user_id]).get(user_id)
+        user = whole_user(connection, user_id)
     if user is None:
         raise Problem(404, "user_id", f"there is no user {user_id!r}")
     check_readable(user)
@@ -129,8 +129,8 @@ def get_user(engine: Engine, user_id: str) -> dict[str, Any]:
 def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
     """A user with their state, all rows that are about them, and the archives that hold more;
     raises `Problem` for an unknown one, and one whose fields can't be read."""
-    with reading(engine) as connection:
-        user = read_users(connection, [user_id]).get(user_id)
+    with reading(engine, whole=True) as connection:
+        user = whole_user(connection, user_id)
         if user is None:
             raise Problem(404, "user_id", f"there is no user {user_id!r}")
         check_readable(user)
@@ -150,7 +150,7 @@ def export_user(engine: Engine, user_id: str) -> dict[str, Any]:
         ):
             found = connection.execute(select(table).where(of).order_by(*table.primary_key.columns))
             rows[f"{table.name}"] = [_plain(row) for row in found.mappings()]
-        rows["audit"] = [_plain(row) for row in _audited(connection, user_id)]
+        rows["audit"] = [_plain(row) for row in audited(connection, user_id)]
         archives = archives_of(connection, user_id)
     state = _state(user.history)
     return {"user": {**shown(user), "state": state}, **rows, "archives": archives}
@@ -165,6 +165,8 @@ def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
             value = iso(value)
         elif name == "history":
             value = _state(value)
+        elif name == "checksum":
+            continue
         elif name == "data":
             value = seen(unpack(value))
         out[f"{name}"] = value
@@ -224,8 +226,8 @@ def _still_to_leave(connection: Connection, user_id: str, now: int) -> list[int]
     return list(connection.scalars(of))
 
 
-def _audited(connection: Connection, user_id: str) -> list[Mapping[Any, Any]]:
-    """Rows of the audit log that name a user: of critical messages."""
+def audited(connection: Connection, user_id: str) -> list[Mapping[Any, Any]]:
+    """Rows of the audit log that name a user: of critical messages, and sends tried again."""
     text = type_coerce(AUDIT.c.detail, String)
     named = text.contains(orjson.dumps({"user_id": user_id}).decode()[1:-1], autoescape=True)
     rows = connection.execute(select(AUDIT).where(named).order_by(AUDIT.c.number)).mappings()
@@ -235,9 +237,10 @@ def _audited(connection: Connection, user_id: str) -> list[Mapping[Any, Any]]:
 def _forget_in_audit(connection: Connection, user_id: str) -> None:
     """Take a user's id, and what leads to them, out of the audit log; what was done stays."""
     word = re.compile(rf"(?<!\w){re.escape(user_id)}(?!\w)")
-    for row in _audited(connection, user_id):
+    for row in audited(connection, user_id):
         detail = {k: v for k, v in row["detail"].items() if k not in ("user_id", "decision_id")}
-        detail["reason"] = word.sub("(erased)", detail.get("reason", ""))
+        if "reason" in detail:
+            detail["reason"] = word.sub("(erased)", detail["reason"])
         mine = AUDIT.c.number == row["number"]
         connection.execute(update(AUDIT).where(mine).values(detail=detail))
 
@@ -271,7 +274,8 @@ def _explained(
     if data is None:
         return {"why": json.loads(row["why"]) if row["why"] else None, "snapshot": None}
     snapshot = unpack(data)
-    chosen = None if row["item_id"] is None else (row["item_id"], row["variant_id"])
+    sent = row["item_id"] is not None
+    chosen = (row["item_id"], row["variant_id"], row["send_at"]) if sent else None
     why = explanation(snapshot, lists["candidates"], lists["variants"], chosen)
     return {"why": why, "snapshot": seen(snapshot)}
 

@@ -174,6 +174,8 @@ class GuardrailChange(BaseModel):
     at: str
     who: str | None
     rules: Tables
+    activated: dict[str, Any] | None
+    """The policy that was made active, and what it brought; null for a change by hand."""
 
 
 class GuardrailHistory(BaseModel):
@@ -239,6 +241,27 @@ class ActiveOut(BaseModel):
     active: bool
 
 
+class ChangedOut(BaseModel):
+    """A guardrail or a weight of the reward that is another now."""
+
+    before: Any
+    after: Any
+
+
+class ActivatedOut(ActiveOut):
+    """The policy that decides from now on, and what changes with it."""
+
+    before: str | None
+    """The policy that decided until now."""
+    looser: list[str]
+    """Guardrails that allow now what was forbidden until now."""
+    changed: dict[str, ChangedOut]
+    """By keys such as `caps.per_7d` and `reward.click`."""
+    not_compared: str | None
+    """Why nothing is known of the policy of before."""
+    looser_than_trained: list[str]
+
+
 class SampleRatio(BaseModel):
     """The users of each arm, the chance of a split as far off, and whether that is an alarm."""
 
@@ -267,6 +290,17 @@ class ExperimentOut(BaseModel):
     """Why a challenger or shadow does not take part."""
 
 
+class ExperimentSet(ExperimentOut):
+    """An experiment, and what it loosens."""
+
+    looser: list[str]
+    """Guardrails that allow now what was forbidden until now, for users who come to the challenger
+    or leave the one of before."""
+    looser_than_trained: list[str]
+    not_compared: str | None
+    """Why nothing is known of the active policy."""
+
+
 class SendOut(BaseModel):
     """A row of the outbox."""
 
@@ -277,11 +311,26 @@ class SendOut(BaseModel):
     reason: str | None
 
 
+class PausedOut(BaseModel):
+    """A machine that sends nothing, as its clock jumped: when, and by how much."""
+
+    host: str
+    at: str
+    seconds: float
+
+
 class OutboxOut(BaseModel):
-    """How many sends are in each state, and those of one state."""
+    """How many sends are in each state, those of one state, and machines that send nothing."""
 
     totals: Counts
+    paused: list[PausedOut]
     sends: list[SendOut]
+
+
+class ResumeOut(BaseModel):
+    """Machines that send again."""
+
+    resumed: list[PausedOut]
 
 
 class RetryOut(BaseModel):
@@ -301,6 +350,9 @@ class LogMetaOut(BaseModel):
     propensities: str
     candidates: str
     source: str
+    holdout_share: float | None
+    holdout_since: str | None
+    """Since when share and salt have not been changed."""
 
 
 class HealthOut(BaseModel):
@@ -317,3 +369,4 @@ class ReadyOut(BaseModel):
     items: int
     killed: bool
     left_out: dict[str, str]
+    damaged: str | None

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sqlalchemy import Connection
 
-from ingestion.log import Log
 from serving.problems import Problem
+from serving.rows import rows_by_key
 from serving.schemas import VariantIn
-from serving.store import rows_by_key
 from serving.tables import VARIANTS
 
 _TEXT = ("title", "body", "locale")
@@ -42,15 +42,15 @@ def with_status(
     return bodies
 
 
-def judged(log: Log) -> tuple[Log, list[str], list[str]]:
-    """A log to load, with its approved copy judged: what the rule packs block is a draft, whatever
-    the log says; what is up for review stays approved, as the shop has it.
+def judged(variants: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """A log's copy to load, judged where it is approved: what the rule packs block is a draft,
+    whatever the log says; what is up for review stays approved, as the shop has it.
 
-    Returns the log, and the ids of the variants that are blocked and of those up for review.
+    Returns the table, and the ids of the variants that are blocked and of those up for review.
     """
     from generation.copy.moderation import Moderator
 
-    moderator, variants = Moderator.standard(), log.tables["variants"]
+    moderator = Moderator.standard()
     texts = variants["title"].fillna("") + "\n" + variants["body"].fillna("")
     approved = variants["status"].fillna("approved") == "approved"
     verdicts = [moderator.moderate(text) for text in texts]
@@ -58,7 +58,7 @@ def judged(log: Log) -> tuple[Log, list[str], list[str]]:
     review = approved & ~blocked & np.array([not verdict.approved for verdict in verdicts], bool)
     ids = variants["variant_id"]
     drafts = variants.assign(status=variants["status"].where(~blocked, "draft"))
-    return log.replace_tables(variants=drafts), list(ids[blocked]), list(ids[review])
+    return drafts, list(ids[blocked]), list(ids[review])
 
 
 def _check(field: str, variant: VariantIn) -> None:

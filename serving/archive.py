@@ -24,18 +24,21 @@ import pandas as pd
 import structlog
 from sqlalchemy import Connection, Engine, Row, Table, delete, func, insert, select, update
 
-from ingestion.log import LogMeta
-from ingestion.write import write_tables
+from ingestion.read import meta_of
+from ingestion.write import sync, write_tables
 from mdp.clock import DAY
 from mdp.errors import BadInput
 from serving.access import audit
 from serving.archived import unfinished
+from serving.checksums import NEXT, checksums
 from serving.export import as_csv, framed, log_meta, logged_columns, table_frame, typed
 from serving.history import replayed
-from serving.problems import UnreadableUser
+from serving.partitions import keep_partitions
+from serving.problems import UserProblem
+from serving.rows import by_key, found_by_key, key_list, upsert
 from serving.schemas import iso
 from serving.settings import Settings
-from serving.store import by_key, found_by_key, key_list, reading, upsert, writing
+from serving.store import reading, writing
 from serving.tables import (
     ARCHIVED,
     ARCHIVES,
@@ -59,8 +62,14 @@ LOCK = "archive"
 MOVED = {"events": EVENTS, "decisions": DECISIONS, "outcomes": OUTCOMES}
 """Tables whose rows leave."""
 EVER = 2**62
+Progress = Callable[[int, int], None]
+"""Is told how many users of how many are done."""
 REST = ("users", "items", "variants", "changes")
 """Tables that are copied."""
+
+
+def no_progress(done: int, total: int) -> None:
+    """Tells nobody."""
 
 
 def archive(
@@ -69,7 +78,7 @@ def archive(
     before: int,
     out: Path,
     now: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = no_progress,
 ) -> Row[Any]:
     """Move what happened before an instant into a new log; returns the row of `archives`.
 
@@ -78,8 +87,7 @@ def archive(
     that snapshots and answers to idempotency keys are kept, and where another archive is not
     finished.
 
-    progress: is told how many users of how many are done. After each transaction as much time is
-    left to other writers as it took.
+    After each transaction as much time is left to other writers as it took.
     """
     row = _begun(engine, settings, before, out, now)
     if row.done:
@@ -92,7 +100,9 @@ def archive(
         progress(min(done, total), total)
         time.sleep(time.monotonic() - start)
         start = time.monotonic()
-    return _finished(engine, settings, row.number, out, now)
+    row = _finished(engine, settings, row.number, out, now)
+    keep_partitions(engine, settings, now)
+    return row
 
 
 def latest(settings: Settings, now: int) -> int:
@@ -238,23 +248,24 @@ def _appended(
             os.fsync(opened.fileno())
             new[name] = opened.tell()
     if not sizes:
-        _sync(directory)
-        _sync(directory.parent)
+        sync(directory)
+        sync(directory.parent)
     return new
 
 
 def _starts(connection: Connection, leaving: Mapping[str, Leaving]) -> list[dict[str, Any]]:
     """The histories that rebuilds start from; none of a user whose changes of consent no key
-    opens, of whom everything stays."""
+    opens, or whose last such history is damaged: of them everything stays."""
     starts = []
     for name, user in read_users(connection, leaving).items():
         before = leaving[name].before
         try:
             history = replayed(connection, user, before).tobytes()
-        except UnreadableUser as problem:
+        except UserProblem as problem:
             structlog.get_logger().warning("not archived", error=str(problem))
             continue
-        starts.append({"user_id": name, "before": before, "history": history})
+        (kept,) = checksums([history], [before])
+        starts.append({"user_id": name, "before": before, "history": history, "checksum": kept})
     return starts
 
 
@@ -286,6 +297,7 @@ def _uncount(connection: Connection, decisions: list[str]) -> None:
             values = {
                 "decisions": USERS.c.decisions - count,
                 "version": USERS.c.version + 1,
+                "checksum": USERS.c.checksum + NEXT,
             }
             connection.execute(update(USERS).where(USERS.c.user_id == user).values(**values))
 
@@ -307,13 +319,11 @@ def _finished(engine: Engine, settings: Settings, number: int, out: Path, now: i
             nothing = {name: _rows(connection, name, []) for name in MOVED}
             _appended(part, nothing, row.sizes)
             tables = {name: table_frame(connection, name, settings) for name in REST}
-            said = log_meta(connection, settings, row.before)
-            until = pd.Timestamp(said.pop("complete_until"))
-            write_tables(part, tables, LogMeta(**said, complete_until=until))
+            write_tables(part, tables, meta_of(log_meta(connection, settings, row.before)))
             for file in part.iterdir():
-                _sync(file)
+                sync(file)
             os.replace(part, out)
-            _sync(out.parent)
+            sync(out.parent)
         elif not out.exists():
             raise BadInput(f"{part} is gone, and rows had left the store for it: put it back")
     with writing(engine) as connection:
@@ -328,11 +338,3 @@ def _finished(engine: Engine, settings: Settings, number: int, out: Path, now: i
 def _beside(out: Path) -> Path:
     """Where the log is written until it is whole."""
     return out.with_name(f"{out.name}.part")
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

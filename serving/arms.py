@@ -35,12 +35,25 @@ def within(salt: str, user_id: str, share: float) -> bool:
     return share > 0 and hash_id(f"{salt}|{user_id}") < share * 2.0**64
 
 
+def is_held_out(world: World, user_id: str) -> bool:
+    """Whether a user is in the holdout."""
+    rules = world.guardrails
+    return within(rules.holdout_salt, user_id, rules.holdout_share)
+
+
+def deciding(world: World, arm: str) -> World:
+    """By whose guardrails and model a send of an arm is judged: its challenger's, else the active
+    policy's."""
+    challenger = world.challenger
+    return world if challenger is None or challenger.arm != arm else challenger.world
+
+
 def assigned(world: World, user: User) -> Assigned:
     """The arm of a user."""
     if world.stopped.everything:
         return Assigned(world, "killed", "killed")
-    rules, challenger = world.guardrails, world.challenger
-    if within(rules.holdout_salt, user.user_id, rules.holdout_share):
+    challenger = world.challenger
+    if is_held_out(world, user.user_id):
         return Assigned(world, "holdout", "holdout")
     arm, policies = "policy", {world.name}
     if challenger is not None and within(challenger.salt, user.user_id, challenger.share):

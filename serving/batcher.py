@@ -18,6 +18,8 @@ PATIENCE = 0.002
 BESIDE = 0.005
 """Seconds that it may wait for the group before it, such as a large batch."""
 FOREVER = float("inf")
+Decide = Callable[[Sequence[Keyed]], list[Answer]]
+"""What answers a group of requests, in their order."""
 Job = tuple[list[Keyed], "asyncio.Future[list[Answer]]", float]
 """The requests of one call, who waits for their answers, and since when."""
 
@@ -31,7 +33,7 @@ class Batcher:
     nothing to do the one that decided last is woken: the processor's caches are still its own.
     """
 
-    def __init__(self, *deciders: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
+    def __init__(self, *deciders: Decide) -> None:
         """deciders: one a thread."""
         self._jobs: deque[Job] = deque()
         self._lock = threading.Lock()
@@ -66,7 +68,7 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, decide: Callable[[Sequence[Keyed]], list[Answer]]) -> None:
+    def _run(self, decide: Decide) -> None:
         own = threading.Condition(self._lock)
         while group := self._next(own):
             self._serve(decide, group)
@@ -107,7 +109,7 @@ class Batcher:
         return max(since, self._free_since) + PATIENCE - monotonic()
 
     @staticmethod
-    def _serve(decide: Callable[[Sequence[Keyed]], list[Answer]], group: list[Job]) -> None:
+    def _serve(decide: Decide, group: list[Job]) -> None:
         # Whose client has gone by now is not decided for.
         group = [job for job in group if not job[1].cancelled()]
         answers: list[Answer] | Exception

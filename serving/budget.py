@@ -21,13 +21,15 @@ from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from mdp.clock import DAY, HOUR, NEVER
 from mdp.errors import BadSetting
-from serving.store import inserting
+from serving.rows import inserting
 from serving.tables import BUDGET, DECISIONS, OUTCOMES
 
 SPENT = 200
 """Reason code of an hour whose budget is spent; beside those of `mdp.guardrails.Reason`."""
 LENGTH = {"day": DAY, "hour": HOUR}
 KEYS = {"per_hour": "hour", "per_day": "day"}
+MOST = 10**12
+"""Most sends of a limit: no shop gets there, and 24 times as many can be counted in int64."""
 Period = tuple[str, int]
 """`hour` or `day`, and where it starts."""
 RESERVES = (DECISIONS.c.arm != "critical") & ~exists().where(
@@ -91,12 +93,14 @@ def checked(table: Any) -> dict[str, int | bool | None]:
                 raise BadSetting(f"budget.pace is {value!r}; use true or false")
             out[key] = value
             continue
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
         if key not in KEYS:
             known = ", ".join((*KEYS, "pace"))
             raise BadSetting(f"unknown guardrail budget.{key}; known there: {known}")
         if value != "none" and not whole:
-            raise BadSetting(f"budget.{key} is {value!r}; use a whole number from 0, or 'none'")
+            raise BadSetting(
+                f"budget.{key} is {value!r}; use a whole number from 0 to {MOST}, or 'none'"
+            )
         out[key] = None if value == "none" else value
     return out
 
@@ -104,7 +108,8 @@ def checked(table: Any) -> dict[str, int | bool | None]:
 def budget_of(values: Mapping[str, Any]) -> Budget | None:
     """The budget of a store's settings, nothing of it taken; None where there is none."""
     table = values.get("budget", {})
-    limits = {KEYS[key]: table[key] for key in KEYS if table.get(key) is not None}
+    # A store may hold a limit of before there was a bound.
+    limits = {KEYS[key]: min(table[key], MOST) for key in KEYS if table.get(key) is not None}
     if not limits:
         return None
     return Budget(limits, bool(table.get("pace")) and "day" in limits)

@@ -16,8 +16,9 @@ from ingestion.schema import TABLES, Type
 from mdp.catalog import Catalog
 from mdp.clock import NEVER
 from serving.problems import Problem
+from serving.rows import rows_by_key, upsert
 from serving.schemas import iso
-from serving.store import rows_by_key, touch_catalog, upsert
+from serving.store import touch_catalog
 from serving.tables import CHANGES, ITEMS, VARIANTS
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,11 +12,12 @@ from sqlalchemy import Connection, insert
 
 from generation.copy.filling import filled
 from mdp.catalog import Catalog
-from mdp.events import Kind, events_array
-from mdp.hashing import content_hash, hash_ids
+from mdp.clock import NEVER
+from mdp.events import EVENT, Kind
+from mdp.hashing import content_hash, new_hashes
 from mdp.local_time import local_day, local_hour
 from mdp.observation import SCHEMA
-from mdp.state import HISTORY, apply, copied
+from mdp.state import HISTORY, apply
 from serving.access import audit
 from serving.budget import reserve
 from serving.catalog import changed
@@ -26,16 +26,18 @@ from serving.outbox import enqueue
 from serving.prepared import Prepared
 from serving.problems import Problem
 from serving.registry import World
+from serving.rows import inserting, rows_by_key
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, names_of
 from serving.settings import Settings
-from serving.store import Store, all_settings, inserting, rows_by_key, writing
+from serving.store import Store, all_settings, writing
 from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SHADOWS, SNAPSHOTS
 from serving.users import ABSENT, Stamp, User, read_stamps, write_users
 
-Answer = Mapping[str, Any] | Problem
+Answer = dict[str, Any] | Problem
 _HOLD, _SEND = int(Kind.HOLD), int(Kind.SEND)
 _filled = lru_cache(maxsize=1 << 14)(filled)
+_UPTO_HISTORY = User._fields.index("history")
 _LOGGED = [column.name for column in DECISIONS.columns if column.name != "why"]
 _DECISION = Prepared(insert(DECISIONS), _LOGGED)
 _SNAPSHOT = Prepared(insert(SNAPSHOTS), [column.name for column in SNAPSHOTS.columns])
@@ -57,20 +59,8 @@ class Keyed(NamedTuple):
         return content_hash(self.ask.model_dump(mode="json"), self.batch)
 
 
-@dataclass(frozen=True)
-class Replayed(Mapping[str, Any]):
+class Replayed(dict[str, Any]):
     """An answer that was given before for the same key."""
-
-    answer: Mapping[str, Any]
-
-    def __getitem__(self, name: str) -> Any:
-        return self.answer[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.answer)
-
-    def __len__(self) -> int:
-        return len(self.answer)
 
 
 class Draft(NamedTuple):
@@ -122,33 +112,34 @@ def commit(
         if not kept:
             return {}
         answers = {n: answer(drafts[n].user, rows[n]) for n in kept}
-        write_users(connection, _moved_on([(kept[n], rows[n]) for n in kept]))
+        decided = [(kept[n], rows[n]) for n in kept]
+        write_users(connection, _moved_on(decided))
         moved = [row for draft in kept.values() for row in _zone_changes(stored, draft)]
         if moved:
             connection.execute(insert(CHANGES), moved)
-        _DECISION.run(connection, [tuple(rows[n].values()) for n in kept])
-        for n, draft in kept.items():
+        _DECISION.run(connection, [tuple(row.values()) for _, row in decided])
+        for draft, row in decided:
             if draft.who is not None:
-                detail = {"decision_id": rows[n]["decision_id"], **(draft.told or {})}
+                detail = {"decision_id": row["decision_id"], **(draft.told or {})}
                 audit(connection, now, draft.who, draft.arm, detail)
-        _keep_shadows(connection, [(kept[n], rows[n]) for n in kept])
+        _keep_shadows(connection, decided)
         if deliverer(world.values) == PUSHWISE:
-            enqueue(connection, [rows[n] for n in kept])
+            enqueue(connection, [row for _, row in decided])
         if settings.snapshot_days > 0:
-            _keep_snapshots(connection, [(kept[n], rows[n]) for n in kept])
+            _keep_snapshots(connection, decided)
         keep_answers(connection, [(kept[n].keyed, answers[n]) for n in kept], now)
     return answers
 
 
 def keep_answers(
-    connection: Connection, given: Iterable[tuple[Keyed, Mapping[str, Any]]], now: int
+    connection: Connection, given: Iterable[tuple[Keyed, dict[str, Any]]], now: int
 ) -> None:
     """Store the answers of requests that bring a key."""
     rows = [
         {
             "key": keyed.key,
             "request": keyed.hash,
-            "response": dict(response),
+            "response": response,
             "at": now,
             "user_id": keyed.ask.user_id,
         }
@@ -236,8 +227,13 @@ def decision_row(draft: Draft, decision_id: str | None) -> dict[str, Any]:
 def new_ids(at: int, count: int) -> list[str]:
     """Ids that sort by their instant, so that indexes grow at their end: 48 bits of milliseconds,
     then 80 random ones (as in UUIDs of version 7, RFC 9562)."""
-    start, ends = (at // 1000).to_bytes(6, "big").hex(), os.urandom(10 * count).hex()
+    start, ends = ids_from(at), os.urandom(10 * count).hex()
     return [start + ends[n : n + 20] for n in range(0, len(ends), 20)]
+
+
+def ids_from(at: int) -> str:
+    """Where the ids of an instant begin."""
+    return (at // 1000).to_bytes(6, "big").hex()
 
 
 def _text(templates: Sequence[str], catalog: Catalog, drawn: Drawn) -> str:
@@ -269,33 +265,37 @@ def same_day(user: User, first: int, second: int) -> bool:
 
 def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
     """The users with their decisions applied to their histories."""
-    histories = copied(np.frombuffer(b"".join([d.user.history for d, _ in decided]), HISTORY))
-    events = events_array(len(decided))
-    events["at"] = [draft.at for draft, _ in decided]
-    events["id"] = events["decision"] = hash_ids(row["decision_id"] for _, row in decided)
-    events["kind"] = _HOLD
-    sent = [n for n, (draft, _) in enumerate(decided) if draft.drawn.item >= 0]
-    if sent:
-        sends = [decided[n] for n in sent]
-        items = [(d.world.catalog.items.hashes, d.drawn.item) for d, _ in sends]
-        copy = [(d.world.catalog.variants.buckets, d.drawn.variant) for d, _ in sends]
-        events["kind"][sent] = _SEND
-        events["item"][sent] = [hashes[row] for hashes, row in items]
-        events["send_at"][sent] = [row["send_at"] for _, row in sends]
-        events["style"][sent] = [buckets[row] for buckets, row in copy]
+    data = bytearray().join([draft.user.history for draft, _ in decided])
+    histories = np.frombuffer(data, HISTORY)
+    hashes = new_hashes(row["decision_id"] for _, row in decided).tolist()
+    at = np.array([draft.at for draft, _ in decided], np.int64)
     zones = np.array([draft.user.zone for draft, _ in decided], np.int16)
-    events["hour"] = local_hour(events["at"], zones)
+    whole = zip(decided, hashes, local_hour(at, zones).tolist(), strict=True)
+    events = np.array([_event(draft, name, hour) for (draft, _), name, hour in whole], EVENT)
     apply(histories, np.arange(len(decided)), events)
-    data, size = histories.tobytes(), HISTORY.itemsize
+    size = HISTORY.itemsize
     return [
-        draft.user._replace(
-            history=data[n * size : (n + 1) * size],
-            last_decision=row["decision_id"],
-            turn=row["turn"],
-            decisions=row["nth"],
+        User._make(  # in half the time that `_replace` takes
+            (
+                *user[:_UPTO_HISTORY],
+                data[n * size : (n + 1) * size],
+                user.version,
+                row["decision_id"],
+                row["turn"],
+                row["nth"],
+            )
         )
-        for n, (draft, row) in enumerate(decided)
+        for n, (user, row) in enumerate((draft.user, row) for draft, row in decided)
     ]
+
+
+def _event(draft: Draft, decision: int, hour: int) -> tuple[Any, ...]:
+    """A decision as an `EVENT`; decision: hash of its id."""
+    drawn, catalog = draft.drawn, draft.world.catalog
+    if drawn.item < 0:
+        return draft.at, _HOLD, decision, 0, decision, NEVER, 0.0, -1, hour
+    item, style = catalog.items.hashes[drawn.item], catalog.variants.buckets[drawn.variant]
+    return draft.at, _SEND, decision, item, decision, drawn.send_at, 0.0, style, hour
 
 
 def answer(user: User, row: Mapping[Any, Any], repeated: bool = False) -> dict[str, Any]:

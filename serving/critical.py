@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
 from mdp.hashing import content_hash
+from serving.allowed import barred
 from serving.commit import Draft, Keyed, commit
 from serving.decide import again
+from serving.history import whole_user
 from serving.problems import Problem
 from serving.registry import World
+from serving.rows import rows_by_key
 from serving.schemas import Ask, CriticalIn
 from serving.scoring import Drawn
-from serving.sending import barred
 from serving.service import Service
-from serving.store import reading, rows_by_key
+from serving.store import reading
 from serving.tables import IDEMPOTENCY
-from serving.users import User, check_readable, read_users
+from serving.users import User, check_readable
 
 SAYS = {
     "killed": "is stopped by a kill switch",
@@ -29,7 +30,7 @@ SAYS = {
 """What a refusal says, by the reason."""
 
 
-def critical(service: Service, who: str, body: CriticalIn, key: str | None) -> Mapping[str, Any]:
+def critical(service: Service, who: str, body: CriticalIn, key: str | None) -> dict[str, Any]:
     """The answer about a send that is due now, or the one that the idempotency key got before;
     raises `Problem` where it may not be sent."""
     told = body.model_dump()
@@ -50,7 +51,7 @@ def critical(service: Service, who: str, body: CriticalIn, key: str | None) -> M
 def _draft(connection: Connection, world: World, keyed: Keyed, body: CriticalIn, now: int) -> Draft:
     if world.stopped.everything:
         raise Problem(409, None, "the kill switch is on")
-    user = _reachable(read_users(connection, [body.user_id]).get(body.user_id), body.user_id)
+    user = _reachable(whole_user(connection, body.user_id), body.user_id)
     named = {"item": body.item_id, "variant": body.variant_id}
     rows = []
     for kind, ids in (("item", world.catalog.items), ("variant", world.catalog.variants)):

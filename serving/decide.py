@@ -7,11 +7,14 @@ the committed draw is ever logged. So caps hold however many threads and process
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import structlog
 from sqlalchemy import Connection, Engine, Row
+from sqlalchemy.exc import DBAPIError
 
 from mdp.errors import BadInput
 from mdp.events import Kind
@@ -29,19 +32,24 @@ from serving.commit import (
     keep_answers,
     same_day,
 )
-from serving.history import assumed
-from serving.problems import Problem
+from serving.history import assumed, mend
+from serving.problems import Problem, StoreFault, as_problem, words_of_damage
 from serving.registry import Registry, World
+from serving.rows import rows_by_key
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, Question, draw
 from serving.settings import Settings
-from serving.store import reading, rows_by_key, writing
+from serving.store import connected, reading, writing
 from serving.tables import DECISIONS, IDEMPOTENCY
 from serving.tracing import Tracing
 from serving.users import User, check_readable, new_user, read_users
 
 LIFTED = ("killed", "policy_killed", "consent_unknown", "timezone_unknown", "budget")
 """Holds that bind only while their reason lasts; every other hold binds for the local date."""
+TOLD_AGAIN = 60.0
+"""Seconds after which the log says again that a challenger or shadow fails."""
+MOST_LOST = 50
+"""Requests of a group that are refused one by one for damage to the store; then all the others."""
 UNTRACED = Tracing()
 _HOLD = int(Kind.HOLD)
 
@@ -56,14 +64,16 @@ class Decider:
         settings: Settings,
         rng: np.random.Generator | None = None,
         clock: Clock = wall_clock,
-        watch: Callable[[np.ndarray], None] | None = None,
         tracing: Tracing = UNTRACED,
+        failed: Callable[[str, int], None] | None = None,
     ) -> None:
-        """watch: is shown the features (N, U) of the users whose decisions were drawn."""
+        """failed: is told at how many decisions a `challenger` or `shadow` failed."""
         self._engine, self._registry, self._settings = engine, registry, settings
         self._rng = np.random.default_rng() if rng is None else rng
         self._shadow_rng = np.random.default_rng()  # so that a shadow changes nothing of the draws
-        self._clock, self._watch, self._tracing = clock, watch, tracing
+        self._clock, self._tracing = clock, tracing
+        self._tolerance = round(settings.clock_tolerance_seconds * 1e6)
+        self._failed, self._told_at = failed, {"challenger": -TOLD_AGAIN, "shadow": -TOLD_AGAIN}
 
     def decide(self, requests: Sequence[Keyed]) -> list[Answer]:
         """Answers in the order of the requests: a decision each, or a `Problem`.
@@ -76,16 +86,37 @@ class Decider:
         while waiting:
             turn: list[int] = []
             later: list[int] = []
-            seen: set[str] = set()
+            users: set[str] = set()
+            keys: set[str | None] = set()
             for n in waiting:
-                names = {requests[n].ask.user_id, f"key:{requests[n].key or n}"}
-                (turn if seen.isdisjoint(names) else later).append(n)
-                seen |= names
+                user, key = requests[n].ask.user_id, requests[n].key
+                (later if user in users or key in keys else turn).append(n)
+                users.add(user)
+                if key:
+                    keys.add(key)
             links = [requests[n].trace for n in turn]
             with self._tracing.span("decide", links, requests=len(turn)):
-                undone = self._attempt(requests, turn, answers)
+                undone = self._tolerant(requests, turn, answers)
             waiting = sorted(undone + later)
         return [answer for answer in answers if answer is not None]
+
+    def _tolerant(
+        self, requests: Sequence[Keyed], turn: list[int], answers: list[Answer | None]
+    ) -> list[int]:
+        """`_attempt`, by halves where rows that it needs are damaged: so only those are refused
+        whose rows these are. Raises where they are most people's."""
+        try:
+            return self._attempt(requests, turn, answers)
+        except DBAPIError as error:
+            refused = sum(isinstance(answer, StoreFault) for answer in answers)
+            if not words_of_damage(error) or refused >= MOST_LOST:
+                raise
+            if len(turn) == 1:
+                answers[turn[0]] = as_problem(error)
+                return []
+        half = len(turn) // 2
+        parts = (turn[:half], turn[half:])
+        return [n for part in parts for n in self._tolerant(requests, part, answers)]
 
     def _attempt(
         self, requests: Sequence[Keyed], turn: list[int], answers: list[Answer | None]
@@ -93,7 +124,7 @@ class Decider:
         """Answer what can be answered; returns the requests to decide again."""
         drafts: dict[int, Draft] = {}
         done: dict[int, dict[str, Any]] = {}
-        with self._engine.connect() as own:
+        with connected(self._engine) as own:
             with reading(own) as connection:
                 try:
                     world = self._registry.world(connection)
@@ -108,18 +139,12 @@ class Decider:
                 draft = drafts.pop(n)
                 answers[n] = {**answer(draft.user, decision_row(draft, None)), "dry_run": True}
             self._keep_repeats(own, requests, turn, answers, now)
-            self._show(drafts.values())
             if drafts:
                 with self._tracing.span("commit", decisions=len(drafts)):
                     done = commit(own, world, drafts, now, self._settings)
         for n, given in done.items():
             answers[n] = given
         return [n for n in drafts if n not in done]
-
-    def _show(self, drafts: Iterable[Draft]) -> None:
-        shown = [d.drawn.features for d in drafts if d.drawn.features is not None]
-        if self._watch is not None and shown:
-            self._watch(np.array(shown))
 
     def _draw(
         self,
@@ -133,13 +158,39 @@ class Decider:
         for arm in sorted({who.arm for _, who in asked.values()}):
             mine = {n: question for n, (question, who) in asked.items() if who.arm == arm}
             deciding = next(who.world for _, who in asked.values() if who.arm == arm)
-            drawn = draw(deciding, list(mine.values()), self._rng, budget)
+            drawn = None
+            if deciding.name != world.name:
+                drawn = self._tried("challenger", deciding, [*mine.values()], self._rng, budget)
+            if drawn is None:  # a challenger that fails leaves its users to the active policy
+                deciding, drawn = world, draw(world, [*mine.values()], self._rng, budget)
             for (n, question), result in zip(mine.items(), drawn, strict=True):
                 drafts[n] = Draft(requests[n], question.user, question.at, result, deciding, arm)
         if world.shadow is not None and asked:
-            beside = draw(world.shadow, [q for q, _ in asked.values()], self._shadow_rng, budget)
-            for n, result in zip(asked, beside, strict=True):
+            questions = [question for question, _ in asked.values()]
+            beside = self._tried("shadow", world.shadow, questions, self._shadow_rng, budget)
+            for n, result in zip(asked, beside or (), strict=beside is not None):
                 drafts[n] = drafts[n]._replace(shadow=(world.shadow, result))
+
+    def _tried(
+        self,
+        role: str,
+        world: World,
+        questions: Sequence[Question],
+        rng: np.random.Generator,
+        budget: Budget | None,
+    ) -> list[Drawn] | None:
+        """What a policy of the experiment draws; None where it fails, whatever the error is: that
+        is counted and logged, and stops nobody's decision."""
+        try:
+            return draw(world, questions, rng, budget)
+        except Exception as error:
+            if self._failed is not None:
+                self._failed(role, len(questions))
+            if time.monotonic() - self._told_at[role] >= TOLD_AGAIN:  # it may fail at every group
+                self._told_at[role] = time.monotonic()
+                log = structlog.get_logger()
+                log.error("draw failed", role=role, policy=world.name, exc_info=error)
+            return None
 
     @staticmethod
     def _keep_repeats(
@@ -157,6 +208,7 @@ class Decider:
             if requests[n].key
             and not requests[n].ask.dry_run
             and isinstance(answer := answers[n], dict)
+            and not isinstance(answer, Replayed)
             and answer["repeated"]
         ]
         if given:
@@ -175,6 +227,7 @@ class Decider:
     ) -> dict[int, tuple[Question, Assigned]]:
         """Answer repeats and bad requests, draft forced holds; returns what must be drawn."""
         users = read_users(connection, {requests[n].ask.user_id for n in turn})
+        lost = mend(connection, users)
         held = _last_holds(connection, users.values())
         keys = {key for n in turn if (key := requests[n].key)}
         stored = rows_by_key(connection, IDEMPOTENCY, keys) if keys else {}
@@ -185,6 +238,8 @@ class Decider:
                 if keyed.key in stored:
                     answers[n] = again(keyed, stored[keyed.key])
                     continue
+                if problem := lost.get(keyed.ask.user_id):
+                    raise problem
                 user = users.get(keyed.ask.user_id)
                 question = self._question(connection, world, keyed.ask, user, now)
                 who = assigned(world, question.user)
@@ -214,7 +269,7 @@ class Decider:
             user = assumed(connection, user, zone, consent)
         return Question(
             user,
-            _after(user, at, round(self._settings.clock_tolerance_seconds * 1e6)),
+            _after(user, at, self._tolerance),
             _rows(world.catalog.items.row, ask.candidates, "candidates", "item"),
             _rows(world.catalog.variants.row, ask.variants, "variants", "variant"),
         )
@@ -245,7 +300,10 @@ def _rows(
 ) -> tuple[int, ...] | None:
     if ids is None:
         return None
-    rows = tuple([row[name] for name in ids if name in row])
+    try:
+        rows = tuple(map(row.__getitem__, ids))
+    except KeyError:
+        rows = ()
     if len(set(rows)) == len(ids):
         return rows
     for place, name in enumerate(ids):

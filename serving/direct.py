@@ -47,7 +47,7 @@ class Direct:
         headers = dict(scope["headers"])
         answer = await decided(self._service, asked(headers, body), key_of(headers))
         more = [REPLAYED] if isinstance(answer, Replayed) else []
-        await respond(send, 200, b"application/json", orjson.dumps(dict(answer)), more)
+        await respond(send, 200, b"application/json", orjson.dumps(answer), more)
 
 
 async def whole(receive: Receive) -> bytes | None:

@@ -2,49 +2,79 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy import Connection, Engine, Table, func, insert, select
 
+from ingestion.catalog import catalog_of
 from ingestion.log import Log, epoch_us
-from ingestion.replay import event_ids, replay, to_events
+from ingestion.replay import UserEvents, event_ids, replay, to_events
 from ingestion.schema import OUTCOME_KEY, TABLES
+from ingestion.shop import joined, need_shop_of, shop_of
 from mdp.attribution import on_time
 from mdp.clock import NEVER
 from mdp.errors import BadInput
+from mdp.shop import Shop
 from serving import tables
+from serving.checksums import checksums
+from serving.known import Saved
 from serving.store import CURRENCY, count, put_setting, touch_catalog, writing
 
 
-def load_log(engine: Engine, log: Log) -> dict[str, int]:
+def load_log(engine: Engine, parts: Iterable[Log], saved: Saved | None = None) -> dict[str, int]:
     """Put a log into a store that has no users yet; returns the rows put into each table.
 
     Histories are replayed from the log, so the server goes on just where the log ends. An outcome
-    that the log tells twice counts once, as it does over HTTP. Raises `BadInput` for a store that
-    has users already.
+    that the log tells twice counts once, as it does over HTTP. parts: the log by users, in each all
+    that is said of its users, and the whole catalogue; one is in memory at a time. saved: the
+    policy that is to decide for these users. Raises `BadInput` for a store that has users already,
+    and for the log of another shop than the policy's; then nothing is put.
     """
-    once = log.tables["outcomes"].drop_duplicates(OUTCOME_KEY)
-    log = log.replace_tables(outcomes=once)
-    rows = {
-        tables.ITEMS: _bodies(log.tables["items"], "items"),
-        tables.VARIANTS: _bodies(log.tables["variants"], "variants"),
-        tables.USERS: _users(log),
-        tables.EVENTS: _events(log),
-        tables.DECISIONS: _decisions(log),
-        tables.OUTCOMES: _outcomes(log),
-        tables.CHANGES: _plain(log.tables["changes"]),
-    }
+    counts: Counter[str] = Counter()
+    shops: list[Shop] = []
     with writing(engine) as connection:
         _refuse_full(connection)
-        for table, new in rows.items():
-            if new:
-                connection.execute(insert(table), new)
-        count(connection, "received", len(rows[tables.OUTCOMES]))
-        put_setting(connection, CURRENCY, log.meta.currency)
+        for part in parts:
+            once = part.tables["outcomes"].drop_duplicates(OUTCOME_KEY)
+            log = part.replace_tables(outcomes=once)
+            users = to_events(log)
+            rows = _people(log, users)
+            if not shops:  # what all parts have alike
+                put_setting(connection, CURRENCY, log.meta.currency)
+                rows = chain(_shared(log), rows)
+            shops.append(shop_of(log, users, catalog_of(log)))
+            for table, new in rows:
+                if new:
+                    connection.execute(insert(table), new)
+                    counts[table.name] += len(new)
+        if saved is not None:
+            bundle = saved.bundle
+            need_shop_of(bundle.shop, bundle.trained_until, str(saved.path), joined(shops))
+        count(connection, "received", counts[tables.OUTCOMES.name])
         touch_catalog(connection)
-    return {table.name: len(new) for table, new in rows.items() if new}
+    return dict(counts)
+
+
+Rows = Iterator[tuple[Table, list[dict[str, Any]]]]
+"""What goes into tables, one table's rows in memory at a time."""
+
+
+def _people(log: Log, users: UserEvents) -> Rows:
+    yield tables.USERS, _users(log, users)
+    yield tables.EVENTS, _events(log)
+    yield tables.DECISIONS, _decisions(log)
+    yield tables.OUTCOMES, _outcomes(log)
+
+
+def _shared(log: Log) -> Rows:
+    yield tables.ITEMS, _bodies(log.tables["items"], "items")
+    yield tables.VARIANTS, _bodies(log.tables["variants"], "variants")
+    yield tables.CHANGES, _plain(log.tables["changes"])
 
 
 def _refuse_full(connection: Connection) -> None:
@@ -90,8 +120,7 @@ def _bodies(frame: pd.DataFrame, name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _users(log: Log) -> list[dict[str, Any]]:
-    users = to_events(log)
+def _users(log: Log, users: UserEvents) -> list[dict[str, Any]]:
     histories = replay(users)
     frame = log.people
     known = {column.name for column in TABLES["users"].columns}
@@ -115,7 +144,8 @@ def _users(log: Log) -> list[dict[str, Any]]:
                 "turn": int(turns.get(user_id, 0)),
             }
         )
-    return rows
+    sums = checksums([row["history"] for row in rows], [row["version"] for row in rows])
+    return [row | {"checksum": kept} for row, kept in zip(rows, sums, strict=True)]
 
 
 def _events(log: Log) -> list[dict[str, Any]]:

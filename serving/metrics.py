@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
+from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from mdp.observation import USER
 from serving.commit import Answer, Replayed
-from serving.problems import Problem
+from serving.problems import UNKNOWN_ZONE, DamagedUser, Problem, UnreadableUser
 from serving.record import Receipt
 
-WATCHED = ("sends_7d", "opens_7d", "clicks_7d", "organic_views_7d", "days_since_send", "fatigue")
-"""Features of users whose mean is watched for drift; none is ever negative."""
+Mode = Literal["mostrecent", "max"]
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """Where the workers of one server keep their figures, for whichever of them is asked."""
 
@@ -59,6 +58,11 @@ class Metrics:
         self.refused = self._counter(
             "refused", "Refusals that somebody should look into, by their cause", "cause"
         )
+        for cause in (UNKNOWN_ZONE, UnreadableUser.cause, DamagedUser.cause):
+            self.refused.labels(cause)  # at 0, so that the first one is seen to be one more
+        self.mended = self._counter(
+            "mended", "Users' histories that were damaged in the store, and rebuilt from its rows"
+        )
         self.propensities = Histogram(
             "pushwise_propensity",
             "Propensities of what was drawn",
@@ -72,10 +76,6 @@ class Metrics:
         self.sends = self._counter(
             "sends", "Sends of the outbox, by what became of them", "became", "reason"
         )
-        self.seen = self._counter("feature_seen", "Drawn decisions whose features were summed")
-        self.features = self._counter(
-            "feature_sum", "Sum over drawn decisions of a feature of the user", "feature"
-        )
         self.ledger = self._gauge("ledger", "Decisions and outcomes by state", "of", "state")
         self.unbalanced = self._gauge("ledger_unbalanced", "By how much the ledger is off")
         self.last_day = self._gauge(
@@ -83,6 +83,29 @@ class Metrics:
             "Sends whose hour was in the last 24, by what became of them",
             "became",
         )
+        self.daily = {
+            "decided": self._gauge(
+                "decided_last_day", "Decisions of the last 24 hours, by action", "action"
+            ),
+            "draws": self._gauge(
+                "draws_last_day",
+                "Of these, what a policy drew, by whether evaluation can use the propensity",
+                "propensity",
+            ),
+            "features": self._gauge(
+                "feature_mean", "Mean of users' feature over a sample of their snapshots", "feature"
+            ),
+            "sampled": self._gauge("features_sampled", "Size of that sample"),
+            "settled": self._gauge(
+                "settled_sends", "Sends whose hour was 24 to 48 hours ago, whose outcomes are in"
+            ),
+            "reward": self._gauge(
+                "settled_reward", "What these brought: clicks, value of purchases", "reward"
+            ),
+            "rewarded": self._gauge(
+                "settled_rewarded", "How many clicks and purchases that was", "reward"
+            ),
+        }
         self.counted_at = self._gauge(
             "ledger_counted_timestamp_seconds", "When the ledger was counted last; 0: not yet"
         )
@@ -94,18 +117,41 @@ class Metrics:
             "sample_ratio_p", "Chance of a split between the arms as far off as this; 1: no split"
         )
         self.clock_jumps = self._counter("clock_jumps", "Times that the clock was set by much")
+        self.clock_off = self._gauge(
+            "clock_off_seconds",
+            "By how much the clock is off since it jumped; 0: it is not, or that was confirmed",
+        )
         self.left_out = self._gauge(
             "left_out", "1 while a challenger or shadow is left out, as it can't be loaded", "role"
         )
+        self.failed = self._counter(
+            "failed_draws", "Decisions at which a challenger or shadow failed", "role"
+        )
+        self.store_fault = self._gauge(
+            "store_fault", "1 while the store's SQLite file is known to be damaged, or is gone",
+            mode="max",
+        )  # fmt: skip
+        self.night = self._gauge(
+            "night_unfinished_seconds",
+            "How long ago the first nightly batch began that is not whole and can go on; 0: none",
+        )
+        self.misplaced = self._gauge(
+            "default_partition_rows",
+            "Rows of the last day in PostgreSQL's default partition that were to have one of time",
+            "table",
+        )
         self.stopped = self._gauge("killed", "1 while the kill switch for everything is on")
+        machine = self._gauge("machine", "1: the figures are those of this machine", "host")
+        machine.labels(socket.gethostname()).set(1)
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:
         return Counter(f"pushwise_{name}", what, labels, registry=self.registry)
 
-    def _gauge(self, name: str, what: str, *labels: str) -> Gauge:
+    def _gauge(self, name: str, what: str, *labels: str, mode: Mode = "mostrecent") -> Gauge:
+        """mode: which of the workers' values is shown."""
         return Gauge(
             f"pushwise_{name}", what, labels,
-            registry=self.registry, multiprocess_mode="mostrecent",
+            registry=self.registry, multiprocess_mode=mode,
         )  # fmt: skip
 
     def note_request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -114,29 +160,27 @@ class Metrics:
 
     def count_answers(self, answers: Iterable[Answer]) -> None:
         """Count decisions, and what decided nothing by itself."""
+        made: Counts[tuple[str, ...]] = Counts()
         for answer in answers:
             if isinstance(answer, Problem):
-                self._labelled(self.decisions, "refused", str(answer.status), "", "").inc()
-                continue
-            if because := _undecided(answer):
+                made["refused", str(answer.status), "", ""] += 1
+            elif because := _undecided(answer):
                 self._labelled(self.undecided, because).inc()
-                continue
-            labels = answer["action"], answer["reason"], answer["policy"], answer["arm"]
-            self._labelled(self.decisions, *labels).inc()
-            if answer["reason"] == "policy":
-                self.propensities.observe(answer["propensity"])
+            else:
+                made[answer["action"], answer["reason"], answer["policy"], answer["arm"]] += 1
+                if answer["reason"] == "policy":
+                    self.propensities.observe(answer["propensity"])
+        for labels, count in made.items():
+            self._labelled(self.decisions, *labels).inc(count)
 
     def count_problem(self, problem: Problem) -> None:
         """Count a refusal that an answer gives."""
         if problem.cause:
             self._labelled(self.refused, problem.cause).inc()
 
-    def watch(self, users: np.ndarray) -> None:
-        """Sum the watched features of users (N, U)."""
-        self.seen.inc(len(users))
-        sums = users[:, [USER.index(name) for name in WATCHED]].sum(0, dtype=np.float64)
-        for name, total in zip(WATCHED, sums.tolist(), strict=True):
-            self._labelled(self.features, name).inc(max(total, 0.0))
+    def count_failed(self, role: str, decisions: int) -> None:
+        """Count decisions at which a policy of the experiment failed."""
+        self.failed.labels(role).inc(decisions)
 
     def count_receipt(self, table: str, receipt: Receipt) -> None:
         """Count the entries of a table."""
@@ -156,6 +200,12 @@ class Metrics:
         self.ledger.labels("decisions", "moved").set(state["moved"])
         for name, count in state["last_day"].items():
             self.last_day.labels(name).set(count)
+        for name, figures in state["daily"].items():
+            if isinstance(figures, float):
+                self.daily[name].set(figures)
+                continue
+            for label, figure in figures.items():
+                self.daily[name].labels(label).set(figure)
         self.unbalanced.set(state["unbalanced"])
         self.ratio.set(state["sample_ratio_p"])
         self.counting.set(seconds)

@@ -14,27 +14,15 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.access import Access
+from serving.log_lines import REQUEST_ID
 from serving.metrics import Metrics
+from serving.patience import Patience
 from serving.problems import Problem, as_problem
 from serving.tracing import Tracing
 
-REQUEST_ID = re.compile(r"[\w.:-]{1,100}")
+GIVEN_ID = re.compile(r"[\w.:-]{1,100}")
 OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
 """Paths that need no key."""
-
-
-class TooLarge(Problem):
-    """A body of more bytes than are accepted."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(413, "body", f"the body is larger than {limit} bytes")
-
-
-class TooSlow(Problem):
-    """A body that does not arrive."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(408, "body", f"the body did not arrive within {seconds:g} s")
 
 
 class Gate:
@@ -50,7 +38,7 @@ class Gate:
         tracing: Tracing,
     ) -> None:
         self._app, self._access, self._metrics, self._tracing = app, access, metrics, tracing
-        self._limit, self._patience = max_body_bytes, body_seconds
+        self._patience = Patience(body_seconds, max_body_bytes)
         self._log = structlog.get_logger().bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,8 +49,8 @@ class Gate:
         began, status = time.perf_counter(), 0
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        request_id = given if GIVEN_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        REQUEST_ID.set(request_id)
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -76,8 +64,11 @@ class Gate:
 
         with self._tracing.request(scope) as span:
             try:
-                await self._check(scope, headers)
-                await self._app(scope, self._counted(receive), noting)
+                # A store that hangs holds up none but those who need it.
+                if self._access.is_old and scope["path"] not in OPEN:
+                    await asyncio.to_thread(self._access.read)
+                self._check(scope, headers)
+                await self._app(scope, self._patience.within(receive), noting)
             except Exception as error:
                 if status:  # the framework has answered, and logged it
                     raise
@@ -86,7 +77,7 @@ class Gate:
                 await refuse(problem, noting)
             finally:
                 self._note(scope, status or 500, time.perf_counter() - began, span)
-                structlog.contextvars.unbind_contextvars("request_id")
+                REQUEST_ID.set(None)
 
     def _note(self, scope: Scope, status: int, seconds: float, span: Any | None) -> None:
         """Metrics, log and trace of a request that was answered."""
@@ -105,52 +96,16 @@ class Gate:
                 "http.response.status_code": status,
             })  # fmt: skip
 
-    async def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    def _check(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         if "\x00" in scope["path"]:
             raise Problem(404, "path", "no path holds the character NUL")
         if scope["path"] not in OPEN:
-            if self._access.is_old:  # a store that hangs holds up none but those who need it
-                await asyncio.to_thread(self._access.read)
             key = headers.get(b"authorization", b"").decode("latin-1")
             caller = self._access.check(scope["method"], scope["path"], key)
             scope.setdefault("state", {})["who"] = caller.name
         length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._limit:
-            raise TooLarge(self._limit)
-
-    def _counted(self, receive: Receive) -> Receive:
-        seen, whole, late = 0, False, False
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._patience
-
-        def give_up(task: asyncio.Task[Any]) -> None:
-            nonlocal late
-            late = task.cancel()
-
-        async def counting() -> Message:
-            nonlocal seen, whole
-            if whole:  # what comes now is the end of the connection
-                return await receive()
-            task = asyncio.current_task()
-            assert task is not None
-            # What `asyncio.timeout` does, in a fraction of the time.
-            timer = loop.call_at(end, give_up, task)
-            try:
-                message = await receive()
-            except asyncio.CancelledError as error:
-                if not late:
-                    raise
-                task.uncancel()
-                raise TooSlow(self._patience) from error
-            finally:
-                timer.cancel()
-            whole = not message.get("more_body", False)
-            seen += len(message.get("body", b""))
-            if seen > self._limit:
-                raise TooLarge(self._limit)
-            return message
-
-        return counting
+        if length.isdigit():
+            self._patience.need(int(length))
 
 
 async def refuse(problem: Problem, send: Send) -> None:

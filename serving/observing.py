@@ -9,11 +9,14 @@ from typing import Any, TextIO
 from sqlalchemy import func, select
 
 from mdp.errors import PushwiseError
+from serving.daily import daily
 from serving.ledger import ledger
 from serving.metrics import DIRECTORY
+from serving.nights import LASTS, unfinished
+from serving.partitions import misplaced
 from serving.routes.policies import experiment_of
 from serving.service import Service
-from serving.store import reading
+from serving.store import reading, store_file
 from serving.tables import OUTBOX
 
 GLANCE_SECONDS = 15.0
@@ -31,13 +34,20 @@ class Observer:
         self._service = service
         self._mine: TextIO | None = None
 
+    def look(self) -> None:
+        """Whether the store's file lies where it was, and no damage to it was seen."""
+        file = store_file(self._service.engine)
+        self._service.metrics.store_fault.set(int(file is not None and not file.is_well))
+
     def glance(self) -> None:
-        """What is found by an index: how late sends are, whether everything is stopped or a policy
-        of the experiment is left out."""
+        """What is found by an index: how late sends are, whether everything is stopped, a policy
+        of the experiment is left out, a nightly batch was interrupted or rows lie in no month."""
         service = self._service
         with reading(service.engine) as connection:
             oldest = select(func.min(OUTBOX.c.due_at)).where(OUTBOX.c.state == "waiting")
             due_at = connection.scalar(oldest)
+            nights = unfinished(connection, service.clock(), LASTS)
+            outside = misplaced(connection, service.clock())
             try:
                 world = service.registry.world(connection)
             except PushwiseError:
@@ -46,13 +56,17 @@ class Observer:
                 killed, left_out = world.stopped.everything, dict(world.left_out)
         late = 0.0 if due_at is None else max(0.0, (service.clock() - due_at) / 1e6)
         service.metrics.overdue.set(late)
+        began = (service.clock() - nights[0].began_at) / 1e6 if nights else 0.0
+        service.metrics.night.set(began)
         service.metrics.stopped.set(int(killed))
+        for table, rows in outside.items():
+            service.metrics.misplaced.labels(table).set(rows)
         for role in ("challenger", "shadow"):
             service.metrics.left_out.labels(role).set(int(role in left_out))
 
     def count(self) -> None:
-        """What every row is read for: the ledger and the split between the arms. Of the workers
-        that share their figures one does so."""
+        """What every row is read for: the ledger, the last days, the split between the arms. Of the
+        workers that share their figures one does so."""
         if not self._is_mine():
             return
         began = time.monotonic()
@@ -61,8 +75,9 @@ class Observer:
 
     def _counted(self) -> dict[str, Any]:
         service = self._service
-        with reading(service.engine) as connection:
+        with reading(service.engine, whole=True) as connection:
             state = ledger(connection, service.clock())
+            days = daily(connection, service.clock())
             by_state = select(OUTBOX.c.state, func.count()).group_by(OUTBOX.c.state)
             outbox = {row[0]: row[1] for row in connection.execute(by_state)}
             try:
@@ -70,7 +85,12 @@ class Observer:
                 split = experiment_of(connection, world)["sample_ratio"]
             except PushwiseError:
                 split = None
-        return {**state, "outbox": outbox, "sample_ratio_p": 1.0 if split is None else split["p"]}
+        return {
+            **state,
+            "daily": days,
+            "outbox": outbox,
+            "sample_ratio_p": 1.0 if split is None else split["p"],
+        }
 
     def _is_mine(self) -> bool:
         """Whether this worker counts: it does for as long as it lives once it holds the lock."""

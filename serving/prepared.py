@@ -29,13 +29,13 @@ class Prepared:
     def rows(self, connection: Connection, *values: Any) -> list[tuple[Any, ...]]:
         """The rows that it finds."""
         words = self._in(connection.dialect)
-        return list(_driver(connection).execute(words, values).fetchall())
+        return list(driver_of(connection).execute(words, values).fetchall())
 
     def run(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Run it once for each of the rows of values."""
         if rows:
             words = self._in(connection.dialect)
-            _driver(connection).cursor().executemany(words, rows)
+            driver_of(connection).cursor().executemany(words, rows)
 
     def _in(self, dialect: Dialect) -> str:
         words = self._words.get(dialect.name)
@@ -49,7 +49,8 @@ class Prepared:
         return words
 
 
-def _driver(connection: Connection) -> Any:
+def driver_of(connection: Connection) -> Any:
+    """The driver's own connection."""
     return connection.connection.driver_connection
 
 

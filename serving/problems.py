@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -44,7 +45,7 @@ class Problem(BadInput):
 
     cause: str | None = None
     """What the metrics count such refusals as, beside their status: unknown_zone,
-    unreadable_user."""
+    unreadable_user, damaged_user."""
 
     def __init__(
         self, status: int, field: str | None, detail: str, in_flight: bool = False
@@ -78,19 +79,64 @@ class Problem(BadInput):
         }
 
 
-class UnreadableUser(Problem):
+class UserProblem(Problem):
+    """What stands in the store of one user can't be used; that of others can."""
+
+    def __init__(self, user_id: str, detail: str) -> None:
+        super().__init__(409, "user_id", f"user {user_id!r} {detail}")
+        self.user_id = user_id
+
+
+class UnreadableUser(UserProblem):
     """What needs fields of a user that no key opens."""
 
     cause = "unreadable_user"
 
     def __init__(self, user_id: str) -> None:
         super().__init__(
-            409,
-            "user_id",
-            f"user {user_id!r} has fields that are encrypted, and no key of PUSHWISE_FIELD_KEYS "
-            "opens them: set the key that they were written with, or erase the user",
+            user_id,
+            "has fields that are encrypted, and no key of PUSHWISE_FIELD_KEYS opens them (or they "
+            "are damaged): set the key that they were written with, or erase the user",
         )
-        self.user_id = user_id
+
+
+class DamagedUser(UserProblem):
+    """What needs the history of a user whose bytes changed in the store."""
+
+    cause = "damaged_user"
+
+    def __init__(self, user_id: str, why: str) -> None:
+        """why: the store can't make the history again."""
+        super().__init__(
+            user_id,
+            f"has a history that was damaged in the store and can't be made again, as {why}: put "
+            "these rows back from a backup, or erase the user (docs/runbook.md: users' histories "
+            "are damaged)",
+        )
+
+
+DAMAGED = "the store's file is damaged"
+
+
+class StoreFault(Problem):
+    """A store that waiting does not mend: its file is damaged or gone."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(503, None, detail)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """None that say when to try again."""
+        return {}
+
+
+def words_of_damage(error: BaseException) -> str | None:
+    """SQLite's own words of a damaged file; None for any other error."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(said, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF  # the rest says where
+    if "Could not decode to UTF-8" in str(said):  # which it does not count as damage
+        return str(said)
+    return str(said) if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else None
 
 
 def problem_of(errors: Sequence[Any], skip: int = 0) -> Problem:
@@ -123,6 +169,8 @@ def as_problem(error: Exception) -> Problem:
         return Problem(500, None, "an unexpected error; the server's log has it")
     if isinstance(error, DBAPIError):
         structlog.get_logger().error("store", error=str(error.orig))
+        if words := words_of_damage(error):
+            return StoreFault(f"{DAMAGED}: {words}")
         return Problem(503, None, "the store is busy, full or gone: try again")
     status = 409 if isinstance(error, BadArtifact) else 422
     status = status if isinstance(error, BadArtifact | BadInput) else 500

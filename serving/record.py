@@ -17,12 +17,13 @@ from mdp.hashing import content_hash
 from serving.accounts import with_changes
 from serving.archived import absent, archived_before
 from serving.budget import release
-from serving.history import Fields, advanced, organic_event, outcome_event
+from serving.history import Fields, advanced, mended, organic_event, outcome_event
 from serving.outbox import withdraw
-from serving.problems import Problem, UnreadableUser, problem_of
+from serving.problems import Problem, UserProblem, problem_of
+from serving.rows import found_by_key, rows_by_key
 from serving.schemas import EventIn, OutcomeIn, iso
 from serving.settings import Settings
-from serving.store import count, found_by_key, reading, rows_by_key, writing
+from serving.store import count, reading, writing
 from serving.tables import ARCHIVED, DECISIONS, EVENTS, ITEMS, OUTCOMES
 from serving.users import User, new_user, read_users, write_users
 
@@ -96,7 +97,7 @@ def _taken(
         try:
             take(good, taken)
             return taken
-        except UnreadableUser as problem:
+        except UserProblem as problem:
             closed = {n for n, entry in good.items() if user_of(entry) == problem.user_id}
             for index in closed:
                 receipt.reject(index, problem)
@@ -259,7 +260,7 @@ def _take_late(
             receipt.kinds["unsubscribed"] += 1
         else:
             receipt.reject(index, absent(connection, outcome.decision_id))
-    users = read_users(connection, leaving).values()
+    users = [mended(connection, user) for user in read_users(connection, leaving).values()]
     no_more = [with_changes(connection, user, {"consent": False}, now) for user in users]
     write_users(connection, no_more)
     return set(late)

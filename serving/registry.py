@@ -9,26 +9,24 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from generation.candidates.base import Recommender
 from generation.candidates.saved import recommender_of
 from mdp.catalog import Catalog
-from mdp.errors import BadArtifact, BadInput, PushwiseError
+from mdp.errors import BadInput, PushwiseError
 from mdp.guardrails import Guardrails
 from mdp.hashing import content_hash
 from mdp.response import BoundModel
 from policies.base import Policy
-from policies.saved import PolicyBundle, load_policy, with_floor
-from serving.access import audit
+from policies.saved import PolicyBundle, with_floor
 from serving.catalog import read_catalog
-from serving.store import CURRENCY, all_settings, put_setting, setting, upsert
-from serving.tables import POLICIES
+from serving.known import as_added, content_of, registered
+from serving.store import CURRENCY, all_settings
 
 
 @dataclass(frozen=True)
@@ -105,13 +103,14 @@ def stopped(values: Mapping[str, Any], catalog: Catalog) -> Stopped:
 
 
 class Registry:
-    """The policies of a store, loaded once a process."""
+    """The policies of a store that decide, or that a rollback makes active, each loaded once."""
 
     def __init__(
         self, fixed: tuple[str, PolicyBundle] | None = None, currency: str | None = None
     ) -> None:
-        """fixed: name and bundle of the policy to decide by, whichever is active in the store.
-        currency: what prices are in; None: what the store's log says."""
+        """fixed: name and bundle of the policy that decides in place of the active one, beside the
+        store's challenger and shadow. currency: what prices are in; None: what the store's log
+        says."""
         self._fixed, self._currency = fixed, currency
         self._bundles: dict[str, PolicyBundle] = {}
         self._catalog: tuple[Any, Catalog] | None = None
@@ -124,13 +123,25 @@ class Registry:
         with self._lock:
             if self._world is None or self._world.values != values:
                 self._world = self._make(connection, values)
+                self._forget(values)
             return self._world
 
+    def _forget(self, values: Mapping[str, Any]) -> None:
+        """Keep in memory the active policy, the one before, challenger and shadow, and no other."""
+        tried = values.get("experiment") or {}
+        challenger = tried.get("challenger") or {}
+        names = (
+            values.get("policy"), values.get("policy_before"),
+            challenger.get("policy"), tried.get("shadow"),
+        )  # fmt: skip
+        kept = {values.get(content_of(name)) for name in names if name}
+        for added in list(self._bundles):
+            if added not in kept:
+                self._bundles.pop(added, None)
+
     def _make(self, connection: Connection, values: Mapping[str, Any]) -> World:
-        if self._fixed is not None:
-            return self._of(connection, values, *self._fixed)
-        world = self._of(connection, values, *self._active(connection, values))
-        return self._with_experiment(connection, values, world)
+        champion = self._fixed or self._active(connection, values)
+        return self._with_experiment(connection, values, self._of(connection, values, *champion))
 
     def _with_experiment(
         self, connection: Connection, values: Mapping[str, Any], world: World
@@ -164,8 +175,11 @@ class Registry:
         """The world with another policy of the store. Its files are read anew, as processes that
         don't hold it will; raises as `bundle` does."""
         path, added = registered(connection, name)
-        self._bundles.setdefault(added, as_added(path, added))
-        return self._of(connection, all_settings(connection), name, self._bundles[added])
+        values = all_settings(connection)
+        read = as_added(path, added)
+        self._forget(values)  # what was tried before, and not taken
+        bundle = self._bundles.setdefault(added, read)
+        return self._of(connection, values, name, bundle)
 
     def _of(
         self, connection: Connection, values: Mapping[str, Any], name: str, bundle: PolicyBundle
@@ -201,14 +215,19 @@ class Registry:
             raise BadInput("the store has no active policy: run `pushwise load --policy POLICY`")
         return name, self.bundle(connection, name)
 
+    def hold(self, bundle: PolicyBundle) -> None:
+        """Keep a policy that is loaded already, which so need not be once more."""
+        self._bundles[content_hash(bundle.manifest)] = bundle
+
     def bundle(self, connection: Connection, name: str) -> PolicyBundle:
-        """A registered policy, loaded once: what is in memory goes on, whatever becomes of its
-        files. Raises `BadInput` for an unknown one, `BadArtifact` for files that can't be loaded or
-        are not those that were added."""
+        """A registered policy; one in memory goes on, whatever becomes of its files. Raises
+        `BadInput` for an unknown one, `BadArtifact` for files that can't be loaded or are not those
+        that were added."""
         path, added = registered(connection, name)
-        if added not in self._bundles:
-            self._bundles[added] = as_added(path, added)
-        return self._bundles[added]
+        bundle = self._bundles.get(added)
+        if bundle is None:
+            bundle = self._bundles[added] = as_added(path, added)
+        return bundle
 
 
 def guardrails_over(bundle: PolicyBundle, values: Mapping[str, Any]) -> Guardrails:
@@ -218,61 +237,3 @@ def guardrails_over(bundle: PolicyBundle, values: Mapping[str, Any]) -> Guardrai
     if bundle.model is None:
         guardrails.need_no_model()
     return guardrails
-
-
-def registered(connection: Connection, name: str) -> tuple[Path, str]:
-    """The directory of a policy and the hash of its content; raises `BadInput` for an unknown
-    one."""
-    path = connection.scalar(select(POLICIES.c.path).where(POLICIES.c.name == name))
-    if path is None:
-        raise BadInput(f"there is no policy {name!r} in the store")
-    return Path(path), setting(connection, _content_of(name))
-
-
-def as_added(path: Path, added: str) -> PolicyBundle:
-    """The policy in a directory; raises `BadArtifact` unless its content is what was added."""
-    bundle = load_policy(path)
-    if content_hash(bundle.manifest) != added:
-        raise BadArtifact(
-            f"{path} was changed since it was added: put back what it held, and add what it holds "
-            "now under another name"
-        )
-    return bundle
-
-
-def _content_of(name: str) -> str:
-    """The setting that holds the hash of a policy's content."""
-    return f"policy:{name}"
-
-
-def add_policy(connection: Connection, path: Path, now: int, who: str) -> str:
-    """Make a saved policy known to the store by its directory's name, which means this content for
-    ever: logs, kill switches and experiments tell policies by their names. Adding the same again
-    changes nothing, or where it lies.
-
-    Raises `BadArtifact` for one that can't be loaded, `BadInput` where the name means another.
-    """
-    path = path.resolve()
-    bundle = load_policy(path)
-    name, content = path.name, content_hash(bundle.manifest)
-    if setting(connection, _content_of(name), content) != content:
-        raise BadInput(
-            f"the store knows another policy by the name {name!r}: save this one under another "
-            f"name, such as {name}-2, and add that"
-        )
-    row = {"name": name, "path": str(path), "hash": bundle.hash, "added_at": now}
-    found = connection.execute(select(POLICIES).where(POLICIES.c.name == name)).mappings().first()
-    if found is None or found["path"] != row["path"]:
-        upsert(connection, POLICIES, [row])
-        put_setting(connection, _content_of(name), content)
-        audit(connection, now, who, "add policy", {"name": name, "path": str(path)})
-    return name
-
-
-def make_active(connection: Connection, name: str, now: int, who: str) -> None:
-    """Decide by this policy from now on, and remember the one before for a rollback."""
-    before = setting(connection, "policy")
-    if before != name:
-        put_setting(connection, "policy_before", before)
-        put_setting(connection, "policy", name)
-        audit(connection, now, who, "activate policy", {"name": name})

@@ -34,7 +34,8 @@ class Unreadable(str):
 
 
 class UnreadableFields(dict[str, Any]):
-    """Fields whose stored JSON no key opens: none are to be seen; written back, they stay so."""
+    """Fields whose stored JSON no key opens, or that is damaged: none are to be seen; written back,
+    they stay so."""
 
     def __init__(self, stored: str) -> None:
         super().__init__()
@@ -96,11 +97,14 @@ def sealed_fields(fields: Mapping[str, Any], seal: Callable[[str | None], str | 
 
 
 def opened_fields(text: str) -> dict[str, Any]:
-    """The fields that were stored; `UnreadableFields` where no key opens them."""
+    """The fields that were stored; `UnreadableFields` where they can't be read."""
     found = opened(text)
     if isinstance(found, Unreadable):
         return UnreadableFields(found)
-    fields: dict[str, Any] = orjson.loads(found or "{}")
+    try:
+        fields: dict[str, Any] = orjson.loads(found or "{}")
+    except orjson.JSONDecodeError:  # damaged in the store
+        return UnreadableFields(text)
     return fields
 
 

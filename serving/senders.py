@@ -45,7 +45,7 @@ class Message:
     token: str | None
     """The user's attribute `push_token`."""
     expires_at: int
-    """Instant after which it is of no use, microseconds UTC."""
+    """Instant from which on it must not be shown any more, microseconds UTC."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,8 @@ class Fcm(Http):
         access = self._access_token()
         if isinstance(access, Result):
             return access
-        left = max(0, round(message.expires_at / 1e6 - time.time()))
+        expires = message.expires_at // 1_000_000
+        left = str(max(0, expires - math.ceil(time.time())))
         notification = {"title": message.title, "body": message.body, "image": message.image_url}
         data = {
             name: getattr(message, name)
@@ -186,7 +187,13 @@ class Fcm(Http):
                 "notification": {k: v for k, v in notification.items() if v},
                 "data": {k: v for k, v in data.items() if v},
                 "android": {"collapse_key": message.decision_id, "ttl": f"{left}s"},
-                "apns": {"headers": {"apns-collapse-id": message.decision_id}},
+                "apns": {
+                    "headers": {
+                        "apns-collapse-id": message.decision_id,
+                        "apns-expiration": str(expires),
+                    }
+                },
+                "webpush": {"headers": {"TTL": left}},
             }
         }
         response = self.post(self._url, json=body, headers={"authorization": f"Bearer {access}"})

@@ -4,39 +4,38 @@ once, or says why it did not.
 A row is written in the decision's own transaction. A dispatcher in every worker takes rows that
 are due (each is leased, so no two take the same), asks the guardrails once more, sends, and
 records what became of it: `delivered`, `moved` where it left late, `failed` or `cancelled`. Should
-a worker die in between, the lease ends and another sends again, with the same key.
+a worker die in between, the lease ends and another sends again, with the same key. While a
+machine's clock can't be believed (`serving.clock_watch`), its workers take critical messages alone.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import structlog
 from sqlalchemy import Connection, Engine, Row, exists, func, select, update
 
-from mdp.clock import HOUR, MINUTE, NEVER
-from mdp.guardrails import Reason
-from mdp.hashing import hash_id
-from mdp.masking import mask
-from mdp.reasons import catalog_reasons, item_reasons
-from mdp.state import RELEASED, features
-from serving.explaining import reason_name
+from mdp.clock import HOUR, MINUTE
+from mdp.masking import first_quiet
+from serving.allowed import refused
+from serving.arms import deciding
+from serving.clock_watch import ClockWatch
+from serving.history import whole_user
 from serving.metrics import Metrics
-from serving.problems import Problem
+from serving.problems import Problem, UserProblem
 from serving.record import Receipt, take_outcomes
 from serving.registry import Registry, World
+from serving.rows import rows_by_key
 from serving.schemas import OutcomeIn, iso
-from serving.scoring import about
 from serving.senders import Message, Result, Sender
 from serving.settings import Settings
-from serving.store import reading, rows_by_key, writing
+from serving.store import reading, writing
 from serving.tables import DECISIONS, ITEMS, OUTBOX, OUTCOMES
-from serving.users import User, read_users
+from serving.users import User
 
 LEASE = 5 * MINUTE
 """How long a worker has to send what it took."""
@@ -45,13 +44,17 @@ LATE = 5 * MINUTE
 AT_ONCE, THREADS = 200, 16
 ATTEMPTS = 8
 """After as many failures a row is dead."""
+OF_CRITICAL = exists().where(
+    DECISIONS.c.decision_id == OUTBOX.c.decision_id, DECISIONS.c.arm == "critical"
+)
+"""Sends that no clock holds up, as they pass quiet hours, caps and gaps."""
 UNREADABLE = Result(False, reason="unreadable_user")
 """Of a send to a user whose fields no key opens, their push token among them: it may pass."""
 
 
 @dataclass(frozen=True)
 class Due:
-    """A row that this worker has leased, with its decision."""
+    """A send of the outbox, with its decision."""
 
     decision: Mapping[Any, Any]
     attempts: int
@@ -67,11 +70,11 @@ class Dispatcher:
         registry: Registry,
         settings: Settings,
         sender: Sender,
-        clock: Callable[[], int],
+        watch: ClockWatch,
         metrics: Metrics,
     ) -> None:
         self._engine, self._registry, self._settings = engine, registry, settings
-        self._sender, self._clock, self._metrics = sender, clock, metrics
+        self._sender, self._watch, self._metrics = sender, watch, metrics
         self._pool = ThreadPoolExecutor(THREADS, "send")
 
     def close(self) -> None:
@@ -81,23 +84,27 @@ class Dispatcher:
 
     def run(self) -> int:
         """Take and settle what is due now; returns the number of rows."""
+        self._watch.look()
         total = 0
-        while rows := self._take(self._clock()):
+        while rows := self._take():
             list(self._pool.map(self._settle, rows))
             total += len(rows)
         return total
 
-    def _take(self, now: int) -> list[Due]:
+    def _take(self) -> list[Due]:
+        now, is_right = self._watch.read()
+        which = (OUTBOX.c.state == "waiting") & (OUTBOX.c.next_at <= now)
+        if not is_right:
+            which &= OF_CRITICAL
         due = (
             select(OUTBOX)
-            .where(OUTBOX.c.state == "waiting", OUTBOX.c.next_at <= now)
+            .where(which)
             .order_by(OUTBOX.c.next_at)
             .limit(AT_ONCE)
             .with_for_update(skip_locked=True)
         )
         with reading(self._engine) as connection:  # SQLite's readers wait for nobody
-            waiting = OUTBOX.c.state == "waiting"
-            if connection.scalar(select(exists().where(waiting, OUTBOX.c.next_at <= now))) == 0:
+            if connection.scalar(select(exists().where(which))) == 0:
                 return []
         with writing(self._engine, ()) as connection:
             rows = {row.decision_id: row for row in connection.execute(due)}
@@ -116,22 +123,29 @@ class Dispatcher:
             ]
 
     def _settle(self, due: Due) -> None:
-        now, decision = self._clock(), due.decision
-        with reading(self._engine) as connection:
-            world = self._registry.world(connection)
-            at = now if now - due.due_at > LATE else due.due_at
-            reason = why_not(connection, world, self._settings, decision, due.due_at, at, now)
-            user = read_users(connection, [decision["user_id"]]).get(decision["user_id"])
-            message = None if user is None else self._message(connection, user, due)
-            closed = user is not None and not user.is_readable
-        if reason is None and message is not None:
-            result = UNREADABLE if closed else self._attempt(message)
-            if not result.ok and not result.permanent and due.attempts < ATTEMPTS:
-                self._later(due, result, now)
-                return
-            self._finish(due, result)
-        else:
-            self._cancel(due, reason or "user_erased")
+        (now, is_right), user_id = self._watch.read(), due.decision["user_id"]
+        if not is_right and due.decision["arm"] != "critical":
+            return  # whoever has the right time takes it when its lease has ended
+        reason: str | None = "user_erased"
+        try:
+            with reading(self._engine) as connection:
+                world = self._registry.world(connection)
+                user = whole_user(connection, user_id)
+                if user is not None:
+                    moved = now - due.due_at > LATE
+                    reason = why_not(connection, world, self._settings, user, due, now, moved)
+                    message = self._message(connection, world, user, due, now)
+        except UserProblem as problem:  # no guardrail can be asked, and no outcome told
+            self._later(due, Result(False, reason=problem.cause or ""), now)
+            return
+        if user is None or reason is not None:
+            self._cancel(due, reason or "user_erased", now)
+            return
+        result = self._attempt(message) if user.is_readable else UNREADABLE
+        if not result.ok and not result.permanent and due.attempts < ATTEMPTS:
+            self._later(due, result, now)
+            return
+        self._finish(due, result, now)
 
     def _attempt(self, message: Message) -> Result:
         """What became of one; whatever goes wrong in a sender is a failure like another."""
@@ -143,8 +157,14 @@ class Dispatcher:
             # Its words may hold a token or a message, and are a label of the metrics.
             return Result(False, type(error).__name__)
 
-    def _message(self, connection: Connection, user: User, due: Due) -> Message:
+    def _message(
+        self, connection: Connection, world: World, user: User, due: Due, now: int
+    ) -> Message:
         decision = due.decision
+        expires_at = due.due_at + round(self._settings.send_within_hours * HOUR)
+        if decision["arm"] != "critical":  # a phone that comes back at night must not ring
+            rules = deciding(world, decision["arm"]).guardrails
+            expires_at = first_quiet(rules, user.zone, now, expires_at)
         of = select(ITEMS.c.body).where(ITEMS.c.item_id == decision["item_id"])
         item = connection.scalar(of) or {}
         token = user.attributes.get("push_token")
@@ -158,12 +178,13 @@ class Dispatcher:
             deep_link=item.get("deep_link"),
             image_url=item.get("image_url"),
             token=None if token is None else str(token),
-            expires_at=due.due_at + round(self._settings.send_within_hours * HOUR),
+            expires_at=expires_at,
         )
 
     def _later(self, due: Due, result: Result, now: int) -> None:
         """Try again after twice as long as the last time, and a bit, or when the receiver says."""
-        wait = result.after or min(2.0**due.attempts, 600.0) * random.uniform(0.75, 1.25)
+        doubled = 2.0 ** min(due.attempts, 10)  # whose history is damaged may wait for weeks
+        wait = result.after or min(doubled, 600.0) * random.uniform(0.75, 1.25)
         mine = (OUTBOX.c.decision_id == due.decision["decision_id"]) & (OUTBOX.c.state == "waiting")
         with writing(self._engine, [due.decision["user_id"]]) as connection:
             next_at = now + round(wait * 1e6)
@@ -171,8 +192,7 @@ class Dispatcher:
             connection.execute(update(OUTBOX).where(mine).values(**values))
         self._metrics.sends.labels("retry", result.reason).inc()
 
-    def _finish(self, due: Due, result: Result) -> None:
-        now = self._clock()
+    def _finish(self, due: Due, result: Result, now: int) -> None:
         if result.ok:
             outcomes = ["delivered", *(["moved"] if now - due.due_at > LATE else [])]
             self._end(due, "sent", None, outcomes, now)
@@ -181,8 +201,8 @@ class Dispatcher:
             self._end(due, "dead", result.reason, ["failed"], now)
             self._metrics.sends.labels("dead", result.reason).inc()
 
-    def _cancel(self, due: Due, reason: str) -> None:
-        self._end(due, "cancelled", reason, ["cancelled"], self._clock())
+    def _cancel(self, due: Due, reason: str, now: int) -> None:
+        self._end(due, "cancelled", reason, ["cancelled"], now)
         self._metrics.sends.labels("cancelled", reason).inc()
 
     def _end(self, due: Due, state: str, reason: str | None, outcomes: list[str], now: int) -> None:
@@ -205,13 +225,16 @@ def retry(
     The transaction must be one about the send's user.
     """
     (decision,) = rows_by_key(connection, DECISIONS, [row.decision_id]).values()
-    reason = why_not(connection, world, settings, decision._mapping, row.due_at, now, now)
+    user = whole_user(connection, row.user_id)
+    assert user is not None
+    due = Due(decision._mapping, row.attempts, row.due_at)
+    reason = why_not(connection, world, settings, user, due, now, moved=True)
     if reason is not None:
         raise Problem(409, "decision_id", f"the guardrails allow it no more: {reason}")
     mine = OUTBOX.c.decision_id == row.decision_id
     again = {"state": "waiting", "attempts": 0, "next_at": now}
     connection.execute(update(OUTBOX).where(mine).values(**again))
-    record(connection, settings, decision._mapping, ["moved"], now)
+    record(connection, settings, due.decision, ["moved"], now)
 
 
 def record(
@@ -239,67 +262,18 @@ def why_not(
     connection: Connection,
     world: World,
     settings: Settings,
-    decision: Mapping[Any, Any],
-    due_at: int,
-    at: int,
+    user: User,
+    due: Due,
     now: int,
+    moved: bool,
 ) -> str | None:
-    """Why a send that was due may not leave at an instant any more; None: it may."""
-    of = OUTCOMES.c.decision_id == decision["decision_id"]
+    """Why a send to a user that was due may not leave now any more; None: it may.
+
+    moved: as for `refused`.
+    """
+    of = OUTCOMES.c.decision_id == due.decision["decision_id"]
     if "cancelled" in set(connection.scalars(select(OUTCOMES.c.outcome).where(of))):
         return "cancelled"
-    if now - due_at > settings.send_within_hours * HOUR:
+    if now - due.due_at > settings.send_within_hours * HOUR:
         return "too_late"
-    user = read_users(connection, [decision["user_id"]]).get(decision["user_id"])
-    return "user_erased" if user is None else refused(world, user, decision, at)
-
-
-def refused(world: World, user: User, decision: Mapping[Any, Any], at: int) -> str | None:
-    """Which guardrail forbids a send at an instant, were it not decided already; None: none."""
-    items, variants = world.catalog.items.row, world.catalog.variants.row
-    item, variant = items.get(decision["item_id"]), variants.get(decision["variant_id"])
-    critical = decision["arm"] == "critical"
-    stopped = world.stopped
-    if stopped.everything or (decision["policy"] in stopped.policies and not critical):
-        return "killed"
-    if item is None or variant is None:
-        return "not_available"
-    states = features(user.state.reshape(1).copy(), np.array([at], np.int64))
-    if critical and (states["unsubscribed"][0] or not states["consent"][0]):
-        return "unsubscribed" if states["unsubscribed"][0] else "consent"
-    if (bar := barred(world, item, variant, at)) is not None:
-        return bar[1]
-    if critical:
-        return None
-    mine = states["ring"]["decision"] == hash_id(decision["decision_id"])
-    states["ring"]["status"][mine] = RELEASED
-    rows, instant = (np.array([[item]]), np.array([[variant]])), np.array([at], np.int64)
-    locales, segments, blocked = about([user])
-    reasons = catalog_reasons(world.catalog, *rows, instant, locales, segments, blocked)
-    allowed = mask(
-        world.guardrails,
-        states,
-        instant,
-        np.array([user.zone], np.int16),
-        world.catalog.items.hashes[rows[0]],
-        np.full((1, 1), NEVER),  # it leaves now: only what has ended by now is not available
-        *reasons,
-    )
-    now = int(np.flatnonzero(allowed.send_at[0] == at)[0])
-    for code in (allowed.item[0, 0], allowed.variant[0, 0], allowed.hour[0, now]):
-        if code != Reason.ALLOWED:
-            return reason_name(int(code))
-    return None
-
-
-def barred(world: World, item: int, variant: int, at: int) -> tuple[str, str] | None:
-    """What nobody may be sent at an instant, `item` or `variant`, and why: it was stopped, is sold
-    out or over, or is copy that is not approved. By rows of the catalogue; None: nothing."""
-    if world.stopped.items[item]:
-        return "item", "killed"
-    if world.stopped.variants[variant]:
-        return "variant", "killed"
-    if world.catalog.variants.refused[variant]:
-        return "variant", reason_name(Reason.NOT_APPROVED)
-    code = int(item_reasons(world.catalog, np.array([[item]]), np.array([at], np.int64))[0, 0])
-    return None if code == Reason.ALLOWED else ("item", reason_name(code))
+    return refused(world, user, due.decision, now, moved)

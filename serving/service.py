@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,11 +12,15 @@ from fastapi import Depends, Request, Response
 from sqlalchemy import Engine
 
 from mdp.errors import BadArtifact, PushwiseError
-from serving.batcher import Batcher
+from serving.batcher import Batcher, Decide
+from serving.clock_watch import ClockWatch
 from serving.clocks import Clock, wall_clock
+from serving.commit import Answer, Keyed
 from serving.decide import Decider
+from serving.history import MENDED
 from serving.in_flight import AtMost, InFlight
 from serving.metrics import Metrics
+from serving.partitions import keep_partitions
 from serving.registry import Registry, World
 from serving.scoring import Question, draw
 from serving.senders import open_sender
@@ -43,6 +48,7 @@ class Service:
     batcher: Batcher
     metrics: Metrics
     clock: Clock
+    watch: ClockWatch
     in_flight: InFlight
     dispatcher: Dispatcher | None
     tracing: Tracing
@@ -61,15 +67,25 @@ def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
     sender, metrics, tracing = open_sender(settings), Metrics(), open_tracing()
     engine = open_store(settings.store)
+    keep_partitions(engine, settings, clock())
+    engine.update_execution_options(**{MENDED: metrics.mended.inc})
     registry = Registry(currency=settings.currency)
     deciders = [
-        Decider(engine, registry, settings, None, clock, metrics.watch, tracing)
+        Decider(
+            engine,
+            registry,
+            settings,
+            clock=clock,
+            tracing=tracing,
+            failed=metrics.count_failed,
+        )
         for _ in range(DECIDERS)
     ]
+    watch = ClockWatch(engine, clock, settings.clock_tolerance_seconds, metrics)
     dispatcher = None
     if sender is not None:
-        dispatcher = Dispatcher(engine, registry, settings, sender, clock, metrics)
-    batcher = Batcher(*(decider.decide for decider in deciders))
+        dispatcher = Dispatcher(engine, registry, settings, sender, watch, metrics)
+    batcher = Batcher(*(counted(decider.decide, metrics) for decider in deciders))
     service = Service(
         settings,
         engine,
@@ -77,6 +93,7 @@ def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
         batcher,
         metrics,
         clock,
+        watch,
         InFlight(),
         dispatcher,
         tracing,
@@ -88,6 +105,17 @@ def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
         service.close()
         raise
     return service
+
+
+def counted(decide: Decide, metrics: Metrics) -> Decide:
+    """What decides for a group, and counts its answers: at once, and beside those who ask."""
+
+    def counting(requests: Sequence[Keyed]) -> list[Answer]:
+        answers = decide(requests)
+        metrics.count_answers(answers)
+        return answers
+
+    return counting
 
 
 def warm_up(service: Service) -> None:

@@ -52,7 +52,8 @@ class Settings(BaseSettings):
     max_batch: int = Field(10_000, gt=0)
     """Most decisions, events, outcomes or rows in one request."""
     clock_tolerance_seconds: float = Field(300.0, ge=0)
-    """How far in the future the time of an event or outcome may lie."""
+    """How far in the future the time of an event or outcome may lie, and by how much the clock may
+    be set while the machine sends by it."""
     snapshot_days: float = Field(30.0, ge=0)
     """How long a decision's snapshot is kept, for `pushwise replay`; 0: none is."""
     idempotency_days: float = Field(7.0, ge=1)

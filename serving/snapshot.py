@@ -10,7 +10,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
 from types import MappingProxyType
 from typing import Any
 
@@ -28,7 +28,7 @@ from policies.mixture import components, mixed
 
 FORMAT, WITHOUT_REMOVED, WITHOUT_PARTS = 3, 2, 1
 """The second one did not know what was removed, the third neither mixtures nor votes."""
-CODEC = "lz4"
+CODEC = pa.Codec("lz4")
 NO_MODEL = -2
 _HEAD = struct.Struct("<BHHHHdd?b")
 _PART = struct.Struct("<BddH")
@@ -152,8 +152,8 @@ class Turns:
     """Whose turn it was (N,) int64."""
     draws: np.ndarray
     """Uniform numbers that it drew by (N, `UNIFORMS`) float64."""
-    chance: np.ndarray
-    """What each adds to the propensity (P, N) float64."""
+    chance: tuple[np.ndarray, ...]
+    """What each policy adds to the propensity (N,) float64."""
     sendable: np.ndarray
     """Whether guardrails leave any send (N,) bool."""
     votes: tuple[np.ndarray | None, ...]
@@ -172,12 +172,13 @@ def taken_in_turns(policy: Policy, observation: Observation, u: np.ndarray) -> T
     else:
         which, draws = mixed(chances, [share for share, _ in parts]).picked(u)
         actions = np.stack([each.drawn(draws) for each in chances])[which, np.arange(len(u))]
-    chance = np.stack(
-        [share * each.probability(actions) for (share, _), each in zip(parts, chances, strict=True)]
+    chance = tuple(
+        share * each.probability(actions) for (share, _), each in zip(parts, chances, strict=True)
     )
     votes = tuple(each.votes if isinstance(each, Votes) else None for each in chances)
     sendable = chances[0].masked.sendable
-    return Turns(actions, chance.sum(0), parts, scores, which, draws, chance, sendable, votes)
+    propensity = reduce(np.add, chance)
+    return Turns(actions, propensity, parts, scores, which, draws, chance, sendable, votes)
 
 
 @lru_cache(maxsize=256)
@@ -217,7 +218,7 @@ def packed(
     for (size, part), rows in alike.items():
         for n, (head, body) in zip(rows, _packed(view, turns, rows, size, part), strict=True):
             more = orjson.dumps(removed[n]) if n in removed else b""
-            whole = pa.compress(bytes(body) + more if more else body, codec=CODEC, asbytes=True)
+            whole = CODEC.compress(bytes(body) + more if more else body, asbytes=True)
             out[n] = head + _REMOVED.pack(len(more)) + whole
     return out
 
@@ -242,17 +243,21 @@ def _packed(
     body["pair"], body["draw"] = scores.pair[chosen, :k, :v], turns.draws[chosen]
     if votes is not None:
         body["votes"] = votes[chosen]
-    data, width = memoryview(body.tobytes()), body.itemsize
-    best = None if view.prediction is None else view.prediction.best_hour.tolist()
+    data, width = memoryview(body.view(np.uint8)), body.itemsize  # type: ignore[arg-type]
+    if view.prediction is None:
+        hours = np.full(len(turns.which), NO_MODEL, np.int8).tobytes()
+    else:
+        hours = view.prediction.best_hour.astype(np.int8).tobytes()
     greedy, temperature = policy.temperature is None, policy.temperature or 0.0
+    sizes = FORMAT, k, v, *scores.pair.shape[1:]
+    # What is the same for all; each one's best hour comes between.
+    head = _HEAD.pack(*sizes, temperature, policy.floor, greedy, 0)[:-1]
+    others = [chance for number, chance in enumerate(turns.chance) if number != part]
+    beside = reduce(np.add, others).tolist() if others else [0.0] * len(turns.which)
+    drawn = 0 if votes is None else votes.shape[1]
     for place, n in enumerate(rows):
-        head = _HEAD.pack(
-            FORMAT, k, v, *scores.pair.shape[1:], temperature, policy.floor,
-            greedy, NO_MODEL if best is None else best[n],
-        )  # fmt: skip
-        beside = float(np.delete(turns.chance[:, n], part).sum()) if len(turns.parts) > 1 else 0.0
-        tail = _PART.pack(part, share, beside, 0 if votes is None else votes.shape[1])
-        yield head + tail, data[place * width : (place + 1) * width]
+        tail = _PART.pack(part, share, beside[n], drawn)
+        yield head + hours[n : n + 1] + tail, data[place * width : (place + 1) * width]
 
 
 def unpack(data: bytes) -> Snapshot:
@@ -266,7 +271,7 @@ def unpack(data: bytes) -> Snapshot:
             (more,), start = _REMOVED.unpack_from(data, start), start + _REMOVED.size
         record = _record(k, v, part[3])
         size = record.itemsize + more
-        body = pa.decompress(data[start:], size, codec=CODEC, asbytes=True)
+        body = CODEC.decompress(data[start:], size, asbytes=True)
     except (struct.error, OSError, ValueError) as error:
         raise BadArtifact(f"this is no snapshot of a decision: {error}") from error
     if form not in (FORMAT, WITHOUT_REMOVED, WITHOUT_PARTS) or len(body) != size:

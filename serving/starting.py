@@ -7,14 +7,17 @@ run time survives a restart, and a new command line is obeyed.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 
-from mdp.errors import BadArtifact, BadInput
+from mdp.errors import BadArtifact, BadInput, PushwiseError
 from mdp.guardrails import Guardrails
 from policies.saved import PolicyBundle
+from serving.activation import keep_holdout, make_active
 from serving.delivery import settle_delivery
-from serving.registry import Registry, add_policy, guardrails_over, make_active
+from serving.known import Saved, add_policy, saved_policy
+from serving.registry import Registry, guardrails_over
 from serving.rules import apply_file
 from serving.senders import open_sender
 from serving.settings import Settings
@@ -25,8 +28,16 @@ WHO = "serve"
 """Who it was, for the history and the audit log."""
 NAMED = "named_policy"
 """Setting that holds the policy that the command line named last."""
-WARNING = "warning: "
-"""What a sentence begins with that is one."""
+
+
+class Start(NamedTuple):
+    """What there is to say of a start, in sentences."""
+
+    in_force: list[str]
+    """Which policy and guardrails are, and why."""
+    looser: list[str]
+    """Warnings: what is looser than under the policy of before, and than the policy was trained
+    with."""
 
 
 def prepare(
@@ -35,58 +46,85 @@ def prepare(
     guardrails: Path | None,
     now: int,
     activate: bool = False,
-) -> list[str]:
+) -> Start:
     """Make the store ready to be served: its sends are somebody's to deliver, a policy is active,
     and guardrails are put over its own, where the command line says something new.
 
     activate: make the policy active even where it was named at the last start too.
 
-    Returns sentences: what is in force and why, and what is looser than the policy was trained
-    under. Raises `BadSetting` for bad guardrails, for a sender that lacks something and for one
-    that the store contradicts, `BadArtifact` for a policy that can't be loaded, `BadInput` where
-    there is none at all or its name means another.
+    Raises `BadSetting` for bad guardrails, for a sender that lacks something and for one that the
+    store contradicts, `BadArtifact` for a policy that can't be loaded, `BadInput` where there is
+    none at all or its name means another.
     """
     if sender := open_sender(settings):  # refused here, in one sentence, before workers start
         sender.close()
+    saved = None if policy is None else saved_policy(policy)
     engine = open_store(settings.store)
     try:
+        registry = _loaded(engine, saved)
         with writing(engine) as connection:
             settle_delivery(connection, settings)
-            said = [_policy(connection, policy, now, activate)]
-            bundle = _active(connection)
+            start = _policy(connection, registry, saved, now, activate)
+            bundle = _active(connection, registry)
+            keep_holdout(connection, registry, bundle, now, WHO)
             if guardrails is not None:
-                said.append(_guardrails(connection, bundle.guardrails, guardrails, now))
+                start.in_force.append(_guardrails(connection, bundle.guardrails, guardrails, now))
             rules = guardrails_over(bundle, all_settings(connection))
             looser = rules.looser_than(bundle.guardrails)
     finally:
         engine.dispose()
-    return said + [f"{WARNING}{each} is looser than the policy was trained with" for each in looser]
+    trained = [f"{key} is looser than the policy was trained with" for key in looser]
+    return start._replace(looser=start.looser + trained)
 
 
-def _policy(connection: Connection, path: Path | None, now: int, activate: bool) -> str:
-    """Make the policy active where the command line says so anew; what is in force and why."""
+def _loaded(engine: Engine, saved: Saved | None) -> Registry:
+    """The policy that the command line names and the active one in memory, before others who write
+    to the store would wait for that."""
+    registry = Registry()
+    with reading(engine) as connection:
+        active = setting(connection, "policy")
+        try:
+            if active is not None:
+                registry.bundle(connection, active)
+        except PushwiseError:  # said where it is needed, and not hidden by another's same content
+            return registry
+    if saved is not None:
+        registry.hold(saved.bundle)
+    return registry
+
+
+def _policy(
+    connection: Connection, registry: Registry, saved: Saved | None, now: int, activate: bool
+) -> Start:
+    """Make the policy active where the command line says so anew; what is in force and why, and
+    what is looser with it than before."""
     before = setting(connection, "policy")
-    if path is None:
+    if saved is None:
         if before is None:
             raise BadInput("the store has no active policy: name one to serve")
-        return f"policy {before} is in force, the store's active one"
-    name = add_policy(connection, path, now, WHO)
+        return Start([f"policy {before} is in force, the store's active one"], [])
+    name = add_policy(connection, saved, now, WHO)
     again = setting(connection, NAMED) == name
     put_setting(connection, NAMED, name)
     if before is not None and before != name and again and not activate:
-        return (
+        said = (
             f"policy {before} is in force, not {name}: it was made active after {name} was named "
             f"here; --activate makes {name} active"
         )
-    make_active(connection, name, now, WHO)
+        return Start([said], [])
+    made = make_active(connection, registry, name, now, WHO)
     if before in (None, name):
-        return f"policy {name} is in force" + ("" if before is None else ", as before")
-    return f"policy {name} is in force in place of {before}, as named here"
+        said = f"policy {name} is in force" + ("" if before is None else ", as before")
+        return Start([said], [])
+    looser = [f"{key} is looser than it was under {before}" for key in made.looser]
+    if made.not_compared:
+        looser.append(f"what is looser now is not known: {made.not_compared}")
+    return Start([f"policy {name} is in force in place of {before}, as named here"], looser)
 
 
-def _active(connection: Connection) -> PolicyBundle:
+def _active(connection: Connection, registry: Registry) -> PolicyBundle:
     try:
-        return Registry().bundle(connection, setting(connection, "policy"))
+        return registry.bundle(connection, setting(connection, "policy"))
     except BadArtifact as error:
         raise BadArtifact(
             f"{error}; to decide by another, `pushwise serve POLICY --activate`"

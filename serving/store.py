@@ -8,9 +8,9 @@ side under advisory locks. A commit is on disk when it returns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,13 +19,7 @@ from weakref import WeakKeyDictionary
 import orjson
 from sqlalchemy import (
     Connection,
-    CursorResult,
     Engine,
-    Row,
-    Select,
-    String,
-    Table,
-    bindparam,
     create_engine,
     event,
     func,
@@ -35,14 +29,14 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.pool import QueuePool
 
 from mdp.errors import BadSetting
 from mdp.hashing import hash_id
-from serving.prepared import Prepared, driver_errors
+from serving.prepared import Prepared, driver_errors, driver_of
+from serving.rows import inserting, upsert
+from serving.store_file import StoreFile
 from serving.tables import COUNTERS, GUARDRAILS, METADATA, REVISION, SETTINGS
 
 CURRENCY = "currency"
@@ -55,15 +49,19 @@ would fit into the usual half."""
 CONNECTIONS = MappingProxyType({"pool_size": 10, "max_overflow": 30})
 """Of a process: as many as a server has threads that want one (16 for requests, 16 that send, 2
 that decide, some that look after the store), so that none waits for another to give one back."""
-LONGEST_LOG = 8_000
+LONGEST_LOG = 32_000
 """Pages of SQLite's write-ahead log after which a commit itself moves them into the store's file;
-before that a server does so beside the commits (`checkpoint`)."""
-IMMEDIATE = "immediate"
-"""In a connection's `info` where SQLite is to take the lock for writing at the beginning."""
+before that a server does so beside the commits (`checkpoint`), once a second, in which batches
+write some 10,000."""
+SPARE = "spare"
+"""In the options of SQLite's engine: the connections that nobody uses just now."""
+FILE = "file"
+"""In the options of SQLite's engine: its `StoreFile`."""
 Store = Engine | Connection
 """Where a transaction takes place: on a connection of its own, or on one that is open already."""
 WHOLE = 7_487_000
 """PostgreSQL's advisory lock of the whole store; those of users follow."""
+_KEEP = text("LOCK TABLE ONLY decisions, ONLY outcomes IN ACCESS SHARE MODE")
 BUCKETS = 128
 """Advisory locks of users: few enough that the largest batch can hold all of them."""
 
@@ -100,11 +98,14 @@ def _engine(url: str) -> Engine:
             f"the store is {_shown(url)!r}; use a file such as sqlite:///pushwise.sqlite, or "
             "postgresql://USER:PASSWORD@HOST/DATABASE"
         )
-    # The connection that wrote last is taken first: SQLite empties the cache of every other one.
     # Whoever takes one ends its transaction (`reading`, `writing`).
-    engine = create_engine(url, pool_use_lifo=True, pool_reset_on_return=None, **CONNECTIONS)
-    event.listen(engine, "connect", _connected)
+    file = StoreFile(Path(make_url(url).database or ""))
+    options: dict[str, Any] = {SPARE: [], FILE: file}
+    engine = create_engine(url, pool_reset_on_return=None, execution_options=options, **CONNECTIONS)
+    event.listen(engine, "connect", _opened)
+    event.listen(engine, "connect", lambda connection, record: file.opened())
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "engine_disposed", _close_spare)
     return engine
 
 
@@ -140,8 +141,8 @@ def _bring_up_to_date(connection: Connection) -> None:
         migrate(connection, found)
 
 
-def _connected(connection: Any, record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun in `_begin` alone
+def _opened(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun here alone
     for pragma in (
         f"page_size={PAGE}",
         f"busy_timeout={BUSY_MILLISECONDS}",
@@ -154,19 +155,43 @@ def _connected(connection: Any, record: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    immediate = connection.info.pop(IMMEDIATE, False)
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    driver.execute("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    driver = driver_of(connection)
+    if not driver.in_transaction:  # else it joins in (`_transaction`)
+        driver.execute("BEGIN")
 
 
 @contextmanager
-def reading(store: Store) -> Iterator[Connection]:
-    """A connection that sees one state of the store."""
-    with _connection(store) as connection:
-        if _is_postgresql(connection):
-            connection = connection.execution_options(isolation_level="REPEATABLE READ")
-        with driver_errors(connection), connection.begin():
+def _transaction(connection: Connection, begin: str) -> Iterator[None]:
+    """A transaction of SQLite that `begin` begins, past SQLAlchemy, which takes as long over one as
+    reading a group's users does. It joins in once it runs a statement itself."""
+    driver = driver_of(connection)
+    driver.execute(begin)
+    try:
+        yield
+        connection.commit()
+        driver.commit()
+    except BaseException:
+        connection.rollback()
+        driver.rollback()
+        raise
+
+
+@contextmanager
+def reading(store: Store, whole: bool = False) -> Iterator[Connection]:
+    """A connection that sees one state of the store.
+
+    whole: no partition of the log is dropped meanwhile, whose rows that stay
+    (`serving.partitions`) would lie where the state that is seen does not have them yet.
+    """
+    with connected(store) as connection, driver_errors(connection):
+        if not _is_postgresql(connection):
+            with _transaction(connection, "BEGIN"):
+                yield connection
+            return
+        connection = connection.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            if whole:
+                connection.execute(_KEEP)  # a lock takes no snapshot: that comes after it
             yield connection
 
 
@@ -177,18 +202,64 @@ def writing(store: Store, users: Iterable[str] | None = None) -> Iterator[Connec
     users: what is written is about these users alone (or keyed by these other names), so that
     those who write about others need not wait. Settings can't change meanwhile either.
     """
-    with _queue(store.engine), _connection(store) as connection:
-        if _is_postgresql(connection):
-            connection = connection.execution_options(isolation_level="READ COMMITTED")
-        connection.info[IMMEDIATE] = True
-        with driver_errors(connection), connection.begin():
-            if _is_postgresql(connection):
-                _lock(connection, users)
+    with _queue(store.engine), connected(store) as connection, driver_errors(connection):
+        if not _is_postgresql(connection):
+            with _transaction(connection, "BEGIN IMMEDIATE"):
+                yield connection
+            return
+        connection = connection.execution_options(isolation_level="READ COMMITTED")
+        with connection.begin():
+            _lock(connection, users)
             yield connection
 
 
-def _connection(store: Store) -> AbstractContextManager[Connection]:
-    return store.connect() if isinstance(store, Engine) else nullcontext(store)
+@contextmanager
+def connected(store: Store) -> Iterator[Connection]:
+    """A connection for one transaction or more, which end with this.
+
+    In SQLite it is the one that was given back last, as SQLite empties the cache of every
+    connection that does not write; and past the pool, whose way takes as long as reading a group's
+    users does. PostgreSQL may go away meanwhile: there the pool looks first.
+    """
+    if not isinstance(store, Engine):
+        yield store
+        return
+    file = store_file(store)
+    if file is None:
+        with store.connect() as connection:
+            yield connection
+        return
+    file.need()
+    spare, pool, taken = store.get_execution_options()[SPARE], store.pool, None
+    assert isinstance(pool, QueuePool)
+    try:
+        connection = taken = spare.pop() if spare else store.connect()
+        yield connection
+    except BaseException as error:
+        file.note(error)
+        if taken is not None:
+            taken.close()
+        raise
+    if pool.checkedout() > pool.size():  # somebody may be waiting at the pool
+        connection.close()
+        return
+    spare.append(connection)
+    if store.pool is not pool:  # the engine was disposed of meanwhile, so this must not be used
+        _close_spare(store)
+
+
+def store_file(engine: Engine) -> StoreFile | None:
+    """The file of a SQLite store; None for PostgreSQL."""
+    file: StoreFile | None = engine.get_execution_options().get(FILE)
+    return file
+
+
+def _close_spare(engine: Engine) -> None:
+    spare = engine.get_execution_options()[SPARE]
+    while spare:
+        connection = spare.pop()
+        connection.invalidate()  # the pool is gone, and would not close it
+        connection.close()
 
 
 _QUEUES: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
@@ -204,8 +275,10 @@ def _queue(engine: Engine) -> AbstractContextManager[Any]:
 
 def checkpoint(engine: Engine) -> None:
     """Move what SQLite has written ahead into the store's file, which commits would wait for."""
-    if engine.dialect.name != "sqlite":
+    file = store_file(engine)
+    if file is None:
         return
+    file.need()
     with closing(engine.raw_connection()) as pooled:
         cursor = pooled.cursor()
         cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
@@ -230,64 +303,6 @@ def _lock(connection: Connection, users: Iterable[str] | None) -> None:
         text("SELECT pg_advisory_xact_lock(b) FROM unnest(CAST(:b AS bigint[])) AS b"),
         {"b": buckets},
     )
-
-
-class EachText(FunctionElement[str]):
-    """The texts of a JSON list as rows of one column, `value`."""
-
-    inherit_cache = True
-
-
-@compiles(EachText, "sqlite")
-def _each_in_sqlite(element: EachText, compiler: Any, **rest: Any) -> str:
-    return f"json_each({compiler.process(element.clauses, **rest)})"
-
-
-@compiles(EachText, "postgresql")
-def _each_in_postgresql(element: EachText, compiler: Any, **rest: Any) -> str:
-    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **rest)} AS json))"
-
-
-@cache
-def by_key(table: Table, columns: tuple[str, ...] = ()) -> Select[Any]:
-    """Rows of a table whose primary key is among the bound JSON list `keys`; made once, as making
-    a statement takes longer than running it."""
-    values = EachText(bindparam("keys", type_=String)).table_valued("value")
-    chosen = [table.c[name] for name in columns] or list(table.columns)
-    key = next(iter(table.primary_key.columns))
-    return select(*chosen).where(key.in_(select(values.c.value)))
-
-
-def found_by_key(
-    connection: Connection, table: Table, keys: Iterable[str], *columns: str
-) -> CursorResult[Any]:
-    """Rows (or some columns) of a table whose primary key is among any number of values."""
-    return connection.execute(by_key(table, columns), {"keys": key_list(keys)})
-
-
-def key_list(keys: Iterable[str]) -> str:
-    """The value that `by_key` binds as `keys`."""
-    return orjson.dumps(list(keys)).decode()
-
-
-def rows_by_key(connection: Connection, table: Table, keys: Iterable[str]) -> dict[str, Row[Any]]:
-    """Rows by primary key, of those keys that exist."""
-    return {row[0]: row for row in found_by_key(connection, table, keys)}
-
-
-def inserting(connection: Connection, table: Table) -> Any:
-    """An insert that can say what happens on a conflict."""
-    return (postgresql if _is_postgresql(connection) else sqlite).insert(table)
-
-
-def upsert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows, or replace all their columns where the primary key exists."""
-    if not rows:
-        return
-    statement = inserting(connection, table)
-    keys = [column.name for column in table.primary_key.columns]
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), rows)
 
 
 def setting(connection: Connection, name: str, default: Any = None) -> Any:

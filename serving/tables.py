@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Column,
     Float,
@@ -17,15 +18,19 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    event,
 )
 
 from serving.sealing import SealedJson, SealedText
 
 METADATA = MetaData()
-REVISION = "0006"
+REVISION = "0011"
 """The migration that leads to these tables (`serving/migrations/versions`)."""
 Key = String().with_variant(String(collation="C"), "postgresql")
 """Text that sorts by its bytes in every database."""
+BY_ID = "RANGE (decision_id)"
+"""How PostgreSQL parts what grows with decisions, whose ids begin with their instant
+(`serving.partitions`)."""
 
 
 class Json(TypeDecorator[Any]):
@@ -59,6 +64,7 @@ USERS = Table(
     Column("last_decision", String),
     Column("turn", Integer, nullable=False),  # of the last decision
     Column("decisions", BigInteger),  # numbered ones that the store holds
+    Column("checksum", BigInteger),  # of history at a version; null: not yet
 )
 ITEMS = Table(
     "items",
@@ -108,6 +114,7 @@ DECISIONS = Table(
     Column("body", String),
     Column("nth", BigInteger),  # of its user; null of those loaded, or of before they were counted
     Index("decisions_user", "user_id", "decided_at"),
+    postgresql_partition_by=BY_ID,
 )
 OUTCOMES = Table(
     "outcomes",
@@ -118,6 +125,7 @@ OUTCOMES = Table(
     Column("value", Float),
     Column("joined", Integer, nullable=False),  # 0 where it came after the decision's window
     sqlite_with_rowid=False,
+    postgresql_partition_by=BY_ID,
 )
 CHANGES = Table(
     "changes",
@@ -146,6 +154,7 @@ GUARDRAILS = Table(
     Column("rules", Json, nullable=False),  # keys put over the policy's own; the last row rules
     Column("who", String),  # the API key's name
     Column("budget", Json),  # in force from then on; null for none
+    Column("activated", Json),  # the policy that was made active then, and what it brought
 )
 IDEMPOTENCY = Table(
     "idempotency_keys",
@@ -176,7 +185,8 @@ SNAPSHOTS = Table(
     Column("decision_id", Key, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("data", LargeBinary, nullable=False),  # as `serving.snapshot` packs it
-    Index("snapshots_at", "at"),
+    Index("snapshots_at", "at").ddl_if(dialect="sqlite"),  # partitions go by their ids
+    postgresql_partition_by=BY_ID,
 )
 SHADOWS = Table(  # what another policy would have done
     "shadows",
@@ -256,4 +266,20 @@ STARTS = Table(  # what is kept of users' rows that have left
     Column("user_id", Key, primary_key=True),
     Column("before", BigInteger, nullable=False),
     Column("history", LargeBinary, nullable=False),  # a HISTORY record of all before that instant
+    Column("checksum", BigInteger),  # of history
 )
+NIGHTS = Table(  # runs of the nightly batch
+    "nights",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("out", String, nullable=False),  # path of the file
+    Column("policy", String, nullable=False),
+    Column("at", BigInteger),  # instant to decide at; null: when each is decided
+    Column("began_at", BigInteger, nullable=False),
+    Column("whole_at", BigInteger),  # of the file; null until then
+)
+PARTED = (DECISIONS, OUTCOMES, SNAPSHOTS)
+"""Tables that PostgreSQL has in partitions."""
+for _table in PARTED:
+    _default = DDL("CREATE TABLE %(table)s_default PARTITION OF %(table)s DEFAULT")
+    event.listen(_table, "after_create", _default.execute_if(dialect="postgresql"))

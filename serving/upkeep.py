@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, select, true
 
 from mdp.clock import DAY
+from serving.nights import FIRST_KEY, LAST_KEY
+from serving.partitions import default_of, keep_partitions
 from serving.settings import Settings
 from serving.store import writing
 from serving.tables import IDEMPOTENCY, SNAPSHOTS
@@ -18,19 +20,27 @@ from serving.tables import IDEMPOTENCY, SNAPSHOTS
 AT_ONCE = 5000
 """Rows deleted in one transaction, which others wait for."""
 
+NIGHT_DAYS = 1
+"""How long the answers of a nightly batch are kept, which can go on for half of that."""
+
 LONGEST_FAREWELL = 5.0
 """Seconds that a thread which rests is waited for when the server stops."""
 
 
 def prune(engine: Engine, settings: Settings, now: int) -> int:
-    """Delete what has been kept for long enough; returns the number of rows."""
+    """Delete what has been kept for long enough; returns the number of rows, without those of
+    partitions, which are kept in order too."""
+    keep_partitions(engine, settings, now)
+    snapshots = default_of(SNAPSHOTS) if engine.dialect.name == "postgresql" else SNAPSHOTS
     total = 0
-    for table, days in (
-        (SNAPSHOTS, settings.snapshot_days),
-        (IDEMPOTENCY, settings.idempotency_days),
+    of_nights = (IDEMPOTENCY.c.key >= FIRST_KEY) & (IDEMPOTENCY.c.key < LAST_KEY)
+    for table, which, days in (
+        (snapshots, true(), settings.snapshot_days),
+        (IDEMPOTENCY, of_nights, NIGHT_DAYS),
+        (IDEMPOTENCY, true(), settings.idempotency_days),
     ):
         key = next(iter(table.primary_key.columns))
-        old = select(key).where(table.c.at < now - round(days * DAY)).limit(AT_ONCE)
+        old = select(key).where(which, table.c.at < now - round(days * DAY)).limit(AT_ONCE)
         deleted = AT_ONCE
         while deleted == AT_ONCE:
             with writing(engine, ()) as connection:

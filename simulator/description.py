@@ -16,6 +16,7 @@ from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
 from mdp.response import ResponseModel, Truth
 from mdp.reward import Reward
+from mdp.shop import Shop
 from policies.base import Policy
 from policies.saved import TraitStore
 from simulator.organic import Organic
@@ -176,7 +177,7 @@ class Simulator:
     drift: Drift | None = None
     """How tastes change; None where they stay."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
-    """Further entries that JSON can hold: trained_until, command, metrics, …"""
+    """Further entries that JSON can hold: trained_until, command, …"""
 
     def __post_init__(self) -> None:
         size = len(self.users)
@@ -207,6 +208,18 @@ class Simulator:
             )
         return self.model
 
+    @property
+    def shop(self) -> Shop:
+        """What tells the shop's logs from another's."""
+        users = self.users
+        first = self.histories["first_at"]
+        return Shop.of(users.hashes, users.signed_up, first, self.catalog.items.hashes)
+
+    @property
+    def sign_up_days(self) -> list[int | None]:
+        """What a policy keeps of it, of some users, in the order of its traits."""
+        return [] if self.beliefs is None else self.shop.days(self.beliefs.hashes)
+
     def of_users(self, rows: np.ndarray, ids: tuple[str, ...]) -> Simulator:
         """Its users `rows` (N,), repeats allowed, under other ids (N,), which neither beliefs nor
         recommender know."""
@@ -231,12 +244,15 @@ class Simulator:
 
 
 def own_beliefs(simulator: Simulator) -> TraitStore:
-    """The simulator's own traits as beliefs; the mean user stands for one never fitted."""
+    """The simulator's own traits as beliefs; the mean user stands for one never fitted, who may be
+    any of them."""
     order = np.argsort(simulator.users.hashes)
     traits = simulator.traits[order]
     default = np.zeros((), traits.dtype)
     for name in traits.dtype.names or ():
         default[name] = traits[name].mean(0)
+    for name in ("openness", "tolerance", "taste"):
+        default[f"{name}_var"] += traits[name].var(0, dtype=np.float64).mean()
     default["known"] = 0
     return TraitStore(simulator.users.hashes[order], traits, default)
 

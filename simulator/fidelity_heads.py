@@ -7,11 +7,14 @@ user's rates until then.
 
 from __future__ import annotations
 
+from typing import Any
+
 import lightgbm
 import numpy as np
 
 from mdp.response import HEADS
-from simulator.sends import Sends, log_loss
+from simulator.fidelity_judged import Judged
+from simulator.sends import Sends, log_loss, losses
 
 SHRINK = 10.0
 """Pushes at the common rate that are added to each user's own."""
@@ -31,43 +34,80 @@ BOOSTING = {
 }
 CATEGORIES = ("item", "variant", "bucket", "weekday")
 NUMBERS = ("hour", "liking", "profile", "fatigue", "repetition", "wear", "bought", "views")
-GROUPS = 10
+GROUPS, BINS = 10, 8
+"""Equal groups of pushes: of the calibration error, and of its picture."""
 
 
-def against_baselines(
-    known: Sends, judged: Sends, probability: np.ndarray, users: int
-) -> dict[str, dict[str, float | None]]:
-    """Figures by head on the pushes `judged`; probability: the fit's there (S, 5).
+def against_baselines(judged: Judged) -> dict[str, dict[str, Any]]:
+    """Figures by head on the pushes judged.
 
-    Log-loss in nats of the fit (`log_loss`), the rate, users' rates and boosting; the calibration
+    `pushes` judged, the `rate` of the outcome among them and its `predicted` mean, that `seen` by
+    policies (of later days) and that of each of the ensemble's `members`; log-loss in nats of the
+    fit (`log_loss`), the known pushes' rate, users' rates and boosting; how far the fit's is
+    `over_boosting`, as a share of it, and that share's `standard_error` over users; the calibration
     error (mean distance of predicted and observed rates in ten equal groups) and slope (of the
-    outcome's logit on the prediction's; 1 is right). None where nothing can be said.
+    outcome's logit on the prediction's; 1 is right). `log_loss` is None, and the rest missing,
+    where nothing can be said.
     """
-    rates, later_rates = _past(known), _rates_of(known, judged, users)
-    figures: dict[str, dict[str, float | None]] = {}
+    known, sends = judged.known, judged.sends
+    rates, later_rates = _past(known), _rates_of(known, sends, judged.users)
+    figures: dict[str, dict[str, Any]] = {}
     for head, name in enumerate(HEADS):
         mine, theirs = known.asked[:, head], judged.asked[:, head]
-        y, outcome = known.outcome[mine, head], judged.outcome[theirs, head]
+        y, outcome = known.outcome[mine, head], sends.outcome[theirs, head]
+        p = judged.probability[theirs, head]
         if not (0 < y.sum() < len(y)) or not (0 < outcome.sum() < len(outcome)):
-            figures[name] = {"pushes": float(len(outcome)), "log_loss": None}
+            figures[name] = {"pushes": len(outcome), "log_loss": None}
             continue
-        p = probability[theirs, head]
         boosted = _boosted(
             _features(known, rates)[mine],
             y,
             known.decided_at[mine],
-            _features(judged, later_rates)[theirs],
+            _features(sends, later_rates)[theirs],
         )
+        over, error = _over(p, boosted, outcome, sends.user[theirs])
         figures[name] = {
-            "pushes": float(len(outcome)),
+            "pushes": len(outcome),
+            "rate": float(outcome.mean()),
+            "predicted": float(p.mean()),
+            "members": [float(each[theirs, head].mean()) for each in judged.members],
             "log_loss": log_loss(p, outcome),
             "log_loss_of_rate": log_loss(np.full(len(outcome), y.mean()), outcome),
             "log_loss_of_user_rate": log_loss(later_rates[theirs, head], outcome),
             "log_loss_of_boosting": log_loss(boosted, outcome),
-            "calibration_error": _calibration_error(p, outcome),
+            "over_boosting": over,
+            "standard_error": error,
+            "calibration_error": calibration_error(p, outcome),
             "calibration_slope": _slope(p, outcome),
         }
+        if judged.seen is not None:
+            figures[name]["seen"] = float(judged.seen[theirs, head].mean())
     return figures
+
+
+def calibration_of(judged: Judged) -> dict[str, list[list[float]]]:
+    """By head, mean prediction, observed rate and number in each of up to 8 equal groups."""
+    out = {}
+    for head, name in enumerate(HEADS):
+        asked = judged.asked[:, head]
+        p, outcome = judged.probability[asked, head], judged.sends.outcome[asked, head]
+        groups = np.array_split(np.argsort(p, kind="stable"), BINS)
+        out[name] = [
+            [float(p[g].mean()), float(outcome[g].mean()), float(len(g))] for g in groups if len(g)
+        ]
+    return out
+
+
+def _over(
+    p: np.ndarray, boosted: np.ndarray, outcome: np.ndarray, user: np.ndarray
+) -> tuple[float, float]:
+    """By how much the log-loss of predictions (n,) is above boosting's, as a share of it, and the
+    standard error of that, a user's pushes being one draw."""
+    each, base = (losses(some, outcome) for some in (p, boosted))
+    over = float(each.sum() / base.sum() - 1.0)
+    _, row = np.unique(user, return_inverse=True)
+    apart = np.bincount(row, each - (1.0 + over) * base)
+    return over, float(np.sqrt(np.square(apart).sum()) / base.sum())
 
 
 def _shrunk(asked: np.ndarray, came: np.ndarray, known: Sends) -> np.ndarray:
@@ -109,7 +149,9 @@ def _boosted(x: np.ndarray, y: np.ndarray, at: np.ndarray, new: np.ndarray) -> n
     def data(rows: np.ndarray) -> lightgbm.Dataset:
         return lightgbm.Dataset(x[rows], y[rows], categorical_feature=[*range(len(CATEGORIES))])
 
-    late = at > np.quantile(at, 1 - LAST)
+    # By rank: in a shop that decides for all at once many pushes are of one instant.
+    order, late = np.argsort(at, kind="stable"), np.zeros(len(at), bool)
+    late[order[int((len(at) - 1) * (1 - LAST)) + 1 :]] = True
     tried = lightgbm.train(
         BOOSTING,
         data(~late),
@@ -122,7 +164,8 @@ def _boosted(x: np.ndarray, y: np.ndarray, at: np.ndarray, new: np.ndarray) -> n
     return np.asarray(lightgbm.train(BOOSTING, data(every), rounds).predict(new))
 
 
-def _calibration_error(p: np.ndarray, outcome: np.ndarray) -> float:
+def calibration_error(p: np.ndarray, outcome: np.ndarray) -> float:
+    """Mean distance of predicted (n,) and observed rates in ten equal groups."""
     groups = np.array_split(np.argsort(p, kind="stable"), min(GROUPS, len(p)))
     return float(sum(abs(p[g].sum() - outcome[g].sum()) for g in groups) / len(p))
 

@@ -1,113 +1,201 @@
-"""The fidelity card on paper: `card.json`, a picture and a page."""
+"""The fidelity card on paper: `card.json`, pictures and a page."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mdp.response import HEADS
+from simulator.fidelity_goals import PLACES, spread_of, with_interval
+from simulator.fidelity_pictures import draw_pictures
 
 
 def write_card(path: Path, card: dict[str, Any]) -> None:
-    """`card.json`, `card.png` and `card.html` in a directory."""
+    """`card.json`, `card.html` and its pictures in a directory."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "card.json").write_text(json.dumps(card, indent=1) + "\n")
-    _picture(path / "card.png", card)
-    (path / "card.html").write_text(_page(card))
+    pictures = draw_pictures(path, card)
+    (path / "card.html").write_text(_page(card, pictures))
 
 
-GROUPED = {
-    "hour": "local hour of the push",
-    "weekday": "local weekday of the decision (0: Monday)",
-    "variant": "variant",
-    "fatigue": "pushes in the three days before",
-    "week": "pushes in the seven days before",
-}
+def said_of(card: dict[str, Any]) -> list[str]:
+    """The card in a few sentences."""
+    goals, said = card["goals"], []
+    missed = [f"{g['goal']} {g['found']} ({g['asked']})" for g in goals if not g["passed"]]
+    if goals:
+        said.append(f"{len(goals) - len(missed)} of {len(goals)} goals passed")
+    if missed:
+        said[0] += "; not: " + "; ".join(missed)
+    if card["whole"] is not None:
+        said += _said_of_days(card["whole"])
+    return [*said, *card["notes"], *card.get("changes", []), *card.get("untried", [])]
 
 
-def _picture(file: Path, card: dict[str, Any]) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(17, 7), layout="constrained")
-    axes = figure.subplots(2, 5).ravel()
-    for axis, head in zip(axes, HEADS, strict=False):
-        _calibrated(axis, head, np.array(card["calibration"][head]).reshape(-1, 3))
-    for axis, (by, label) in zip(axes[len(HEADS) :], GROUPED.items(), strict=True):
-        if card["whole"] is None:
-            axis.set_visible(False)
-            continue
-        for kind, colour in (("logged", "tab:gray"), ("simulated", "tab:blue")):
-            rates = card["whole"]["opened_by"][by][kind]
-            names = sorted(rates, key=lambda name: (len(name), name) if by != "variant" else name)
-            shares, counts = np.array([rates[name] for name in names]).reshape(-1, 2).T
-            _points(axis, names, shares, counts, fmt="o-", color=colour, label=kind)
-        axis.set(title=f"opened, by {by}", xlabel=label, ylabel="share of pushes", ylim=(0, None))
-        axis.legend()
-        axis.tick_params("x", labelrotation=90 if by == "variant" else 0, labelsize="small")
-    figure.savefig(file, dpi=110)
-
-
-def _calibrated(axis: Any, head: str, points: np.ndarray) -> None:
-    """Predicted against observed rates; points: (n, 3) predictions, rates and numbers."""
-    top = max(float(points[:, :2].max(initial=0.0)) * 1.1, 0.01)
-    axis.plot([0, top], [0, top], color="0.7", linewidth=1)
-    _points(axis, *points.T, fmt="o", color="tab:blue")
-    axis.set(title=f"calibration: {head}", xlabel="predicted", ylabel="observed", ylim=(0, None))
-
-
-def _points(axis: Any, x: Any, rate: np.ndarray, number: np.ndarray, **style: Any) -> None:
-    """Rates with two standard errors; one more success and failure keep those of 0 from 0."""
-    eased = (rate * number + 1) / (number + 2)
-    error = 2 * np.sqrt(eased * (1 - eased) / (number + 2))
-    axis.errorbar(x, rate, yerr=error, elinewidth=1, capsize=2, **style)
-
-
-def said_of(whole: dict[str, Any]) -> list[str]:
-    """What the card says of the days after the fit, in sentences."""
-    logged, simulated = (
-        f"{value['mean']:.4f} ± {2 * value['standard_error']:.4f}"
-        for value in (whole["value_per_user_day"][name] for name in ("logged", "simulated"))
-    )
-    return [
+def _said_of_days(whole: dict[str, Any]) -> list[str]:
+    value = whole["value_per_user_day"]
+    logged, simulated = (with_interval(value[name]) for name in ("logged", "simulated"))
+    said = (
         f"The {whole['days']} days after the fit, the logging policy once as logged, once "
-        "estimated and simulated:",
-        f"value per user and day {logged} logged, {simulated} simulated (± 2 standard errors), "
-        f"{'inside' if whole['value_inside_interval'] else 'outside'} the logged 95 % interval;",
-        f"gradient boosting tells simulated user-weeks from real ones with an AUC of "
+        f"estimated and simulated: value per user and day {logged} logged, {simulated} simulated "
+        f"(95 %). The fit expects {value['expected']:.4f}, which is "
+        f"{'inside' if whole['value_inside_interval'] else 'outside'} the logged interval."
+    )
+    if members := value["members"]:
+        said += (
+            f" Each member of the ensemble alone: {min(members):.4f} to {max(members):.4f}; two of "
+            f"their standard deviations are {2 * spread_of(members):.4f}."
+        )
+    return [
+        said,
+        f"Gradient boosting tells simulated user-weeks from real ones with an AUC of "
         f"{whole['auc']:.2f} (0.5: not at all, 1: always; one half of the real users from the "
         f"other: {whole['auc_of_halves']:.2f}).",
     ]
 
 
-JUDGED = {
-    "later_days": "The latest pushes, of users known from earlier ones",
-    "unseen_users": "Users none of whose pushes were seen",
+_JUDGED = {
+    "later_days": "Pushes of the days after the fit, whose outcomes had the time to come (two "
+    "days, four for purchases). Heads, calibration included, and users' traits are those of the "
+    "simulator, and predictions are means over draws of the users, as each episode draws them; "
+    "policies see nearly the same without drawing. Members: the lowest and the "
+    "highest mean prediction of one of the ensemble.",
+    "unseen_users": "Pushes before the fit's end to a tenth of the users. What is saved is fitted "
+    "to all users, so these are predicted by heads of the same recipe, calibration included, that "
+    "no push of theirs was fitted or calibrated to. Known of them are their visits and the lists "
+    "that they were offered; and half-lives, widths and priors, a few dozen numbers for all "
+    "users together, were chosen with four fifths of these pushes among the others.",
 }
-COLUMNS = {
-    "log_loss": "log-loss",
-    "log_loss_of_rate": "of the rate",
-    "log_loss_of_user_rate": "of users' rates",
-    "log_loss_of_boosting": "of boosting",
-    "calibration_error": "calibration error",
-    "calibration_slope": "slope",
+_COLUMNS = {
+    "pushes": ("pushes", "{:,}"),
+    "rate": ("observed", "{:.2%}"),
+    "predicted": ("predicted", "{:.2%}"),
+    "seen": ("seen by policies", "{:.2%}"),
+    "log_loss": ("log-loss", "{:.4f}"),
+    "log_loss_of_boosting": ("of boosting", "{:.4f}"),
+    "log_loss_of_user_rate": ("of users' rates", "{:.4f}"),
+    "log_loss_of_rate": ("of the rate", "{:.4f}"),
+    "calibration_error": ("calibration error", "{:.4f}"),
+    "calibration_slope": ("slope", "{:.2f}"),
 }
+_TOLD = ("openness", "styles", "price")
+_ALT = {
+    "calibration.png": "Predicted against observed rates in eight equal groups of pushes; the line "
+    "is where they agree, bars are 95 % intervals.",
+    "rates.png": "What followed pushes on the days after the fit, logged and simulated; bars are "
+    "95 % intervals, groups of fewer than 30 pushes are left out.",
+    "distributions.png": "Distributions on the days after the fit, logged and simulated. KS is "
+    "Kolmogorov and Smirnov's distance; its floor is that of the real log from itself resampled, "
+    "of pauses that of one half of the real users from the other.",
+}
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;color:#1f2328;max-width:76em;margin:2em auto;padding:0 1em}
+h1{margin-bottom:.2em}h2{margin-top:2em;border-bottom:1px solid #d8dee4;padding-bottom:.2em}
+p,li{max-width:52em}table{border-collapse:collapse;font-size:.92em;margin:.8em 0}
+th,td{padding:.3em .6em;text-align:right;border-bottom:1px solid #d8dee4}td{white-space:nowrap}
+th{color:#57606a;font-weight:600;vertical-align:bottom}
+th:first-child,td:first-child,.goals :is(th,td){text-align:left}
+img{max-width:100%}figure{margin:1em 0}figcaption{color:#57606a;max-width:60em}
+.yes{color:#1a7f37;font-weight:600}.no{color:#cf222e;font-weight:600}
+.notes{background:#fff8c5;border-left:4px solid #d4a72c;padding:.4em 1em;max-width:54em}
+"""
 
 
-def _table(heads: dict[str, dict[str, float | None]]) -> str:
-    names = "".join(f"<th>{title}" for title in COLUMNS.values())
+def _page(card: dict[str, Any], pictures: Iterable[str]) -> str:
+    basis, own = card["fitted_to"], card["covariates"]
+    drawn = {name: _figure(name) for name in pictures}
+    notes = "".join(f"<p>{escape(note)}" for note in card["notes"])
+    beside = [*card.get("changes", []), *card.get("untried", [])]
+    changes = "".join(f"<p>{escape(line)}" for line in beside)
+    parts = [
+        f"<!doctype html><meta charset=utf-8><title>Fidelity card</title><style>{_STYLE}</style>",
+        "<h1>Fidelity card</h1>",
+        f"<p>How true a simulator is to its shop. It is fitted to {basis['users']:,} users and "
+        f"{basis['pushes']:,} pushes before {basis['until']}.",
+        f"<section class=notes>{notes}</section>" if notes else "",
+        "<h2>What is asked of it</h2>",
+        _goals(card["goals"]),
+        "<h2>Heads on pushes that they have not seen</h2>"
+        "<p>Mean log-loss; less is better. Beside the fit are the rate of the pushes that it "
+        "knows, each user's rate shrunk to it, and gradient boosting (LightGBM) on the same "
+        "information. A click is judged where the push was opened, a purchase where it was "
+        "clicked, a dismissal where it was not opened. The calibration error is the mean distance "
+        "of predicted and observed rates in ten equal groups; a slope below 1 means predictions "
+        "too far apart.",
+        *(
+            f"<h3>{title}</h3><p>{_JUDGED[where]}{_heads(card['heads'][where])}"
+            for where, title in PLACES.items()
+        ),
+        drawn.get("calibration.png", ""),
+        "<h2>Days after the fit, simulated</h2>",
+        *(f"<p>{line}" for line in ([] if card["whole"] is None else _said_of_days(card["whole"]))),
+        changes,
+        drawn.get("rates.png", ""),
+        drawn.get("distributions.png", ""),
+        _after_purchases(card["whole"]),
+        "<h2>What tells users apart</h2><p>Share of the variance of users' effects (openness, "
+        "response to styles, price sensitivity) that follows from the users table and from how "
+        "users shop, before any push; the rest is theirs alone.",
+        _told(own),
+    ]
+    return "\n".join(part for part in parts if part) + "\n"
+
+
+def _after_purchases(whole: dict[str, Any] | None) -> str:
+    """How many of users' days have a purchase, by how long ago the last one was."""
+    if whole is None or not (logged := whole["after_purchases"]["logged"]):
+        return ""
+    simulated = whole["after_purchases"]["simulated"]
+    rows = ""
+    for name, (share, days) in logged.items():
+        drawn = _cell(simulated.get(name, [None])[0], "{:.2%}")
+        rows += f"<tr><td>{name}<td>{days:,}<td>{share:.2%}<td>{drawn}"
+    return (
+        "<p>Days on which a user buys something, by days since the user's last purchase before. "
+        "Who buys often is met more often soon after a purchase, so the shares fall with time even "
+        "where a purchase makes nobody buy less."
+        f"<table><tr><th>days since<th>users' days<th>logged<th>simulated{rows}</table>"
+    )
+
+
+def _goals(goals: list[dict[str, Any]]) -> str:
     rows = "".join(
-        f"<tr><td>{name}<td>{m['pushes']:.0f}"
-        + "".join(f"<td>{figure(m.get(column))}" for column in COLUMNS)
+        f"<tr><td>{escape(goal['goal'])}<td>{escape(goal['asked'])}<td>{escape(goal['found'])}"
+        + ("<td class=yes>✓ passed" if goal["passed"] else "<td class=no>✗ not passed")
+        for goal in goals
+    )
+    if not rows:
+        return "<p>The log is too short to judge the fit by it."
+    return (
+        f"<table class=goals><tr><th>goal<th>asked<th>found<th>{rows}</table><p>± is two standard "
+        "errors over users: a difference smaller than that may be luck, to either side."
+    )
+
+
+def _heads(heads: dict[str, dict[str, Any]]) -> str:
+    names = "".join(f"<th>{title}" for title, _ in _COLUMNS.values())
+    rows = "".join(
+        f"<tr><td>{name}"
+        + "".join(f"<td>{_cell(m.get(column), form)}" for column, (_, form) in _COLUMNS.items())
+        + f"<td>{_span(m.get('members'))}"
         for name, m in heads.items()
     )
-    return f"<table><tr><th>head<th>pushes{names}{rows}</table>"
+    return f"<table><tr><th>head{names}<th>members{rows}</table>"
 
 
-TOLD = ("openness", "styles", "price")
+def _cell(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _span(values: list[float] | None) -> str:
+    """The lowest and the highest of some shares."""
+    return f"{100 * min(values):.2f} to {max(values):.2%}" if values else "–"
+
+
+def _figure(name: str) -> str:
+    caption = escape(_ALT[name], quote=True)
+    return f'<figure><img src={name} alt="{caption}"><figcaption>{caption}</figcaption></figure>'
 
 
 def _told(covariates: dict[str, dict[str, float]]) -> str:
@@ -119,58 +207,7 @@ def _told(covariates: dict[str, dict[str, float]]) -> str:
         )
     rows = ""
     for name, told in covariates.items():
-        cells = (f"{told[effect]:.0%}" if effect in told else "–" for effect in TOLD)
+        cells = (f"{told[effect]:.0%}" if effect in told else "–" for effect in _TOLD)
         rows += f"<tr><td>{escape(name)}<td>{'<td>'.join(cells)}"
-    names = "".join(f"<th>{effect}" for effect in TOLD)
+    names = "".join(f"<th>{effect}" for effect in _TOLD)
     return f"<table><tr><th>{names}{rows}</table>"
-
-
-def _page(card: dict[str, Any]) -> str:
-    tables = "".join(
-        f"<h3>{title}</h3>{_table(card['baselines'][which])}" for which, title in JUDGED.items()
-    )
-    whole, basis = card["whole"], card["fitted_to"]
-    lines = ["The log ends with the fit, or within three days of it: no later days to compare."]
-    if whole is not None:
-        lines = [" ".join(said_of(whole))]
-    lines.insert(
-        0,
-        f"Fitted to {basis['users']} users and {basis['pushes']} pushes before {basis['until']}.",
-    )
-    lines += card.get("changes", [])
-    if whole is not None:
-        lines.append(
-            "Counts per user-week, Kolmogorov and Smirnov's distance of simulated from real (of "
-            "real from itself resampled): "
-            + ", ".join(
-                f"{name} {d['distance']:.3f} ({d['of_resampled']:.3f})"
-                for name, d in whole["counts"].items()
-            )
-            + f"; pauses between visits {figure(whole['pauses']['distance'])} (of one half of the "
-            f"real users from the other: {figure(whole['pauses']['of_halves'])})."
-        )
-    said = "".join(f"<p>{line}" for line in lines)
-    return (
-        "<!doctype html><meta charset=utf-8><title>Fidelity card</title>"
-        "<style>body{font:16px sans-serif;max-width:72em;margin:2em auto;padding:0 1em}"
-        "td,th{padding:.2em 1em;text-align:right}img{max-width:100%}</style>"
-        f"<h1>Fidelity card</h1>{said}"
-        "<h2>Heads on pushes not seen</h2><p>Mean log-loss; less is better. The fit is beside the "
-        "earlier pushes' rate, each user's rate shrunk to it, and gradient boosting on the same "
-        "information. A click is judged where the push was opened, a purchase where it was "
-        "clicked, a dismissal where it was not opened. The calibration error is the mean distance "
-        "of predicted and observed rates in ten equal groups; a slope below 1 means predictions "
-        "too far apart."
-        f"{tables}<p><img src=card.png alt='calibration and rates of opening'>"
-        "<p>Calibration on the later days, in eight equal groups, and the shares opened on the "
-        "days after the fit; bars are two standard errors."
-        "<h2>What tells users apart</h2><p>Share of the variance of users' effects (openness, "
-        "response to styles, price sensitivity) that follows from the users table and "
-        "from how users shop, before any push; the rest is theirs alone."
-        f"{_told(card['covariates'])}"
-    )
-
-
-def figure(value: float | None) -> str:
-    """Four decimals; a dash for nothing."""
-    return "–" if value is None else f"{value:.4f}"

@@ -25,6 +25,9 @@ COUNTED = (
 FOLDS, ROUNDS = 5, 60
 BLOCK, CATEGORIES = 4, 12
 """Hours that are counted together, and categories, the first by name, that are counted."""
+SINCE = {"1": 1, "2–3": 2, "4–7": 4, "8–14": 8, "15–28": 15, "29 or more": 29}
+"""Days since a user's last purchase, and the first of them."""
+NEVER_BOUGHT = "none before"
 VISIT = 30 * MINUTE
 """A pause as long begins another visit."""
 BOOSTING = {
@@ -96,6 +99,27 @@ def gaps_of(events: UserEvents, begins: np.ndarray, days: int) -> tuple[np.ndarr
     gap = table.groupby("owner")["at"].diff()
     between = (gap >= VISIT).to_numpy()
     return table["owner"].to_numpy()[between], gap.to_numpy()[between] / HOUR
+
+
+def after_purchases(
+    events: UserEvents, begins: np.ndarray, days: int
+) -> dict[str, tuple[float, int]]:
+    """Share of users' days with a purchase, and how many days there are, by days since the last
+    purchase before (`SINCE`), over the days from `begins` (U,) on."""
+    bought = events.events["kind"] == Kind.PURCHASE
+    owner = events.owner[bought]
+    day = (events.events["at"][bought] - begins[owner]) // DAY
+    buys = np.zeros((len(begins), days), bool)
+    inside = (day >= 0) & (day < days)
+    buys[owner[inside], day[inside]] = True
+    last = np.full((len(begins), days + 1), -np.inf)
+    np.maximum.at(last, (owner, np.clip(day + 1, 0, days)), day)
+    since = np.arange(days) - np.maximum.accumulate(last, 1)[:, :days]
+    group = np.where(np.isinf(since), len(SINCE), np.digitize(since, list(SINCE.values())) - 1)
+    count = np.bincount(group.ravel(), minlength=len(SINCE) + 1)
+    share = np.bincount(group.ravel(), buys.ravel(), len(SINCE) + 1) / np.maximum(count, 1)
+    names = (*SINCE, NEVER_BOUGHT)
+    return {name: (float(share[n]), int(count[n])) for n, name in enumerate(names) if count[n]}
 
 
 def half_of(users: int, seed: int) -> np.ndarray:

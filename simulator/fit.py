@@ -1,10 +1,10 @@
 """Fits a simulator to a shop's log: tastes, response heads, habits, candidates, logging policy.
 
-The model is maximum a posteriori throughout, and observations carry its predictions. Outcomes are
-drawn from an ensemble: what all users share, fitted again to users drawn with replacement. Widths
-of the users' effects, what covariates tell of these, and half-lives of recency are the likeliest on
-the earlier pushes; how good that is the last days before `until` tell; both on at most `SAMPLE`
-users. Then all days of all users are used.
+The model is maximum a posteriori throughout, and observations carry its predictions, means over
+all that a user may be. Outcomes are drawn from an ensemble: what all users share, fitted again to
+users drawn with replacement. Widths of the users' effects, what covariates tell of these, and
+half-lives of recency are the likeliest on the earlier pushes; how good that is the last days before
+`until` tell; both on at most `SAMPLE` users. Then all days of all users are used.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from mdp.clock import zone_name
 from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
 from mdp.observation import observe
-from mdp.response import ITEM_FEATURES, ResponseModel
+from mdp.response import HEADS, ITEM_FEATURES, ResponseModel
 from mdp.reward import Reward
 from mdp.state import TRAITS
 from mdp.wording import WORDING
 from simulator.covariates import covariates_of
 from simulator.description import Drift, Simulator, Users, own_beliefs
-from simulator.fit_calibration import calibrated, shifts, slopes
+from simulator.fit_calibration import calibrated
 from simulator.fit_candidates import candidates_of
 from simulator.fit_delays import delays_of
 from simulator.fit_drift import half_life_of
-from simulator.fit_heads import COLD, Sizes, fit_heads, predicted, refit_heads
+from simulator.fit_heads import Sizes, refit_heads
 from simulator.fit_logging import logging_policy
+from simulator.fit_lull import lull_and_habits
 from simulator.fit_organic import organic_of
+from simulator.fit_response import response_of
 from simulator.fit_sends import sends_of, standard, standard_copy
 from simulator.fit_tastes import Counts, Tastes, fit_tastes
-from simulator.fit_tuning import EVERY, tuned
-from simulator.habits import Habits, habits_of
+from simulator.fit_tuning import Tuned, tuned
+from simulator.habits import Habits
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
-from simulator.sends import DISMISS, OPEN, Sends
-from simulator.widths import Widths
 
 UNSEEN = 0.1
 """Share of the users who are left out of the fit that is judged."""
@@ -54,26 +54,23 @@ RARE = 0.01
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted simulator, and how well its heads predict later days."""
+    """A fitted simulator, and what it rests on."""
 
     simulator: Simulator
-    held_out: Sends
-    """The later pushes (S), as the heads see them."""
-    held_out_probability: np.ndarray
-    """Predicted from the earlier pushes alone (S, 5)."""
-    unseen_users: Sends
-    """Pushes (S',) to users that those probabilities were not fitted to."""
-    unseen_users_probability: np.ndarray
-    """Predicted for them (S', 5)."""
-    known: Sends
-    """The earlier pushes to the other users: what both were predicted from."""
-    metrics: dict[str, dict[str, float | None]]
-    """Log-loss of each head on them, beside that of the earlier days' rate; None without any."""
+    sample: np.ndarray
+    """Rows of the users (N,) int64, ascending, by whom it was tuned and is judged."""
+    tuned: Tuned
+    """What was found with the pushes to those."""
     pushes: int
     """Pushes of the log that it was fitted to."""
     told: dict[str, dict[str, float]]
     """By covariate and effect, which share of how much users differ follows from it; empty where
     covariates tell nothing."""
+
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """Ids (N,) of the users by whom it is judged."""
+        return tuple(self.simulator.users.ids[row] for row in self.sample)
 
 
 def silent(step: str) -> None:
@@ -96,7 +93,8 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     users = _users(material)
     report("habits and tastes")
     acts = acts_of(material)
-    habits = habits_of(users, acts, material.catalog.items.price, material.until)
+    price, until = material.catalog.items.price, material.until
+    lull, habits = lull_and_habits(users, material.events, acts, price, until)
     sizes = Sizes(len(users), len(material.catalog.items), len(material.catalog.variants))
     met = Counts.of(acts.owner, acts.item[:, None], (sizes.users, sizes.items))
     tastes = _tastes(material, met, seed)
@@ -104,7 +102,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     some = sample_of(sizes.users, seed)
     unseen = np.random.default_rng([seed, 1]).random(len(some)) < UNSEEN
     covariates = covariates_of(material.rest.people, habits, tastes.user, material.until)
-    widths, prior, lives, metrics, seen = tuned(
+    found = tuned(
         material if len(some) == sizes.users else material.of_users(some),
         replace(tastes, user=tastes.user[some]),
         profile[some],
@@ -115,23 +113,24 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     )
     give_back()
     report("response heads")
-    sends = sends_of(material, tastes, profile, lives)
-    prior = None if prior is None else prior.over(covariates)
-    heads = fit_heads(sends, sizes, widths, EVERY, COLD, prior=prior)
-    traits = _traits(material, tastes, profile, heads, sends, widths)
+    sends = sends_of(material, tastes, profile, found.lives)
+    prior = None if found.prior is None else found.prior.over(covariates)
+    heads, traits, shift = response_of(
+        replace(found, sends=sends, prior=prior), sizes, _traits(tastes, profile)
+    )
     give_back()
     report("ensemble")
-    again = [refit_heads(heads, sends, sizes, widths, n) for n in _drawn_again(len(users), seed)]
-    slope = slopes(*seen[:2])
-    shift = shifts(calibrated(heads, sends, slope), sends, traits)
+    drawn = _drawn_again(len(users), seed)
+    again = [refit_heads(heads, sends, sizes, found.widths, times) for times in drawn]
     model, *members = (
-        _model(material, tastes, calibrated(one, sends, slope, shift), lives)
+        _model(material, tastes, calibrated(one, sends, found.slope, shift), found.lives)
         for one in (heads, *again)
     )
     pushes = len(sends.user)
     del sends, again  # as large as what the log gave
     give_back()
-    organic, category = organic_of(habits, tastes, met), _categories(material)[0]
+    organic = replace(organic_of(habits, tastes, met), lull=lull)
+    category = _categories(material)[0]
     half_life = half_life_of(acts, category, material.until, seed)
     report("habit of good days")
     traits["habit"] = _habit(material, model, traits)
@@ -162,12 +161,11 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         manifest={
             "trained_until": material.until,
             "scaling": _scaling(model),
-            "metrics": metrics,
             "seed": seed,
         },
     )
-    told = {} if prior is None else prior.as_fitted(heads).shares(asdict(widths))
-    return Fit(simulator, *seen, metrics, pushes, told)
+    told = {} if prior is None else prior.as_fitted(heads).shares(asdict(found.widths))
+    return Fit(simulator, some, found, pushes, told)
 
 
 def _users(material: Material) -> Users:
@@ -226,7 +224,7 @@ def _model(
     weights = {
         name: heads[name]
         for name in ResponseModel.__dataclass_fields__
-        if name.endswith("_weight") and name not in own
+        if name.endswith("_weight") and name in heads and name not in own
     }
     arrays = {
         **own,
@@ -239,6 +237,8 @@ def _model(
         "item_taste": tastes.item,
         "category_taste": tastes.category,
         "half_lives": lives,
+        # Levels are those of draws of the users, so what policies see must be the mean over these.
+        "uncertainty_weight": np.ones(len(HEADS)),
     }
     return ResponseModel(
         **{name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
@@ -256,30 +256,11 @@ def _scaling(model: ResponseModel) -> dict[str, dict[str, float]]:
     return {name: {"mean": float(mean), "std": float(std)} for name, mean, std in fitted}
 
 
-def _traits(
-    material: Material,
-    tastes: Tastes,
-    profile: np.ndarray,
-    heads: dict[str, np.ndarray],
-    sends: Sends,
-    widths: Widths,
-) -> np.ndarray:
-    """Traits (U,) `TRAITS`, variances by Laplace's approximation where a head sees them."""
-    traits = np.zeros(len(material.events.user_ids), TRAITS)
+def _traits(tastes: Tastes, profile: np.ndarray) -> np.ndarray:
+    """Traits (U,) `TRAITS` as far as pushes say nothing of them."""
+    traits = np.zeros(len(profile), TRAITS)
     traits["taste"], traits["hours"] = tastes.user, profile
-    for name in ("styles", "openness", "tolerance", "price"):
-        traits[name] = heads[name]
-    probability = predicted(heads, sends)
-    known = probability * (1 - probability) * sends.asked
-    seen = np.bincount(sends.user, known[:, OPEN], minlength=len(traits))
-    traits["openness_var"] = 1 / (1 / widths.openness**2 + seen)
-    eased = (
-        heads["fatigue_weight"][DISMISS] * sends.fatigue * np.exp(-heads["tolerance"][sends.user])
-    )
-    borne = np.bincount(sends.user, known[:, DISMISS] * (1 + eased) ** 2, minlength=len(traits))
-    traits["tolerance_var"] = 1 / (1 / widths.tolerance**2 + borne)
     traits["taste_var"] = tastes.variance
-    traits["known"] = 1
     return traits
 
 

@@ -62,7 +62,7 @@ def shifts(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np
     traits: (U,) `TRAITS`, with the variances that users are drawn from.
     """
     later = sends.only(sends.decided_at >= np.median(sends.decided_at))
-    drawn = _drawn(heads, later, traits)
+    drawn = over_draws(heads, later, traits)
     out = np.zeros(len(HEADS))
     for head in range(len(HEADS)):
         asked = later.asked[:, head]
@@ -70,7 +70,7 @@ def shifts(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np
     return out
 
 
-def _drawn(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np.ndarray:
+def over_draws(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np.ndarray:
     """Mean probabilities (S, 5) float64 over draws of the users."""
     rng, total = np.random.default_rng(0), np.zeros((len(sends.user), len(HEADS)))
     for _ in range(DRAWS):
@@ -92,17 +92,29 @@ def _logit(probability: np.ndarray) -> np.ndarray:
 
 
 def _slope(centred: np.ndarray, outcome: np.ndarray) -> float:
-    """Maximum a posteriori of c in logit = level + c · centred, by Newton's method."""
+    """Maximum a posteriori of c in logit = level + c · centred, by Newton's method; a step that
+    would lead downhill is halved."""
     rate = (outcome.sum() + 0.5) / (len(outcome) + 1.0)
-    level, slope = float(np.log(rate / (1.0 - rate))), 1.0
+    at = np.array([np.log(rate / (1.0 - rate)), 1.0])
     x = np.stack([np.ones(len(centred)), centred], 1)
     prior = np.diag([1e-6, 1.0 / SLOPE_WIDTH**2])
+
+    def height(at: np.ndarray) -> float:
+        logit = x @ at
+        prior_height = 0.5 * ((at[1] - 1.0) / SLOPE_WIDTH) ** 2
+        return float((outcome * logit - np.logaddexp(0.0, logit)).sum() - prior_height)
+
+    here = height(at)
     for _ in range(25):
-        p = 1.0 / (1.0 + np.exp(-(level + slope * centred)))
-        gradient = x.T @ (outcome - p) - prior @ np.array([0.0, slope - 1.0])
+        p = 1.0 / (1.0 + np.exp(np.minimum(-(at[0] + at[1] * centred), 700.0)))
+        gradient = x.T @ (outcome - p) - prior @ np.array([0.0, at[1] - 1.0])
         step = np.linalg.solve((x * (p * (1.0 - p))[:, None]).T @ x + prior, gradient)
-        level, slope = level + step[0], slope + step[1]
-    return float(slope)
+        for _ in range(50):
+            if (there := height(at + step)) >= here - 1e-9 * abs(here):
+                break
+            step = step / 2.0
+        at, here = at + step, there
+    return float(at[1])
 
 
 def _shift(logit: np.ndarray, outcome: np.ndarray) -> float:

@@ -13,13 +13,22 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from simulator.fit_heads import COLD, WARM, Sizes, fit_heads, predicted
+from simulator.fit_heads import (
+    COLD,
+    REMEMBERED,
+    WARM,
+    WORSE,
+    Sizes,
+    against,
+    fit_heads,
+    predicted,
+)
 from simulator.sends import DISMISS, OPEN, UNSUBSCRIBE, Sends
 from simulator.widths import Widths
 
 USUAL = np.array([3.0, 7.0, 14.0, 30.0])
 """Half-lives of fatigue, wear, repetition and bought before anything is seen, days."""
-FITTED = ("fatigue", "wear", "repetition")
+FITTED = REMEMBERED
 """Those that are fitted; what is said of purchases rests on too few."""
 SPREAD = 1.0
 """Standard deviation of a half-life before anything is seen, octaves: from half to twice."""
@@ -74,7 +83,7 @@ def _likeliest(
     weights = torch.tensor(np.stack([heads[f"{name}_weight"][judged] for name in FITTED])).double()
     level = torch.zeros(len(judged)).double()
     octaves, usual = (torch.from_numpy(np.log2(days[: len(FITTED)])) for days in (lives, USUAL))
-    width = torch.tensor(widths.weight)[judged]
+    width, worse = torch.tensor(widths.weight)[judged], torch.from_numpy(WORSE[judged])
     outcome = torch.from_numpy(sends.outcome[:, judged]).double()
     turn = torch.from_numpy(sends.asked[:, judged]).double()
 
@@ -93,7 +102,7 @@ def _likeliest(
         optimizer.zero_grad()
         total = cross_entropy(rest + level + tiring(), outcome, weight=turn, reduction="sum")
         far = (weights / width).square().sum() + ((octaves - usual) / SPREAD).square().sum()
-        total = total + far / 2
+        total = total + (far + against(weights, worse)) / 2
         total.backward()
         return total
 

@@ -40,6 +40,12 @@ COLD, WARM = 150, 40
 """Iterations of a fit that much rests on: from scratch, and from another fit's parameters."""
 FAR = 2.0
 """How far an hour's effect may be from 0, as a standard deviation."""
+REMEMBERED = ("fatigue", "wear", "repetition")
+"""Decayed counts of earlier pushes, which grow far beyond the log's under who pushes more."""
+WORSE = np.array([-1.0, -1.0, -1.0, 1.0, 1.0], np.float32)
+"""What earlier pushes do to the heads (5,): fewer open, click and buy, more dismiss and leave."""
+AGAINST = 0.01
+"""How far a weight of what is remembered may be on the other side, as a standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,24 @@ def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
     steps = torch.cat([own - own.roll(1, 1), own[1:5] - own[:4], own[6:] - own[5:6]])
     total = total + (steps / torch.tensor(widths.weekday_hour)).square().sum()
     total = total + (own / FAR).square().sum()
+    for name in REMEMBERED:
+        total = total + against(p[f"{name}_weight"], torch.from_numpy(WORSE))
     for name in USERS_EFFECTS:
         total = total + (p[name] / getattr(widths, name)).square().sum()
     for name in p:
         if name.endswith(COEFFICIENTS):
             total = total + p[name].square().sum()
     return total / 2
+
+
+def against(weights: torch.Tensor, worse: torch.Tensor) -> torch.Tensor:
+    """What weights (…, H) of `REMEMBERED` are charged, twice minus a log prior, where they say that
+    earlier pushes help. worse: `WORSE` of the heads (H,).
+
+    By luck some do, in a log that pushes at random, and a policy that pushes what it likes best
+    every few days would be promised ever more for it.
+    """
+    return ((weights * worse).clamp(max=0.0) / AGAINST).square().sum()
 
 
 def fit_heads(

@@ -1,15 +1,17 @@
-"""What a fit rests on: half-lives, widths and priors that make a log's pushes likely, and how good
-the heads are that they give, on pushes that were not fitted to."""
+"""What a fit rests on: half-lives, widths and priors that make a log's pushes likely, and how sure
+the heads that they give may be, by pushes that these were not fitted to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from mdp.response import HEADS
 from simulator.covariates import Covariates
+from simulator.fit_calibration import slopes
 from simulator.fit_covariates import likeliest_prior
 from simulator.fit_half_lives import fitted_half_lives
 from simulator.fit_heads import COLD, WARM, Sizes, fit_heads, predicted
@@ -18,15 +20,32 @@ from simulator.fit_sends import bare, remembering, sends_of, states_of
 from simulator.fit_tastes import Tastes
 from simulator.fit_widths import likeliest_widths
 from simulator.material import Material
-from simulator.sends import Sends, log_loss
+from simulator.sends import Sends
 from simulator.users_prior import UsersPrior
 from simulator.widths import Widths
 
 HELD_OUT = 0.2
-"""Share of the pushes, the latest, that the fit is judged on."""
+"""Share of the pushes, the latest, that say how sure the heads may be."""
 ROUNDS = 3
 """Times that the priors are set by the fit, and the fit made again under them."""
 EVERY = tuple(range(len(HEADS)))
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What was found with the pushes of U users, all of a small shop's."""
+
+    widths: Widths
+    prior: UsersPrior | None
+    """What covariates say of these users; None where they say nothing."""
+    lives: np.ndarray
+    """Half-lives (4,), days."""
+    slope: np.ndarray
+    """By what factor each head's logits vary too much (5,) float64."""
+    sends: Sends
+    """The pushes (S)."""
+    unseen: np.ndarray
+    """Users (U,) bool of whose pushes the slopes know nothing."""
 
 
 def tuned(
@@ -37,15 +56,9 @@ def tuned(
     sizes: Sizes,
     unseen: np.ndarray,
     report: Callable[[str], None],
-) -> tuple[
-    Widths,
-    UsersPrior | None,
-    np.ndarray,
-    dict[str, dict[str, float | None]],
-    tuple[Sends, np.ndarray, Sends, np.ndarray, Sends],
-]:
-    """Widths, prior of users and half-lives likeliest on the earlier pushes, and how all heads do
-    on the later ones and for users (U,) bool that are left out."""
+) -> Tuned:
+    """Widths, prior of users and half-lives likeliest on the earlier pushes, and how sure heads
+    fitted to those were of the later ones, the `unseen` users (U,) bool left out."""
     at = material.decisions.decided_at[material.decisions.sent]
     split = np.quantile(at, 1 - HELD_OUT)
     early, late = at <= split, at > split
@@ -69,24 +82,5 @@ def tuned(
     strange = unseen[sends.user]
     known, judged = sends.only(early & ~strange), sends.only(late & ~strange)
     heads = fit_heads(known, sizes, widths, EVERY, COLD, prior=prior)
-    probability = predicted(heads, judged)
-    metrics: dict[str, dict[str, float | None]] = {}
-    for head, name in enumerate(HEADS):
-        mine, earlier = judged.asked[:, head], known.asked[:, head]
-        outcome = judged.outcome[mine, head]
-        rate = known.outcome[earlier, head].mean() if earlier.any() else 0.0
-        metrics[name] = {
-            "pushes": float(mine.sum()),
-            "log_loss": log_loss(probability[mine, head], outcome),
-            "log_loss_of_rate": log_loss(np.full(len(outcome), rate), outcome),
-        }
-        if not len(outcome):  # JSON has no NaN
-            metrics[name] |= {"log_loss": None, "log_loss_of_rate": None}
-    others = sends.only(strange)
-    return (
-        widths,
-        prior,
-        lives,
-        metrics,
-        (judged, probability, others, predicted(heads, others), known),
-    )
+    slope = slopes(judged, predicted(heads, judged))
+    return Tuned(widths, prior, lives, slope, sends, unseen)

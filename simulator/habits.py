@@ -59,11 +59,28 @@ class Habits:
     """Share of the demand for an item that is lost right after it was bought."""
 
 
-def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits:
+@dataclass(frozen=True)
+class Left:
+    """Mean share of their demand that lulls after purchases left U users, (U,) float64 each."""
+
+    items: np.ndarray
+    """Of buying, over the items met."""
+    known: np.ndarray
+    """Of visits, over the days on which the user was known."""
+    coming: np.ndarray
+    """Of visits, over those until the last visit."""
+
+
+def habits_of(
+    users: Users, acts: Acts, price: np.ndarray, until: int, left: Left | None = None
+) -> Habits:
     """Habits of U users until an instant, shrunk to the average user's as far as users are alike.
 
-    price: (I,) of the items, paid where no amount is known.
+    price: (I,) of the items, paid where no amount is known. left: by lulls; habits are then those
+    of users who have bought nothing of late.
     """
+    if left is None:
+        left = Left(*np.ones((3, len(users))))
     size, owner = len(users), acts.owner
     zone = users.codes[owner]
     views = acts.kind == Kind.VIEW
@@ -71,7 +88,7 @@ def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits
     met = views if views.any() else bought
     day = local_day(acts.at, zone)
     days = pd.DataFrame({"owner": owner, "day": day}).drop_duplicates()
-    visits = _visits(users, acts.at, days, owner, until)
+    visits = _visits(users, acts.at, days, owner, until, left)
     # Several visits of a day are seen as one.
     often = visits.sessions / -np.expm1(-visits.sessions)
     came = np.bincount(days["owner"], minlength=size) * often
@@ -84,7 +101,9 @@ def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits
         weekday=_weekdays(days["day"].to_numpy()),
         hours=fit_hours(size, *_visited(owner, day, local_hour(acts.at, zone))),
         ends=np.stack([came, more], 1) + fit_beta(came, more),
-        buy=_share(own, np.maximum(touches - own, 0)) if views.any() else np.ones(size),
+        buy=_share(own, np.maximum(touches * left.items - own, 0))
+        if views.any()
+        else np.ones(size),
         spend=_spend(acts, bought, price),
         view=float(views.any()),
         cart=min(float(carts), 1.0),
@@ -93,7 +112,7 @@ def habits_of(users: Users, acts: Acts, price: np.ndarray, until: int) -> Habits
 
 
 def _visits(
-    users: Users, at: np.ndarray, days: pd.DataFrame, owner: np.ndarray, until: int
+    users: Users, at: np.ndarray, days: pd.DataFrame, owner: np.ndarray, until: int, left: Left
 ) -> Visits:
     """Visits from the day after the one on which a user came to be known: the log's first day,
     or a later one of signing up. That day itself is not counted, since it is why they are known."""
@@ -106,7 +125,8 @@ def _visits(
     last = opened.copy()
     np.maximum.at(last, after["owner"].to_numpy(), after["day"].to_numpy())
     known = np.maximum(until - next_local_midnight(begin, users.codes), 0) / DAY
-    return fit_visits(np.bincount(after["owner"], minlength=len(users)), last - opened, known)
+    count = np.bincount(after["owner"], minlength=len(users))
+    return fit_visits(count, (last - opened) * left.coming, known * left.known)
 
 
 def _share(yes: np.ndarray, no: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from mdp.clock import DAY, HOUR, NEVER, SECOND
 from mdp.errors import BadArtifact
 from mdp.events import Kind
 from mdp.state import ATTRIBUTION, KNOWN
+from simulator.lull import NO_LULL, Lull, lulled
 from simulator.randomness import bits, gammas, uniform, uniforms
 
 _VIEW, _CART, _BUY = int(Kind.VIEW), int(Kind.CART), int(Kind.PURCHASE)
@@ -58,9 +59,11 @@ class Organic:
     """Days in which that loss halves."""
     slump: float = 0.0
     """Share of the demand for all items that each remembered purchase takes away at first; what
-    several take away adds up."""
+    several take away adds up. A world's; fits have a `lull`."""
     slump_days: float = 7.0
     """Days in which that loss halves."""
+    lull: Lull | None = None
+    """How much less users do after a purchase. None: no less."""
     shape: np.ndarray | None = None
     """How sure `sessions` is: an episode draws each user's from the Gamma distribution of this
     shape about it (U,). None: it is exact."""
@@ -204,6 +207,7 @@ def draw_day(
             organic.buy,
             (organic.view, organic.cart, organic.satiation, organic.satiation_days * DAY),
             (organic.slump, organic.slump_days * DAY),
+            NO_LULL if organic.lull is None else organic.lull.numbers,
             rows,
             key,
             weekday,
@@ -297,6 +301,7 @@ def _draw(
     buy: Any,
     shares: Any,
     slump: Any,
+    lull: Any,
     rows: Any,
     key: Any,
     weekday: Any,
@@ -321,7 +326,8 @@ def _draw(
     count = 0
     for n in range(rows.size):
         user, draw = rows[n], 1
-        visits = _poisson(sessions[n] * by_weekday[weekday[n]], uniform(key[n], 0))
+        buying, coming = lulled(known[n], until[n], lull)
+        visits = _poisson(sessions[n] * by_weekday[weekday[n]] * coming, uniform(key[n], 0))
         for _ in range(visits):
             hour = _pick(hours[user], uniform(key[n], draw))
             start = hour_at[n, hour]
@@ -350,7 +356,7 @@ def _draw(
                     cart,
                     0.0
                     if _claimed(clicked[n], clicked_at[n], item_hash[item], at + 2 * SECOND)
-                    else buy[user] * (1.0 - _slump(known[n], at, slump[0], slump[1])),
+                    else buy[user] * (1.0 - _slump(known[n], at, slump[0], slump[1])) * buying,
                 )
                 lost = _lost(known[n], item_hash[item], at, satiation, half_life)
                 interested = uniform(key[n], draw + 2) >= lost

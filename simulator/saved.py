@@ -44,6 +44,7 @@ from policies.saved import (
     traits_of,
 )
 from simulator.description import Arrivals, Delays, Drift, Simulator, Users
+from simulator.lull import Lull
 from simulator.organic import Organic
 from simulator.truths import truth_of
 
@@ -95,7 +96,7 @@ def simulator_hash(simulator: Simulator) -> str:
 
 def _own_entries(simulator: Simulator) -> dict[str, Any]:
     """The manifest's entries that say what the files don't."""
-    own = {
+    own: dict[str, Any] = {
         "world": simulator.world,
         "start": simulator.start,
         "reward": simulator.reward.to_mapping(),
@@ -104,7 +105,7 @@ def _own_entries(simulator: Simulator) -> dict[str, Any]:
         "organic": {
             f.name: getattr(simulator.organic, f.name)
             for f in fields(Organic)
-            if not isinstance(getattr(simulator.organic, f.name), np.ndarray)
+            if f.name != "lull" and not isinstance(getattr(simulator.organic, f.name), np.ndarray)
         },
         "recommender": simulator.recommender.kind,
         "members": len(simulator.members),
@@ -115,6 +116,9 @@ def _own_entries(simulator: Simulator) -> dict[str, Any]:
         own["arrivals"] = asdict(simulator.arrivals)
     if simulator.drift is not None:
         own["drift"] = {"half_life": simulator.drift.half_life}
+    if simulator.organic.lull is not None:
+        # Among these, so that a pushwise that knows no lull refuses it.
+        own["organic"]["lull"] = asdict(simulator.organic.lull)
     return own
 
 
@@ -200,7 +204,9 @@ def _assembled(path: Path, manifest: dict[str, Any], files: dict[str, bytes]) ->
     users = Users(**_tuples(people), signed_up=known["signed_up"], attributes=attributes)
     response = model("parameters")
     traits = traits_of(load_arrays(files["model/traits.safetensors"])).traits
-    organic, drift = Organic(**part("organic"), **manifest["organic"]), manifest.get("drift")
+    drift, single = manifest.get("drift"), dict(manifest["organic"])
+    lull = single.pop("lull", None)
+    organic = Organic(**part("organic"), **single, lull=None if lull is None else Lull(**lull))
     beliefs = files.get("model/believed_traits.safetensors")
     believed = {_NONE: lambda: None, _SELF: lambda: response, _OTHER: lambda: model("belief")}
     return Simulator(

@@ -66,7 +66,10 @@ def asked(outcome: np.ndarray) -> np.ndarray:
 
 def log_loss(probability: np.ndarray, outcome: np.ndarray) -> float:
     """Mean log-loss of probabilities (n,), nats; NaN for none."""
-    if not len(outcome):
-        return float("nan")
+    return float(np.mean(losses(probability, outcome))) if len(outcome) else float("nan")
+
+
+def losses(probability: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    """Log-loss (n,) float64 of each of probabilities (n,), nats."""
     p = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
-    return float(-np.mean(np.where(outcome > 0, np.log(p), np.log1p(-p))))
+    return -np.where(outcome > 0, np.log(p), np.log1p(-p))

@@ -1,16 +1,39 @@
-"""Settings of every test: one thread, reproducible examples, and a word on what was left out."""
+"""Settings of every test: one thread, reproducible draws, and a word on what was left out."""
 
 import os
+from itertools import count
 from typing import Any
 
 # Before NumPy or torch is imported: they read it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 settings.register_profile("pushwise", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("pushwise")
+
+
+@pytest.fixture(autouse=True)
+def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What draws without a seed, as servers do, gets one: 0, 1, 2, … in each test."""
+    generator, seeds = np.random.default_rng, count()
+    monkeypatch.setattr(
+        np.random,
+        "default_rng",
+        lambda seed=None: generator(next(seeds) if seed is None else seed),
+    )
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits take few steps: for tests of what is done with a fit, not of how true it is."""
+    names = {"fit_half_lives": ("COLD", "WARM", "ITERATIONS"), "fit_tuning": ("COLD", "WARM")}
+    for module, own in {**names, "fit_response": ("COLD",)}.items():
+        for name in own:
+            monkeypatch.setattr(f"simulator.{module}.{name}", 5)
+
 
 SLOW_LEFT_OUT = pytest.StashKey[int]()
 

@@ -3,8 +3,9 @@
     versions/0001_first.py   the tables before migrations were counted
     versions/0002_….py       …
 
-A migration only adds (tables, nullable columns), so that servers of the version before go on
-beside those of the new one while they are replaced one by one.
+A migration only adds (tables, nullable columns, in PostgreSQL a partitioned table above another),
+so that servers of the version before go on beside those of the new one while they are replaced one
+by one.
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ from serving.budget import budget_table
 from serving.ledger import ledger
 from serving.problems import PROBLEMS, Problem
 from serving.registry import World
+from serving.rows import rows_by_key
 from serving.rules import change_rules, history, wrong_key
 from serving.schemas import KillIn, iso
 from serving.service import Here, Who, reply
-from serving.store import put_setting, reading, rows_by_key, setting, writing
+from serving.store import put_setting, reading, setting, writing
 from serving.strict_json import StrictRoute
 from serving.tables import AUDIT, ITEMS, POLICIES, VARIANTS
 
@@ -121,5 +122,5 @@ def show_audit(service: Here, limit: Annotated[int, Query(ge=1, le=10_000)] = 10
 @router.get("/v1/ledger", response_model=LedgerOut)
 def show_ledger(service: Here) -> Response:
     """Where every decision and outcome went."""
-    with service.exports.one(), reading(service.engine) as connection:
+    with service.exports.one(), reading(service.engine, whole=True) as connection:
         return reply(ledger(connection, service.clock()))

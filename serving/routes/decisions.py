@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from mdp.hashing import content_hash
 from serving import accounts
@@ -19,6 +18,7 @@ from serving.service import Here, Service, reply
 from serving.strict_json import StrictRoute
 
 router = APIRouter(tags=["decisions"], route_class=StrictRoute, responses=PROBLEMS)
+ASKS = TypeAdapter(list[Ask])
 Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
 
 
@@ -27,14 +27,13 @@ async def decide(service: Here, ask: Ask, idempotency_key: Key = None) -> Respon
     """Decide for one user: a send, or a hold that binds for the user's local date."""
     # `serving.direct` takes these requests; what FastAPI makes of this is the documentation.
     answer = await decided(service, ask, idempotency_key)
-    return answered(dict(answer), isinstance(answer, Replayed))
+    return answered(answer, isinstance(answer, Replayed))
 
 
-async def decided(service: Service, ask: Ask, key: str | None) -> Mapping[str, Any]:
+async def decided(service: Service, ask: Ask, key: str | None) -> dict[str, Any]:
     """The answer to one request; raises `Problem`."""
     with service.in_flight.only(key):
         (answer,) = await service.batcher.submit([Keyed(ask, key, "", service.tracing.context())])
-    service.metrics.count_answers([answer])
     if isinstance(answer, Problem):
         raise answer
     return answer
@@ -49,23 +48,20 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
     limit = service.settings.max_batch
     if len(body.requests) > limit:
         raise Problem(422, "requests", f"there are {len(body.requests)}, the limit is {limit}")
-    bad: dict[int, Problem] = {}
-    good: dict[int, Keyed] = {}
     batch = content_hash(body.requests) if idempotency_key else ""
     trace = service.tracing.context()
-    for n, request in enumerate(body.requests):
-        key = idempotency_key and f"{idempotency_key}/{n}"
-        try:
-            good[n] = Keyed(Ask.model_validate(request), key, batch, trace)
-        except ValidationError as error:
-            bad[n] = problem_of(error.errors())
+    good, bad = _checked(body.requests)
+    keyed = [
+        Keyed(ask, idempotency_key and f"{idempotency_key}/{n}", batch, trace)
+        for n, ask in good.items()
+    ]
     with service.in_flight.only(idempotency_key):
-        decided = await service.batcher.submit(list(good.values()))
+        decided = await service.batcher.submit(keyed)
     answers = dict(zip(good, decided, strict=True)) | bad
     for answer in decided:
         if isinstance(answer, Problem) and answer.field == "Idempotency-Key":
             raise answer
-    service.metrics.count_answers(answers.values())
+    service.metrics.count_answers(bad.values())  # the others are counted where they are decided
     out = []
     for n in range(len(body.requests)):
         answer = answers[n]
@@ -73,9 +69,24 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
             service.metrics.count_problem(answer)
             out.append({"error": answer.under(f"requests[{n}]").to_mapping()})
         else:
-            out.append(dict(answer))
+            out.append(answer)
     replayed = bool(decided) and all(isinstance(answer, Replayed) for answer in decided)
     return answered({"decisions": out}, replayed)
+
+
+def _checked(requests: list[Any]) -> tuple[dict[int, Ask], dict[int, Problem]]:
+    """The requests that are well formed, and what is wrong with the others, by their place."""
+    try:  # at once, which takes half the time
+        return dict(enumerate(ASKS.validate_python(requests))), {}
+    except ValidationError:
+        good: dict[int, Ask] = {}
+        bad: dict[int, Problem] = {}
+    for n, request in enumerate(requests):
+        try:
+            good[n] = Ask.model_validate(request)
+        except ValidationError as error:
+            bad[n] = problem_of(error.errors())
+    return good, bad
 
 
 def answered(content: dict[str, Any], replayed: bool) -> Response:
@@ -89,7 +100,7 @@ def answered(content: dict[str, Any], replayed: bool) -> Response:
 @router.get("/v1/decisions/{decision_id:path}", response_model=DecisionShown)
 def show(service: Here, decision_id: str) -> Response:
     """A decision with its lists, its outcomes, and why it came out so: what guardrails ruled out,
-    and what the response model expects."""
+    the best alternatives by the policy's scores, and what the response model expects."""
     return reply(accounts.get_decision(service.engine, decision_id))
 
 

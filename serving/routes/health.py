@@ -8,9 +8,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from mdp.errors import PushwiseError
 from serving.answers import HealthOut, ReadyOut
-from serving.problems import PROBLEMS, Problem
+from serving.problems import DAMAGED, PROBLEMS, Problem, StoreFault, words_of_damage
 from serving.service import Here, reply
-from serving.store import reading
+from serving.store import reading, store_file
 
 router = APIRouter(tags=["health"], responses=PROBLEMS)
 
@@ -24,14 +24,21 @@ async def healthz() -> Response:
 @router.get("/readyz", response_model=ReadyOut)
 def readyz(service: Here) -> Response:
     """The store answers and its policy is loaded; 503 with the reason where that is not so.
-    `left_out` says which challenger or shadow is not, and why; the active policy decides then."""
+    `left_out` says which challenger or shadow is not, and why; the active policy decides then.
+    `damaged` says what SQLite found wrong with the store's file, where users whose rows lie in
+    other pages of it are decided for."""
     try:
         with reading(service.engine) as connection:
             world = service.registry.world(connection)
+    except StoreFault:
+        raise
     except PushwiseError as error:
         raise Problem(503, None, str(error)) from error
     except SQLAlchemyError as error:
-        raise Problem(503, None, "the store does not answer") from error
+        words = words_of_damage(error)
+        detail = f"{DAMAGED}: {words}" if words else "the store does not answer"
+        raise Problem(503, None, detail) from error
+    file = store_file(service.engine)
     return reply(
         {
             "status": "ready",
@@ -39,6 +46,7 @@ def readyz(service: Here) -> Response:
             "items": len(world.catalog.items),
             "killed": world.stopped.everything,
             "left_out": world.left_out,
+            "damaged": None if file is None else file.damage,
         }
     )
 

@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 
 from serving import sending
 from serving.access import audit
-from serving.answers import OutboxOut, RetryOut
+from serving.answers import OutboxOut, ResumeOut, RetryOut
+from serving.clock_watch import confirm, paused
 from serving.problems import PROBLEMS, Problem
 from serving.schemas import iso
 from serving.service import Here, Who, reply
@@ -26,15 +27,20 @@ def show(
     state: Literal["waiting", "sent", "dead", "cancelled"] = "dead",
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
 ) -> Response:
-    """How many sends are in each state, and those of one state with why (default: dead ones)."""
+    """How many sends are in each state, and those of one state with why (default: dead ones).
+
+    `paused` are machines that send nothing, as their clocks jumped.
+    """
     with reading(service.engine) as connection:
         counts = select(OUTBOX.c.state, func.count()).group_by(OUTBOX.c.state)
         totals = {row[0]: row[1] for row in connection.execute(counts)}
         some = select(OUTBOX).where(OUTBOX.c.state == state).order_by(OUTBOX.c.due_at).limit(limit)
         rows = connection.execute(some).all()
+        machines = paused(connection)
     return reply(
         {
             "totals": totals,
+            "paused": machines,
             "sends": [
                 {
                     "decision_id": row.decision_id,
@@ -62,5 +68,20 @@ def retry(service: Here, who: Who, decision_id: str) -> Response:
         if row is None or not users:
             raise Problem(404, "decision_id", f"no dead send is of decision {decision_id!r}")
         sending.retry(connection, service.registry.world(connection), service.settings, row, now)
-        audit(connection, now, who, "retry send", {"decision_id": decision_id})
+        # With the user, so that erasing finds the row.
+        detail = {"decision_id": decision_id, "user_id": row.user_id}
+        audit(connection, now, who, "retry send", detail)
     return reply({"decision_id": decision_id, "state": "waiting"})
+
+
+@router.post("/v1/outbox:resume", response_model=ResumeOut)
+def resume(service: Here, who: Who) -> Response:
+    """Say that the clocks of paused machines are right as they are now, so that they send again.
+
+    What was due meanwhile leaves now, where it is not too late for it and the guardrails allow it.
+    """
+    with writing(service.engine) as connection:
+        machines = confirm(connection)
+        if machines:
+            audit(connection, service.clock(), who, "confirm clocks", {"machines": machines})
+    return reply({"resumed": machines})

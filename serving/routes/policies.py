@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, case, func, select
 
 from mdp.errors import BadArtifact, BadInput, BadSetting
 from serving.access import audit
-from serving.answers import ActiveOut, DecisionOut, ExperimentOut, PoliciesOut
+from serving.activation import loosened, make_active
+from serving.answers import (
+    ActivatedOut,
+    ActiveOut,
+    DecisionOut,
+    ExperimentOut,
+    ExperimentSet,
+    PoliciesOut,
+)
 from serving.arms import sample_ratio
 from serving.commit import Replayed
 from serving.critical import critical
+from serving.known import add_policy, saved_policy
 from serving.problems import PROBLEMS, Problem
-from serving.registry import World, add_policy, make_active
+from serving.registry import World
 from serving.routes.decisions import Key, answered
 from serving.schemas import CriticalIn, ExperimentIn, PolicyIn, iso
 from serving.service import Here, Service, Who, reply, smoke
@@ -48,29 +59,37 @@ def add(service: Here, who: Who, body: PolicyIn) -> Response:
     """Make a saved policy, a directory on the server's machine, known by its name; it decides for
     nobody yet. Nothing in it is executed. A name means one policy for ever: another one under a
     name in use is refused (409)."""
+    try:
+        saved = saved_policy(Path(body.path))
+    except BadArtifact as error:
+        raise Problem(422, "path", str(error)) from error
     with writing(service.engine) as connection:
         try:
-            name = add_policy(connection, Path(body.path), service.clock(), who)
-        except BadArtifact as error:
-            raise Problem(422, "path", str(error)) from error
+            name = add_policy(connection, saved, service.clock(), who)
         except BadInput as error:
             raise Problem(409, "path", str(error)) from error
         active = setting(connection, "policy") == name
     return reply({"name": name, "active": active}, 201)
 
 
-@router.post("/v1/policies/{name}:activate", response_model=ActiveOut)
+@router.post("/v1/policies/{name}:activate", response_model=ActivatedOut)
 def activate(service: Here, who: Who, name: str) -> Response:
     """Decide by this policy from now on. It is loaded and tried before it takes over; one that is
-    corrupt, tampered with or of another schema is refused, and the one before goes on."""
+    corrupt, tampered with or of another schema is refused, and the one before goes on.
+
+    The answer says what changes with it: which guardrails are `looser` than those in force until
+    now, which guardrails and weights of the reward are `changed`, and which guardrails are looser
+    than the policy was trained under. The holdout is the store's and stays as it is.
+    """
     with reading(service.engine) as connection:
         tried(service, connection, name, "name")
     return _activated(service, who, name)
 
 
-@router.post("/v1/policies:rollback", response_model=ActiveOut)
+@router.post("/v1/policies:rollback", response_model=ActivatedOut)
 def rollback(service: Here, who: Who) -> Response:
-    """Decide by the policy again that was active before the last change."""
+    """Decide by the policy again that was active before the last change; says what changes with
+    it, as an activation does."""
     with reading(service.engine) as connection:
         before = setting(connection, "policy_before")
         if before is None:
@@ -81,8 +100,14 @@ def rollback(service: Here, who: Who) -> Response:
 
 def _activated(service: Service, who: str, name: str) -> Response:
     with writing(service.engine) as connection:
-        make_active(connection, name, service.clock(), who)
-    return reply({"name": name, "active": True})
+        try:
+            made = make_active(connection, service.registry, name, service.clock(), who)
+        except BadSetting as error:  # the guardrails were changed since it was tried
+            raise Problem(409, None, str(error)) from error
+    if made.looser or made.not_compared:
+        log = structlog.get_logger()
+        log.warning("activated", policy=name, looser=made.looser, not_compared=made.not_compared)
+    return reply({**asdict(made), "active": True})
 
 
 def tried(service: Service, connection: Connection, name: str, field: str | None) -> World:
@@ -97,22 +122,32 @@ def tried(service: Service, connection: Connection, name: str, field: str | None
     return world
 
 
-@router.put("/v1/experiment", response_model=ExperimentOut)
+@router.put("/v1/experiment", response_model=ExperimentSet)
 def put_experiment(service: Here, who: Who, body: ExperimentIn) -> Response:
     """Give a share of the users to a challenger, and let a shadow decide beside; null, or left
     out, for none: `{}` ends the experiment.
 
-    Who gets the challenger depends on the salt and the user's id alone.
+    Who gets the challenger depends on the salt and the user's id alone. The answer says which
+    guardrails are `looser` for users who come to it, or leave the one of before, as the challenger
+    brings its own.
     """
-    with writing(service.engine) as connection:
+    with reading(service.engine) as connection:  # others write while these are loaded
         if body.challenger is not None:
             tried(service, connection, body.challenger.policy, "challenger.policy")
         if body.shadow is not None:
             tried(service, connection, body.shadow, "shadow")
-        given = {**body.model_dump(), "since": service.clock()}
-        put_setting(connection, "experiment", given)
-        audit(connection, service.clock(), who, "experiment", body.model_dump())
-    return show_experiment(service)
+    told, now = body.model_dump(), service.clock()
+    with writing(service.engine) as connection:
+        made = loosened(connection, service.registry, told["challenger"])
+        put_setting(connection, "experiment", {**told, "since": now})
+        looser = {"looser": made.looser} if made.looser else {}
+        audit(connection, now, who, "experiment", {**told, **looser})
+    if made.looser or made.not_compared:
+        log = structlog.get_logger()
+        log.warning("experiment", looser=made.looser, not_compared=made.not_compared)
+    with reading(service.engine) as connection:
+        shown = experiment_of(connection, service.registry.world(connection))
+    return reply({**shown, **asdict(made)})
 
 
 @router.get("/v1/experiment", response_model=ExperimentOut)
@@ -173,4 +208,4 @@ async def send_critical(
     and approval stop it still (409)."""
     with service.in_flight.only(idempotency_key):
         answer = await run_in_threadpool(critical, service, who, body, idempotency_key)
-    return answered(dict(answer), isinstance(answer, Replayed))
+    return answered(answer, isinstance(answer, Replayed))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents import judging, search, start, training
+from agents import judging, runs, search, start, training
 from agents.dqn import DQNSettings
 from agents.logged import Logged, logged
 from agents.ppo import PPOSettings
@@ -90,7 +90,7 @@ def _quickly() -> Iterator[None]:
         patch.setattr(start, "EPOCHS", 3)
         patch.setattr(judging, "USERS", 30)
         patch.setattr(judging, "DAYS", 8)
-        patch.setattr(training, "PARTS", 3)
+        patch.setattr(runs, "PARTS", 3)
         yield
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import fields, replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from agents.algorithms import ALGORITHMS, algorithm_of
@@ -14,7 +15,7 @@ from agents.logged import WINDOW, Logged, logged
 from ingestion.log import epoch_us
 from ingestion.splits import split_time
 from mdp.actions import HOLD, HOURS
-from mdp.errors import BadSetting, NotEnoughData
+from mdp.errors import BadInput, BadSetting, NotEnoughData
 from mdp.observation import VARIANT
 from policies.bandits import LinearThompson, sent_features
 from policies.baselines import StaticRule
@@ -82,6 +83,17 @@ def test_pushes_that_the_guardrails_forbid_are_left_out(shop, log, data):
         logged(log, replace(shop, guardrails=replace(shop.guardrails, per_7d=0)))
 
 
+def test_the_log_of_another_shop_is_refused_and_one_that_goes_on_is_not(shop, log, data):
+    fitted = replace(shop, manifest={"trained_until": data.until})
+    users = log.tables["users"]
+    other = users.assign(signed_up_at=users["signed_up_at"] - np.timedelta64(3, "D"))
+    with pytest.raises(BadInput, match="the log is not of the shop that the simulator was fitted"):
+        logged(log.replace_tables(users=other), fitted)
+    newer = users.assign(user_id="new-" + users["user_id"], signed_up_at=users["signed_up_at"])
+    longer = pd.concat([users, newer], ignore_index=True)
+    assert logged(log.replace_tables(users=longer), fitted).summary == data.summary
+
+
 def test_a_linear_reward_is_found_again(data):
     rows = np.flatnonzero(data.usable & data.sent)
     raw = sent_features(data.some(rows), data.action[rows])
@@ -138,14 +150,17 @@ def test_copy_is_ranked_by_its_clicks_and_wear_is_seen(data):
     assert less.spread > fresh.spread
 
 
-def test_the_command_learns_from_a_log(shop_dir, tmp_path, capsys):
+def test_the_command_learns_from_a_log(shop_dir, quick, tmp_path, capsys):
     sim, logs = shop_dir
     out = tmp_path / "thompson"
     argv = ["train", str(sim), "--algo", "thompson", "--logs", str(logs), "--out", str(out)]
     assert cli.main(argv) == 0
-    assert "of them pushes" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "of them pushes\n  on other users and draws" in said
     manifest = json.loads((out / "manifest.json").read_text())
     assert (manifest["kind"], manifest["type"]) == ("linear", LinearThompson.__name__)
+    doubtful = manifest["standing"]["minus"]["hold"]["low"] <= 0
+    assert doubtful == ("warning: the fit does not show" in said)
     assert manifest["trained_until"] > 0
     assert cli.main([*argv, "--steps", "5"]) == 1
     assert "takes no --steps" in capsys.readouterr().err

@@ -74,6 +74,7 @@ def test_what_cannot_be_gone_on_from_is_refused(later, tiny, saved):
         learn(later, "greedy", start_from=saved["ppo"])
 
 
+@pytest.mark.slow
 def test_what_was_learned_from_a_log_can_be_gone_on_from(shop, log):
     price = learn(shop, "price", log, settings=PriceSettings(steps=20, batch_size=64, hidden=8))
     seen = Kernel(shop, np.arange(20), 0).view().observation

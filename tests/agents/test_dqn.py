@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from stable_baselines3.common.logger import configure
 
 from agents.dqn import DQNSettings, best_action, build_dqn, q_values
 from agents.network import FactorNetwork, fit_scaling, tensors
@@ -147,7 +146,6 @@ def test_replay_forgets_the_oldest_days():
 def test_training_learns_what_is_paid(network, shop):
     """Sends cost and holds pay: from sending where it may, to holding."""
     model = _dqn(shop, network, learning_rate=1e-2, critic_rate=1e-2)
-    model.set_logger(configure(None, []))
     seen = model.env.reset()
     draws = np.random.default_rng(0)
     with torch.no_grad():

@@ -7,6 +7,7 @@ import pytest
 from agents.budgets import Budget, Prices
 from agents.judging import KEPT_MEMBERS, Judge, Judgement, divided
 from agents.network import FactorNetwork, fit_scaling
+from policies.baselines import Hold
 
 
 def test_members_that_judge_never_train(shop):
@@ -23,6 +24,14 @@ def test_members_that_judge_never_train(shop):
 def judge(shop, quick, make_observation):
     network = FactorNetwork(fit_scaling([make_observation()]), 0.0, hidden=4)
     return Judge(network, shop, 0, 100, "toy", Budget(send=2.0), {})
+
+
+def test_progress_shows_the_best_value_beside_the_baselines(shop, quick, make_observation):
+    network = FactorNetwork(fit_scaling([make_observation()]), 0.0, hidden=4)
+    judge = Judge(network, shop, 0, 100, "toy", Budget(), {"hold": Hold()})
+    value = judge.judge(0, Prices()).value
+    (task,) = judge._progress.tasks
+    assert task.description == f"training toy: value {value:.3f}, hold 0.000"
 
 
 def judged(*values, sends=1.0):

@@ -4,14 +4,17 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
-from agents.export import to_onnx
+from agents.export import exported, to_onnx, weights_of
 from agents.network import FactorNetwork, Scores, Soft, fit_scaling, tensors
+from agents.offline import Supported
+from mdp.errors import BadArtifact
 from policies.baselines import Greedy
 from policies.composition import Factors, best, distribution
 from policies.network import NetworkPolicy
@@ -113,7 +116,10 @@ def test_scores_go_with_their_items_and_variants(make_observation, kind):
     np.testing.assert_allclose(after.hour, before.hour, atol=1e-4)
 
 
-@pytest.mark.parametrize(("kind", "tolerance"), [("plain", 1e-5), ("soft", 1e-4)])
+@pytest.mark.parametrize(
+    ("kind", "tolerance"),
+    [pytest.param("plain", 1e-5, marks=pytest.mark.slow), ("soft", 1e-4)],
+)
 def test_onnx_equals_torch_for_any_shape(make_observation, kind, tolerance):
     network = _network(make_observation(40))
     scorer = Soft(network) if kind == "soft" else network
@@ -122,6 +128,7 @@ def test_onnx_equals_torch_for_any_shape(make_observation, kind, tolerance):
     # A soft policy's scores are 50 times as large; its probabilities are what must agree.
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     policy = NetworkPolicy(graph=graph, name="n", temperature=1.0, floor=0.0)
+    compiled = replace(policy, weights=weights_of(scorer))
     for N, K, V in ((1, 1, 1), (7, 1, 4), (9, 6, 1), (30, 12, 5)):
         seen = make_observation(N, K, V)
         got = session.run(None, seen)
@@ -129,8 +136,46 @@ def test_onnx_equals_torch_for_any_shape(make_observation, kind, tolerance):
         for mine, theirs in zip(got, expected, strict=True):
             reference = theirs.detach().numpy()
             np.testing.assert_allclose(mine, reference, rtol=1e-5, atol=tolerance)
+        fast, expected = compiled.scores(seen), _factors(scorer, seen)
+        for name in ("hold", "pair", "hour"):
+            np.testing.assert_allclose(
+                getattr(fast, name), getattr(expected, name), rtol=1e-5, atol=tolerance
+            )
         actions = np.minimum(np.arange(N), K * V * 24)
         theirs = distribution(_factors(scorer, seen), seen["action_mask"], 1.0, 0.0)
         np.testing.assert_allclose(
             policy.propensity(seen, actions), theirs.probability(actions), atol=1e-5
         )
+        np.testing.assert_allclose(
+            compiled.propensity(seen, actions), theirs.probability(actions), atol=1e-5
+        )
+
+
+def test_compiled_scores_dont_depend_on_who_else_is_scored(make_observation):
+    seen = make_observation(30, 5, 4)
+    weights = weights_of(Soft(_network(seen)))
+    policy = NetworkPolicy(graph=b"", weights=weights, name="n", temperature=1.0)
+    together = policy.scores(seen)
+    for n in range(30):
+        alone = policy.scores({name: array[n : n + 1] for name, array in seen.items()})
+        for name in ("hold", "pair", "hour"):
+            assert getattr(alone, name)[0].tobytes() == getattr(together, name)[n].tobytes()
+
+
+def test_a_network_that_is_not_compiled_runs_its_graph(make_observation):
+    seen = make_observation(6, 2, 3)
+    bounded = Supported(_network(seen), Soft(_network(seen)), 0.3)
+    policy = exported(bounded, seen, "n", None)
+    assert policy.weights is None
+    np.testing.assert_allclose(
+        policy.scores(seen).pair, _factors(bounded, seen).pair, rtol=1e-5, atol=1e-4
+    )
+
+
+def test_parameters_of_another_size_are_refused(make_observation):
+    seen = make_observation(6)
+    weights = weights_of(_network(seen))
+    assert weights is not None
+    policy = NetworkPolicy(graph=b"", weights=weights[:-1], name="n", temperature=None)
+    with pytest.raises(BadArtifact, match="parameters"):
+        policy.scores(seen)

@@ -33,6 +33,12 @@ from policies.saved import load_policy, save_policy
 QUICK = PriceSettings(steps=600, batch_size=256, learning_rate=5e-3, tau=0.05, hidden=16)
 
 
+@pytest.fixture(scope="module")
+def priced(data):
+    """A network whose sends are priced as the log says."""
+    return price(data, QUICK, 0)
+
+
 def _held(network, data):
     """What a hold is worth beside a send, currency units, on average over the log."""
     with torch.no_grad():
@@ -96,20 +102,19 @@ def test_a_send_is_priced_by_what_is_lost_later(data):
     assert abs(_held(price(data, replace(QUICK, gamma=0.0), 0), data)) < 0.05
 
 
-def test_what_a_send_earns_at_once_stays_the_model_s(data):
-    network = price(data, QUICK, 0)
+def test_what_a_send_earns_at_once_stays_the_model_s(data, priced):
     seen = data.some(np.arange(200))
     with torch.no_grad():
-        found = best_send(network(tensors(seen))[0])
+        found = best_send(priced(tensors(seen))[0])
         fresh = FactorNetwork(fit_scaling([seen]), 0.0, hidden=16)
         before = best_send(fresh(tensors(seen))[0])
-    torch.testing.assert_close(found * network.unit, before * fresh.unit, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found * priced.unit, before * fresh.unit, rtol=1e-3, atol=1e-3)
 
 
-def test_conservatism_pulls_towards_what_the_log_did(data):
+def test_conservatism_pulls_towards_what_the_log_did(data, priced):
     settings = CQLSettings(**{**vars(QUICK), "alpha": 0.0})
-    plain, same = price(data, QUICK, 0), cql(data, settings, 0)
-    assert _held(plain, data) == pytest.approx(_held(same, data))
+    same = cql(data, settings, 0)
+    assert _held(priced, data) == pytest.approx(_held(same, data))
     # Where the log holds nine times of ten, conservatism holds too.
     rows = np.flatnonzero(data.usable & data.sent)
     seldom = data.usable.copy()
@@ -163,7 +168,8 @@ def test_bcq_takes_only_what_the_clone_is_likely_enough_to_do(make_observation):
     ],
 )
 def test_what_is_learned_is_saved_and_keeps_to_the_mask(shop, log, data, algo, settings, tmp_path):
-    bundle = learn(shop, algo, log, 3, settings)
+    bundle = learn(shop, algo, log, 3, settings, run=tmp_path / "run")
+    assert (tmp_path / "run" / "state.json").exists()
     save_policy(tmp_path / algo, bundle)
     loaded = load_policy(tmp_path / algo)
     assert isinstance(loaded.policy, NetworkPolicy)

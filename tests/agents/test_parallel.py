@@ -7,6 +7,7 @@ import pytest
 import torch
 from stable_baselines3.common.callbacks import ConvertCallback
 
+from agents.learning import learn
 from agents.network import FactorNetwork, Soft, fit_scaling
 from agents.paying import ExpectedRewards
 from agents.ppo import PPOSettings, build_ppo
@@ -53,6 +54,10 @@ def test_a_shards_gradient_is_that_of_ppo(shop, monkeypatch):
     monkeypatch.setattr(model.policy.optimizer, "step", keep)
     model.max_grad_norm = 1e9
     model.train()
+    curves = model.logger.name_to_value
+    assert len(slope.losses) == 5
+    for name, value in slope.losses.items():
+        assert value == pytest.approx(curves[f"train/{name}"], rel=1e-3, abs=1e-6), name
     own = torch.nn.utils.parameters_to_vector(gradients).numpy()
     np.testing.assert_allclose(slope.gradient, own, rtol=1e-3, atol=1e-6)
     assert np.abs(own).max() > 1e-4
@@ -78,6 +83,9 @@ def learned(shop, split):
     model.actors = [Here(process) for process in made]
     model.learn_part(1, 512, 7, ConvertCallback(None))
     assert model.num_timesteps == 512
+    curves = model.logger.name_to_value
+    assert curves["train/value_loss"] > 0
+    assert {"train/approx_kl", "train/loss", "train/explained_variance"} <= set(curves)
     return network.state_dict()
 
 
@@ -101,14 +109,11 @@ def test_ray_learns_what_one_process_does(shop, monkeypatch):
         assert torch.equal(value, network.state_dict()[name]), name
 
 
-def test_what_cannot_be_shared_is_refused(shop):
-    env, network = start(shop)
+def test_what_cannot_be_shared_is_refused_before_anything_is_searched(shop, capsys):
     for changed, workers, message in (
         ({}, 9, "--workers is 9; it can be 1 to 8"),
         ({"users": 12}, 2, "users is 12; with --workers it must be a multiple of 8"),
     ):
-        with (
-            pytest.raises(BadSetting, match=message),
-            parallel.parallel_ppo(env, network, replace(SETTINGS, **changed), 0, workers),
-        ):
-            pass
+        with pytest.raises(BadSetting, match=message):
+            learn(shop, "ppo", settings=replace(SETTINGS, **changed), workers=workers)
+    assert "searching" not in capsys.readouterr().err

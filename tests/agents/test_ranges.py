@@ -6,6 +6,7 @@ from typing import get_type_hints
 import pytest
 
 from agents.algorithms import ALGORITHMS
+from agents.dqn import DQNSettings
 from agents.ranges import Range
 from agents.settings_file import with_values
 from mdp.errors import BadSetting
@@ -24,6 +25,7 @@ NAN, INFINITE = float("nan"), float("inf")
         ("ppo", "hidden", 0, "at least 1"),
         ("ppo", "learning_rate", NAN, "above 0"),
         ("ppo", "learning_rate", INFINITE, "above 0"),
+        ("dqn", "learning_rate", 200.0, "above 0 and at most 1"),
         ("ppo", "gamma", 1.0, "at least 0 and below 1"),
         ("ppo", "clip", -1.0, "above 0"),
         ("ppo", "send_budget", 0.0, "above 0"),
@@ -55,6 +57,12 @@ def test_every_number_has_a_range(algo):
     for field in fields(settings):
         (of_it,) = getattr(hints[field.name], "__metadata__", ()) or (None,)
         assert isinstance(of_it, Range), field.name
+
+
+def test_dqn_that_would_learn_nothing_is_refused():
+    with pytest.raises(BadSetting, match=r"steps is 4000; nothing is learned before .* 4000"):
+        DQNSettings(steps=4000)
+    assert DQNSettings(steps=4000, learning_starts=500).steps == 4000
 
 
 def test_the_command_line_says_the_same(shop_dir, tmp_path, capsys):

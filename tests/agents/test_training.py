@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from agents import judging
+from agents.dqn import DQNSettings, build_dqn
 from agents.judging import TorchPolicy
 from agents.learning import learn
 from agents.network import FactorNetwork, Soft, fit_scaling
@@ -15,8 +16,10 @@ from agents.ppo import PPOSettings, build_ppo
 from agents.rollouts import population, rollout
 from agents.training import train
 from envs.vector import PushVectorEnv
+from mdp.clock import NEVER
 from mdp.errors import BadSetting
 from mdp.reward import Reward
+from mdp.shop import KEPT
 from policies.baselines import Greedy
 from policies.network import NetworkPolicy
 from policies.saved import PolicyBundle, load_policy, save_policy
@@ -26,6 +29,7 @@ RNG = np.random.default_rng(0)
 ALGORITHMS = ("ppo", "dqn")
 
 
+@pytest.mark.slow  # as `test_resumed_is_the_same_to_the_bit` shows too
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_same_seed_same_policy(shop, quick, tiny, trained, algo):
     again = train(shop, algo, 3, tiny[algo])
@@ -85,6 +89,38 @@ def test_saved_policy_decides_as_the_bundle_within_the_mask(shop, trained, algo,
     assert sent > 0
 
 
+def _scored(policy, shop, name, factor=1.0):
+    """What a policy sees of a catalogue under other ids, the first item dearer, and its scores."""
+    items = shop.catalog.items
+    price = items.price.copy()
+    price[0] *= factor
+    ids = tuple(f"{name}-{n}" for n in range(len(items)))
+    catalog = replace(shop.catalog, items=replace(items, ids=ids, price=price))
+    seen = Kernel(replace(shop, catalog=catalog), np.arange(60), 4, 5).view().observation
+    return seen, policy.scores(seen)
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_an_item_never_seen_is_scored_by_its_features(shop, trained, algo):
+    policy = trained[algo].policy
+    seen, scores = _scored(policy, shop, "new")
+    np.testing.assert_array_equal(_scored(policy, shop, "other")[1].pair, scores.pair)
+    changed, dearer = _scored(policy, shop, "new", 3.0)
+    it = (changed["candidates"] != seen["candidates"]).any(-1)
+    there = it.any(1)
+    assert 0 < there.sum() < len(there)
+    np.testing.assert_array_equal(dearer.pair[~there], scores.pair[~there])
+    assert (np.abs(dearer.pair - scores.pair)[it] > 1e-3).any(-1).all()
+
+
+def test_a_policy_knows_its_shop_s_users_again(shop, trained):
+    for bundle in trained.values():
+        known = bundle.shop
+        assert known is not None
+        both = np.isin(shop.shop.users, known.users[known.signed_up != NEVER])
+        assert both.sum() == KEPT
+
+
 def test_training_never_leaves_the_mask(shop, tiny):
     illegal = []
 
@@ -101,14 +137,16 @@ def test_training_never_leaves_the_mask(shop, tiny):
     assert not any(illegal)
 
 
-def test_ppo_learns_what_a_send_costs_later(shop):
+@pytest.fixture(scope="module")
+def tiring(shop):
+    """A shop whose sends make later ones fail, and users leave."""
+    weight = np.array([-0.8, 0, 0, 0, 1.0], np.float32)
+    sim = replace(shop, response=replace(shop.response, fatigue_weight=weight))
+    return sim.believing(replace(sim, model=None, beliefs=None))
+
+
+def test_ppo_learns_what_a_send_costs_later(tiring):
     """From sending whatever pays today, which the toy's fatigue punishes, to sending less."""
-    tiring = replace(
-        shop.response,
-        fatigue_weight=np.array([-0.8, 0, 0, 0, 1.0], np.float32),
-    )
-    sim = replace(shop, response=tiring)
-    sim = sim.believing(replace(sim, model=None, beliefs=None))
     settings = PPOSettings(
         steps=24_576,
         users=128,
@@ -119,11 +157,38 @@ def test_ppo_learns_what_a_send_costs_later(shop):
         hidden=16,
     )
     torch.manual_seed(0)
-    env = ExpectedRewards(PushVectorEnv(sim, settings.users, settings.days), 1.0)
+    env = ExpectedRewards(PushVectorEnv(tiring, settings.users, settings.days), 1.0)
     network = Soft(FactorNetwork(fit_scaling([env.reset()]), 0.0, hidden=16))
-    rows = population(sim, 200, 9)
-    start = rollout(sim, Greedy(), rows, 9, 28)
+    rows = population(tiring, 200, 9)
+    start = rollout(tiring, Greedy(), rows, 9, 28)
     build_ppo(env, network, settings, 0).learn(settings.steps)
-    end = rollout(sim, TorchPolicy(network=network.network), rows, 9, 28)
+    end = rollout(tiring, TorchPolicy(network=network.network), rows, 9, 28)
     assert end.sends.mean() < start.sends.mean()
     assert end.value.mean() > 1.05 * start.value.mean()
+
+
+@pytest.mark.slow
+def test_dqn_learns_what_a_send_costs_later(tiring):
+    """The same by DQN, from its own exploration alone."""
+    settings = DQNSettings(
+        steps=16_384,
+        users=128,
+        days=28,
+        replay=16_384,
+        learning_starts=1_024,
+        learning_rate=1e-3,
+        critic_rate=3e-3,
+        batch_size=256,
+        gradient_steps=8,
+        tau=0.02,
+        hidden=16,
+    )
+    torch.manual_seed(0)
+    env = ExpectedRewards(PushVectorEnv(tiring, settings.users, settings.days), 1.0)
+    network = FactorNetwork(fit_scaling([env.reset()]), 0.0, hidden=16)
+    rows = population(tiring, 200, 9)
+    start = rollout(tiring, Greedy(), rows, 9, 28)
+    build_dqn(env, network, settings, 0).learn(settings.steps)
+    end = rollout(tiring, TorchPolicy(network=network), rows, 9, 28)
+    assert end.sends.mean() < 0.8 * start.sends.mean()
+    assert end.value.mean() > 1.2 * start.value.mean()

@@ -2,6 +2,11 @@
 
 import json
 import pickle
+import re
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import fields
 from importlib.util import find_spec
 
@@ -39,6 +44,7 @@ def test_users_are_the_same_in_a_process_that_knows_other_zones(shop, monkeypatc
         (["--algo", "greedy"], "greedy has nothing to tune; choose among ppo, dqn"),
         (["--trials", "0"], "--trials is 0"),
         (["--at-once", "-1"], "--at-once is -1"),
+        (["--resume"], "--resume needs the folder of the search"),
     ],
 )
 def test_bad_options_are_named(shop_dir, tmp_path, capsys, options, message):
@@ -55,15 +61,38 @@ def test_bad_options_are_named(shop_dir, tmp_path, capsys, options, message):
 def test_the_best_of_some_trainings_is_written_for_train(shop_dir, tmp_path, capsys):
     file = tmp_path / "settings.toml"
     argv = ["tune", str(shop_dir[0]), "--out", str(file), "--trials", "2", "--steps", "1024"]
-    assert cli.main([*argv, "--at-once", "1", "--json"]) == 0
-    shown = capsys.readouterr().out
-    found = json.loads(shown[shown.index("[\n") :])
+    argv += ["--at-once", "1", "--json", "--run", str(tmp_path / "search")]
+    assert cli.main(argv) == 0
+    printed = capsys.readouterr()
+    found = json.loads(printed.out)
     assert len(found) == 2
+    assert re.search(rf"2 of 2 trials ended: .*best {found[0]['value']:.3f}", printed.err)
+    assert cli.main(argv) == 1
+    assert "go on with it by --resume" in capsys.readouterr().err
+    assert cli.main([*argv, "--resume"]) == 0
+    assert json.loads(capsys.readouterr().out) == found
     assert found[0]["value"] >= found[1]["value"]
     default = algorithm_of("ppo").default_settings()
     assert any(each["settings"]["clip"] == default.clip for each in found)
     best = read_settings(file, "logit", "ppo")
     assert {name: getattr(best, name) for name in SPACES["ppo"]} == found[0]["settings"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("ray") is None or find_spec("optuna") is None, reason="needs the extra `ray`"
+)
+def test_a_search_that_is_stopped_leaves_the_best_so_far(shop_dir, tmp_path):
+    file = tmp_path / "settings.toml"
+    argv = [sys.executable, "-m", "scripts.cli", "tune", str(shop_dir[0]), "--out", str(file)]
+    argv += ["--trials", "3", "--steps", "1024", "--at-once", "1", "--run", str(tmp_path / "run")]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as search:
+        while search.poll() is None and not file.exists():
+            time.sleep(0.2)
+        search.send_signal(signal.SIGINT)
+    assert read_settings(file, "logit", "ppo").clip == algorithm_of("ppo").default_settings().clip
+    whole = subprocess.run([*argv, "--resume", "--json"], check=True, capture_output=True)
+    assert len(json.loads(whole.stdout)) == 3
 
 
 @pytest.mark.slow

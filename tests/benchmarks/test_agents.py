@@ -91,7 +91,7 @@ def test_a_finished_shop_is_not_run_again(found, tmp_path):
     ("wrong", "message"),
     [
         ({"worlds": ("nope",)}, "there is no world 'nope'"),
-        ({"algos": ("price",)}, "'price' does not train in a fit; choose among ppo, dqn, greedy"),
+        ({"algos": ("best",)}, "there is no agent 'best'; choose among ppo, dqn, greedy"),
         ({"shops": 11}, "--shops is 11; it can be 1 to 10"),
         ({"sample": 1}, "--sample is 1; it must be 2 or more"),
     ],

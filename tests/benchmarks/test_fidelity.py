@@ -22,13 +22,16 @@ def test_errors_are_shares_of_the_best_true_value_and_ranks_are_compared():
 
 
 def test_a_card_is_summed_up_by_its_heads_against_boosting():
-    head = {"log_loss": 0.3, "log_loss_of_boosting": 0.25}
+    head = {"log_loss": 0.3, "over_boosting": 0.2}
     value = {"mean": 0.1, "standard_error": 0.01}
     card = {
-        "baselines": {"later_days": {"open": head, "click": head | {"log_loss": None}}},
-        "whole": {"auc": 0.5, "value_per_user_day": {"logged": value, "simulated": value}},
+        "heads": {"later_days": {"open": head, "click": {"pushes": 0, "log_loss": None}}},
+        "goals": [{"passed": True}, {"passed": False}],
+        "whole": {"auc": 0.5, "value_per_user_day": {"logged": value, "expected": 0.11}},
     }
     said = said_by(card)
     assert said["over_boosting"] == {"later_days: open": pytest.approx(0.2)}
     table = of_cards([{"world": "logit", "seed": 0, "card": said}])
-    assert "+20.0% (later days: open) | 0.50 | 0.1000 ±0.0200 | 0.1000 ±0.0200" in table
+    assert (
+        "| 1 of 2 | +20.0% | +20.0% (later days: open) | 0.50 | 0.1000 ±0.0200 | 0.1100 |" in table
+    )

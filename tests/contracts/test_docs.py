@@ -1,6 +1,7 @@
 """What a user can type or set stands in the docs, and what the docs link to is there."""
 
 import re
+import shlex
 from importlib import import_module
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from ingestion.schema import TABLES
-from scripts.cli import COMMANDS
+from scripts.cli import COMMANDS, arguments
 from serving.access import scope_of
 from serving.app import create_app
 from serving.middleware import OPEN
@@ -17,12 +18,51 @@ from serving.settings import Settings, read_settings
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 CONCEPTS = (ROOT / "docs" / "concepts.md").read_text()
+BLOCK = re.compile(r"^ *```[a-z]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 TEXT = "\n".join(page.read_text() for page in PAGES)
 
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
 def test_every_command_is_documented(name):
     assert re.search(rf"pushwise {name}\b", TEXT)
+
+
+def commands_in(text, before=""):
+    """Lines of a page or docstring that are to be pasted, without what stands behind them."""
+    for line in re.findall(rf"^{before}(?:  |\$ )?(pushwise .*)$", text, re.MULTILINE):
+        yield re.split(r" {2,}| #| && | \|\| |; | > ", line)[0]
+
+
+PASTED = sorted(
+    {
+        *(
+            line
+            for page in PAGES
+            for block in BLOCK.findall(page.read_text())
+            for line in commands_in(block)
+        ),
+        *(
+            line
+            for each in COMMANDS
+            for line in commands_in(import_module(each.module).__doc__, " {4}")
+        ),
+    }
+)
+
+
+def test_every_command_that_can_be_pasted_is_one(capsys):
+    """Its options exist and what it needs is given; what it names need not be there."""
+    wrong = []
+    for line in PASTED:
+        try:
+            words = shlex.split(line)[1:]
+            words = words[2:] if words[0] == "--log-key" else words
+            fits = [one for one in COMMANDS if f"{' '.join(words)} ".startswith(f"{one.name} ")]
+            arguments(fits[0], import_module(fits[0].module), words[len(fits[0].name.split()) :])
+        except (SystemExit, IndexError, ValueError):
+            wrong.append(line)
+    assert len(PASTED) > 100
+    assert wrong == []
 
 
 def tables_of(page):

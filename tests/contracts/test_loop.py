@@ -126,7 +126,7 @@ def exported(server: TestClient, path: Path) -> Log:
     return load_checked(path)
 
 
-def test_the_servers_own_log_trains_the_next_policy_twice(tmp_path):
+def test_the_servers_own_log_trains_the_next_policy_twice(tmp_path, hasty):
     made = demo(known_world("logit").simulator(SHOPPERS, 5), DAYS_LOGGED, 5)
     log = log_of(made.tables, made.meta)
     end = int(log.tables["decisions"]["decided_at"].astype("int64").max()) + DAY
@@ -135,7 +135,7 @@ def test_the_servers_own_log_trains_the_next_policy_twice(tmp_path):
         store=f"sqlite:///{tmp_path / 'store.sqlite'}", trust_request_time=True, log_level="error"
     )
     engine = open_store(settings.store)
-    load_log(engine, load_checked(tmp_path / "shop"))
+    load_log(engine, [load_checked(tmp_path / "shop")])
     engine.dispose()
     kernel = None
     for turn in (1, 2):

@@ -14,6 +14,11 @@ from envs.wrappers import CampaignBudget, FactoredActions, FlatObservation
 EXAMPLE = Path(__file__).parents[2] / "examples" / "actor_critic.py"
 
 
+@pytest.fixture(autouse=True)
+def _logs(monkeypatch, tmp_path):
+    monkeypatch.setenv("SB3_LOGDIR", str(tmp_path))  # else among the temporary files, for ever
+
+
 def test_stable_baselines3_runs_on_every_environment(make):
     env = SB3VecEnv(make.vector(4, days=5))
     PPO("MultiInputPolicy", env, n_steps=8, batch_size=16, n_epochs=1, device="cpu").learn(32)

@@ -1,5 +1,6 @@
 """The vector environment is many single ones, and fits Gymnasium's and SB3's interfaces."""
 
+import pickle
 from typing import Any
 
 import gymnasium
@@ -124,6 +125,38 @@ def test_stable_baselines3_steps_it(make):
             assert vector.single_observation_space.contains(last)
             assert day == 3 or not rows[n]["TimeLimit.truncated"]
     assert done.all()
+
+
+def _same(one: Any, other: Any) -> None:
+    """Raises where two steps' answers differ, however deep."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        one, other = list(one.values()), list(other.values())
+    elif isinstance(one, np.ndarray) and one.dtype == object:
+        one, other = one.tolist(), other.tolist()
+    if isinstance(one, list | tuple):
+        for mine, theirs in zip(one, other, strict=True):
+            _same(mine, theirs)
+    else:
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("of", [lambda env: env, SB3VecEnv, lambda env: CampaignBudget(env, 6)])
+def test_a_pickle_goes_on_with_the_same_trajectories(make, of):
+    vector = make.vector(4, days=3)
+    env = of(vector)
+    if isinstance(env, SB3VecEnv):
+        env.seed(5)
+        env.reset()
+    else:
+        env.reset(seed=5)
+    draws = np.random.default_rng(0)
+    taken = [draws.integers(vector.single_action_space.n, size=4) for _ in range(7)]
+    for actions in taken[:2]:
+        env.step(actions)
+    other = pickle.loads(pickle.dumps(env))
+    for actions in taken[2:]:  # the episodes end and others begin
+        _same(env.step(actions), other.step(actions))
 
 
 @pytest.mark.parametrize(

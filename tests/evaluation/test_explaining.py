@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.choices import Chosen
+from evaluation.choices import Chosen, faced, names_of
 from evaluation.explaining import explain, price_of
+from evaluation.explaining_page import page_of
 from evaluation.replayed import replayed
 from ingestion.log import Log
 from ingestion.read import load_checked
 from ingestion.write import write_log
-from mdp.errors import NotEnoughData
+from mdp.errors import BadInput, NotEnoughData
 from policies.baselines import Greedy, Hold, Popular, StaticRule
 from policies.saved import PolicyBundle, save_policy
 from scripts import cli
@@ -44,6 +45,15 @@ def _bundle(shop, policy):
     return PolicyBundle(policy, shop.model, shop.beliefs, shop.reward)
 
 
+def test_the_log_of_another_shop_is_refused(shop, replay):
+    own = {"signed_up": shop.sign_up_days}
+    other = {"signed_up": [day - 3 for day in shop.sign_up_days]}
+    bundle = _bundle(shop, Hold())
+    explain(replay, {"hold": replace(bundle, manifest=own)})
+    with pytest.raises(BadInput, match="the log is not of the shop that hold was trained for"):
+        explain(replay, {"hold": replace(bundle, manifest=other)})
+
+
 def test_the_log_s_own_shares_are_those_of_its_tables(shop, replay):
     found = explain(replay, {"hold": PolicyBundle(Hold(), None, None)})
     logged = found["policies"]["logged"]
@@ -59,6 +69,10 @@ def test_the_log_s_own_shares_are_those_of_its_tables(shop, replay):
     styles = replay.log.tables["decisions"]["variant_id"].dropna()
     own = replay.log.tables["variants"].set_index("variant_id")["style"][styles]
     assert set(own) == set(found["styles"])
+    pushed = replay.log.tables["decisions"]["item_id"].dropna().value_counts()
+    titles = replay.log.tables["items"].set_index("item_id")["title"]
+    assert found["items"][0] == titles[pushed.index[0]]
+    assert logged["items"][0] == pytest.approx(pushed.iloc[0] / pushed.sum())
 
 
 def test_a_rule_s_hour_and_rhythm_are_seen(shop, replay):
@@ -80,11 +94,29 @@ def test_a_threshold_is_found_as_the_price_of_a_push(shop, replay):
     assert sum(price["prices"]["share"]) == pytest.approx(1)
 
 
+def test_sure_sends_of_a_policy_that_draws_are_worth_what_they_are(shop, replay):
+    rows = np.arange(len(replay.decisions.rows))
+    sharp = replace(Greedy(threshold=0.25), temperature=1e-4)
+    drawn, best = (
+        faced(replay, _bundle(shop, policy), rows, names_of(replay))
+        for policy in (sharp, Greedy(threshold=0.25))
+    )
+    assert (drawn.send == 1).mean() > 0.1
+    can = np.isfinite(best.margin)
+    assert (np.isfinite(drawn.margin) == can).all()
+    assert ((drawn.margin > 0) == (drawn.send > 0.5)).all()
+    assert drawn.margin[can] * 1e-4 == pytest.approx(best.margin[can], abs=1e-3)
+    prices = [price_of(each) for each in (drawn, best)]
+    worth = [price["margin"]["median"] for price in prices if price is not None]
+    assert worth[0] == pytest.approx(worth[1], abs=1e-2)
+
+
 def test_prices_are_in_currency_whatever_the_scores_unit():
     rng = np.random.default_rng(0)
     best = rng.normal(0.3, 0.2, 2000)
     none = np.zeros(2000)
-    chosen = Chosen(none, none, none, none, 7.0 * (best - 0.4), best, none, none)
+    margin = 7.0 * (best - 0.4)
+    chosen = Chosen(none, none, none, none, none, none, margin, best, none, none)
     price = price_of(chosen)
     assert price is not None
     assert price["price"]["median"] == pytest.approx(0.4)
@@ -99,6 +131,16 @@ def test_users_segments_are_those_of_the_log_where_it_has_them(shop, replay):
     log = replay.log.replace_tables(users=users)
     found = explain(replayed(log), {"hold": PolicyBundle(Hold(), None, None)})
     assert found["segments"] == ["new", "old"]
+
+
+def test_of_many_segments_the_rare_ones_are_taken_together(shop, replay):
+    users = replay.log.tables["users"].copy()
+    users["segment"] = [f"s{min(n, 11):02d}" for n in range(len(users))]
+    log = replay.log.replace_tables(users=users)
+    found = explain(replayed(log), {"hold": PolicyBundle(Hold(), None, None)})
+    assert len(found["segments"]) == 8
+    assert {"s11", "all others"} <= set(found["segments"])
+    assert "<h2>Which items</h2>" in page_of(found, "what was learned")
 
 
 def test_a_log_without_decisions_is_refused(replay):
@@ -118,7 +160,7 @@ def test_the_command_writes_one_page_that_needs_no_other_file(shop, logs, tmp_pa
     assert cli.main([*argv, "--against", str(tmp_path / "b"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads((out / "explanation.json").read_text())
     page = (out / "explanation.html").read_text()
-    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/png;base64,") == 7
     assert "http" not in page
     month = json.loads((out / "explanation.json").read_text())["month"]
     assert set(month["pushes"]) == {"logged", "a", "b"}

@@ -248,7 +248,7 @@ def test_what_the_log_leaves_out_is_said(replay, bundle):
     said = " ".join(found.notes)
     for part in (
         "propensities are estimated",
-        "no candidate lists",
+        "which item to send, and whether, is not evaluated",
         "no lists of variants",
         f"{(n := len(replay.decisions.rows))} of {n} drawn decisions have no list of hours",
         "guardrails are looser than the policy was trained with",
@@ -256,6 +256,11 @@ def test_what_the_log_leaves_out_is_said(replay, bundle):
         "values are per decision",
     ):
         assert part in said
+    unknown = replace(log, meta=replace(log.meta, propensities="none"))
+    assert replay.decisions.sent.mean() < 0.9  # it held often, which estimates can't see here
+    warned = assess_policy(replayed(unknown), bundle, "logging").warning
+    assert warned is not None
+    assert warned.endswith("none held, so whether to send is not estimated")
 
 
 def test_missing_lists_of_hours_are_rebuilt_row_by_row(replay, bundle):
@@ -286,6 +291,15 @@ def test_sends_that_are_not_on_their_own_list_are_counted(replay, bundle):
     verdict = assess_policy(some, bundle, "logging").verdict
     assert verdict.answer == "cannot_tell"
     assert any("not on their own list" in reason for reason in verdict.reasons)
+
+
+def test_the_log_of_another_shop_is_refused(made, replay, bundle):
+    days = made.truth.shop.days(bundle.traits.hashes)
+    own = replace(bundle, manifest={**bundle.manifest, "signed_up": days})
+    assert assess_policy(replay, own, "x").rows > 0
+    other = {**bundle.manifest, "signed_up": [day - 3 for day in days]}
+    with pytest.raises(BadInput, match="the log is not of the shop that x was trained for"):
+        assess_policy(replay, replace(bundle, manifest=other), "x")
 
 
 def test_nothing_left_to_evaluate_on(replay, bundle, log):
@@ -377,19 +391,26 @@ def test_a_holdout_of_the_wrong_size(replay, bundle):
     decisions = replay.log.tables["decisions"]
     users = decisions["user_id"].drop_duplicates().to_numpy()
     held = decisions["user_id"].isin(users[: len(users) // 10])
-    tenth = with_tables(replay, decisions=decisions.assign(arm=np.where(held, "holdout", "policy")))
+    # Of those who are not held out a challenger has some, and before the share was set all were.
+    rest = decisions["user_id"].isin(users[-len(users) // 3 :]).map({True: "challenger:c"})
+    arm, at = rest.fillna("policy").mask(held, "holdout"), decisions["decided_at"]
+    since = at.sort_values().iloc[len(at) // 4]
+    tenth = with_tables(replay, decisions=decisions.assign(arm=arm.mask(at < since, "policy")))
     for share, fits in ((0.1, True), (0.3, False)):
-        rules = replace(bundle.guardrails, holdout_share=share)
-        found = assess_policy(tenth, bundle, "logging", rules)
+        meta = replace(tenth.log.meta, holdout_share=share, holdout_since=since)
+        said = replace(tenth, log=replace(tenth.log, meta=meta))
+        found = assess_policy(said, bundle, "logging")
         assert found.diagnostics is not None
         assert found.diagnostics.coverage is not None
         ratio = found.diagnostics.coverage.holdout
         assert ratio is not None
         assert ratio.share == pytest.approx(0.1, abs=0.01)
         assert (ratio.p_value > 0.001) == fits
-        told = any("the holdout has 10" in reason for reason in found.verdict.reasons)
+        told = any("the holdout has " in reason for reason in found.verdict.reasons)
         assert told == (not fits)
-    without = assess_policy(tenth, bundle, "logging").diagnostics
+    # What the policy was trained with says nothing of the store's.
+    rules = replace(bundle.guardrails, holdout_share=0.3)
+    without = assess_policy(tenth, bundle, "logging", rules).diagnostics
     assert without is not None
     assert without.coverage is not None
     assert without.coverage.holdout is None

@@ -1,5 +1,6 @@
 """Plain tables: what is read, and what is refused and how."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from evaluation.table import read_table, sample_of
 from mdp.errors import BadInput, PushwiseError
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_both_kinds_of_file_give_the_same_sample(frame, sample, tmp_path: Path, ending):
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "jsonl", "ndjson.gz"])
+def test_all_kinds_of_file_give_the_same_sample(frame, sample, tmp_path: Path, ending):
     file = tmp_path / f"table.{ending}"
-    if ending == "csv":
-        frame.to_csv(file, index=False)
+    if "csv" in ending:
+        frame.to_csv(file, index=False, sep=";" if ending == "csv" else ",")
+    elif "json" in ending:
+        frame.to_json(file, orient="records", lines=True, double_precision=15)
     else:
         frame.to_parquet(file)
     found = read_table(file)
@@ -135,6 +138,12 @@ def test_parquet_columns_that_csv_can_not_have(frame, tmp_path: Path, column, va
         ),
         ("long.csv", b"reward,propensity\n1,1,0\n1,1,0", "more values than its header has names"),
         ("absent.csv", None, "there is no such file"),
+        (
+            "cut.csv.gz",
+            gzip.compress(b"reward,propensity\n1,1\n", mtime=0)[:-9],
+            "can't be read as csv",
+        ),
+        ("cut.jsonl", b'{"reward": 1, "prop', "can't be read as JSON lines"),
     ],
 )
 def test_bad_files(tmp_path: Path, name, content, message):

@@ -199,6 +199,21 @@ def test_wrong_propensities_are_found(sample):
     assert any("propensities are wrong" in reason for reason in verdict.reasons)
 
 
+def test_a_mean_weight_that_may_be_luck_is_not_laid_to_propensities():
+    """Right propensities, but only a few rows of 400 did what the policy would do."""
+    rng = np.random.default_rng(2)
+    logging, target = np.array([0.99, 0.01]), np.array([0.05, 0.95])
+    action = rng.choice(2, 400, p=logging)
+    rare = Sample(rng.random(400), logging[action], target[action], user=np.arange(400))
+    found = assess(rare, "target", parse("ips,snips"))
+    assert found.diagnostics is not None
+    mean = found.diagnostics.mean_weight
+    assert mean.low < 1.0 < mean.high
+    assert abs(mean.value - 1.0) > 0.1
+    (said,) = (reason for reason in found.verdict.reasons if "mean weight" in reason)
+    assert "by luck or because" in said
+
+
 @pytest.mark.parametrize("column", ["propensity", "target_propensity"])
 @pytest.mark.parametrize("nonsense", ["shuffled", "drawn", "constant"])
 @pytest.mark.parametrize("estimators", ["ips,snips", "ips,snips,dm,dr"])

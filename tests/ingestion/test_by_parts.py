@@ -58,7 +58,9 @@ def logs(tables, tmp_path, request):
 
 
 @pytest.mark.parametrize(
-    ("logs", "parts"), [("csv", 1), ("csv", 8), ("parquet", 3)], indirect=["logs"]
+    ("logs", "parts"),
+    [pytest.param("csv", 1, marks=pytest.mark.slow), ("csv", 8), ("parquet", 3)],
+    indirect=["logs"],
 )
 def test_a_log_in_parts_is_cleaned_as_in_one_piece(logs, tmp_path, parts):
     whole, record = clean(*read_raw(logs))
@@ -77,7 +79,7 @@ def test_a_log_in_parts_is_cleaned_as_in_one_piece(logs, tmp_path, parts):
     assert done.checked.scores == scores(whole, problems_of(whole))
 
 
-@pytest.mark.parametrize("parts", [1, 3, 8])
+@pytest.mark.parametrize("parts", [pytest.param(1, marks=pytest.mark.slow), 8])
 def test_a_log_in_parts_is_checked_as_in_one_piece(logs, parts):
     log = read_log(logs)
     found = findings(log)
@@ -88,8 +90,8 @@ def test_a_log_in_parts_is_checked_as_in_one_piece(logs, parts):
     assert checked.quality == quality(log, found)
 
 
-@pytest.mark.parametrize("parts", [3])
-def test_cleaning_in_parts_again_changes_nothing(logs, tmp_path, parts):
+def test_cleaning_in_parts_again_changes_nothing(logs, tmp_path):
+    parts = 3
     clean_log(log_batches(logs), META, tmp_path / "out", parts)
     again = clean_log(log_batches(tmp_path / "out"), META, tmp_path / "again", parts)
     assert again.rows_in == again.rows_out
@@ -116,7 +118,7 @@ def test_ray_cleans_a_log_in_parts_as_this_process_does(logs, tmp_path):
         assert file.read_bytes() == (tmp_path / "there" / file.name).read_bytes()
 
 
-@pytest.mark.parametrize("parts", [1, 7])
+@pytest.mark.parametrize("parts", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_a_clock_that_is_behind_is_set_by_what_all_parts_say(tables, tmp_path, parts):
     """40 users' sends, each opened two minutes later by a clock that is an hour behind: too few in
     any of seven parts to tell."""

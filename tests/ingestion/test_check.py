@@ -7,7 +7,7 @@ from ingestion.check import findings
 from ingestion.log import LogMeta
 from ingestion.parse import log_of
 from ingestion.quality import quality
-from ingestion.read import load_checked, read_log
+from ingestion.read import load_checked, read_log, refuse
 from ingestion.rules import ERROR, WARNING
 from ingestion.write import write_log
 from mdp.errors import BadLog
@@ -75,9 +75,24 @@ def test_a_send_needs_all_its_parts(tables, column, value):
 def test_a_missing_table_and_a_missing_column(tables):
     del tables["items"]
     tables["decisions"] = tables["decisions"].drop(columns="propensity")
-    rules = {(f.table, f.column, f.rule) for f in findings(log_of(tables))}
+    found = findings(log_of(tables))
+    rules = {(f.table, f.column, f.rule) for f in found}
     assert ("items", None, "missing_table") in rules
     assert ("decisions", "propensity", "missing_column") in rules
+    assert '"propensities": "none"' in (quality(log_of(tables), found).fit or "")
+    with pytest.raises(BadLog, match=r"`pushwise check shop` lists them all, what is not there"):
+        refuse("shop", [f for f in found if f.rule == "missing_table"])
+
+
+def test_a_table_that_is_not_read_is_no_missing_one(tables, tmp_path):
+    """Without its outcomes a log would say that nobody answered."""
+    for name, table in tables.items():
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    (tmp_path / "outcomes.csv").rename(tmp_path / "outcomes.csv.gz")
+    with pytest.raises(
+        BadLog, match=r"outcomes\.csv\.gz is not read: a table is outcomes\.parquet"
+    ):
+        read_log(tmp_path)
 
 
 def test_without_propensities_none_is_asked_for(tables):
@@ -142,6 +157,12 @@ def test_loading_a_log_with_errors_says_what_to_do(tables, tmp_path):
         (
             lambda path: [(path / n).write_text("[") for n in ("log.json", "users.csv")],
             r"log\.json is not JSON",
+        ),
+        (
+            lambda path: [
+                (path / n).write_text('{"holdout_share": 2}') for n in ("log.json", "users.csv")
+            ],
+            "holdout_share is 2; write a number from 0 to 1",
         ),
     ],
 )

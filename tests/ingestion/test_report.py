@@ -107,4 +107,6 @@ def test_a_log_without_rows_has_no_pictures_and_no_scores():
     log = log_of(empty)
     assert pictures(log) == {}
     assert scores(log, problems_of(log)) == []
-    assert verdict(quality(log, findings(log))).startswith("This log is fit for neither")
+    said = verdict(quality(log, findings(log)))
+    assert said.startswith("This log is fit for neither")
+    assert said.endswith("kinds of error; what is not there has to be exported, or given its name.")

@@ -69,6 +69,8 @@ def traits() -> np.ndarray:
     traits = np.zeros(5, TRAITS)
     for name in ("taste", "hours", "styles", "openness", "tolerance", "price", "habit"):
         traits[name] = rng.normal(size=traits[name].shape)
+    for name in ("openness_var", "tolerance_var", "taste_var"):
+        traits[name] = rng.uniform(0, 0.5, len(traits))
     return traits
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mdp.clock import DAY, HOUR, NEVER, zone_codes
 from mdp.guardrails import Guardrails, Reason
-from mdp.masking import mask
+from mdp.masking import first_quiet, mask
 from mdp.state import new_histories
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,6 +67,11 @@ def decisions() -> tuple[list[str], np.ndarray]:
     return names, np.array(instants, np.int64)
 
 
+def is_quiet(here: datetime, start: str, end: str) -> bool:
+    now = f"{here:%H:%M}"
+    return start <= now < end if start < end else not end <= now < start
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("start", "end"), WINDOWS)
 def test_nothing_is_ever_sent_in_quiet_hours(decisions, start, end):
@@ -77,7 +82,6 @@ def test_nothing_is_ever_sent_in_quiet_hours(decisions, start, end):
         rules, new_histories(n, True), at, zone_codes(names), np.zeros((n, 1), np.uint64),
         np.full((n, 1), NEVER), np.zeros((n, 1), np.uint8), np.zeros((n, 1), np.uint8),
     )  # fmt: skip
-    first, last = (int(t[:2]) * 60 + int(t[3:]) for t in (start, end))
     allowed, missing = 0, 0
     for row, name in enumerate(names):
         zone = ZoneInfo(name)
@@ -88,12 +92,28 @@ def test_nothing_is_ever_sent_in_quiet_hours(decisions, start, end):
             if reason != Reason.ALLOWED:
                 continue
             here = local(zone, when)
-            minute = here.hour * 60 + here.minute
-            quiet = first <= minute < last if first < last else not last <= minute < first
-            assert not quiet, (name, here)
+            assert not is_quiet(here, start, end), (name, here)
             assert here.hour == hour
             # The next 13:00 is 27 hours off where clocks go back by three (Antarctica/Casey).
             assert 0 <= when - at[row] <= DAY + 3 * HOUR, (name, local(zone, int(at[row])), here)
             allowed += 1
     assert allowed > 10 * n
     assert missing > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("start", "end"), WINDOWS)
+def test_quiet_hours_begin_where_a_message_ends(decisions, start, end):
+    rules = Guardrails(quiet_start=start, quiet_end=end)
+    some = list(zip(decisions[0], decisions[1].tolist(), strict=True))[::3]
+    waited = 0
+    for name, at in some:
+        zone, code = ZoneInfo(name), int(zone_codes([name])[0])
+        begin = first_quiet(rules, code, at, at + 2 * DAY)
+        assert is_quiet(local(zone, begin), start, end), (name, local(zone, at))
+        between = {at + (begin - at) * part // 8 for part in range(8)} | {begin - 1}
+        waited += begin > at
+        for instant in between - {begin, at - 1}:
+            assert not is_quiet(local(zone, instant), start, end), (name, local(zone, instant))
+        assert first_quiet(rules, code, at, begin) == begin
+    assert waited > len(some) // 4

@@ -219,6 +219,14 @@ def test_settings_are_checked_and_come_back():
     assert rules.looser_than(Guardrails()) == ["caps.per_7d"]
 
 
+def test_a_holdout_that_lets_users_go_is_looser():
+    half = Guardrails(holdout_share=0.5)
+    assert Guardrails(holdout_share=0.4).looser_than(half) == ["holdout.share"]
+    assert Guardrails(holdout_share=0.6).looser_than(half) == []
+    assert Guardrails(holdout_share=0.6, holdout_salt="x").looser_than(half) == ["holdout.salt"]
+    assert Guardrails(holdout_salt="x").looser_than(Guardrails()) == []
+
+
 @pytest.mark.parametrize(
     ("tables", "message"),
     [

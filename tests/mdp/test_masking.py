@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mdp.clock import DAY, HOUR, zone_code
 from mdp.errors import BadSetting
 from mdp.guardrails import Guardrails, Reason
+from mdp.masking import first_quiet
 from mdp.observation import READABLE, SCHEMA, Requests, View, observe
 from mdp.prediction import outcomes_of
 from mdp.response import HEADS, BoundModel, Terms
@@ -57,7 +59,8 @@ def test_no_send_is_allowed_above_the_ceiling_and_no_item_masked_below(
     free = seen(requests, catalog, bound, traits, None)
     allowed = np.argwhere(free.mask.item == 0)
     risks = {(n, k): riskiest(free, requests, n, k) for n, k in allowed.tolist()}
-    ceiling = float(np.median(list(risks.values())))
+    middle = len(risks) // 2
+    ceiling = float(np.mean(sorted(risks.values())[middle : middle + 2]))
     held = seen(requests, catalog, bound, traits, ceiling)
     masked = {place: held.mask.item[place] == Reason.UNSUBSCRIBE_RISK for place in risks}
     assert masked == {place: risk > ceiling for place, risk in risks.items()}
@@ -87,6 +90,16 @@ def test_a_higher_ceiling_or_cap_masks_no_more(requests, catalog, model, traits)
         more = seen(requests, catalog, bound, traits, ceiling).mask.item != 0
         assert not (more & ~fewer).any()
         fewer = more
+
+
+def test_quiet_hours_begin_once_their_first_minute_is_there():
+    berlin, spring = zone_code("Europe/Berlin"), 20_541 * DAY  # 2026-03-29, 01:00 there
+    rules = Guardrails(quiet_start="02:30", quiet_end="05:00")
+    later = spring + DAY
+    assert first_quiet(rules, berlin, spring, later) == spring + HOUR  # 02:30 does not come
+    assert first_quiet(rules, berlin, spring + HOUR + 1, later) == spring + HOUR + 1  # they are on
+    assert first_quiet(rules, berlin, spring, spring + HOUR // 2) == spring + HOUR // 2
+    assert first_quiet(Guardrails(quiet_start="08:00"), berlin, spring, later) == later  # none
 
 
 def test_artifacts_from_before_the_ceiling_can_be_read():

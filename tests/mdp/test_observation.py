@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mdp.clock import DAY
+from mdp.facing import face_all
 from mdp.guardrails import Guardrails
 from mdp.observation import CANDIDATE, NAMES, USER, Requests, View, observe
 from mdp.prediction import PARTS, outcomes_of
@@ -52,6 +53,21 @@ def test_hidden_taste_does_not_show_without_a_model(requests, catalog, traits):
     for name in one:
         assert one[name].tobytes() == two[name].tobytes()
     assert (one["pairs"] == 0).all()
+
+
+def test_it_is_compiled_once_whoever_made_the_arrays(requests, catalog):
+    """A simulator's may be written; a log's and a store's may not, and lists may be slices."""
+    first = observe(requests, catalog, RULES, Reward()).observation
+    known = len(face_all.signatures)
+    histories, until = requests.histories.copy(), catalog.items.available_until.copy()
+    histories.flags.writeable = until.flags.writeable = False
+    items = requests.items.copy(order="F")
+    other = replace(requests, histories=histories, items=items)
+    same = replace(catalog, items=replace(catalog.items, available_until=until))
+    again = observe(other, same, RULES, Reward()).observation
+    assert len(face_all.signatures) == known
+    for name, array in first.items():
+        assert array.tobytes() == again[name].tobytes()
 
 
 def expected_value(view: View, catalog, requests, n: int, k: int, v: int, h: int) -> np.ndarray:

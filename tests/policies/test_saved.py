@@ -12,7 +12,7 @@ from mdp.reward import Reward
 from mdp.state import TRAITS
 from policies import saved
 from policies.baselines import Table
-from policies.rules_file import read_guardrails
+from policies.rules_file import read_guardrails, read_reward
 from policies.saved import (
     PolicyBundle,
     SavedRecommender,
@@ -141,3 +141,29 @@ def test_bad_guardrails_are_refused(tmp_path, text, message):
     file.write_text(text)
     with pytest.raises(BadSetting, match=message):
         read_guardrails(file)
+
+
+def test_weights_of_the_reward_are_read_from_toml(tmp_path):
+    file = tmp_path / "reward.toml"
+    file.write_text("unsubscribe = -600\nclick = 30.5\n")
+    assert read_reward(file, Reward(send=-2.0)) == Reward(unsubscribe=-600, click=30.5, send=-2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("unsubscribe = 600", "unsubscribe is 600; it costs, so 0 or below"),
+        ("click = -1", "click is -1; it earns"),
+        ("open = 1", "unknown weight 'open'"),
+        ('credit = "all"', "unknown weight 'credit'"),
+        ("click = true", "click is True; use a number"),
+        ("click = nan", "click is nan; use a number"),
+        ("[reward]\nclick = 1", "unknown weight 'reward'"),
+        ("click =", "not TOML"),
+    ],
+)
+def test_bad_weights_are_refused(tmp_path, text, message):
+    file = tmp_path / "reward.toml"
+    file.write_text(text)
+    with pytest.raises(BadSetting, match=message):
+        read_reward(file, Reward())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -26,6 +27,9 @@ class Args:
     """directory of the log's tables"""
     users: int = 3
     """how many users"""
+    at: str | None = None
+    """the instant, which may be left out, and whose docstring is longer than a line, as many are
+    (default: the log's end)"""
     json: bool = False
     """print JSON"""
 
@@ -35,7 +39,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Args], int |
     """Makes `pushwise fake` run a function."""
 
     def install(run: Callable[[Args], int | None]) -> None:
-        module = ModuleType("fake_command", "Fake a command.\n\nExample:\n    pushwise fake logs\n")
+        module = ModuleType("fake_command", "Fake a command. Example:\n\n    pushwise fake logs\n")
         module.__dict__.update(Args=Args, run=run)
         monkeypatch.setitem(sys.modules, "fake_command", module)
         monkeypatch.setattr(cli, "COMMANDS", (cli.Command("fake", "fake_command", "fakes"),))
@@ -73,8 +77,16 @@ def test_help_of_a_command_shows_its_docstring_and_its_fields(install, capsys):
         cli.main(["fake", "--help"])
     assert stop.value.code == 0
     shown = capsys.readouterr().out
-    for text in ("usage: pushwise fake", "pushwise fake logs", "directory of the log's tables"):
+    for text in ("usage: pushwise fake [-h] LOGS", "\n\nExample:\n    pushwise fake logs\n"):
         assert text in shown
+    said = " ".join(shown.replace("│", " ").split())
+    for text in (
+        "LOGS directory of the log's tables (required)",
+        "--users INT how many users (default: 3)",
+        "--at STR the instant, which may be left out, and whose docstring is longer than a line,"
+        " as many are (default: the log's end) --json print JSON",
+    ):
+        assert text in said
 
 
 @pytest.mark.parametrize("line", [["fake"], ["fake", "logs", "--users", "x"], ["fake", "a", "-z"]])
@@ -207,6 +219,43 @@ def test_a_reader_that_goes_away_is_no_error():
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (cli.EXIT_BROKEN_PIPE, "")
+
+
+SLOW_COMMAND = """
+import sys, tempfile, time, types
+from dataclasses import dataclass
+from scripts import cli
+
+def run(args):
+    with tempfile.TemporaryDirectory():
+        print("working", flush=True)
+        time.sleep(60)
+
+@dataclass
+class Args: ...
+
+sys.modules["slow"] = types.SimpleNamespace(Args=Args, run=run)
+cli.COMMANDS = (cli.Command("slow", "slow", "works"),)
+sys.argv = ["pushwise", "slow"]
+cli.main()
+"""
+
+
+def test_a_process_that_is_killed_leaves_nothing_among_temporary_files(tmp_path):
+    working = subprocess.Popen(
+        [sys.executable, "-c", SLOW_COMMAND],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert working.stdout is not None
+    assert working.stdout.readline() == "working\n"
+    assert len(list(tmp_path.iterdir())) == 1
+    working.terminate()
+    assert working.wait(30) == -signal.SIGTERM
+    working.stdout.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_module_runs_as_the_command_does():

@@ -11,7 +11,7 @@ from scripts.quickstart import Args, main
 @pytest.mark.slow
 def test_the_whole_path_runs(tmp_path, capfd):
     out = tmp_path / "run"
-    main(Args(out=out, steps=2000, users=150))
+    main(Args(out=out, steps=5000, users=150))
     said = capfd.readouterr().out
     assert "Next:" in said
     table = json.loads((out / "comparison" / "comparison.json").read_text())["policies"]

@@ -135,3 +135,17 @@ def test_bad_options_are_named_and_nothing_is_written(
     assert simulated(places, tmp_path / out, *options, policy=policy) == 1
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_policy_of_another_shop_does_not_live_here(places, tmp_path, capsys):
+    shop = load_simulator(places / "sim")
+    seen = shop.believing(shop)
+    own = PolicyBundle(Table(send=0.4), seen.additive_model, seen.beliefs)
+    days = seen.sign_up_days
+    save_policy(tmp_path / "own", replace(own, manifest={"signed_up": days}))
+    other = [day - 3 for day in days if day is not None]
+    save_policy(tmp_path / "other", replace(own, manifest={"signed_up": other}))
+    assert simulated(places, tmp_path / "log", policy=str(tmp_path / "own")) == 0
+    assert simulated(places, tmp_path / "none", policy=str(tmp_path / "other")) == 1
+    assert "signed up on other days; give a policy trained in" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()

@@ -39,12 +39,20 @@ OPEN_RULES: dict[str, Any] = {"quiet_start": "00:00", "quiet_end": "00:00"}
 
 @dataclass
 class Clock:
-    """The server's clock, microseconds UTC."""
+    """The server's clock, microseconds UTC: `now` goes on with the running clock as the test says;
+    whoever sets it makes it jump."""
 
     now: int = NOON
+    ahead: int = 0
 
     def __call__(self) -> int:
         return self.now
+
+    def running(self) -> int:
+        return self.now - self.ahead
+
+    def jump(self, by: int) -> None:
+        self.now, self.ahead = self.now + by, self.ahead + by
 
 
 @dataclass

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -67,35 +68,20 @@ def listening(
     certificate: tuple[Path, Path] | None = None,
 ) -> Iterator[Receiver]:
     """A receiver on a port of its own; over HTTP/2 and TLS with a certificate and its key."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    # From here on nobody else gets the port, and whoever asks early waits.
+    bound = socket.create_server(("127.0.0.1", 0), backlog=100)
+    port = bound.getsockname()[1]
     config = hypercorn.config.Config()
-    config.bind, config.loglevel = [f"127.0.0.1:{port}"], "CRITICAL"
+    config.bind, config.loglevel = [f"fd://{bound.detach()}"], "CRITICAL"
     config.graceful_timeout, config.shutdown_timeout = 0.1, 0.1
     if certificate is not None:
         config.certfile, config.keyfile = (str(path) for path in certificate)
         config.alpn_protocols = ["h2"]
     receiver = Receiver(f"{'https' if certificate else 'http'}://127.0.0.1:{port}", answer)
-    loop, stop, up = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-
-    async def serve() -> None:
-        task = asyncio.ensure_future(
-            hypercorn.asyncio.serve(receiver, config, shutdown_trigger=stop.wait)
-        )
-        while not task.done():
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                break
-            except OSError:
-                await asyncio.sleep(0.01)
-        up.set()
-        await task
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
+    serving = hypercorn.asyncio.serve(receiver, config, shutdown_trigger=stop.wait)
+    thread = threading.Thread(target=loop.run_until_complete, args=(serving,))
     thread.start()
-    assert up.wait(30)
     try:
         yield receiver
     finally:
@@ -141,9 +127,15 @@ def trusting(certificate: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(certificate))
 
 
+@cache
+def _rsa_key() -> rsa.RSAPrivateKey:
+    """Made once: it takes a second."""
+    return rsa.generate_private_key(65537, 2048)
+
+
 def service_account(path: Path, url: str) -> tuple[Path, Any]:
     """A Google service account's file whose tokens come from `url`, and its public key."""
-    key = rsa.generate_private_key(65537, 2048)
+    key = _rsa_key()
     account = {
         "project_id": "shop", "client_email": "push@shop.iam", "private_key": pem(key),
         "token_uri": f"{url}/token",

@@ -31,20 +31,34 @@ def steady(of: float, then: float | None = None) -> str:
     return f"0+{of}x336 {of * 336}+{of if then is None else then}x24"
 
 
-DECISIONS = 'pushwise_decisions_total{action="send",reason="policy",policy="p",arm="policy"}'
+def level(of: float, then: float) -> str:
+    """A figure of so much, and of another in the last 24 steps."""
+    return f"{of}x335 {then}x24"
+
+
 DAY = 'pushwise_sends_last_day{{became="{}"}}'
 LEDGER = 'pushwise_ledger{{of="decisions",state="{}"}}'
 REQUESTS = 'pushwise_request_seconds_{}{{method="POST",route="/v1/decisions",{}}}'
 SENDS = 'pushwise_sends_total{{became="{}",reason="{}"}}'
 OUTCOMES = 'pushwise_outcomes_total{{outcome="{}"}}'
-FEATURE = 'pushwise_feature_sum_total{feature="fatigue"}'
-SEEN = "pushwise_feature_seen_total"
+DRAWS = 'pushwise_draws_last_day{{propensity="{}"}}'
+MEAN = 'pushwise_feature_mean{feature="fatigue"}'
+SAMPLED = "pushwise_features_sampled"
+SETTLED = "pushwise_settled_sends"
+REWARD = 'pushwise_settled_reward{reward="value"}'
+REWARDED = 'pushwise_settled_rewarded{reward="value"}'
 COUNTED = "pushwise_ledger_counted_timestamp_seconds"
 UP = 'up{job="pushwise"}'
+MACHINE = 'pushwise_machine{{instance="{}",host="{}"}}'
 ALWAYS = f"x{STEPS}"
 
 CASES = {
     "PushwiseDown": Case({UP: f"0{ALWAYS}"}, {UP: f"1{ALWAYS}"}, {"job": "pushwise"}),
+    "PushwiseMixedScrape": Case(
+        {MACHINE.format("a", "x"): "1 _ " * STEPS, MACHINE.format("a", "y"): "_ 1 " * STEPS},
+        {MACHINE.format("a", "x"): f"1{ALWAYS}", MACHINE.format("b", "y"): f"1{ALWAYS}"},
+        {"instance": "a"},
+    ),
     "PushwiseErrors": Case(
         {
             REQUESTS.format("count", 'status="200"'): steady(980),
@@ -73,6 +87,10 @@ CASES = {
     "PushwiseClockJumped": Case(
         {"pushwise_clock_jumps_total": f"0+1{ALWAYS}"}, {"pushwise_clock_jumps_total": f"3{ALWAYS}"}
     ),
+    "PushwiseSendsPaused": Case(
+        {"pushwise_clock_off_seconds": f"-3600{ALWAYS}"},
+        {"pushwise_clock_off_seconds": f"0{ALWAYS}"},
+    ),
     "PushwiseOutboxOverdue": Case(
         {"pushwise_outbox_overdue_seconds": f"900{ALWAYS}"},
         {"pushwise_outbox_overdue_seconds": f"60{ALWAYS}"},
@@ -97,31 +115,31 @@ CASES = {
         },
     ),
     "PushwisePropensityFloor": Case(
-        {
-            'pushwise_propensity_bucket{le="0.0001"}': steady(5),
-            "pushwise_propensity_count": steady(1000),
-        },
-        {
-            'pushwise_propensity_bucket{le="0.0001"}': f"0{ALWAYS}",
-            "pushwise_propensity_count": steady(1000),
-        },
+        {DRAWS.format("tiny"): f"5{ALWAYS}", DRAWS.format("usable"): f"995{ALWAYS}"},
+        {DRAWS.format("tiny"): f"1{ALWAYS}", DRAWS.format("usable"): f"9999{ALWAYS}"},
     ),
     "PushwiseNoOutcomes": Case(
-        {DECISIONS: steady(100)},  # none ever came, so that there is no such series
-        {DECISIONS: steady(100), OUTCOMES.format("delivered"): steady(50)},
+        {DAY.format("sent"): f"200{ALWAYS}"},  # none ever came, so that there is no such series
+        {DAY.format("sent"): f"200{ALWAYS}", OUTCOMES.format("delivered"): steady(50)},
     ),
     "PushwiseRewardDrift": Case(
-        {DECISIONS: steady(100), OUTCOMES.format("clicked"): steady(20, 2)},
-        {DECISIONS: steady(100, 50), OUTCOMES.format("clicked"): steady(20, 10)},
+        {SETTLED: f"1000{ALWAYS}", REWARD: level(2000, 200), REWARDED: level(100, 90)},
+        # As much a send, of half as many sends.
+        {SETTLED: level(1000, 500), REWARD: level(2000, 1000), REWARDED: level(100, 50)},
+        {"reward": "value"},
     ),
     "PushwiseUnsubscribes": Case(
         {OUTCOMES.format("unsubscribed"): steady(1, 5)},
         {OUTCOMES.format("unsubscribed"): steady(1)},
     ),
     "PushwiseFeatureDrift": Case(
-        {FEATURE: steady(100, 300), SEEN: steady(100)},
-        {FEATURE: steady(100, 300), SEEN: steady(100, 300)},
+        {MEAN: level(1, 3), SAMPLED: f"2000{ALWAYS}"},
+        {MEAN: level(1, 3), SAMPLED: f"20{ALWAYS}"},
         {"feature": "fatigue"},
+    ),
+    "PushwiseNightUnfinished": Case(
+        {"pushwise_night_unfinished_seconds": f"0+60{ALWAYS}"},
+        {"pushwise_night_unfinished_seconds": f"3600{ALWAYS}"},
     ),
     "PushwiseSampleRatio": Case(
         {"pushwise_sample_ratio_p": f"0.0001{ALWAYS}", COUNTED: f"1{ALWAYS}"},
@@ -136,10 +154,25 @@ CASES = {
         {'pushwise_refused_total{cause="unknown_zone"}': f"7{ALWAYS}"},
         {"cause": "unknown_zone"},
     ),
+    "PushwiseHistoriesDamaged": Case(
+        {"pushwise_mended_total": f"0+1{ALWAYS}"}, {"pushwise_mended_total": f"7{ALWAYS}"}
+    ),
     "PushwiseLeftOut": Case(
         {'pushwise_left_out{role="shadow"}': f"1{ALWAYS}"},
         {'pushwise_left_out{role="shadow"}': f"0{ALWAYS}"},
         {"role": "shadow"},
+    ),
+    "PushwiseFailedDraws": Case(
+        {'pushwise_failed_draws_total{role="shadow"}': f"0+5{ALWAYS}"},
+        {'pushwise_failed_draws_total{role="shadow"}': f"5{ALWAYS}"},
+        {"role": "shadow"},
+    ),
+    "PushwiseStoreFault": Case(
+        {"pushwise_store_fault": f"1{ALWAYS}"}, {"pushwise_store_fault": f"0{ALWAYS}"}
+    ),
+    "PushwisePartitionMissing": Case(
+        {'pushwise_default_partition_rows{table="decisions"}': f"3{ALWAYS}"},
+        {'pushwise_default_partition_rows{table="decisions"}': f"0{ALWAYS}"},
     ),
     "PushwiseKilled": Case({"pushwise_killed": f"1{ALWAYS}"}, {"pushwise_killed": f"0{ALWAYS}"}),
 }
@@ -164,7 +197,7 @@ def test_alerts_fire_when_they_should_and_not_otherwise(step, tmp_path):
     for rule in mine:
         case = CASES[rule["alert"]]
         summary = rule["annotations"]["summary"]
-        for label in ("feature", "cause"):
+        for label in ("feature", "cause", "reward"):
             value = case.labels.get(label, "")
             summary = summary.replace(f"{{{{ $labels.{label} }}}}", value)
         fired = {

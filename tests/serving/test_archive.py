@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,11 +26,12 @@ from serving.archive import archive
 from serving.export import table_frame
 from serving.history import rebuilt
 from serving.ledger import ledger
+from serving.monthly import archive_months
 from serving.replay import replay
 from serving.schemas import iso
 from serving.store import open_store, reading
 from serving.users import all_user_ids, read_users
-from tests.serving.conftest import Shop
+from tests.serving.conftest import NOON, Shop
 from tests.serving.test_export import ASK, exported, post
 
 ROWS = {
@@ -273,6 +275,40 @@ def test_the_command(shop, tmp_path, capsys):
         assert "1 decisions, 0 outcomes, 0 events" in capsys.readouterr().out
         assert main([*command, "2026-03-02T00:00:00Z"]) == 1
         assert "is there already" in capsys.readouterr().err
+        assert main([*command, "2026-03-02T00:00:00Z", "--monthly"]) == 1
+        assert "either --before TIME or --monthly" in capsys.readouterr().err
+        monthly = ["archive", "--store", shop.store, "--out", str(tmp_path), "--monthly"]
+        assert main(monthly) == 0
+        assert "no month may leave yet" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_each_month_leaves_for_a_log_of_its_own(shop, tmp_path, monkeypatch):
+    """Called every day, killed once; nothing happens in spring, and what is of July has to stay."""
+    months = tmp_path / "months"
+    with shop.server(shop.policy("p", Random(hold=1e-9), **RULES)) as client:
+        service = client.app.state.service
+
+        def called():
+            given = archive_months(service.engine, service.settings, months, shop.clock.now)
+            return [(Path(row.out).name, row.decisions) for row in given]
+
+        for day in (0, 13, 40, 110, 150):  # from 16 February on
+            shop.clock.now = NOON + day * DAY
+            post(client, "/v1/decisions:batch", requests=[ASK, {**ASK, "user_id": "v"}])
+        shop.clock.now = NOON + 170 * DAY
+        before, states = exported(client), histories(service.engine)
+        monkeypatch.setattr(module, "_finished", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            called()
+        monkeypatch.undo()
+        assert not (months / "2026-02").exists()
+        assert called() == [("2026-02", 2), ("2026-03", 4), ("2026-06", 2)]
+        assert called() == []
+        assert histories(service.engine) == states
+        logs = [read_log(directory) for directory in sorted(months.iterdir())]
+        assert [len(log.tables["decisions"]) for log in logs] == [2, 4, 2]
+        assert ids(joined(exported(client), *logs)) == ids(before)
 
 
 def test_one_log_is_made_of_exports_in_whatever_order(shop, tmp_path):
@@ -281,6 +317,8 @@ def test_one_log_is_made_of_exports_in_whatever_order(shop, tmp_path):
         for name in ("old", "new"):
             post(client, "/v1/decisions", **{**ASK, "user_id": name})
             client.put("/v1/users/old", json={"locale": f"of {name}"}).raise_for_status()
+            held = {"holdout": {"share": 1e-9, "salt": name}}
+            client.put("/v1/guardrails", json=held).raise_for_status()
             shop.clock.now += DAY
             log = exported(client)
             meta = meta_of(client.get("/v1/logs/log.json").json())
@@ -292,6 +330,7 @@ def test_one_log_is_made_of_exports_in_whatever_order(shop, tmp_path):
     whole, account = read_log(tmp_path / "all"), tmp_path / "all" / "import.json"
     assert whole.tables["decisions"]["policy"].tolist() == ["p", "p"]
     assert whole.meta.complete_until == meta.complete_until
+    assert (whole.meta.holdout_share, whole.meta.holdout_since) == (1e-9, meta.holdout_since)
     locales = whole.tables["users"].set_index("user_id")["locale"].dropna()
     assert locales.to_dict() == {"old": "of new"}
     met = json.loads(account.read_text())["merged"]

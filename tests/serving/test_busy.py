@@ -34,10 +34,10 @@ def test_only_so_many_exports_at_once(always):
 
 def test_a_lack_of_connections_is_told_as_busy(always):
     engine = always.app.state.service.engine
-    engine.pool._timeout = 0.01
     with ExitStack() as stack:
-        for _ in range(sum(CONNECTIONS.values())):
+        for _ in range(sum(CONNECTIONS.values())):  # the server's own watches take one now and then
             stack.enter_context(reading(engine))
+        engine.pool._timeout = 0.01
         for answer in (
             always.post("/v1/decisions", json=ASK),
             always.get("/v1/guardrails"),
@@ -45,6 +45,25 @@ def test_a_lack_of_connections_is_told_as_busy(always):
         ):
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert always.post("/v1/decisions", json=ASK).status_code == 200
+
+
+def test_who_waits_for_a_connection_gets_the_next_one(always):
+    engine, got = always.app.state.service.engine, threading.Event()
+
+    def wait() -> None:
+        with reading(engine):
+            got.set()
+
+    waiting = threading.Thread(target=wait)
+    with ExitStack() as others, ExitStack() as one:
+        one.enter_context(reading(engine))
+        for _ in range(sum(CONNECTIONS.values()) - 1):
+            others.enter_context(reading(engine))
+        waiting.start()
+        assert not got.wait(0.2)
+        one.close()
+        assert got.wait(60)
+    waiting.join()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +82,7 @@ def test_what_needs_no_store_answers_while_it_hangs(postgresql_shop, table, wait
                 connection.execute(text(f"LOCK TABLE {table}"))
                 waiting = asyncio.create_task(client.get(waits_for_it))
                 await asyncio.sleep(0.1)
-                well = await client.get(path)
+                well = await asyncio.wait_for(client.get(path), 60)
                 waits = not waiting.done()
             return well, waits, await waiting
 

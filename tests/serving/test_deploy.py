@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.cli import main
 from serving.metrics import Metrics
 from serving.settings import Settings
 
@@ -39,6 +41,13 @@ def test_alerts_and_panels_use_metrics_that_there_are(expression):
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_a_panel_shows_what_an_alert_goes_by(rule):
+    shown = " ".join(target["expr"] for panel in PANELS for target in panel["targets"])
+    names = r"\b(?:pushwise_\w+|up)\b"
+    assert set(re.findall(names, rule["expr"])) <= set(re.findall(names, shown))
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_an_alert_leads_to_a_heading_of_the_runbook(rule):
     page, _, anchor = rule["annotations"]["runbook"].partition("#")
     headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text(), re.MULTILINE)
@@ -62,18 +71,35 @@ def test_compose_is_as_its_specification_has_it():
     assert said.returncode == 0, said.stdout
 
 
-def test_systemd_finds_nothing_wrong_in_the_unit(tmp_path):
+def test_systemd_finds_nothing_wrong_in_the_units(tmp_path):
     verifier = shutil.which("systemd-analyze")
     if verifier is None:
         pytest.skip("systemd is not installed")
-    unit = (DEPLOY / "pushwise.service").read_text()
     installed = "/opt/pushwise/venv/bin/pushwise"
-    assert installed in unit
-    (tmp_path / "pushwise.service").write_text(unit.replace(installed, "/bin/true"))
-    said = subprocess.run(
-        [verifier, "verify", tmp_path / "pushwise.service"], capture_output=True, text=True
-    )
+    units = [*DEPLOY.glob("*.service"), *DEPLOY.glob("*.timer")]
+    assert len(units) == 3
+    for unit in units:
+        text = unit.read_text()
+        assert installed in text or unit.suffix == ".timer"
+        (tmp_path / unit.name).write_text(text.replace(installed, "/bin/true"))
+    written = [tmp_path / unit.name for unit in units]
+    said = subprocess.run([verifier, "verify", *written], capture_output=True, text=True)
     assert (said.returncode, said.stdout + said.stderr) == (0, "")
+
+
+def test_units_and_compose_call_commands_that_there_are(capsys):
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    calls = [service["command"] for service in services.values() if "command" in service]
+    for unit in DEPLOY.glob("*.service"):
+        (line,) = re.findall(r"^ExecStart=\S+ (.*)$", unit.read_text(), re.MULTILINE)
+        calls.append(line.split())
+    assert {call[0] for call in calls} == {"serve", "load", "keys", "archive"}
+    for command, *rest in calls:
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0
+        said = capsys.readouterr().out
+        assert [word for word in rest if word.startswith("--") and word not in said] == []
 
 
 def test_the_image_holds_every_package():
@@ -103,9 +129,10 @@ def test_the_metrics_are_told(always):
     text = always.get("/metrics").text
     for line in (
         'pushwise_ledger{of="decisions",state="',
+        f'pushwise_machine{{host="{socket.gethostname()}"}} 1.0',
         'pushwise_outcomes_total{outcome="delivered"} 1.0',
         "pushwise_ledger_unbalanced 0.0",
-        "pushwise_feature_seen_total 1.0",
+        "pushwise_features_sampled 1.0",
         "pushwise_propensity_count 1.0",
         "pushwise_sample_ratio_p 1.0",
         'pushwise_sends_last_day{became="sent"} ',

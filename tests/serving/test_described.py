@@ -3,7 +3,7 @@
 import schemathesis
 from httpx2 import Response
 
-from mdp.clock import DAY
+from mdp.clock import DAY, HOUR
 from policies.baselines import Random
 from serving.access import SCOPES
 from serving.middleware import OPEN
@@ -60,7 +60,10 @@ def conversation(client, shop):
     call("POST", "/v1/critical", {"user_id": "u", **critical})
     shop.clock.now += DAY
     client.app.state.service.dispatcher.run()
-    call("GET", "/v1/outbox")
+    shop.clock.jump(HOUR)
+    client.app.state.service.dispatcher.run()
+    assert call("GET", "/v1/outbox")["paused"]
+    assert call("POST", "/v1/outbox:resume")["resumed"]
     (dead, *_) = client.get("/v1/outbox").json()["sends"]
     call("POST", "/v1/outbox/{decision_id}:retry", decision_id=dead["decision_id"])
     call("GET", "/v1/audit")

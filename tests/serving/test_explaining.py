@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from mdp.actions import decode
 from mdp.guardrails import Guardrails
 from mdp.observation import observe
-from policies.baselines import Greedy
+from policies.baselines import Greedy, Table
 from policies.composition import UNIFORMS
 from serving.explaining import EXPECTED, explanation
+from serving.schemas import iso
 from serving.snapshot import packed, taken_in_turns, unpack
 from simulator.kernel import Kernel
 from simulator.worlds.logit import LogitShop
@@ -26,25 +28,53 @@ def test_a_send_says_what_the_model_expects_and_what_was_ruled_out():
     snapshot = unpack(packed(view, turns, [size] * 8)[3])
     items = [shop.catalog.items.ids[row] for row in requests.items[3]]
     variants = [shop.catalog.variants.ids[row] for row in requests.variants[3]]
-    said = explanation(snapshot, items, variants, (items[2], variants[1]))
+    at = int(snapshot.send_at[12])
+    said = explanation(snapshot, items, variants, (items[2], variants[1], at))
     assert said["masked"] == {"hours": {"quiet_hours": 10}}
     assert view.prediction is not None
     pairs = view.prediction.pair[3]
     np.testing.assert_allclose(
         [said["expected"][name] for name in EXPECTED], pairs[2, 1], atol=1e-5
     )
-    top = np.sort(pairs[..., 0], axis=None)[:-4:-1]
-    np.testing.assert_allclose([send["value"] for send in said["best"]], top, atol=1e-5)
-    item, variant = np.unravel_index(pairs[..., 0].argmax(), pairs.shape[:2])
-    best = said["best"][0]
-    assert (best["item_id"], best["variant_id"]) == (items[item], variants[variant])
     assert 8 <= said["best_hour"] < 22
     held = explanation(snapshot, items, variants, None)
     assert "expected" not in held
-    for send, instead in zip(said["best"], held["best"], strict=True):
-        assert (send["item_id"], send["value"]) == (instead["item_id"], instead["value"])
-        assert send["more_than_chosen"] == pytest.approx(send["value"] - pairs[2, 1, 0], abs=1e-5)
-        assert instead["more_than_chosen"] == instead["value"]
+    for send in held["alternatives"]:
+        k, v = items.index(send["item_id"]), variants.index(send["variant_id"])
+        assert send["value"] == pytest.approx(pairs[k, v, 0], abs=1e-5)
+
+
+def test_the_alternatives_are_the_actions_that_the_policy_scored_highest():
+    """By its probabilities of all flat actions, which are in the order of its scores."""
+    shop = LogitShop().simulator(4, 0)
+    requests = Kernel(shop, np.arange(4)).requests()
+    rules = Guardrails(quiet_start="22:00", quiet_end="08:00")
+    view = observe(requests, shop.catalog, rules, shop.reward)
+    rng = np.random.default_rng(0)
+    K, V = requests.items.shape[1], requests.variants.shape[1]
+    weights = [rng.random(size) for size in (K, V, 24)]
+    policy = Table(send=0.5, items=weights[0], variants=weights[1], hours=weights[2])
+    turns = taken_in_turns(policy, view.observation, np.zeros((4, UNIFORMS)))
+    snapshot = unpack(packed(view, turns, [(K, V)] * 4)[1])
+    chance = policy.probabilities(view.observation)[1]
+    items, variants = [f"i{n}" for n in range(K)], [f"v{n}" for n in range(V)]
+    ranked = np.argsort(-chance)
+    best, chosen = ranked[0], ranked[2]
+    k, v, h = (int(part) for part in decode(chosen, K, V))
+    said = explanation(snapshot, items, variants, (items[k], variants[v], snapshot.send_at[h]))
+    others = [action for action in ranked if action != chosen][:6]
+    assert best == 0  # the hold, of half the probability, is the first of them
+    for shown, action in zip(said["alternatives"], others, strict=True):
+        if action == 0:
+            assert (shown["action"], shown["item_id"], shown["send_at"]) == ("hold", None, None)
+        else:
+            k, v, h = (int(part) for part in decode(action, K, V))
+            assert (shown["item_id"], shown["variant_id"]) == (items[k], variants[v])
+            assert shown["send_at"] == iso(snapshot.send_at[h])
+        odds = np.log(chance[chosen] / chance[action])
+        assert shown["lost"] == pytest.approx(odds, abs=2e-5)
+        assert shown["lost"] == pytest.approx(said["score"] - shown["score"], abs=2e-5)
+        assert "value" not in shown
 
 
 def test_a_decision_is_shown_with_its_explanation(shop):
@@ -57,7 +87,16 @@ def test_a_decision_is_shown_with_its_explanation(shop):
         ]
         sent = next(made for made in decisions if made["action"] == "send")
         shown = client.get(f"/v1/decisions/{sent['decision_id']}").json()
-        assert shown["why"] == {"masked": {"hours": {"quiet_hours": 14}}}
+        why = shown["why"]
+        assert why["masked"] == {"hours": {"quiet_hours": 14}}
+        assert "expected" not in why
+        *sends, hold = sorted(why["alternatives"], key=lambda other: other["action"] == "hold")
+        assert (hold["action"], len(sends)) == ("hold", 5)
+        chosen = [shown[name] for name in ("item_id", "variant_id", "send_at")]
+        named = [[send[name] for name in ("item_id", "variant_id", "send_at")] for send in sends]
+        assert chosen not in named
+        assert {send[0] for send in named} == {"i1"}
+        assert all("10:00" <= send[2][11:16] < "20:00" for send in named)
         again = client.post(
             "/v1/decisions", json={"user_id": sent["user_id"], "candidates": ["i1", "i2"]}
         ).json()

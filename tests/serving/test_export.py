@@ -9,13 +9,16 @@ import pytest
 from ingestion.check import ERROR, findings
 from ingestion.log import Log, LogMeta
 from ingestion.parse import log_of
+from ingestion.read import meta_of
 from ingestion.replay import replay, to_events
 from mdp.clock import DAY, HOUR, MINUTE
 from policies.baselines import Random
+from serving import export
 from serving.export import LOGGED
 from serving.schemas import iso
 from serving.store import reading
 from serving.users import all_user_ids, read_users
+from tests.serving.conftest import NOON
 
 ASK = {"user_id": "u", "candidates": ["i0", "i1"]}
 
@@ -188,3 +191,95 @@ def test_attributes_of_several_types_are_text(shop):
         assert frame["mixed"].dropna().to_dict() == {"a": "1", "b": "x", "c": "true"}
         assert frame["number"].tolist() == [1.5] * 4
         assert_replays(client)
+
+
+def table(client, name, form="csv", **given):
+    """A table of the log as exported, or of a range of it."""
+    answer = client.get(f"/v1/logs/{name}", params={"format": form, **given})
+    assert answer.status_code == 200, answer.text
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    if form == "csv":
+        return pd.read_csv(io.BytesIO(answer.content), dtype=str)
+    return pd.read_parquet(io.BytesIO(answer.content))
+
+
+def busy_day(client, shop):
+    """A day with a decision, an event, an outcome and a change every two hours; two cuts."""
+    start = shop.clock.now
+    for n in range(12):
+        shop.clock.now += 2 * HOUR
+        user = f"u{n % 3}"
+        answer = post(client, "/v1/decisions", **{**ASK, "user_id": user})
+        view(client, shop.clock.now, user)
+        told = {"decision_id": answer["decision_id"], "outcome": "opened"}
+        post(client, "/v1/outcomes", outcomes=[{**told, "at": iso(shop.clock.now)}])
+        client.put(f"/v1/users/{user}", json={"locale": f"l{n}"}).raise_for_status()
+    # The first is the instant of the first rows, which belong to what comes after it.
+    return iso(start + 2 * HOUR), iso(start + 13 * HOUR)
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_ranges_of_the_log_make_it_up(shop, form, monkeypatch):
+    monkeypatch.setattr(export, "PART", 4)
+    rules = {"per_calendar_day": None, "min_hours": 0.0, "item_cooldown_days": 0.0}
+    with shop.server(shop.policy("p", Random(hold=1e-9), floor=0.0, **rules)) as client:
+        first, second = busy_day(client, shop)
+        for name, when in export.WHEN.items():
+            whole = table(client, name, form)
+            parts = [
+                table(client, name, form, to=first),
+                table(client, name, form, **{"from": first, "to": second}),
+                table(client, name, form, **{"from": second}),
+            ]
+            assert [part[when].dtype for part in parts] == [whole[when].dtype] * 3
+            assert len(parts[1]) + len(parts[2]) > 0  # hours are drawn, so either may be empty
+            pd.testing.assert_frame_equal(
+                pd.concat(parts, ignore_index=True), whole, check_dtype=False
+            )
+            assert len(table(client, name, form, **{"from": first, "to": first})) == 0
+        assert len(table(client, "decisions", form, to=first)) == 0
+        assert client.get(f"/v1/logs/log.json?to={first}").json()["complete_until"] == first
+        assert_replays(client)
+
+
+def test_an_export_without_room_is_told(always, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(export.tempfile, "TemporaryFile", full)
+    refused = always.get("/v1/logs/decisions")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert "No space left" in refused.json()["detail"]
+
+
+def test_the_log_says_which_share_is_held_out_since_when(always, shop):
+    def said():
+        meta = meta_of(always.get("/v1/logs/log.json").json())
+        assert meta.holdout_since is not None
+        return meta.holdout_share, (meta.holdout_since - pd.Timestamp(NOON, tz="UTC", unit="us"))
+
+    changes = [
+        ({"holdout": {"share": 0.2}}, 0.2, 1),
+        ({"caps": {"per_7d": 5}}, 0.2, 1),
+        ({"holdout": {"salt": "other"}}, 0.2, 3),
+    ]
+    assert said() == (0.0, pd.Timedelta(0))
+    for change, share, hours in changes:
+        shop.clock.now += HOUR
+        always.put("/v1/guardrails", json=change).raise_for_status()
+        assert said() == (share, pd.Timedelta(hours=hours))
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("events?from=yesterday", "from"),
+        ("events?to=2026-01-01T00:00:00", "to"),
+        ("events?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from"),
+        ("users?to=2026-01-01T00:00:00Z", "to"),
+        ("log.json?from=2026-01-01T00:00:00Z", "from"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_refused(always, path, field):
+    refused = always.get(f"/v1/logs/{path}")
+    assert (refused.status_code, refused.json()["field"]) == (422, field), refused.text

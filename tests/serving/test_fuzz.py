@@ -20,8 +20,16 @@ PHASES = (Phase.explicit, Phase.generate)
 CHECKS = list(HealthCheck)
 
 
-@pytest.mark.parametrize("examples", [2, pytest.param(60, marks=pytest.mark.slow)])
-def test_answers_are_as_described_and_none_is_a_server_error(shop, examples):
+@pytest.mark.parametrize(
+    ("kind", "examples"),
+    [
+        ("shop", 2),
+        pytest.param("shop", 60, marks=pytest.mark.slow),
+        pytest.param("postgresql_shop", 20, marks=pytest.mark.slow),
+    ],
+)
+def test_answers_are_as_described_and_none_is_a_server_error(kind, examples, request):
+    shop = request.getfixturevalue(kind)
     with shop.server(shop.policy("p")) as client:
         schema = schemathesis.openapi.from_asgi("/openapi.json", client.app)
         results = list(schema.get_all_operations())

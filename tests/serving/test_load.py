@@ -1,6 +1,7 @@
 """Loading a log into a store, and deciding for everyone from the command line."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from ingestion.catalog import catalog_of
+from ingestion.parted import parted
 from ingestion.read import load_checked
 from ingestion.replay import replay, to_events
 from ingestion.write import write_log
@@ -25,17 +27,22 @@ from serving.load import last_instant, load_log
 from serving.settings import read_settings
 from serving.starting import prepare
 from serving.store import all_settings, open_store, reading
-from serving.tables import USERS
+from serving.tables import DECISIONS, EVENTS, ITEMS, OUTCOMES, USERS, VARIANTS
 from serving.users import all_user_ids, read_users
 from simulator.demo import demo
 from simulator.worlds import known_world
 
 
 @pytest.fixture(scope="module")
-def logs(tmp_path_factory):
-    """A small demo shop's log."""
+def made():
+    """A small demo shop."""
+    return demo(known_world("logit").simulator(30, 2), 6, 2)
+
+
+@pytest.fixture(scope="module")
+def logs(made, tmp_path_factory):
+    """Its log."""
     path = tmp_path_factory.mktemp("shop") / "logs"
-    made = demo(known_world("logit").simulator(30, 2), 6, 2)
     write_log(path, made.tables, made.meta)
     return path
 
@@ -43,7 +50,7 @@ def logs(tmp_path_factory):
 def test_the_store_holds_the_logs_states(logs, tmp_path):
     log = load_checked(logs)
     engine = open_store(f"sqlite:///{tmp_path / 'store.sqlite'}")
-    counts = load_log(engine, log)
+    counts = load_log(engine, [log])
     assert counts["users"] == 30
     assert counts["decisions"] == len(log.tables["decisions"])
     with reading(engine) as connection:
@@ -51,8 +58,25 @@ def test_the_store_holds_the_logs_states(logs, tmp_path):
     states = np.concatenate([np.frombuffer(row.history, HISTORY) for row in rows])
     assert states.tobytes() == replay(to_events(log)).tobytes()
     with pytest.raises(BadInput, match="holds 30 users already"):
-        load_log(engine, log)
+        load_log(engine, [log])
     engine.dispose()
+
+
+def test_a_log_in_parts_gives_the_store_of_the_whole(logs, tmp_path):
+    def rows(parts):
+        engine = open_store(f"sqlite:///{tmp_path / f'{parts}.sqlite'}")
+        with parted(logs, parts) as log:
+            counts = load_log(engine, (part for part, _ in log.parts()))
+            assert last_instant(log.span) == last_instant(load_checked(logs))
+        with reading(engine) as connection:
+            found = {
+                table.name: sorted(map(repr, connection.execute(table.select())))
+                for table in (USERS, EVENTS, DECISIONS, OUTCOMES, ITEMS, VARIANTS)
+            }
+        engine.dispose()
+        return counts, found
+
+    assert rows(3) == rows(1)
 
 
 def test_prices_are_written_in_the_logs_currency(logs, tmp_path):
@@ -63,7 +87,7 @@ def test_prices_are_written_in_the_logs_currency(logs, tmp_path):
         default_timezone="UTC",
     )
     engine = open_store(settings.store)
-    load_log(engine, load_checked(logs))
+    load_log(engine, [load_checked(logs)])
     engine.dispose()
     policy = tmp_path / "always"
     rules = Guardrails(quiet_start="00:00", quiet_end="00:00", per_7d=None, floor=0.0)
@@ -120,6 +144,24 @@ def test_an_outcome_that_the_log_tells_twice_counts_once(logs, tmp_path, capsys)
     engine.dispose()
 
 
+def test_another_shops_log_is_refused_and_a_doubtful_policy_warned_of(made, logs, tmp_path, capsys):
+    seen = made.truth.believing(made.truth)
+    own = PolicyBundle(Hold(), seen.additive_model, seen.beliefs)
+    for name, later in (("own", 0), ("other", 3)):
+        days = [None if day is None else day + later for day in seen.sign_up_days]
+        manifest = {"signed_up": days, "standing": {"minus": {"hold": {"low": -0.1}}}}
+        save_policy(tmp_path / name, replace(own, manifest=manifest))
+        policy, store = str(tmp_path / name), f"sqlite:///{tmp_path / name}.sqlite"
+        out = str(tmp_path / f"{name}.csv")
+        status = 0 if name == "own" else 1
+        assert main(["load", str(logs), "--store", store, "--policy", policy]) == status
+        assert main(["decide", policy, "--logs", str(logs), "--out", out]) == status
+    printed, said = capsys.readouterr()
+    assert printed.count("does not show that this policy earns more than sending nothing") == 1
+    assert said.count(f"the log is not of the shop that {tmp_path / 'other'} was trained for") == 2
+    assert not (tmp_path / "other.csv").exists()
+
+
 def test_deciding_on_a_log_and_on_a_store_gives_everyone_one_decision(logs, tmp_path, capsys):
     popular = catalog_of(load_checked(logs)).items.hashes[:8]
     recommender = SavedRecommender("own_popular", {"popular": popular, "size": np.array([6])})
@@ -153,6 +195,7 @@ def test_deciding_on_a_log_and_on_a_store_gives_everyone_one_decision(logs, tmp_
 
     other = tmp_path / "hold"
     save_policy(other, PolicyBundle(Hold(), None, None))
+    parquet = str(tmp_path / "other.parquet")  # a night of its own
     assert main(["decide", str(other), "--store", store, "--out", parquet]) == 0
     later = pd.read_parquet(parquet).set_index("user_id")
     assert later.loc[held, "repeated"].all()

@@ -22,6 +22,8 @@ def test_own_lines_and_those_of_libraries_are_alike(capsys):
         configure_logging("info")
         logging.config.dictConfig(uvicorn_logging())
         structlog.get_logger().info("request", status=200)
+        structlog.get_logger().info("odd", half="\ud83d", large=2**64, other={1})
+        structlog.get_logger().info("étrange")
         logging.getLogger("uvicorn.error").info("Started server process [%d]", 7)
         try:
             raise ValueError("x")
@@ -31,9 +33,12 @@ def test_own_lines_and_those_of_libraries_are_alike(capsys):
         for name, handlers in before.items():
             logging.getLogger(name).handlers[:] = handlers
     said = capsys.readouterr()
-    own, theirs, failed = (json.loads(line) for line in said.err.splitlines())
+    own, odd, strange, theirs, failed = (json.loads(line) for line in said.err.splitlines())
     assert said.out == ""
     assert (own["event"], own["status"], own["level"]) == ("request", 200, "info")
+    assert (odd["half"], odd["large"], odd["other"]) == ("\ud83d", 2**64, "{1}")
+    assert strange["event"] == "étrange"
+    assert said.err.isascii()
     assert theirs["event"] == "Started server process [7]"
     assert (theirs["level"], theirs["logger"]) == ("info", "uvicorn.error")
     assert "ValueError: x" in failed["exception"]

@@ -1,13 +1,18 @@
 """A user takes along all that the store holds about them, and leaves nothing when erased."""
 
+import json
+
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from mdp.clock import DAY
 from policies.baselines import Hold
-from serving.store import reading
+from serving.accounts import audited
+from serving.store import _engine, open_store, reading, writing
+from serving.tables import AUDIT, IDEMPOTENCY
 from tests.serving.conftest import NOON, Shop
 from tests.serving.test_control import SENDS, put
+from tests.serving.test_store import of_revision
 
 USER = "user-ζ'17"
 TABLES = (
@@ -89,3 +94,30 @@ def test_erasing_leaves_what_was_done_to_others(always):
     assert of_other["user_id"] == "user"
     assert "user_id" not in of_erased
     assert of_erased["reason"] == "out of luck"
+
+
+@pytest.mark.parametrize("kind", ["shop", "postgresql_shop"])
+def test_migrating_says_whose_rows_are(kind, request):
+    """Of one whose user was erased before, the decision is taken out."""
+    url = request.getfixturevalue(kind).store
+    of_revision(url, "0006")
+    engine = _engine(url)
+    made = (
+        "INSERT INTO decisions (decision_id, user_id, decided_at, propensity, policy, turn, arm) "
+        "VALUES ('d', :user, 0, 1, 'p', 0, 'policy')"
+    )
+    tried = "INSERT INTO audit (at, who, action, detail) VALUES (0, 'w', 'retry send', :detail)"
+    with writing(engine) as connection:
+        connection.execute(text(made), {"user": USER})
+        rows = [{"detail": f'{{"decision_id":"{name}"}}'} for name in ("d", "gone")]
+        connection.execute(text(tried), rows)
+        answered = "INSERT INTO idempotency_keys VALUES ('k', 'hash', :answer, 0, NULL)"
+        connection.execute(text(answered), {"answer": json.dumps({"user_id": USER})})
+    engine.dispose()
+    engine = open_store(url)
+    with reading(engine) as connection:
+        assert connection.scalar(select(IDEMPOTENCY.c.user_id)) == USER
+        details = list(connection.scalars(select(AUDIT.c.detail).order_by(AUDIT.c.number)))
+        assert details == [{"decision_id": "d", "user_id": USER}, {}]
+        assert [row["detail"] for row in audited(connection, USER)] == details[:1]
+    engine.dispose()

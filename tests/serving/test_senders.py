@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import time
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs
@@ -76,6 +77,10 @@ def test_fcm_gets_a_token_for_a_signed_assertion_and_then_the_message(client, tm
     assert message["token"] == "device-1"
     assert message["notification"] == {"title": "Candle set", "body": "Now 71.99"}
     assert message["data"]["decision_id"] == MESSAGE.decision_id
+    lives = int(message["android"]["ttl"].removesuffix("s"))
+    assert 0 <= 2_000_000_000 - time.time() - lives < 60  # whichever kind of device it is
+    assert message["webpush"]["headers"]["TTL"] == str(lives)
+    assert message["apns"]["headers"]["apns-expiration"] == "2000000000"
     assert set(map(type, message["data"].values())) == {str}  # FCM takes texts alone
 
 

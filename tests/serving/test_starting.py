@@ -5,14 +5,16 @@ from starlette.testclient import TestClient
 
 from mdp.errors import BadArtifact, BadInput
 from policies.baselines import Hold
+from serving import known, store
 from serving.app import create_app
 from serving.starting import prepare
-from tests.serving.test_control import SENDS, put
+from serving.store import open_store, put_setting, writing
+from tests.serving.test_control import KEPT, SENDS, put
 
 
 def start(shop, policy=None, rules=None, activate=False):
-    """What is said at a start with these arguments."""
-    return prepare(shop.settings(), policy, rules, shop.clock(), activate)
+    """What is said to be in force at a start with these arguments."""
+    return prepare(shop.settings(), policy, rules, shop.clock(), activate).in_force
 
 
 def served(shop):
@@ -72,6 +74,26 @@ def test_a_broken_active_policy_is_named_with_the_way_out(shop):
     assert active(shop) == "first"
 
 
+def test_others_write_while_a_start_loads_policies(shop, monkeypatch):
+    load, loaded = known.load_policy, list[str]()
+
+    def while_others_write(path):
+        engine = open_store(shop.store)
+        with writing(engine) as connection:
+            put_setting(connection, "written", len(loaded))
+        engine.dispose()
+        loaded.append(path.name)
+        return load(path)
+
+    monkeypatch.setattr(store, "BUSY_MILLISECONDS", 50)
+    monkeypatch.setattr(known, "load_policy", while_others_write)
+    first, second = shop.policy("first", SENDS), shop.policy("second", SENDS)
+    for named, names in ((first, ["first"]), (second, ["first", "second"]), (None, ["second"])):
+        start(shop, named)
+        assert sorted(loaded) == names
+        loaded.clear()
+
+
 def test_only_what_is_new_in_a_file_of_guardrails_is_applied(shop):
     policy, file = shop.policy("p", SENDS), shop.path / "rules.toml"
     file.write_text(
@@ -92,10 +114,11 @@ def test_only_what_is_new_in_a_file_of_guardrails_is_applied(shop):
         assert (rules["gaps"]["min_hours"], rules["budget"]["per_day"]) == (8, "none")
 
         history = client.get("/v1/guardrails/history").json()["history"]
-        assert [entry["who"] for entry in history] == ["serve", "no key", "serve"]
+        assert [entry["who"] for entry in history] == ["serve", "no key", "serve", "serve"]
         budget = {"per_hour": "none", "per_day": 9, "pace": False}
-        assert history[-1]["rules"] == {
-            "caps": {"per_7d": 3, "per_24h": 2}, "gaps": {"min_hours": 6}, "budget": budget,
+        assert history[-1]["rules"] == KEPT
+        assert history[-2]["rules"] == {
+            **KEPT, "caps": {"per_7d": 3, "per_24h": 2}, "gaps": {"min_hours": 6}, "budget": budget,
         }  # fmt: skip
         newest = client.get("/v1/audit").json()["entries"][0]
         change = {
@@ -112,6 +135,5 @@ def test_what_is_looser_than_trained_is_warned_of_at_every_start(shop):
     policy, file = shop.policy("p", SENDS), shop.path / "rules.toml"
     file.write_text("[caps]\nper_7d = 9\n")
     for _ in range(2):
-        assert start(shop, policy, file)[2:] == [
-            "warning: caps.per_7d is looser than the policy was trained with"
-        ]
+        said = prepare(shop.settings(), policy, file, shop.clock())
+        assert said.looser == ["caps.per_7d is looser than the policy was trained with"]

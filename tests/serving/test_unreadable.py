@@ -9,7 +9,7 @@ from cryptography.fernet import Fernet
 
 from mdp.clock import DAY, HOUR, MINUTE
 from serving.archive import archive
-from serving.batch import Night, decide_all
+from serving.batch import decided, open_night
 from serving.sealing import MARK, PLAIN
 from serving.tables import OUTBOX
 from tests.serving.conftest import NOON
@@ -117,10 +117,13 @@ def test_they_can_be_erased_and_archived_around(closed, shop, tmp_path):
 
 
 def test_the_nightly_batch_passes_over_them(closed, shop):
-    night = Night(shop.settings(trust_request_time=True), shop.path / "p", NOON, 0)
-    answers = {row["user_id"]: row for row in decide_all(night, 10, lambda done, total: None)}
-    assert "error" not in answers["ada"]
-    assert "PUSHWISE_FIELD_KEYS" in answers["eve"]["error"]
+    settings, out = shop.settings(trust_request_time=True), shop.path / "all.csv"
+    night = open_night(settings, shop.path / "p", out, NOON, 0, NOON).night
+    (part,) = decided(night, 10)
+    assert [row["user_id"] for row in part.answers] == ["ada"]
+    ((user, why),) = part.refused
+    assert user == "eve"
+    assert "PUSHWISE_FIELD_KEYS" in why
 
 
 def test_a_send_to_them_waits_for_the_key_and_holds_up_no_other(sending, receiver, monkeypatch):

@@ -1,12 +1,13 @@
 """Baselines learn what is planted, and calibration tells right predictions from wrong ones."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mdp.wording import WORDING
-from simulator.fidelity_heads import against_baselines
+from simulator.fidelity_heads import against_baselines, calibration_of
+from simulator.fidelity_judged import Judged
 from simulator.sends import Sends
 
 USERS = 200
@@ -48,25 +49,47 @@ def planted(seed: int, sends: int) -> tuple[Sends, np.ndarray]:
     ), p
 
 
+def judged_by(p: np.ndarray, judged: Sends) -> Judged:
+    """Predictions p (S, 5) of some pushes, beside what 8,000 others tell."""
+    members = np.stack([p, 0.5 * p])
+    return Judged(planted(0, 8000)[0], judged, judged.asked, p, 0.9 * p, members, USERS)
+
+
 def test_boosting_comes_near_the_truth_and_rates_do_not():
-    known, _ = planted(0, 8000)
     judged, p = planted(1, 4000)
-    found: dict[str, Any] = against_baselines(known, judged, p, USERS)
+    found = against_baselines(judged_by(p, judged))
     mine = found["open"]
     assert mine["log_loss"] < mine["log_loss_of_boosting"] < mine["log_loss"] * 1.06
     assert mine["log_loss_of_boosting"] < mine["log_loss_of_user_rate"] - 0.03
     assert mine["log_loss_of_user_rate"] < mine["log_loss_of_rate"] - 0.03
-    assert found["unsubscribe"] == {"pushes": 4000.0, "log_loss": None}
+    ratio = mine["log_loss"] / mine["log_loss_of_boosting"]
+    assert mine["over_boosting"] == pytest.approx(ratio - 1)
+    assert 0.002 < mine["standard_error"] < 0.02
+    assert mine["rate"] == pytest.approx(judged.outcome[:, 0].mean())
+    assert mine["members"] == pytest.approx([mine["predicted"], mine["predicted"] / 2])
+    assert mine["seen"] == pytest.approx(0.9 * mine["predicted"])
+    assert found["unsubscribe"] == {"pushes": 4000, "log_loss": None}
+
+
+def test_pushes_of_one_night_are_judged_too():
+    judged, p = planted(1, 600)
+    known = planted(0, 1200)[0]
+    night = replace(known, decided_at=np.zeros(len(known.user), np.int64))
+    found = against_baselines(replace(judged_by(p, judged), known=night))
+    assert 0.0 < found["open"]["log_loss_of_boosting"] < found["open"]["log_loss_of_rate"]
 
 
 def test_calibration_tells_right_from_wrong():
-    known, _ = planted(0, 8000)
     judged, p = planted(1, 4000)
-    right: Any = against_baselines(known, judged, p, USERS)["open"]
+    right = against_baselines(judged_by(p, judged))["open"]
     assert right["calibration_error"] < 0.03
     assert right["calibration_slope"] == pytest.approx(1, abs=0.1)
     logit = np.log(p / (1 - p))
     wild = 1 / (1 + np.exp(-2 * logit))
-    wrong: Any = against_baselines(known, judged, wild, USERS)["open"]
+    wrong = against_baselines(judged_by(wild, judged))["open"]
     assert wrong["calibration_error"] > 0.05
     assert wrong["calibration_slope"] == pytest.approx(0.5, abs=0.08)
+    groups = np.array(calibration_of(judged_by(wild, judged))["open"])
+    assert groups[:, 2].sum() == 4000
+    assert groups[0, 0] < groups[0, 1]
+    assert groups[-1, 0] > groups[-1, 1]

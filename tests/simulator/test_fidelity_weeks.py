@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 
 from ingestion.parse import log_of
-from ingestion.replay import to_events
-from mdp.events import Kind
+from ingestion.replay import UserEvents, to_events
+from mdp.events import Kind, events_array
 from mdp.local_time import next_local_midnight
 from policies.baselines import Hold
-from simulator.fidelity_weeks import COUNTED, gaps_of, half_of, told_apart, weeks_of
+from simulator.fidelity_weeks import (
+    COUNTED,
+    after_purchases,
+    gaps_of,
+    half_of,
+    told_apart,
+    weeks_of,
+)
 from simulator.worlds.base import lived
 from simulator.worlds.logit import LogitShop
 
@@ -64,3 +71,18 @@ def test_boosting_finds_more_visits_and_nothing_in_halves(known):
 def test_one_user_cannot_be_told_from_nobody():
     one = np.zeros((2, 30))
     assert told_apart(one, np.zeros(2, np.int64), np.array([True, True]), 0) == 0.5
+
+
+def test_days_with_a_purchase_are_told_by_days_since_the_last():
+    day, begins = 86_400_000_000, np.array([10, 10]) * 86_400_000_000
+    at = [9 * day, 12 * day, 12 * day + 5, 13 * day]
+    events = events_array(len(at))
+    events["at"], events["kind"] = at, Kind.PURCHASE
+    users = UserEvents(
+        ("a", "b"), np.zeros(2, np.int16), np.ones(2, bool), np.zeros(4, int), events
+    )
+    assert after_purchases(users, begins, 5) == {
+        "1": (1 / 3, 3),  # the 10th, 13th and 14th day
+        "2–3": (1 / 2, 2),  # the 11th and 12th
+        "none before": (0.0, 5),
+    }

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ import pytest
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.parse import log_of
 from ingestion.parted import parted
-from ingestion.splits import before, split_time
+from ingestion.splits import before, log_end, split_time
 from ingestion.write import write_log
+from mdp.clock import DAY, HOUR
 from mdp.errors import NotEnoughData
 from mdp.events import Kind
 from scripts.cli import main
@@ -19,15 +21,20 @@ from simulator import fit_drift, material
 from simulator.demo import demo
 from simulator.description import Arrivals, Drift, Simulator
 from simulator.fidelity import card_of, changes_of
-from simulator.fidelity_page import write_card
+from simulator.fidelity_days import whole_of
+from simulator.fidelity_heads import calibration_of
+from simulator.fidelity_judged import later_days, unseen_users
+from simulator.fidelity_page import said_of, write_card
 from simulator.fit import MEMBERS, Fit, fit
 from simulator.fit_logging import logging_policy
 from simulator.fit_sends import standard
 from simulator.kernel import Kernel
 from simulator.launches import with_new_items
+from simulator.lull import Lull
 from simulator.material import acts_of, material_of, material_of_parts
 from simulator.population import blocks, live
 from simulator.saved import load_simulator, save_simulator
+from simulator.untried import untried_of
 from simulator.worlds import known_world
 
 
@@ -40,6 +47,11 @@ def shop() -> tuple[Log, Simulator]:
 @pytest.fixture(scope="module")
 def fitted(shop) -> Fit:
     return fit(shop[0])
+
+
+@pytest.fixture(scope="module")
+def card(shop, fitted) -> dict[str, Any]:
+    return card_of(shop[0], fitted)
 
 
 def pairs(seen: Simulator) -> np.ndarray:
@@ -110,11 +122,6 @@ def test_features_are_scaled_by_what_was_offered_before_and_later_items_change_n
     assert told["discount"]["std"] == pytest.approx(std[1], rel=1e-6)
 
 
-def test_heads_beat_their_rates_where_there_is_enough_to_learn(fitted):
-    figures = fitted.metrics["open"]
-    assert figures["log_loss"] < figures["log_loss_of_rate"]
-
-
 def test_the_logging_policy_comes_back(shop, fitted):
     true, mine = shop[1].logging, fitted.simulator.logging
     assert mine.send == pytest.approx(true.send, abs=0.03)
@@ -152,20 +159,16 @@ def test_purchases_after_a_push_are_not_organic(shop):
     assert (acts.kind == Kind.PURCHASE).sum() == len(bought) - pushed["event_id"].nunique()
 
 
-def test_heads_that_nothing_was_asked_of_have_no_log_loss(tmp_path):
-    made = demo(known_world("logit").simulator(20, 3), 12, 3)
-    log = log_of(made.tables, made.meta)
-    quiet = fit(log.replace_tables(outcomes=log.tables["outcomes"].iloc[:0]))
-    assert quiet.metrics["click"] == {"pushes": 0.0, "log_loss": None, "log_loss_of_rate": None}
-    write_card(tmp_path, card_of(log, quiet))
-    text = (tmp_path / "card.json").read_text()
-    assert json.loads(text, parse_constant=pytest.fail)["heads"] == quiet.metrics
+def test_the_same_log_gives_the_same_simulator_with_propensities_or_without(shop, hasty):
+    log = shop[0]
+    bare = log.replace_tables(decisions=log.tables["decisions"].assign(propensity=np.nan))
+    bare = replace(bare, meta=replace(log.meta, propensities=NONE))
+    one, again = (fit(each).simulator for each in (log, bare))
+    assert again.response.hash == one.response.hash
+    assert again.traits.tobytes() == one.traits.tobytes()
 
 
-def test_the_same_log_gives_the_same_simulator(shop, fitted, tmp_path):
-    again = fit(shop[0])
-    assert again.simulator.response.hash == fitted.simulator.response.hash
-    assert again.simulator.traits.tobytes() == fitted.simulator.traits.tobytes()
+def test_a_saved_simulator_sees_what_it_saw_before(fitted, tmp_path):
     save_simulator(tmp_path / "sim", fitted.simulator)
     loaded = load_simulator(tmp_path / "sim")
     assert pairs(loaded).tobytes() == pairs(fitted.simulator).tobytes()
@@ -178,29 +181,125 @@ def test_nothing_after_the_split_is_looked_at(shop, fitted):
     assert blind.simulator.response.hash == fitted.simulator.response.hash
 
 
-def test_the_card_says_how_true_it_is(shop, fitted, tmp_path):
-    card = card_of(shop[0], fitted)
-    assert "changes" not in card
-    write_card(tmp_path, card | {"changes": ["Nothing stays."]})
-    assert "<p>Nothing stays." in (tmp_path / "card.html").read_text()
-    assert json.loads((tmp_path / "card.json").read_text())["heads"] == fitted.metrics
+def test_the_card_says_how_true_it_is(card, tmp_path):
+    assert not {"changes", "untried"} & set(card)
+    write_card(tmp_path, card | {"changes": ["Nothing stays."], "untried": ["One hour."]})
+    page = (tmp_path / "card.html").read_text()
+    assert "<p>Nothing stays.<p>One hour." in page
+    assert json.loads((tmp_path / "card.json").read_text())["heads"] == card["heads"]
     assert card["covariates"] == {}  # the users of this shop's truth are their own
-    assert "Nothing of that tells" in (tmp_path / "card.html").read_text()
-    assert (tmp_path / "card.png").read_bytes().startswith(b"\x89PNG")
-    assert 0.4 < card["whole"]["auc"] < 0.75
-    assert card["whole"]["auc_of_halves"] == pytest.approx(0.5, abs=0.1)
-    assert card["whole"]["pauses"]["distance"] < 0.15
-    assert card["whole"]["counts"]["view"]["of_resampled"] < 0.1
-    assert set(card["whole"]["opened_by"]["weekday"]["logged"]) <= {str(day) for day in range(7)}
-    hours = card["whole"]["opened_by"]["hour"]
-    assert set(hours["simulated"]) <= {str(hour) for hour in range(24)}
+    assert "Nothing of that tells" in page
+    for name in ("calibration", "rates", "distributions"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert f"<img src={name}.png" in page
+    whole = card["whole"]
+    assert 0.4 < whole["auc"] < 0.6
+    assert whole["auc_of_halves"] == pytest.approx(0.5, abs=0.1)
+    assert whole["pauses"]["distance"] < 0.15
+    assert whole["counts"]["view"]["of_resampled"] < 0.1
+    assert set(whole["rates"]["opened"]["weekday"]["logged"]) <= {str(day) for day in range(7)}
+    assert set(whole["rates"]["opened"]["hour"]["simulated"]) <= {str(hour) for hour in range(24)}
+    shares = np.array(list(whole["rates"]["unsubscribed"]["week"]["simulated"].values()))
+    assert 0 <= shares[:, 0].min() < 0.02
+    assert "Days on which a user buys something" in page
+    logged, simulated = (whole["after_purchases"][name] for name in ("logged", "simulated"))
+    assert logged["none before"][0] == pytest.approx(simulated["none before"][0], abs=0.02)
+    for curve in whole["distributions"].values():
+        assert (np.diff(curve["simulated"]) >= 0).all()
+    value = whole["value_per_user_day"]
+    members, logged = value["members"], value["logged"]
+    assert len(set(members)) == MEMBERS
+    off = abs(np.mean(members) - logged["mean"])
+    assert whole["value_inside_interval"] == (off <= 1.96 * logged["standard_error"])
+    assert "Members" in page
+    for line in said_of(card):
+        assert not line.startswith("The log ends")
+    assert len(card["goals"]) > 8
+    assert page.count("passed") == len(card["goals"])
+    assert page.count("not passed") == sum(not goal["passed"] for goal in card["goals"])
+
+
+def test_heads_do_what_is_asked_of_them_where_there_is_enough_to_learn(card):
+    passed = {goal["goal"]: goal["passed"] for goal in card["goals"]}
+    for goal in ("Later days: open", "Unseen users: open", "Later days: dismiss"):
+        assert passed[goal], goal
+
+
+def test_the_card_is_of_what_is_saved_and_of_later_pushes(shop, fitted):
+    simulator, log = fitted.simulator, shop[0]
+    plain = later_days(log, fitted, log_end(log))
+    assert simulator.start <= plain.sends.decided_at.min()
+    assert plain.known.decided_at.max() < simulator.start
+    np.testing.assert_array_equal(
+        simulator.traits["hours"][fitted.sample[plain.sends.user], plain.sends.hour],
+        plain.sends.profile,
+    )
+    late = plain.sends.decided_at > log_end(log) - 2 * DAY
+    assert late.any()
+    assert not plain.asked[late].any()
+    assert plain.asked[:, 0].sum() > 500
+    base = simulator.response.base + np.eye(5, dtype=np.float32)[0]
+    believed = replace(simulator.response, uncertainty_weight=np.zeros(5, np.float32))
+    seen = [plain.seen]
+    for response in (believed, replace(believed, base=base)):
+        odd = replace(fitted, simulator=replace(simulator, response=response, model=response))
+        seen.append(later_days(log, odd, log_end(log)).seen)
+    means, likeliest, bolder = (each[:, 0] for each in seen if each is not None)
+    apart = np.log(bolder / (1 - bolder)) - np.log(likeliest / (1 - likeliest))
+    np.testing.assert_allclose(apart, 1, 1e-3)
+    # Draws of the users spread a logit, whose mean probability is nearer to a half then.
+    drawn = plain.probability[:, 0].mean()
+    assert drawn == pytest.approx(means.mean(), rel=0.02)
+    assert drawn > likeliest.mean() + 3 * abs(drawn - means.mean())
+    assert plain.members[:, :, 0].mean(1).std() > 0
+
+
+def test_nothing_was_learned_from_users_who_are_unseen(fitted, card):
+    """Had they answered every push otherwise, the same would be predicted."""
+    found = fitted.tuned
+    strange = found.unseen[found.sends.user]
+    outcome = np.where(strange[:, None], 1 - found.sends.outcome, found.sends.outcome)
+    turned = replace(fitted, tuned=replace(found, sends=replace(found.sends, outcome=outcome)))
+    judged = unseen_users(turned)
+    assert not set(judged.known.user) & set(judged.sends.user)
+    (mine, observed, _), (theirs, told, _) = (
+        np.transpose(each["open"])
+        for each in (calibration_of(judged), card["calibration"]["unseen_users"])
+    )
+    np.testing.assert_array_equal(mine, theirs)
+    assert (observed > told).all()
+
+
+@pytest.mark.slow
+def test_where_no_day_is_left_the_card_is_of_another_fit_and_says_so(tmp_path):
+    made = demo(known_world("logit").simulator(60, 3), 25, 3)
+    log = log_of(made.tables, made.meta)
+    whole, part = fit(log, log_end(log)), fit(log)
+    card, expected = card_of(log, whole), card_of(log, part)
+    assert card["judged"] == expected["judged"] | {"saved": False}
+    assert card["fitted_to"]["pushes"] == whole.pushes > part.pushes
+    assert card["heads"] == expected["heads"]
+    assert card["whole"] == expected["whole"]
+    assert card["notes"][0].startswith("The log ends with the fit")
+    write_card(tmp_path, card)
+    assert "another fit of the same recipe" in (tmp_path / "card.html").read_text()
+
+
+def test_a_short_log_has_a_card_without_what_it_cannot_say(tmp_path, hasty):
+    made = demo(known_world("logit").simulator(20, 3), 12, 3)
+    log = log_of(made.tables, made.meta)
+    quiet = fit(log.replace_tables(outcomes=log.tables["outcomes"].iloc[:0]))
+    write_card(tmp_path, card_of(log, quiet))
+    card = json.loads((tmp_path / "card.json").read_text(), parse_constant=pytest.fail)
+    assert card["whole"] is None
+    assert card["heads"]["unseen_users"]["click"] == {"pushes": 0, "log_loss": None}
+    assert "Too few days" in (tmp_path / "card.html").read_text()
 
 
 def test_a_simulator_unlike_the_shop_is_told_from_it(shop, fitted):
     organic = fitted.simulator.organic
     lively = replace(organic, sessions=organic.sessions * 4)
-    odd = replace(fitted, simulator=replace(fitted.simulator, organic=lively))
-    whole = card_of(shop[0], odd)["whole"]
+    whole = whole_of(shop[0], replace(fitted.simulator, organic=lively), 7, 0)
     assert whole["auc"] > 0.8
     views = whole["counts"]["view"]
     assert views["distance"] > 5 * views["of_resampled"]
@@ -217,7 +316,7 @@ def test_too_little_is_said_so(shop, tmp_path, capsys):
     assert "holds no table" in capsys.readouterr().err
 
 
-def test_one_variant_and_one_category_are_enough(shop):
+def test_one_variant_and_one_category_are_enough(shop, hasty):
     log = shop[0]
     keep = log.tables["variants"]["variant_id"].iloc[0]
     decisions = log.tables["decisions"]
@@ -254,18 +353,19 @@ def test_members_are_spread_around_the_mean_and_only_generate(fitted):
 @pytest.mark.slow
 def test_of_many_users_some_are_enough_to_tune_and_judge_by(shop, fitted, monkeypatch):
     """The fit is of all users all the same."""
-    everybody = card_of(shop[0], fitted)["whole"]["opened_by"]["hour"]["logged"].values()
     monkeypatch.setattr(material, "SAMPLE", 150)
     monkeypatch.setattr(material, "TOGETHER", 40)
     some = fit(shop[0])
     users = len(fitted.simulator.users)
     assert len(some.simulator.users) == users > 150
     assert some.pushes == fitted.pushes
-    assert some.known.user.max() < 150
-    assert len(some.known.user) < 0.8 * len(fitted.known.user)
-    card = card_of(shop[0], some)
-    logged = card["whole"]["opened_by"]["hour"]["logged"].values()
-    assert 0 < sum(n for _, n in logged) < 0.8 * sum(n for _, n in everybody)
+    assert len(some.judged_by) == 150
+    assert some.tuned.sends.user.max() < 150
+    judged = card_of(shop[0], some)["whole"]["rates"]["opened"]["hour"]["logged"].values()
+    start = fitted.simulator.start
+    table = before(shop[0], start + 8 * DAY).tables["decisions"]
+    later = table["send_at"].notna() & (epoch_us(table["decided_at"]) >= start)
+    assert 0 < sum(pushes for _, pushes in judged) < 0.5 * later.sum()
     for name in ("openness", "taste"):
         mine, theirs = some.simulator.traits[name], fitted.simulator.traits[name]
         assert np.corrcoef(mine.ravel(), theirs.ravel())[0, 1] > 0.9
@@ -291,11 +391,46 @@ def test_what_arrives_and_changes_is_said_and_else_nothing(fitted):
         fitted.simulator,
         arrivals=Arrivals(2.5, fitted.simulator.start, 0.5),
         drift=Drift.among(20.0, traits, organic),
+        organic=replace(organic, lull=Lull(np.log(2), 0.0, 7.0, latest=False)),
     )
     assert changes_of(fitted.simulator) == []
     said = changes_of(changing)
-    for part in ("2.5 users sign up a day", "0.5 items are listed a day", "after 20 days or so"):
+    for part in (
+        "2.5 users sign up a day",
+        "0.5 items are listed a day",
+        "after 20 days or so",
+        "buy 50% less",
+    ):
         assert any(part in sentence for sentence in said)
+
+
+def test_what_no_push_has_tried_is_said(shop, fitted):
+    meta, sends, simulator = shop[0].meta, fitted.tuned.sends, fitted.simulator
+    assert untried_of(meta, sends, simulator) == []
+    rule = replace(sends, hour=np.full_like(sends.hour, 19), variant=np.full_like(sends.variant, 2))
+    said = untried_of(replace(meta, propensities=NONE), rule, simulator)
+    for part in ("no propensities", "100% of the pushes went out at 19:00", "the copy copy-3:"):
+        assert any(part in sentence for sentence in said)
+    assert untried_of(meta, sends.only(slice(0)), simulator) == []
+
+
+def test_several_decisions_a_day_are_said_not_to_be_simulated(shop, fitted):
+    sends = fitted.tuned.sends
+    twice = sends.only(np.repeat(np.arange(len(sends.user)), 2))
+    twice = replace(
+        twice, decided_at=twice.decided_at + 8 * HOUR * (np.arange(len(twice.user)) % 2)
+    )
+    (said,) = untried_of(shop[0].meta, twice, fitted.simulator)
+    assert "50% of the pushes were decided less than 12 hours after" in said
+
+
+def test_what_pushes_are_worth_by_amounts_that_can_hardly_be_meant_is_said(shop, fitted):
+    meta, sends, simulator = shop[0].meta, fitted.tuned.sends, fitted.simulator
+    items = simulator.catalog.items
+    for price, part in ((0.0 * items.price, "a price of 0"), (1e4 * items.price, "--reward FILE")):
+        priced = replace(simulator.catalog, items=replace(items, price=price))
+        (said,) = untried_of(meta, sends, replace(simulator, catalog=priced))
+        assert part in said
 
 
 @pytest.mark.slow

@@ -29,6 +29,14 @@ def test_the_slope_says_how_much_too_sure_a_head_is(too_sure, expected):
     assert found[OPEN] == pytest.approx(expected, abs=0.1)
 
 
+def test_a_head_that_is_sure_and_wrong_is_told_so_however_sure_it_is():
+    rng = np.random.default_rng(0)
+    logit = 10.0 * rng.standard_t(1.5, S)
+    claimed = 1 / (1 + np.exp(np.clip(-logit, -15, 15)))
+    found = slopes(seen(np.full(S, -1.0), rng), np.repeat(claimed[:, None], len(HEADS), 1))
+    assert found[OPEN] == pytest.approx(0, abs=0.05)
+
+
 def test_levels_agree_with_the_later_pushes_over_draws_of_the_users():
     rng = np.random.default_rng(1)
     sends = seen(rng.normal(-2.0, 1.0, S), rng)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from ingestion.parse import log_of
+from ingestion.splits import log_end
 from simulator import fit_covariates
 from simulator.covariates import Covariates
 from simulator.demo import demo
+from simulator.fidelity_heads import against_baselines
+from simulator.fidelity_judged import later_days
 from simulator.fit import fit
 from simulator.fit_covariates import likeliest_prior
 from simulator.fit_heads import Sizes, fit_heads, predicted
@@ -127,9 +130,8 @@ def test_a_shop_whose_users_follow_from_what_its_log_shows_is_fitted_better(monk
     plain = fit(log)
     assert plain.told == {}
     assert "styles" in found.told["taste"]
-    loss, loss_without = (one.metrics["open"]["log_loss"] for one in (found, plain))
-    assert loss is not None
-    assert loss_without is not None
+    judged = (later_days(log, one, log_end(log)) for one in (found, plain))
+    loss, loss_without = (against_baselines(one)["open"]["log_loss"] for one in judged)
     assert loss < loss_without
     order = [made.truth.users.ids.index(user) for user in found.simulator.users.ids]
     for effect in ("styles", "openness"):

@@ -5,8 +5,8 @@ import pytest
 
 from mdp.response import HEADS
 from simulator import fit_heads, head_terms
-from simulator.fit_heads import Sizes, predicted, refit_heads
-from simulator.sends import Sends
+from simulator.fit_heads import REMEMBERED, Sizes, predicted, refit_heads
+from simulator.sends import OPEN, Sends
 from simulator.widths import Widths
 from tests.simulator.planted import pushes
 
@@ -47,3 +47,16 @@ def test_counting_each_user_twice_moves_shared_effects_away_from_their_prior(sen
         heads = refit_heads(once, sends, sizes, widths, counted, 40)
         spread.append(np.ptp(heads["variant_effect"][:, 0]))
     assert spread[0] < spread[1] < spread[2]
+
+
+@pytest.mark.parametrize("name", REMEMBERED)
+def test_earlier_pushes_are_not_taken_to_help_but_for_what_they_cost(name):
+    rng = np.random.default_rng(3)
+    before = rng.poisson(0.5, S).astype(np.float32)
+    weights = []
+    for planted in (0.5, -0.5):
+        sends = pushes(planted * before, rng, **{name: before})
+        heads = fit_heads.fit_heads(sends, Sizes(1, 1, 1), Widths(), (OPEN,), 40)
+        weights.append(heads[f"{name}_weight"][OPEN])
+    assert abs(weights[0]) < 0.02
+    assert -0.7 < weights[1] < -0.3

@@ -1,5 +1,7 @@
 """Prior widths follow how large the planted effects are."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from tests.simulator.planted import pushes
 S, ITEMS = 20_000, 40
 
 
+@cache
 def widths_of(effect: float) -> Widths:
     rng = np.random.default_rng(5)
     item = rng.integers(0, ITEMS, S)
@@ -54,7 +57,7 @@ def test_weekends_with_hours_of_their_own_are_told_from_working_days(height, fou
 
 
 def test_what_no_push_tells_of_keeps_its_width():
-    found = widths_of(0.3)
+    found = widths_of(0.6)
     names = ("weight", "item_effect", "variant_effect", "style", "weekday")
     for name in names:
         assert getattr(found, name)[PURCHASE] == pytest.approx(

@@ -8,7 +8,7 @@ import pytest
 from mdp.clock import DAY, NEVER
 from mdp.errors import BadSetting
 from mdp.local_time import local_day, local_hour
-from simulator.description import Arrivals
+from simulator.description import Arrivals, own_beliefs
 from simulator.kernel import Kernel
 from simulator.newcomers import arrivals_of, arriving, newcomers, with_newcomers
 from simulator.saved import load_simulator, save_simulator
@@ -65,6 +65,16 @@ def test_a_newcomer_is_a_user_once_more_whom_nobody_knows(place):
     lists = few.recommender.candidates(few.users.hashes, few.histories, at)
     assert (lists == place.recommender.candidates(few.users.hashes[:1] + 1, None, at[:1])).all()
     assert len({*few.users.ids, *newcomers(place, 4, 0, 40, 1).users.ids}) == 80
+
+
+def test_a_newcomer_may_be_any_of_the_users(place):
+    spread = place.traits.copy()
+    for name in ("openness_var", "tolerance_var", "taste_var"):
+        spread[name] = np.linspace(0.1, 0.3, len(spread))
+    default = own_beliefs(replace(place, traits=spread)).default
+    for name in ("openness", "tolerance", "taste"):
+        total = 0.2 + np.var(spread[name], axis=0).mean()
+        assert default[f"{name}_var"] == pytest.approx(total, rel=1e-4)
 
 
 def test_newcomers_begin_on_their_day_across_daylight_saving(place):

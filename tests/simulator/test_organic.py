@@ -8,6 +8,7 @@ import pytest
 from mdp.errors import BadArtifact
 from mdp.events import Kind
 from policies.baselines import Hold
+from simulator.lull import Lull
 from simulator.organic import drawn_habits
 from simulator.randomness import EPISODE, keys
 from simulator.saved import load_simulator, save_simulator
@@ -89,3 +90,29 @@ def test_a_saved_simulator_knows_as_much(shop, tmp_path):
 def test_shapes_are_checked(shop):
     with pytest.raises(BadArtifact, match="alive"):
         unsure(shop, alive=np.ones(3, np.float32))
+
+
+def test_after_purchases_a_lull_leaves_less_until_they_are_forgotten(shop, tmp_path):
+    often = replace(shop.organic, buy=np.full(U, 0.5, np.float32), satiation=0.0)
+    eager = replace(shop, organic=often)
+    lulled = {
+        name: replace(eager, organic=replace(eager.organic, lull=Lull(buys, visits, 7.0, latest)))
+        for name, (buys, visits, latest) in {
+            "none": (0.0, 0.0, False),
+            "buys": (0.5, 0.0, False),
+            "latest": (0.5, 0.0, True),
+            "visits": (0.0, 0.5, False),
+        }.items()
+    }
+    counts = {}
+    for name, one in ({"plain": eager} | lulled).items():
+        _, kernel = lived(one, 15, 0, Hold(), record=True)
+        counts[name] = kernel.tables()["events"]["event"].value_counts()
+    assert counts["none"].equals(counts["plain"])
+    assert counts["buys"]["view"] == pytest.approx(counts["plain"]["view"], rel=0.05)
+    assert counts["buys"]["purchase"] < counts["latest"]["purchase"] < counts["plain"]["purchase"]
+    assert counts["visits"]["view"] < 0.8 * counts["plain"]["view"]
+    save_simulator(tmp_path / "plain", eager)
+    assert "lull" not in (tmp_path / "plain" / "manifest.json").read_text()
+    save_simulator(tmp_path / "lulled", lulled["latest"])
+    assert load_simulator(tmp_path / "lulled").organic.lull == lulled["latest"].organic.lull
