@@ -18,7 +18,7 @@ import numpy as np
 
 from mdp.response import HEADS
 from simulator.fit_heads import predicted
-from simulator.sends import Sends
+from simulator.sends import UNSUBSCRIBE, Sends
 
 SLOPE_WIDTH, SHIFT_WIDTH = 0.2, 0.2
 """Prior standard deviations of a slope around 1 and of a shift of the level around 0."""
@@ -70,9 +70,16 @@ def shifts(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np
     return out
 
 
-def over_draws(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np.ndarray:
-    """Mean probabilities (S, 5) float64 over draws of the users."""
-    rng, total = np.random.default_rng(0), np.zeros((len(sends.user), len(HEADS)))
+def over_draws(
+    heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray, stayed: bool = False
+) -> np.ndarray:
+    """Mean probabilities (S, 5) float64 over draws of the users.
+
+    stayed: the pushes are all that users whose traits know of none of them ever got. Then draws
+    count as likely as they had not unsubscribed before: who bears little gets few pushes.
+    """
+    rng = np.random.default_rng(0)
+    total, weight = np.zeros((len(sends.user), len(HEADS))), np.zeros((len(sends.user), 1))
     for _ in range(DRAWS):
         users = {
             name: heads[name]
@@ -82,8 +89,20 @@ def over_draws(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -
         # Item vectors are of length 1 or so; a user's pushes are of items that differ.
         noise = np.sqrt(traits["taste_var"][sends.user]) * rng.normal(size=len(sends.user))
         liking = (sends.liking + noise).astype(np.float32)
-        total += predicted(heads | users, replace(sends, liking=liking))
-    return total / DRAWS
+        drawn = predicted(heads | users, replace(sends, liking=liking))
+        left = _stayed(sends, drawn[:, UNSUBSCRIBE])[:, None] if stayed else 1.0
+        total, weight = total + left * drawn, weight + left
+    return total / weight
+
+
+def _stayed(sends: Sends, probability: np.ndarray) -> np.ndarray:
+    """Probability (S,) float64 not to have unsubscribed before a push, by that of each (S,)."""
+    order = np.lexsort((sends.decided_at, sends.user))
+    user, stay = sends.user[order], np.log1p(-probability[order].astype(np.float64))
+    before = stay.cumsum() - stay
+    out = np.empty(len(order))
+    out[order] = np.exp(before - before[np.searchsorted(user, user)])
+    return out
 
 
 def _logit(probability: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ A user's effect is what covariates say of such users, if they say anything, plus
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +21,20 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
 from mdp.wording import WORDING
+from simulator.fit_tolerance import TOLD_BY, Told
 from simulator.head_terms import (
     USERS_EFFECTS,
     Parameters,
     blocks_of,
     effects_of,
     logits,
+    of_heads,
     parts_of,
     tensors,
     tied,
     tired,
 )
-from simulator.sends import OPEN, UNSUBSCRIBE, Sends, asked
+from simulator.sends import OPEN, Sends, asked
 from simulator.users_prior import COEFFICIENTS, UsersPrior
 from simulator.widths import Widths
 
@@ -143,16 +146,14 @@ def fit_heads(
                 parameters["base"][head] = float(np.log(rate / (count - rate)))
     if prior is not None:
         parameters |= prior.begun(parameters, start is not None)
-    nobody = torch.zeros(sizes.users)
-    problem = (parameters, parts_of(sends), widths)
-    _maximise(*problem, nobody, (OPEN,), tuple(parameters), iterations, prior=prior)
-    if len(heads) > 1:
-        common = tuple(head for head in heads if head != UNSUBSCRIBE)
-        free = _others(parameters, "openness", "styles")
-        _maximise(*problem, nobody, common, free, iterations, prior=prior)
+    everyone = torch.ones(sizes.users)
+    problem = _Problem(parameters, parts_of(sends), widths, iterations, everyone, prior)
+    problem.maximise((OPEN,), tuple(parameters))
+    if set(TOLD_BY) <= set(heads):
         shared = _others(parameters, *USERS_EFFECTS)
-        eased = _whole(parameters, prior)["tolerance"].detach()
-        _maximise(*problem, eased, heads, shared, iterations, prior=prior)
+        problem.maximise_told(shared)
+        others = tuple(head for head in heads if head not in TOLD_BY)
+        problem.maximise(others, _others(parameters, "openness", "styles", "tolerance"))
     return _fitted(parameters, prior)
 
 
@@ -179,10 +180,11 @@ def refit_heads(
     weight: how often each user counts (U,) float32.
     """
     parameters = {name: torch.tensor(fitted[name]).requires_grad_() for name in _start(sizes)}
-    free = tuple(name for name in parameters if name not in USERS_EFFECTS)
-    problem = (parameters, parts_of(sends), widths)
-    eased, heads = parameters["tolerance"].detach(), tuple(range(len(HEADS)))
-    _maximise(*problem, eased, heads, free, iterations, torch.from_numpy(weight))
+    shared = _others(parameters, *USERS_EFFECTS)
+    times = torch.from_numpy(weight)
+    problem = _Problem(parameters, parts_of(sends), widths, iterations, times, None)
+    problem.maximise_told(shared)
+    problem.maximise(tuple(head for head in range(len(HEADS)) if head not in TOLD_BY), shared)
     return _fitted(parameters, None)
 
 
@@ -194,74 +196,103 @@ def _fitted(parameters: Parameters, prior: UsersPrior | None) -> dict[str, np.nd
         return arrays | units | ({} if prior is None else prior.fitted(parameters))
 
 
-def _maximise(
-    parameters: Parameters,
-    parts: list[dict[str, torch.Tensor]],
-    widths: Widths,
-    tolerance: torch.Tensor,
-    heads: tuple[int, ...],
-    free: tuple[str, ...],
-    iterations: int,
-    weight: torch.Tensor | None = None,
-    prior: UsersPrior | None = None,
-) -> None:
-    """Bring the free parameters to the posterior's maximum, given the others.
+@dataclass(frozen=True)
+class _Problem:
+    """Parameters to bring to the posterior's maximum, some heads and parameters at a time."""
 
-    weight: how often each user's pushes count (U,); once without it.
-    """
-    optimizer = torch.optim.LBFGS(
-        [parameters[name] for name in free], max_iter=iterations, line_search_fn="strong_wolfe"
-    )
-    # Of the heads in question alone: five columns cost five times what one does.
-    columns = torch.tensor(heads)
-    counted = [_counted(part, columns, weight) for part in parts]
-    begun = {name: own if name in free else own.detach() for name, own in parameters.items()}
-    fixed = [name for name in USERS_EFFECTS if name not in free]
-    fitted = [name for name in USERS_EFFECTS if name in free]
-    with torch.no_grad():
-        whole = _whole(begun, prior)
-        known = [tired(part, tolerance) | effects_of(whole, part, fixed) for part in parts]
+    parameters: Parameters
+    parts: list[dict[str, torch.Tensor]]
+    widths: Widths
+    iterations: int
+    weight: torch.Tensor
+    """How often each user's pushes count (U,)."""
+    prior: UsersPrior | None
 
-    def loss() -> float:
-        optimizer.zero_grad()
-        every = {
-            name: value if name in USERS_EFFECTS else value[..., columns]
-            for name, value in (_whole(begun, prior) | tied(begun)).items()
-            if not name.endswith(COEFFICIENTS)
-        }
-        # Each part adds to the gradient here, and all go on to the parameters together.
-        shared = {
-            name: value.detach().requires_grad_(value.requires_grad)
-            for name, value in every.items()
-        }
-        total = 0.0
-        for part, times, effects in zip(parts, counted, known, strict=True):
-            own = cross_entropy(
-                logits(shared, part, effects | effects_of(shared, part, fitted)),
-                part["outcome"][:, columns],
-                weight=times,
-                reduction="sum",
-            )
-            own.backward()
-            total += own.item()
-        penalty = _penalty(begun, widths)
-        pulled = [
-            (every[name] * value.grad).sum()
-            for name, value in shared.items()
-            if value.grad is not None
-        ]
-        torch.stack([penalty, *pulled]).sum().backward()
-        return total + penalty.item()
+    def maximise(self, heads: tuple[int, ...], free: tuple[str, ...]) -> None:
+        """The free parameters of some heads, given the others; tolerance is one of these."""
+        # Of the heads in question alone: five columns cost five times what one does.
+        columns = torch.tensor(heads)
+        counted = [_counted(part, columns, self.weight) for part in self.parts]
+        fixed = [name for name in USERS_EFFECTS if name not in free]
+        fitted = [name for name in USERS_EFFECTS if name in free]
+        with torch.no_grad():
+            whole = _whole(self.parameters, self.prior)
+            known = [
+                tired(part, whole["tolerance"]) | effects_of(whole, part, fixed)
+                for part in self.parts
+            ]
 
-    optimizer.step(loss)
+        def cost(shared: Parameters) -> float:
+            total = 0.0
+            for part, times, effects in zip(self.parts, counted, known, strict=True):
+                own = cross_entropy(
+                    logits(shared, part, effects | effects_of(shared, part, fitted)),
+                    part["outcome"][:, columns],
+                    weight=times,
+                    reduction="sum",
+                )
+                own.backward()
+                total += own.item()
+            return total
+
+        self._descend(heads, free, cost)
+
+    def maximise_told(self, free: tuple[str, ...]) -> None:
+        """The free parameters of the heads that tell of tolerance, this integrated out; then it is
+        what is believed of it."""
+        with torch.no_grad():
+            told = Told.of(_whole(self.parameters, self.prior), self.parts)
+        width = self.widths.tolerance
+        self._descend(TOLD_BY, free, lambda shared: told.cost(shared, width, self.weight))
+        with torch.no_grad():
+            shared = of_heads(self.parameters | tied(self.parameters), told.heads)
+            self.parameters["tolerance"].copy_(told.believed(shared, width)[0])
+
+    def _descend(
+        self, heads: tuple[int, ...], free: tuple[str, ...], cost: Callable[[Parameters], float]
+    ) -> None:
+        """cost: minus the log likelihood, given what users share of the heads alone and whole
+        effects of the users; adds to their gradients."""
+        columns = torch.tensor(heads)
+        others = [head for head in range(len(HEADS)) if head not in heads]
+        p = self.parameters
+        of_all = [name for name in free if name in of_heads(p, columns).keys() - set(USERS_EFFECTS)]
+        optimizer = torch.optim.LBFGS(
+            [p[name] for name in free], max_iter=self.iterations, line_search_fn="strong_wolfe"
+        )
+        begun = {name: own if name in free else own.detach() for name, own in p.items()}
+
+        def loss() -> float:
+            optimizer.zero_grad()
+            every = of_heads(_whole(begun, self.prior) | tied(begun), columns)
+            # Each part adds to the gradient here, and all go on to the parameters together.
+            shared = {
+                name: value.detach().requires_grad_(value.requires_grad)
+                for name, value in every.items()
+            }
+            total = cost(shared)
+            penalty = _penalty(begun, self.widths)
+            pulled = [
+                (every[name] * value.grad).sum()
+                for name, value in shared.items()
+                if value.grad is not None
+            ]
+            torch.stack([penalty, *pulled]).sum().backward()
+            for name in of_all:
+                gradient = p[name].grad
+                assert gradient is not None  # the penalty is of all parameters
+                gradient[..., others] = 0.0
+            return total + penalty.item()
+
+        optimizer.step(loss)
 
 
 def _counted(
-    part: dict[str, torch.Tensor], columns: torch.Tensor, weight: torch.Tensor | None
+    part: dict[str, torch.Tensor], columns: torch.Tensor, weight: torch.Tensor
 ) -> torch.Tensor:
     """How often each push counts for each head (S, H) float32: not where it had no turn."""
     turn = torch.from_numpy(asked(part["outcome"].numpy()))[:, columns].float()
-    return turn if weight is None else turn * weight[part["user"], None]
+    return turn * weight[part["user"], None]
 
 
 def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:

@@ -6,8 +6,9 @@ import numpy as np
 
 from simulator.fit_calibration import calibrated, over_draws, shifts
 from simulator.fit_heads import COLD, Sizes, fit_heads, predicted
+from simulator.fit_tolerance import tolerances_of
 from simulator.fit_tuning import EVERY, Tuned
-from simulator.sends import DISMISS, OPEN, Sends
+from simulator.sends import OPEN, Sends
 from simulator.widths import Widths
 
 
@@ -31,25 +32,20 @@ def predicted_of_others(
     calibrated: means over draws of the users; traits as for `response_of`."""
     heads, traits, shift = response_of(found, sizes, traits)
     heads = calibrated(heads, found.sends, found.slope, shift)
-    return over_draws(heads, others, traits)
+    return over_draws(heads, others, traits, stayed=True)
 
 
 def _answering(
     traits: np.ndarray, heads: dict[str, np.ndarray], sends: Sends, widths: Widths
 ) -> np.ndarray:
-    """The traits (U,) `TRAITS` with users' effects, variances by Laplace's approximation where a
-    head sees them."""
+    """The traits (U,) `TRAITS` with users' effects; openness' variance is Laplace's."""
     traits = traits.copy()
-    for name in ("styles", "openness", "tolerance", "price"):
+    for name in ("styles", "openness", "price"):
         traits[name] = heads[name]
     probability = predicted(heads, sends)
     known = probability * (1 - probability) * sends.asked
     seen = np.bincount(sends.user, known[:, OPEN], minlength=len(traits))
     traits["openness_var"] = 1 / (1 / widths.openness**2 + seen)
-    eased = (
-        heads["fatigue_weight"][DISMISS] * sends.fatigue * np.exp(-heads["tolerance"][sends.user])
-    )
-    borne = np.bincount(sends.user, known[:, DISMISS] * (1 + eased) ** 2, minlength=len(traits))
-    traits["tolerance_var"] = 1 / (1 / widths.tolerance**2 + borne)
+    traits["tolerance"], traits["tolerance_var"] = tolerances_of(heads, sends, widths.tolerance)
     traits["known"] = 1
     return traits

@@ -18,6 +18,7 @@ from simulator.fit_heads import COLD, WARM, Sizes, fit_heads, predicted
 from simulator.fit_priors import likeliest_priors
 from simulator.fit_sends import bare, remembering, sends_of, states_of
 from simulator.fit_tastes import Tastes
+from simulator.fit_tolerance import likeliest_tolerance
 from simulator.fit_widths import likeliest_widths
 from simulator.material import Material
 from simulator.sends import Sends
@@ -76,6 +77,7 @@ def tuned(
     for _ in range(ROUNDS):
         start = fit_heads(sends.only(early), sizes, widths, EVERY, WARM, start, prior)
         widths = likeliest_priors(start, sends.only(early), widths)
+        widths = likeliest_tolerance(start, sends.only(early), widths)
         prior = likeliest_prior(start, sends.only(early), widths, covariates, prior)
     if prior is not None:  # less is left to users' own parts
         widths = likeliest_widths(start, sends.only(early), sizes.users, widths, prior)

@@ -10,6 +10,7 @@ import torch
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
 from simulator.sends import OPEN, Sends
+from simulator.users_prior import COEFFICIENTS
 
 TOGETHER = 200_000
 """Pushes that are worked on at a time: what is worked out of a push takes more memory than it."""
@@ -62,6 +63,15 @@ def logits(p: Parameters, s: dict[str, torch.Tensor], effects: Parameters) -> to
         + s["bought"][:, None] * p["bought_weight"]
         + s["views"][:, None] * p["views_weight"]
     )
+
+
+def of_heads(p: Parameters, heads: torch.Tensor) -> Parameters:
+    """What users share, of some heads alone; effects of the users as they are."""
+    return {
+        name: value if name in USERS_EFFECTS else value[..., heads]
+        for name, value in p.items()
+        if not name.endswith(COEFFICIENTS)
+    }
 
 
 def effects_of(p: Parameters, s: dict[str, torch.Tensor], names: Iterable[str]) -> Parameters:

@@ -1,0 +1,155 @@
+"""How well users bear pushes: their tolerance, integrated out of dismissals and unsubscribes.
+
+One user says little of it: few push a button that tells, and who still gets pushes after many has
+borne them. So what all users share of these two heads is fitted with tolerance integrated out, a
+Gauss–Hermite sum for each user over all of the user's pushes, and a user's tolerance is the mean
+of what is then believed of it. Beliefs maximised together with what all share would take rare
+outcomes for traits of users, and fatigue for larger than it is.
+
+Bock and Aitkin (1981). Marginal maximum likelihood estimation of item parameters. Psychometrika 46.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.nn.functional import logsigmoid
+
+from simulator.head_terms import (
+    USERS_EFFECTS,
+    Parameters,
+    effects_of,
+    logits,
+    of_heads,
+    parts_of,
+)
+from simulator.sends import DISMISS, UNSUBSCRIBE, Sends, asked
+from simulator.widths import Widths
+
+TOLD_BY = (DISMISS, UNSUBSCRIBE)
+"""Heads that tolerance acts on by itself; elsewhere it eases fatigue."""
+NODES = 9
+PRIOR = 0.5
+"""Standard deviation of the width's logarithm around the default's, before anything is seen."""
+ITERATIONS = 60
+"""Of the width, at most."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What pushes tell of users' tolerance, the effects of the users on all else as they are."""
+
+    parts: list[dict[str, torch.Tensor]]
+    """The pushes, in blocks."""
+    effects: list[Parameters]
+    """Effects of the users there, without tolerance and what it eases."""
+    heads: torch.Tensor
+    """Which heads: those of the parameters that are asked about."""
+    users: int
+
+    @staticmethod
+    def of(parameters: Parameters, parts: list[dict[str, torch.Tensor]]) -> Told:
+        """By all `TOLD_BY`. parameters: with whole effects of the users."""
+        names = [name for name in USERS_EFFECTS if name != "tolerance"]
+        with torch.no_grad():
+            effects = [effects_of(parameters, part, names) for part in parts]
+        return Told(parts, effects, torch.tensor(TOLD_BY), len(parameters["tolerance"]))
+
+    def likelihoods(self, p: Parameters, values: torch.Tensor) -> torch.Tensor:
+        """Log likelihood (U, K) of what followed each user's pushes, if the user's tolerance were
+        one of `values` (K,). p: parameters, of the heads alone."""
+        total = torch.zeros(self.users, len(values))
+        for number, part in enumerate(self.parts):
+            total = total.index_add(0, part["user"], self._likelihood(p, number, values))
+        return total
+
+    def believed(self, p: Parameters, width: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and variance (U,) each of what is believed of users' tolerance."""
+        values, log_weights = nodes(width)
+        belief = torch.softmax(self.likelihoods(p, values) + log_weights, 1)
+        mean = belief @ values
+        return mean, belief @ values.square() - mean.square()
+
+    def cost(self, p: Parameters, width: float, weight: torch.Tensor) -> float:
+        """Minus the log likelihood, tolerance integrated out; adds to the gradients of p.
+
+        width: standard deviation of tolerance. weight: how often each user counts (U,).
+        """
+        values, log_weights = nodes(width)
+        with torch.no_grad():
+            joint = self.likelihoods(p, values) + log_weights
+            belief = weight[:, None] * torch.softmax(joint, 1)
+        # By what is believed, the mean gradient is that of the integral (Fisher's identity).
+        for number, part in enumerate(self.parts):
+            mean = belief.index_select(0, part["user"]) * self._likelihood(p, number, values)
+            (-mean.sum()).backward()
+        return -float(weight @ torch.logsumexp(joint, 1))
+
+    def _likelihood(self, p: Parameters, number: int, values: torch.Tensor) -> torch.Tensor:
+        """(S, K) of a block's pushes."""
+        part = self.parts[number]
+        nothing = torch.zeros(len(part["user"]))
+        effects = self.effects[number] | {"tolerance": nothing, "tired": nothing}
+        common = logits(p, part, effects)
+        outcome = part["outcome"][:, self.heads]
+        turn = torch.from_numpy(asked(part["outcome"].numpy()))[:, self.heads]
+        eased = part["fatigue"][:, None] * torch.exp(-values)
+        total = torch.zeros_like(eased)
+        for head in range(len(self.heads)):
+            logit = (
+                common[:, head, None]
+                + p["fatigue_weight"][head] * eased
+                + p["tolerance_weight"][head] * values
+            )
+            sign = 2.0 * outcome[:, head, None] - 1.0
+            total = total + turn[:, head, None] * logsigmoid(sign * logit)
+        return total
+
+
+def nodes(width: float | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Values of tolerance (K,) and their log weights (K,): its prior is normal around 0, with
+    standard deviation `width`."""
+    values, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    log_weights = torch.from_numpy(np.log(weights / weights.sum())).float()
+    return width * torch.from_numpy(values).float(), log_weights
+
+
+def tolerances_of(
+    heads: Mapping[str, np.ndarray], sends: Sends, width: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance (U,) float32 each of what is believed of users' tolerance, given all else.
+
+    width: its standard deviation before anything is seen.
+    """
+    own = {name: torch.from_numpy(value) for name, value in heads.items()}
+    with torch.no_grad():
+        told = Told.of(own, parts_of(sends))
+        mean, variance = told.believed(of_heads(own, told.heads), width)
+    return mean.numpy(), variance.numpy()
+
+
+def likeliest_tolerance(heads: Mapping[str, np.ndarray], sends: Sends, widths: Widths) -> Widths:
+    """The width of tolerance with the highest posterior, given all else but the heads' levels.
+
+    heads: parameters that are fitted to the pushes with some widths. widths: all others.
+    """
+    own = {name: torch.from_numpy(value) for name, value in heads.items()}
+    told, default = Told.of(own, parts_of(sends)), Widths().tolerance
+    shared = of_heads(own, told.heads)
+    far = torch.tensor(float(np.log(widths.tolerance / default))).requires_grad_()
+    level = torch.zeros(len(told.heads)).requires_grad_()
+    optimizer = torch.optim.LBFGS([far, level], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        values, log_weights = nodes(default * far.exp())
+        said = told.likelihoods(shared | {"base": shared["base"] + level}, values)
+        total = (far / PRIOR).square() / 2 - torch.logsumexp(said + log_weights, 1).sum()
+        total.backward()
+        return total
+
+    optimizer.step(loss)
+    return replace(widths, tolerance=default * float(far.detach().exp()))
