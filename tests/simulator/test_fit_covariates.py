@@ -129,7 +129,7 @@ def test_a_shop_whose_users_follow_from_what_its_log_shows_is_fitted_better(monk
     monkeypatch.setattr(fit_covariates, "LEAST", 1e9)
     plain = fit(log)
     assert plain.told == {}
-    assert "styles" in found.told["taste"]
+    assert {"styles", "openness"} <= set().union(*found.told.values())
     judged = (later_days(log, one, log_end(log)) for one in (found, plain))
     loss, loss_without = (against_baselines(one)["open"]["log_loss"] for one in judged)
     assert loss < loss_without
