@@ -7,6 +7,7 @@ import numpy as np
 from simulator.fit_calibration import calibrated, over_draws, shifts
 from simulator.fit_heads import COLD, Sizes, fit_heads, predicted
 from simulator.fit_tuning import EVERY, Tuned
+from simulator.head_terms import strained
 from simulator.sends import DISMISS, OPEN, Sends
 from simulator.widths import Widths
 
@@ -46,9 +47,8 @@ def _answering(
     known = probability * (1 - probability) * sends.asked
     seen = np.bincount(sends.user, known[:, OPEN], minlength=len(traits))
     traits["openness_var"] = 1 / (1 / widths.openness**2 + seen)
-    eased = (
-        heads["fatigue_weight"][DISMISS] * sends.fatigue * np.exp(-heads["tolerance"][sends.user])
-    )
+    above = strained(heads["tolerance"], sends)
+    eased = heads["fatigue_weight"][DISMISS] * np.where(above > 0, above + sends.knee, 0.0)
     borne = np.bincount(sends.user, known[:, DISMISS] * (1 + eased) ** 2, minlength=len(traits))
     traits["tolerance_var"] = 1 / (1 / widths.tolerance**2 + borne)
     traits["known"] = 1
