@@ -41,10 +41,13 @@ def terms_all(
 
 @njit(cache=True)
 def _base(traits: Any, day: Any, fatigue: Any, parameters: Any, out: Any) -> None:
-    base, by_weekday, openness, tolerance, tired, taste, uncertain = parameters
+    base, by_weekday, openness, tolerance, tired, taste, uncertain, threshold = parameters
+    knee = threshold[0]
     for n in range(traits.size):
         user = traits[n]
-        strain = fatigue[n] * math.exp(-user.tolerance)
+        eased = fatigue[n] * math.exp(-user.tolerance)
+        strain = max(eased - knee, 0.0)
+        slope, lift = _bent(eased, knee, user.tolerance_var)
         weekday = (day[n] + 3) % 7
         for h in range(base.size):
             logit = (
@@ -55,31 +58,51 @@ def _base(traits: Any, day: Any, fatigue: Any, parameters: Any, out: Any) -> Non
                 + tired[h] * strain
             )
             if uncertain[h] != 0:
-                weights = openness[h], tolerance[h], tired[h] * strain, taste[h]
-                logit += uncertain[h] * _spread(user, logit, weights)
+                weights = openness[h], tolerance[h] - tired[h] * slope, taste[h]
+                logit += uncertain[h] * (_spread(user, logit, weights) + tired[h] * lift)
             out[n, h] = logit
+
+
+@njit(cache=True)
+def _bent(eased: Any, knee: Any, variance: Any) -> Any:
+    """Over all that a user's tolerance may be, how fast on average strain falls with it, and by how
+    much its mean is above the strain of the user as believed.
+
+    With e = `eased`, which varies by exp of a normal variable of that variance, the means of
+    max(e - knee, 0) and of its slope, as Black and Scholes (1973) have an option's, with
+    exp(variance / 2) to first order. So strain bends as softly as tolerance is unsure; without a
+    knee the slope is e, and the mean e variance / 2 above.
+    """
+    above, over = 1.0, 1.0
+    if knee > 0.0:
+        far = math.log(max(eased, 1e-9) / knee)
+        deviation = math.sqrt(2.0 * max(variance, 1e-9))  # erfc's unit is √2 of the normal one
+        over = 0.5 * math.erfc(-far / deviation)
+        above = 0.5 * math.erfc(-(far + variance) / deviation)
+    slope = eased * above
+    mean = eased * (1.0 + 0.5 * variance) * above - knee * over
+    return slope, mean - max(eased - knee, 0.0)
 
 
 @njit(cache=True)
 def _spread(user: Any, logit: Any, weights: Any) -> Any:
     """By how much the logit of the mean probability over all that a user may be is above that of
-    the user as believed: to second order in the standard deviations.
+    the user as believed, beside what the mean of fatigue's strain adds: to second order in the
+    standard deviations.
 
     A logit's variance v lifts its mean probability p to p + v/2 p(1 - p)(1 - 2p), which is a logit
     higher by v/2 (1 - 2p). p is taken at `logit`, what all sends to the user share, and v for items
-    whose vectors are of length 1, as they are or nearly, so that terms still add up. Fatigue, which
-    acts by exp(-tolerance), has a mean of its own. weights: of openness, tolerance, fatigue (× how
-    tired the user is) and taste.
+    whose vectors are of length 1, as they are or nearly, so that terms still add up. weights: of
+    openness, tolerance (its own, less how fast strain falls with it) and taste.
     """
-    openness, tolerance, tired, taste = weights
-    eased = tolerance - tired
+    openness, tolerance, taste = weights
     variance = (
         openness * openness * user.openness_var
-        + eased * eased * user.tolerance_var
+        + tolerance * tolerance * user.tolerance_var
         + taste * taste * user.taste_var
     )
     curved = -math.tanh(0.5 * logit)  # 1 - 2p
-    return 0.5 * (variance * curved + tired * user.tolerance_var)
+    return 0.5 * variance * curved
 
 
 @njit(cache=True)

@@ -135,7 +135,7 @@ class ResponseModel:
     tolerance_weight: np.ndarray
     """Times the user's tolerance (H,)."""
     fatigue_weight: np.ndarray
-    """Times fatigue × exp(-tolerance) (H,)."""
+    """Times how far fatigue × exp(-tolerance) is above the threshold (H,)."""
     item_weight: np.ndarray
     """Times the standardised `ITEM_FEATURES` (2, H)."""
     item_center: np.ndarray
@@ -191,6 +191,9 @@ class ResponseModel:
     """How far the variances of a user's traits count (H,). 1: predictions are means over all that
     the user may be, as a draw of users has them; 0, as in models saved without it: they are those
     of the user as believed, which are lower where outcomes are rare."""
+    threshold: np.ndarray = field(default_factory=lambda: np.zeros(1, np.float32))
+    """Fatigue × exp(-tolerance) (1,) up to which it does nothing, at least 0; 0 in models saved
+    without it."""
     kind: ClassVar[str] = "additive"
 
     def __post_init__(self) -> None:
@@ -213,6 +216,7 @@ class ResponseModel:
             "variant_center": (len(WORDING),),
             "variant_scale": (len(WORDING),),
             "weekday_hour": (7, 24, H),
+            "threshold": (1,),
         }
         for name, shape in expected.items():
             array = getattr(self, name)
@@ -227,8 +231,8 @@ class ResponseModel:
 
     @property
     def knee(self) -> float:
-        """0: fatigue acts from the first send on."""
-        return 0.0
+        """See `Truth.knee`."""
+        return float(self.threshold[0])
 
     @property
     def cloglog(self) -> np.ndarray:
@@ -351,7 +355,7 @@ class BoundModel:
         of_item = (model.taste_weight, model.price_weight, model.repetition_weight)
         hours = np.ascontiguousarray((model.hour + model.weekday_hour).transpose(0, 2, 1))
         return (
-            (model.base, model.weekday, *of_base, *unsure),
+            (model.base, model.weekday, *of_base, *unsure, model.threshold),
             (*own_item, *of_item, model.bought_weight, model.views_weight),
             (self.variant_term, self.bucket, model.styles_weight, model.wear_weight),
             (hours, model.hours_weight),

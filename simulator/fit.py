@@ -113,7 +113,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     )
     give_back()
     report("response heads")
-    sends = sends_of(material, tastes, profile, found.lives)
+    sends = replace(sends_of(material, tastes, profile, found.lives), knee=found.sends.knee)
     prior = None if found.prior is None else found.prior.over(covariates)
     heads, traits, shift = response_of(
         replace(found, sends=sends, prior=prior), sizes, _traits(tastes, profile)
@@ -123,7 +123,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     drawn = _drawn_again(len(users), seed)
     again = [refit_heads(heads, sends, sizes, found.widths, times) for times in drawn]
     model, *members = (
-        _model(material, tastes, calibrated(one, sends, found.slope, shift), found.lives)
+        _model(material, tastes, calibrated(one, sends, found.slope, shift), found)
         for one in (heads, *again)
     )
     pushes = len(sends.user)
@@ -208,7 +208,7 @@ def _drawn_again(users: int, seed: int) -> np.ndarray:
 
 
 def _model(
-    material: Material, tastes: Tastes, heads: dict[str, np.ndarray], lives: np.ndarray
+    material: Material, tastes: Tastes, heads: dict[str, np.ndarray], found: Tuned
 ) -> ResponseModel:
     catalog = material.catalog
     _, center, scale = standard(material)
@@ -236,7 +236,8 @@ def _model(
         "variant_scale": variant_scale,
         "item_taste": tastes.item,
         "category_taste": tastes.category,
-        "half_lives": lives,
+        "half_lives": found.lives,
+        "threshold": found.sends.knee[None],
         # Levels are those of draws of the users, so what policies see must be the mean over these.
         "uncertainty_weight": np.ones(len(HEADS)),
     }

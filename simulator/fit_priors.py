@@ -17,6 +17,7 @@ from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
 from mdp.wording import WORDING
 from simulator.fit_heads import FAR, predicted
+from simulator.head_terms import strained
 from simulator.sends import OPEN, Sends
 from simulator.widths import Widths
 
@@ -121,7 +122,7 @@ def _measured(heads: dict[str, np.ndarray], sends: Sends) -> np.ndarray:
     scalars = [
         sends.liking,
         sends.profile,
-        sends.fatigue * np.exp(-heads["tolerance"][user]),
+        strained(heads["tolerance"], sends),
         sends.repetition,
         sends.wear,
         sends.bought,

@@ -25,6 +25,7 @@ from simulator.head_terms import (
     logits,
     of_heads,
     parts_of,
+    strain,
 )
 from simulator.sends import DISMISS, UNSUBSCRIBE, Sends, asked
 from simulator.widths import Widths
@@ -96,7 +97,7 @@ class Told:
         common = logits(p, part, effects)
         outcome = part["outcome"][:, self.heads]
         turn = torch.from_numpy(asked(part["outcome"].numpy()))[:, self.heads]
-        eased = part["fatigue"][:, None] * torch.exp(-values)
+        eased = strain(part["fatigue"][:, None], values, part["knee"])
         total = torch.zeros_like(eased)
         for head in range(len(self.heads)):
             logit = (

@@ -4,7 +4,7 @@ the heads that they give may be, by pushes that these were not fitted to."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -69,8 +69,10 @@ def tuned(
     # of a few days passes for one.
     sent = np.flatnonzero(material.decisions.sent)[early]
     plain, states = bare(material, tastes, profile, sent), states_of(material, sent)
-    lives, start = fitted_half_lives(partial(remembering, plain, material.catalog, states), sizes)
-    sends = sends_of(material, tastes, profile, lives)
+    lives, knee, start = fitted_half_lives(
+        partial(remembering, plain, material.catalog, states), sizes
+    )
+    sends = replace(sends_of(material, tastes, profile, lives), knee=knee)
     report("how much users differ")
     widths = likeliest_widths(start, sends.only(early), sizes.users)
     prior = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import fields
 
+import numpy as np
 import torch
 
 from mdp.hashing import STYLE_BUCKETS
@@ -83,8 +84,18 @@ def effects_of(p: Parameters, s: dict[str, torch.Tensor], names: Iterable[str]) 
 
 
 def tired(s: dict[str, torch.Tensor], tolerance: torch.Tensor) -> Parameters:
-    """Fatigue (S,) at pushes, eased by the users' tolerance (U,)."""
-    return {"tired": s["fatigue"] * torch.exp(-tolerance[s["user"]])}
+    """How fatigue acts (S,) at pushes to users of some tolerance (U,)."""
+    return {"tired": strain(s["fatigue"], tolerance[s["user"]], s["knee"])}
+
+
+def strain(fatigue: torch.Tensor, tolerance: torch.Tensor, knee: torch.Tensor) -> torch.Tensor:
+    """How far fatigue, eased by tolerance, is above its knee (), of arrays that go together."""
+    return (fatigue * torch.exp(-tolerance) - knee).clamp(min=0.0)
+
+
+def strained(tolerance: np.ndarray, sends: Sends) -> np.ndarray:
+    """How fatigue acts (S,) float32 at pushes to users of some tolerance (U,)."""
+    return tired(tensors(sends), torch.from_numpy(tolerance))["tired"].numpy()
 
 
 def blocks_of(pushes: int) -> list[slice]:

@@ -45,6 +45,10 @@ class Sends:
     """(S,) int64"""
     wording: np.ndarray = field(metadata={"rows": False})
     """Standardised `WORDING` of each variant of the catalogue (W, F)."""
+    knee: np.ndarray = field(
+        default_factory=lambda: np.zeros((), np.float32), metadata={"rows": False}
+    )
+    """Fatigue × exp(-tolerance) up to which it does nothing ()."""
 
     def only(self, which: np.ndarray | slice) -> Sends:
         """Some of the pushes."""

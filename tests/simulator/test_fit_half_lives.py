@@ -1,4 +1,4 @@
-"""Half-lives come back as planted, and move as little as the log does."""
+"""Half-lives and the knee come back as planted, and move as little as the log does."""
 
 from collections.abc import Callable
 
@@ -17,10 +17,10 @@ WEIGHTS = np.array([-0.9, -0.9, -0.9])
 
 
 def recalling(
-    weights: np.ndarray, which: slice | np.ndarray = slice(None)
+    weights: np.ndarray, which: slice | np.ndarray = slice(None), knee: float = 0.0
 ) -> Callable[[np.ndarray], Sends]:
     """Pushes after `BEFORE` others, some of their style and some of their item, opened by weights
-    (3,) of what `PLANTED` half-lives leave of these."""
+    (3,) of what `PLANTED` half-lives leave of these, of fatigue what is above a knee."""
     rng = np.random.default_rng(8)
     age = rng.exponential(6.0, (3, S, BEFORE))
     counted = rng.random((3, S, BEFORE)) < np.array([1.0, 0.5, 0.5])[:, None, None]
@@ -29,7 +29,9 @@ def recalling(
         decayed = counted * 2.0 ** (-age / lives[:3, None, None])
         return decayed.sum(2).astype(np.float32)
 
-    sends = pushes(2.5 + weights @ left(PLANTED), rng)
+    felt = left(PLANTED)
+    felt[0] = np.maximum(felt[0] - knee, 0)
+    sends = pushes(2.5 + weights @ felt, rng)
 
     def remembered(lives: np.ndarray) -> Sends:
         own = dict(zip(("fatigue", "wear", "repetition"), left(lives), strict=True))
@@ -48,6 +50,17 @@ def test_planted_half_lives_come_back():
 
 def test_what_tires_nobody_keeps_its_usual_half_life():
     np.testing.assert_allclose(found(0.0 * WEIGHTS), USUAL, rtol=0.25)
+
+
+@pytest.mark.parametrize("knee", [0.0, 1.5])
+def test_a_planted_knee_comes_back_and_none_where_there_is_none(knee):
+    lives, fitted, _ = fitted_half_lives(recalling(WEIGHTS, knee=knee), Sizes(1, 1, 1))
+    assert fitted == pytest.approx(knee, abs=0.3)
+    assert lives[0] == pytest.approx(PLANTED[0], rel=0.3)
+
+
+def test_who_are_not_tired_have_no_knee():
+    assert fitted_half_lives(recalling(0.0 * WEIGHTS, knee=1.5), Sizes(1, 1, 1))[1] < 0.1
 
 
 def test_half_lives_move_as_little_as_the_log_does():
