@@ -78,6 +78,11 @@ def test_effects_have_the_truths_signs(fitted):
     assert model.repetition_weight[0] < 0
 
 
+def test_models_have_the_threshold_that_they_were_fitted_with(fitted):
+    models = fitted.simulator.response, *fitted.simulator.members
+    assert {model.knee for model in models} == {float(fitted.tuned.sends.knee)}
+
+
 def test_a_time_after_the_logs_end_is_its_end(shop, tmp_path):
     """Else users would be taken for ones who stayed away until then."""
     log = shop[0]

@@ -1,5 +1,7 @@
 """The heads' parameters do not depend on how many pushes are worked on at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,15 @@ def test_earlier_pushes_are_not_taken_to_help_but_for_what_they_cost(name):
         weights.append(heads[f"{name}_weight"][OPEN])
     assert abs(weights[0]) < 0.02
     assert -0.7 < weights[1] < -0.3
+
+
+def test_fatigue_acts_above_its_knee():
+    rng = np.random.default_rng(4)
+    fatigue = rng.uniform(0, 3, 5 * S).astype(np.float32)
+    sends = pushes(1 - 1.2 * np.maximum(fatigue - 1.5, 0), rng, fatigue=fatigue)
+    sends = replace(sends, knee=np.array(1.5, np.float32))
+    heads = fit_heads.fit_heads(sends, Sizes(1, 1, 1), Widths(), (OPEN,), 40)
+    assert heads["fatigue_weight"][OPEN] == pytest.approx(-1.2, abs=0.2)
+    opened = predicted(heads, sends)[:, OPEN]
+    assert np.ptp(opened[fatigue < 1.5]) < 1e-6
+    assert np.ptp(opened[fatigue > 1.5]) > 0.2
