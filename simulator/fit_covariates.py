@@ -5,8 +5,7 @@ likeliest, users' own parts and the coefficients integrated out about a fit (Lap
 that is not much likelier. Groups are taken up one after the other, so a group that says again what
 another has said gets none.
 
-Tolerance is left to its users. It is read off dismissals as if it only shifted them, while it eases
-fatigue too: told by covariates it gets large, and predicts later dismissals no better.
+Tolerance is left to its users: the others' curvatures are those of a maximum, and it has none.
 
 Tipping (2001). Sparse Bayesian learning and the relevance vector machine. JMLR 1.
 """

@@ -1,10 +1,9 @@
 """The five response heads and the users' effects, by maximum a posteriori.
 
 Every head is a logistic regression on the additive terms that `mdp.response.ResponseModel` adds
-up, with Gaussian priors. Users' effects come from outcomes that there are many of: openness and
-response to styles from opening, tolerance from dismissing. The other heads then weigh these
-effects as they are: in one joint maximum a weight grows without end while the effects that it
-multiplies shrink, and an outcome as rare as unsubscribing would be explained user by user.
+up, with Gaussian priors. Openness and response to styles come from opening, and the other heads
+weigh them as they are: in one joint maximum a weight grows without end while the effects that it
+multiplies shrink. Tolerance is integrated out (`simulator.fit_tolerance`).
 
 A user's effect is what covariates say of such users, if they say anything, plus the user's own.
 """
