@@ -23,7 +23,7 @@ Source = Simulator | str | Path
 
 
 def settled(
-    simulator: Source,
+    simulator: Source | None,
     days: int,
     model: Source | None,
     reward: Reward | None,
@@ -38,6 +38,11 @@ def settled(
     ):
         if value is not None and not isinstance(value, form):
             raise BadSetting(f"{name} is {value!r}; give a {form.__name__} ({how})")
+    if simulator is None:
+        raise BadSetting(
+            "an environment needs a shop: give simulator=, the directory that `pushwise fit` "
+            "wrote; those of a known truth, such as pushwise/LogitShop-v0, need none"
+        )
     chosen = simulator if isinstance(simulator, Simulator) else load_simulator(simulator)
     if model is not None:
         chosen = chosen.believing(model if isinstance(model, Simulator) else load_simulator(model))

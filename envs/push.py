@@ -95,7 +95,7 @@ class PushEnv(gymnasium.Env[Observation, np.int64]):
 
     def __init__(
         self,
-        simulator: Source,
+        simulator: Source | None = None,
         days: int = 28,
         model: Source | None = None,
         reward: Reward | None = None,

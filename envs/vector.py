@@ -46,7 +46,7 @@ class PushVectorEnv(VectorEnv[Observation, np.ndarray, np.ndarray]):
 
     def __init__(
         self,
-        simulator: Source,
+        simulator: Source | None = None,
         num_envs: int = 1,
         days: int = 28,
         model: Source | None = None,

@@ -8,9 +8,9 @@ one style each. Setting pushes apart instead would need far more of them to tell
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
+from scipy.optimize import minimize
 
 from mdp.hashing import STYLE_BUCKETS
 from simulator.fit_heads import predicted
@@ -18,13 +18,13 @@ from simulator.sends import OPEN, Sends
 from simulator.users_prior import UsersPrior
 from simulator.widths import Widths
 
-OPENNESS, STYLES = (0.25, 0.35, 0.5, 0.6, 0.7, 0.85, 1.0), (0.1, 0.2, 0.3, 0.45, 0.65)
-"""Widths that are tried."""
-SHIFTS = (-0.2, -0.1, 0.0)
-"""Shifts of the level that go with them: the mean over users is above what the mode predicts."""
+FOUND = ("openness", "styles")
 DEFAULT = Widths()
 PRIOR = 0.5
 """Standard deviation of a width's logarithm around the default's, before anything is seen."""
+STEP = 1e-4
+"""By which logarithms and the level are moved to see how the likelihood changes: differences of its
+sums are exact to some 1e-6 there."""
 _NODES = {"openness": 9, "styles": 7}
 
 
@@ -35,7 +35,8 @@ def likeliest_widths(
     widths: Widths = DEFAULT,
     prior: UsersPrior | None = None,
 ) -> Widths:
-    """Widths of openness and styles with the highest posterior, one after the other, twice.
+    """Widths of openness and styles with the highest posterior, given all else but the level, since
+    the mean over users is above what the mode predicts.
 
     heads: parameters that are fitted to the pushes with some widths and a prior of the users, which
     is then taken as it is. widths: all others.
@@ -47,21 +48,19 @@ def likeliest_widths(
     pair, place = np.unique(sends.user * STYLE_BUCKETS + sends.bucket, return_inverse=True)
     owner = pair // STYLE_BUCKETS
     opened = sends.outcome[:, OPEN] > 0
-    best = widths
+    usual = np.array([getattr(DEFAULT, name) for name in FOUND])
 
-    @cache
-    def evidence(widths: Widths) -> float:
-        likely = max(
-            _marginal(common + shift, opened, place, owner, users, widths) for shift in SHIFTS
-        )
-        names = ("openness", "styles")
-        far = [np.log(getattr(widths, name) / getattr(DEFAULT, name)) / PRIOR for name in names]
-        return likely - float(np.square(far).sum()) / 2
+    def tried(far: np.ndarray) -> Widths:
+        values = (usual * np.exp(far)).tolist()
+        return replace(widths, **dict(zip(FOUND, values, strict=True)))
 
-    for name, values in 2 * (("openness", OPENNESS), ("styles", STYLES)):
-        tried = [replace(best, **{name: value}) for value in values]  # type: ignore[arg-type]
-        best = max(tried, key=evidence)
-    return best
+    def cost(at: np.ndarray) -> float:
+        *far, level = at
+        said = _marginal(common + level, opened, place, owner, users, tried(np.array(far)))
+        return float(np.square(far).sum()) / (2 * PRIOR**2) - said
+
+    best = minimize(cost, np.zeros(len(FOUND) + 1), method="L-BFGS-B", options={"eps": STEP})
+    return tried(best.x[:-1])
 
 
 def _marginal(

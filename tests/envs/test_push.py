@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -189,6 +190,12 @@ def test_wrong_arguments_are_refused(make, changes, message):
         make(**changes)
     with pytest.raises(BadSetting, match=message):
         make.vector(2, **changes)
+
+
+@pytest.mark.parametrize("maker", [gymnasium.make, gymnasium.make_vec])
+def test_an_environment_without_a_shop_is_refused_in_one_sentence(maker):
+    with pytest.raises(BadSetting, match="an environment needs a shop: give simulator="):
+        maker("pushwise/Push-v0")
 
 
 def test_gymnasiums_wrappers_fit(make):
