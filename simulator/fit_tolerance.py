@@ -95,19 +95,37 @@ class Told:
         nothing = torch.zeros(len(part["user"]))
         effects = self.effects[number] | {"tolerance": nothing, "tired": nothing}
         common = logits(p, part, effects)
-        outcome = part["outcome"][:, self.heads]
         turn = torch.from_numpy(asked(part["outcome"].numpy()))[:, self.heads]
-        eased = strain(part["fatigue"][:, None], values, part["knee"])
-        total = torch.zeros_like(eased)
-        for head in range(len(self.heads)):
-            logit = (
-                common[:, head, None]
-                + p["fatigue_weight"][head] * eased
-                + p["tolerance_weight"][head] * values
-            )
-            sign = 2.0 * outcome[:, head, None] - 1.0
-            total = total + turn[:, head, None] * logsigmoid(sign * logit)
-        return total
+        return likelihoods(
+            common,
+            strain(part["fatigue"][:, None], values, part["knee"]),
+            values,
+            (p["tolerance_weight"], p["fatigue_weight"]),
+            part["outcome"][:, self.heads],
+            turn,
+        )
+
+
+def likelihoods(
+    common: torch.Tensor,
+    strains: torch.Tensor,
+    values: torch.Tensor,
+    weights: tuple[torch.Tensor, torch.Tensor],
+    outcome: torch.Tensor,
+    turn: torch.Tensor,
+) -> torch.Tensor:
+    """Log likelihood (S, K) of what followed pushes, if tolerance were one of `values` (K,).
+
+    common: logits (S, H) without tolerance and fatigue. strains: how fatigue would act (S, K).
+    weights: of tolerance and of strain (H,) each. outcome, turn: (S, H).
+    """
+    total = torch.zeros_like(strains)
+    for head in range(common.shape[1]):
+        own, tiring = (weight[head] for weight in weights)
+        logit = common[:, head, None] + tiring * strains + own * values
+        sign = 2.0 * outcome[:, head, None] - 1.0
+        total = total + turn[:, head, None] * logsigmoid(sign * logit)
+    return total
 
 
 def nodes(width: float | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -69,12 +69,11 @@ def tuned(
     # of a few days passes for one.
     sent = np.flatnonzero(material.decisions.sent)[early]
     plain, states = bare(material, tastes, profile, sent), states_of(material, sent)
-    lives, knee, start = fitted_half_lives(
-        partial(remembering, plain, material.catalog, states), sizes
-    )
-    sends = replace(sends_of(material, tastes, profile, lives), knee=knee)
+    found, start = fitted_half_lives(partial(remembering, plain, material.catalog, states), sizes)
+    sends = replace(sends_of(material, tastes, profile, found.lives), knee=found.knee)
     report("how much users differ")
-    widths = likeliest_widths(start, sends.only(early), sizes.users)
+    widths = replace(Widths(), tolerance=found.tolerance)
+    widths = likeliest_widths(start, sends.only(early), sizes.users, widths)
     prior = None
     for _ in range(ROUNDS):
         start = fit_heads(sends.only(early), sizes, widths, EVERY, WARM, start, prior)
@@ -87,4 +86,4 @@ def tuned(
     known, judged = sends.only(early & ~strange), sends.only(late & ~strange)
     heads = fit_heads(known, sizes, widths, EVERY, COLD, prior=prior)
     slope = slopes(judged, predicted(heads, judged))
-    return Tuned(widths, prior, lives, slope, sends, unseen)
+    return Tuned(widths, prior, found.lives, slope, sends, unseen)

@@ -17,7 +17,10 @@ WEIGHTS = np.array([-0.9, -0.9, -0.9])
 
 
 def recalling(
-    weights: np.ndarray, which: slice | np.ndarray = slice(None), knee: float = 0.0
+    weights: np.ndarray,
+    which: slice | np.ndarray = slice(None),
+    knee: float = 0.0,
+    S: int = S,
 ) -> Callable[[np.ndarray], Sends]:
     """Pushes after `BEFORE` others, some of their style and some of their item, opened by weights
     (3,) of what `PLANTED` half-lives leave of these, of fatigue what is above a knee."""
@@ -41,7 +44,7 @@ def recalling(
 
 
 def found(weights: np.ndarray, which: slice | np.ndarray = slice(None)) -> np.ndarray:
-    return fitted_half_lives(recalling(weights, which), Sizes(1, 1, 1))[0]
+    return fitted_half_lives(recalling(weights, which), Sizes(1, 1, 1))[0].lives
 
 
 def test_planted_half_lives_come_back():
@@ -54,13 +57,13 @@ def test_what_tires_nobody_keeps_its_usual_half_life():
 
 @pytest.mark.parametrize("knee", [0.0, 1.5])
 def test_a_planted_knee_comes_back_and_none_where_there_is_none(knee):
-    lives, fitted, _ = fitted_half_lives(recalling(WEIGHTS, knee=knee), Sizes(1, 1, 1))
-    assert fitted == pytest.approx(knee, abs=0.3)
-    assert lives[0] == pytest.approx(PLANTED[0], rel=0.3)
+    fitted = fitted_half_lives(recalling(WEIGHTS, knee=knee, S=4 * S), Sizes(1, 1, 1))[0]
+    assert fitted.knee == pytest.approx(knee, abs=0.3)
+    assert fitted.lives[0] == pytest.approx(PLANTED[0], rel=0.3)
 
 
 def test_who_are_not_tired_have_no_knee():
-    assert fitted_half_lives(recalling(0.0 * WEIGHTS, knee=1.5), Sizes(1, 1, 1))[1] < 0.1
+    assert fitted_half_lives(recalling(0.0 * WEIGHTS, knee=1.5), Sizes(1, 1, 1))[0].knee == 0
 
 
 def test_half_lives_move_as_little_as_the_log_does():
