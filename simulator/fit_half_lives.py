@@ -48,8 +48,8 @@ FIRST = (OPEN, *TOLD_BY)
 """Heads that tell half-lives and the knee: those that most pushes ask."""
 ROUNDS = 3
 """Times that half-lives and all else are fitted in turn; more move a half-life by about 1 %."""
-ITERATIONS = 100
-"""Of half-lives and what is fitted with them, at most."""
+ITERATIONS, ENOUGH = 100, 1e-5
+"""Of half-lives and what is fitted with them, at most, and until they gain so few nats."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _likeliest(
     for each in free:
         each.requires_grad_()
     optimizer = torch.optim.LBFGS(
-        free, max_iter=ITERATIONS, tolerance_change=1e-7, line_search_fn="strong_wolfe"
+        free, max_iter=ITERATIONS, tolerance_change=ENOUGH, line_search_fn="strong_wolfe"
     )
 
     def loss() -> torch.Tensor:
@@ -157,7 +157,7 @@ def _likeliest(
             known[:, 1:],
             strain(fatigue[:, None], values, knee),
             values,
-            (own[1:], weights[0, 1:]),
+            {"tolerance_weight": own[1:], "fatigue_weight": weights[0, 1:]},
             outcome[:, 1:],
             turn[:, 1:],
         )

@@ -87,9 +87,9 @@ def _information(
     seen = {name: np.zeros_like(heads[name], np.float64) for name in _SINGLE}
     for start in range(0, len(sends.user), CHUNK):
         some = sends.only(np.arange(start, min(start + CHUNK, len(sends.user))))
-        p = predicted(heads, some).astype(np.float64)
+        p = predicted(heads, some)
         weight = p * (1.0 - p) * some.asked
-        x = _measured(heads, some)
+        x = _measured(heads, some).astype(np.float32)
         for head in range(len(HEADS)):
             own = x * weight[:, head, None]
             out[head] += own.T @ x

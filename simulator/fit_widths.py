@@ -25,6 +25,9 @@ PRIOR = 0.5
 STEP = 1e-4
 """By which logarithms and the level are moved to see how the likelihood changes: differences of its
 sums are exact to some 1e-6 there."""
+ENOUGH = 1e-7
+"""Gain of a step, as a share of the log likelihood, at which it is left: some thousandths of a
+nat."""
 _NODES = {"openness": 9, "styles": 7}
 
 
@@ -59,7 +62,8 @@ def likeliest_widths(
         said = _marginal(common + level, opened, place, owner, users, tried(np.array(far)))
         return float(np.square(far).sum()) / (2 * PRIOR**2) - said
 
-    best = minimize(cost, np.zeros(len(FOUND) + 1), method="L-BFGS-B", options={"eps": STEP})
+    begun = np.zeros(len(FOUND) + 1)
+    best = minimize(cost, begun, method="L-BFGS-B", options={"eps": STEP, "ftol": ENOUGH})
     return tried(best.x[:-1])
 
 

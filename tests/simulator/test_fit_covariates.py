@@ -123,7 +123,7 @@ def test_of_users_whose_effects_are_their_own_covariates_tell_nothing():
 
 @pytest.mark.slow
 def test_a_shop_whose_users_follow_from_what_its_log_shows_is_fitted_better(monkeypatch):
-    made = demo(LogitShop(explained=0.5).simulator(1200, 2), 42, 2)
+    made = demo(LogitShop(explained=0.7).simulator(1500, 2), 42, 2)
     log = log_of(made.tables, made.meta)
     found = fit(log)
     monkeypatch.setattr(fit_covariates, "LEAST", 1e9)
