@@ -89,7 +89,7 @@ def test_a_budget_of_nothing_is_refused(limit):
 def test_training_keeps_to_a_budget(shop, quick, free, monkeypatch):
     monkeypatch.setattr(start, "EPOCHS", 60)  # enough to learn the planner's price of a send
     settings = PPOSettings(
-        steps=3072,
+        steps=12288,
         users=16,
         days=8,
         rollout=8,
