@@ -65,7 +65,8 @@ _JUDGED = {
     "to all users, so these are predicted by heads of the same recipe, calibration included, that "
     "no push of theirs was fitted or calibrated to. Known of them are their visits and the lists "
     "that they were offered; and half-lives, widths and priors, a few dozen numbers for all "
-    "users together, were chosen with four fifths of these pushes among the others.",
+    "users together, were chosen with four fifths of these pushes among the others. Draws of a "
+    "user count as likely as it was that they had not unsubscribed before each push.",
 }
 _COLUMNS = {
     "pushes": ("pushes", "{:,}"),
