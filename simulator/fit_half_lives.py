@@ -134,8 +134,9 @@ def _likeliest(
 
     logit = torch.logit(torch.from_numpy(predicted(heads, sends)[:, judged]).double(), 1e-7)
     others = torch.from_numpy(np.stack([getattr(sends, name) for name in FITTED[1:]], 1)).double()
-    tiring = (felt - torch.from_numpy(sends.knee)).clamp(min=0.0)[:, None] * weights[0]
-    rest = logit - others @ weights[1:] - tiring - tolerance[:, None] * own
+    strained = strain(torch.from_numpy(sends.fatigue), tolerance, torch.from_numpy(sends.knee))
+    tiring = strained[:, None] * weights[0] + tolerance[:, None] * own
+    rest = logit - others @ weights[1:] - tiring
     free = [octaves, weights, level, far, *([root] if bent else [])]
     for each in free:
         each.requires_grad_()

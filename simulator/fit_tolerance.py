@@ -50,6 +50,8 @@ class Told:
     """The pushes, in blocks."""
     effects: list[Parameters]
     """Effects of the users there, without tolerance and what it eases."""
+    turns: list[torch.Tensor]
+    """Whether each of the heads had its turn (S, H) there."""
     heads: torch.Tensor
     """Which heads: those of the parameters that are asked about."""
     users: int
@@ -60,7 +62,9 @@ class Told:
         names = [name for name in USERS_EFFECTS if name != "tolerance"]
         with torch.no_grad():
             effects = [effects_of(parameters, part, names) for part in parts]
-        return Told(parts, effects, torch.tensor(TOLD_BY), len(parameters["tolerance"]))
+        heads = torch.tensor(TOLD_BY)
+        turns = [torch.from_numpy(asked(part["outcome"].numpy()))[:, heads] for part in parts]
+        return Told(parts, effects, turns, heads, len(parameters["tolerance"]))
 
     def likelihoods(self, p: Parameters, values: torch.Tensor) -> torch.Tensor:
         """Log likelihood (U, K) of what followed each user's pushes, if the user's tolerance were
@@ -113,9 +117,8 @@ class Told:
         part = self.parts[number]
         nothing = torch.zeros(len(part["user"]))
         common = logits(p, part, self.effects[number] | {"tolerance": nothing, "tired": nothing})
-        turn = torch.from_numpy(asked(part["outcome"].numpy()))[:, self.heads]
         strains = strain(part["fatigue"][:, None], values, part["knee"])
-        return common, strains, part["outcome"][:, self.heads], turn
+        return common, strains, part["outcome"][:, self.heads], self.turns[number]
 
 
 def _logits(
