@@ -15,8 +15,10 @@ from serving.tables import DECISIONS, OUTCOMES, SNAPSHOTS
 
 WATCHED = ("sends_7d", "opens_7d", "clicks_7d", "organic_views_7d", "days_since_send", "fatigue")
 """Features of users whose mean is watched for drift; none is ever negative."""
-TINY = 0.0001
-"""Propensity up to which a draw is of no use to evaluation."""
+TINY = 0.001
+"""A draw is tiny whose propensity is up to this share of an even one's over hold and the sends of
+its lists. However many sends a policy makes so rare, right propensities add up: they let at most
+this share of its draws be tiny, with any exploration floor."""
 MOST = 2048
 """Snapshots that are read, at most."""
 REWARDS = {"clicks": "clicked", "value": "purchased"}
@@ -31,10 +33,10 @@ def daily(connection: Connection, now: int) -> Figures:
     """Figures of the last day, and rewards of the one before.
 
     decided: in the last 24 hours, by action. draws: of these, what a policy drew, by whether the
-    propensity is `tiny` or `usable`. features, sampled: means over the users in these decisions'
-    snapshots, and over how many (without any there is no mean). settled: the sends whose hour was
-    24 to 48 hours ago, whose outcomes have come in. reward, rewarded: what they brought and by how
-    many outcomes, by `REWARDS`.
+    propensity is `tiny` (see `TINY`) or `usable`. features, sampled: means over the users in these
+    decisions' snapshots, and over how many (without any there is no mean). settled: the sends whose
+    hour was 24 to 48 hours ago, whose outcomes have come in. reward, rewarded: what they brought
+    and by how many outcomes, by `REWARDS`.
     """
     return {
         **_decided(connection, now),
@@ -46,7 +48,14 @@ def daily(connection: Connection, now: int) -> Figures:
 def _decided(connection: Connection, now: int) -> Figures:
     action = case((DECISIONS.c.send_at.is_(None), "hold"), else_="send")
     undrawn = DECISIONS.c.reason.is_distinct_from("policy")
-    size = case((undrawn, None), (DECISIONS.c.propensity <= TINY, "tiny"), else_="usable")
+    sends = _listed(DECISIONS.c.candidates) * _listed(DECISIONS.c.variants)
+    actions = 1 + sends * _listed(DECISIONS.c.hours)
+    size = case(
+        (undrawn, None),
+        (DECISIONS.c.propensity > TINY, "usable"),  # whatever the lists: most need no counting
+        (DECISIONS.c.propensity * actions <= TINY, "tiny"),
+        else_="usable",
+    )
     lately = DECISIONS.c.decided_at.between(now - DAY, now)
     rows = connection.execute(
         select(action, size, func.count()).where(lately).group_by(action, size)
@@ -57,6 +66,11 @@ def _decided(connection: Connection, now: int) -> Figures:
         if drawn is not None:
             draws[drawn] += count
     return {"decided": decided, "draws": draws}
+
+
+def _listed(column: Any) -> Any:
+    """How many a decision's list names."""
+    return func.length(column) - func.length(func.replace(column, "|", "")) + 1
 
 
 def _rewards(connection: Connection, now: int) -> Figures:

@@ -89,7 +89,7 @@ class Metrics:
             ),
             "draws": self._gauge(
                 "draws_last_day",
-                "Of these, what a policy drew, by whether evaluation can use the propensity",
+                "Of these, what a policy drew, by whether the propensity is tiny for its lists",
                 "propensity",
             ),
             "features": self._gauge(

@@ -115,8 +115,9 @@ CASES = {
         },
     ),
     "PushwisePropensityFloor": Case(
+        {DRAWS.format("tiny"): f"50{ALWAYS}", DRAWS.format("usable"): f"9950{ALWAYS}"},
+        # A few of few.
         {DRAWS.format("tiny"): f"5{ALWAYS}", DRAWS.format("usable"): f"995{ALWAYS}"},
-        {DRAWS.format("tiny"): f"1{ALWAYS}", DRAWS.format("usable"): f"9999{ALWAYS}"},
     ),
     "PushwiseNoOutcomes": Case(
         {DAY.format("sent"): f"200{ALWAYS}"},  # none ever came, so that there is no such series

@@ -3,14 +3,17 @@
 import time
 
 import pandas as pd
+import pytest
 
 from mdp.clock import DAY, HOUR, MINUTE
+from policies.baselines import Table
 from scripts.cli import main
 from serving import daily as module
 from serving.batch import open_night
 from serving.daily import WATCHED, daily
 from serving.schemas import iso
-from serving.store import reading
+from serving.store import reading, writing
+from serving.tables import DECISIONS
 from tests.serving.test_batch import recommending
 from tests.serving.test_control import SENDS, batch, put
 
@@ -34,7 +37,7 @@ def test_the_nightly_batch_and_what_came_of_it_are_counted(postgresql_shop):
         put(client, "/v1/users/never", timezone="UTC", consent=False)
         out = shop.path / "night.csv"
         assert main(["decide", "p", "--store", shop.store, "--out", str(out)]) == 0
-        shop.clock.now += MINUTE
+        shop.clock.now = round(time.time() * 1e6) + MINUTE
         found = counted(client)
         assert found['pushwise_decided_last_day{action="send"}'] == 20
         assert found['pushwise_decided_last_day{action="hold"}'] == 1
@@ -58,6 +61,35 @@ def test_the_nightly_batch_and_what_came_of_it_are_counted(postgresql_shop):
         assert found['pushwise_settled_reward{reward="clicks"}'] == 2
         assert found['pushwise_settled_reward{reward="value"}'] == 20
         assert found['pushwise_settled_rewarded{reward="value"}'] == 1
+
+
+def draws(client, shop):
+    with reading(client.app.state.service.engine) as connection:
+        return daily(connection, shop.clock.now)["draws"]
+
+
+def test_no_exploration_floor_makes_draws_tiny(shop):
+    """Not even where item, copy and hour are all drawn afresh."""
+    rarest = 0.5 / 8 / (6 * 3 * 24)
+    policy = shop.policy("p", Table(send=1.0, temperature=None), floor=0.5)
+    lists = {"candidates": [f"i{n}" for n in range(6)], "variants": ["v0", "v1", "v2"]}
+    with shop.server(policy) as client:
+        rows = batch(client, range(200), **lists)
+        assert min(row["propensity"] for row in rows) == pytest.approx(rarest)
+        assert draws(client, shop) == {"tiny": 0.0, "usable": 200.0}
+
+
+@pytest.mark.parametrize(("share", "found"), [(0.99, 1), (1.01, 0)])
+def test_a_draw_is_tiny_by_its_lists(postgresql_shop, share, found):
+    """A thousandth of an even draw's over hold and the sends of 2 items, 3 variants, 24 hours."""
+    shop = postgresql_shop
+    with shop.server(shop.policy("p", SENDS)) as client:
+        (row, *_) = batch(client, range(2))
+        with writing(client.app.state.service.engine) as connection:
+            mine = DECISIONS.c.decision_id == row["decision_id"]
+            tiny = share / 1000 / (1 + 2 * 3 * 24)
+            connection.execute(DECISIONS.update().where(mine).values(propensity=tiny))
+        assert draws(client, shop)["tiny"] == found
 
 
 def test_many_snapshots_are_sampled(shop, monkeypatch):
