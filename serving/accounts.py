@@ -227,7 +227,8 @@ def _still_to_leave(connection: Connection, user_id: str, now: int) -> list[int]
 
 
 def audited(connection: Connection, user_id: str) -> list[Mapping[Any, Any]]:
-    """Rows of the audit log that name a user: of critical messages, and sends tried again."""
+    """Rows of the audit log that name a user: of critical messages, and sends tried again or
+    cancelled."""
     text = type_coerce(AUDIT.c.detail, String)
     named = text.contains(orjson.dumps({"user_id": user_id}).decode()[1:-1], autoescape=True)
     rows = connection.execute(select(AUDIT).where(named).order_by(AUDIT.c.number)).mappings()

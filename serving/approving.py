@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sqlalchemy import Connection
 
+from serving.access import audit
 from serving.problems import Problem
 from serving.rows import rows_by_key
 from serving.schemas import VariantIn
 from serving.tables import VARIANTS
 
+Fields = Mapping[str, Any]
+"""A variant's columns."""
 _TEXT = ("title", "body", "locale")
 
 
@@ -26,20 +29,54 @@ def with_status(
     new one is approved. Raises `Problem` for approved copy that the rule packs refuse: what is
     blocked can't be approved, what is up for review needs `approved_because`.
     """
-    old = rows_by_key(connection, VARIANTS, [each.variant_id for each in variants])
+    old = _stored(connection, [each.variant_id for each in variants])
     bodies = []
     for place, each in enumerate(variants):
         body = each.model_dump(exclude_none=True)
-        row = old.get(each.variant_id)
-        same = row is not None and all(row.body.get(k) == body.get(k) for k in _TEXT)
+        before = old.get(each.variant_id)
+        same = before is not None and _same_text(before, body)
         if each.status is None:
-            before = None if row is None else row.body.get("status", "approved")
-            body["status"] = "approved" if row is None else before if same else "draft"
-        known = same and row is not None and row.body.get("status", "approved") == "approved"
-        if moderate and body["status"] == "approved" and not known:
+            body["status"] = "approved" if before is None else before["status"] if same else "draft"
+        if moderate and _newly_approved(before, body):
             _check(f"variants[{place}]", each)
         bodies.append(body)
     return bodies
+
+
+def note_approvals(connection: Connection, bodies: Sequence[Fields], now: int, who: str) -> None:
+    """Write into the audit log which variants that are about to be put, as `with_status` gives
+    them, are approved by that, and which are so no more."""
+    old = _stored(connection, [body["variant_id"] for body in bodies])
+    approved, taken_back = [], []
+    for body in bodies:
+        before = old.get(body["variant_id"])
+        if _newly_approved(before, body):
+            approved.append(body["variant_id"])
+        elif before is not None and _approved(before) and not _approved(body):
+            taken_back.append(body["variant_id"])
+    for action, ids in (("approve copy", approved), ("take back copy", taken_back)):
+        if ids:
+            audit(connection, now, who, action, {"variants": ids})
+
+
+def _stored(connection: Connection, ids: Sequence[str]) -> dict[str, Fields]:
+    """The columns of the variants that there are, each with its status."""
+    rows = rows_by_key(connection, VARIANTS, ids)
+    return {name: {"status": "approved", **row.body} for name, row in rows.items()}
+
+
+def _approved(body: Fields) -> bool:
+    return bool(body["status"] == "approved")
+
+
+def _same_text(before: Fields, body: Fields) -> bool:
+    return all(before.get(k) == body.get(k) for k in _TEXT)
+
+
+def _newly_approved(before: Fields | None, body: Fields) -> bool:
+    """Whether a text is approved that was not, as it is a new one or was a draft."""
+    known = before is not None and _approved(before) and _same_text(before, body)
+    return _approved(body) and not known
 
 
 def judged(variants: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, insert, select, tuple_
 
 from mdp.attribution import on_time
 from mdp.hashing import content_hash
+from serving.access import audit
 from serving.accounts import with_changes
 from serving.archived import absent, archived_before
 from serving.budget import release
@@ -215,9 +216,9 @@ def _call_off(
     withdraw(connection, sorted(names), "cancelled")
 
 
-def cancel(engine: Engine, settings: Settings, decision_id: str, now: int) -> None:
-    """Cancel a send that is not due yet, which frees its caps and its budget; again is no error.
-    Raises `Problem` for one that was sent, and for a hold."""
+def cancel(engine: Engine, settings: Settings, decision_id: str, now: int, who: str) -> None:
+    """Cancel a send that is not due yet, which frees its caps and its budget, with a line in the
+    audit log; again is no error. Raises `Problem` for one that was sent, and for a hold."""
     owners = _owners(engine, [decision_id])
     with writing(engine, owners) as connection:
         decision = rows_by_key(connection, DECISIONS, [decision_id]).get(decision_id)
@@ -235,6 +236,9 @@ def cancel(engine: Engine, settings: Settings, decision_id: str, now: int) -> No
         told_so = {"decision_id": decision_id, "outcome": "cancelled", "at": at}
         outcome = OutcomeIn.model_validate(told_so)
         take_outcomes(connection, settings, {0: outcome}, Receipt(), now)
+        # With the user, so that erasing finds the row.
+        detail = {"decision_id": decision_id, "user_id": decision.user_id}
+        audit(connection, now, who, "cancel send", detail)
 
 
 def _take_late(

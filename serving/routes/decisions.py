@@ -14,7 +14,7 @@ from serving.commit import Keyed, Replayed
 from serving.problems import PROBLEMS, Problem, problem_of
 from serving.record import cancel as cancel_send
 from serving.schemas import Ask, Asks
-from serving.service import Here, Service, reply
+from serving.service import Here, Service, Who, reply
 from serving.strict_json import StrictRoute
 
 router = APIRouter(tags=["decisions"], route_class=StrictRoute, responses=PROBLEMS)
@@ -105,7 +105,7 @@ def show(service: Here, decision_id: str) -> Response:
 
 
 @router.post("/v1/decisions/{decision_id:path}:cancel", response_model=DecisionShown)
-def cancel(service: Here, decision_id: str) -> Response:
+def cancel(service: Here, who: Who, decision_id: str) -> Response:
     """Cancel a send that is not due yet; frees its caps and its budget."""
-    cancel_send(service.engine, service.settings, decision_id, service.clock())
+    cancel_send(service.engine, service.settings, decision_id, service.clock(), who)
     return reply(accounts.get_decision(service.engine, decision_id))

@@ -95,6 +95,28 @@ def test_who_did_it_stands_in_the_audit_log(keyed):
     assert (entry["who"], entry["action"], entry["detail"]) == ("boss", "kill", {"on": True})
 
 
+def test_a_cancelled_send_stands_in_the_audit_log_once(keyed):
+    """With the user, so that erasing finds it."""
+    client, key = keyed
+    app, boss = key("app", "decide"), key("boss", "operate")
+    forget(client)
+    rows = [
+        client.post("/v1/decisions", json={**ASK, "user_id": f"u{n}"}, headers=app).json()
+        for n in range(10)
+    ]
+    later = max(rows, key=lambda row: row["send_at"])
+    path = f"/v1/decisions/{later['decision_id']}:cancel"
+    for _ in range(2):
+        client.post(path, headers=app).raise_for_status()
+    entry, before, *_ = client.get("/v1/audit", headers=boss).json()["entries"]
+    named = {name: later[name] for name in ("decision_id", "user_id")}
+    assert (entry["who"], entry["action"], entry["detail"]) == ("app", "cancel send", named)
+    assert before["action"] != "cancel send"
+    client.delete(f"/v1/users/{later['user_id']}", headers=boss).raise_for_status()
+    _, entry, *_ = client.get("/v1/audit", headers=boss).json()["entries"]
+    assert (entry["action"], entry["detail"]) == ("cancel send", {})
+
+
 def test_a_key_that_calls_too_often_is_told_when_to_come_back(shop, monkeypatch):
     now = [1000.0]  # it stands: on a slow machine there would always be a call left
     monkeypatch.setattr(access, "time", SimpleNamespace(monotonic=lambda: now[0]))

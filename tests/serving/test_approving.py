@@ -29,6 +29,31 @@ def test_new_copy_is_approved_and_changed_copy_is_a_draft(always):
     assert status(always) == "approved"
 
 
+def test_what_is_approved_and_what_no_more_stands_in_the_audit_log(always):
+    def audited() -> list[tuple[str, Any]]:
+        entries = always.get("/v1/audit").json()["entries"]
+        return [(e["action"], e["detail"]) for e in entries if e["who"] == "no key"]
+
+    assert audited() == [("approve copy", {"variants": ["v0", "v1", "v2"]})]
+    done = []
+    for changes, action in (
+        ({}, "approve copy"),
+        ({}, None),
+        ({"segment": "new"}, None),
+        ({"body": "{item} is back"}, "take back copy"),
+        ({"body": "{item} is here"}, None),
+        ({"status": "rejected"}, None),
+        ({"status": "approved"}, "approve copy"),
+        ({"body": "Here: {item}", "status": "approved"}, "approve copy"),
+        ({"body": "Here: {item}", "status": "rejected"}, "take back copy"),
+    ):
+        put(always, **changes).raise_for_status()
+        done += [(action, {"variants": ["n"]})] if action else []
+        assert audited()[:-1] == done[::-1]
+    assert put(always, body="Call 138 0013 8000", status="approved").status_code == 422
+    assert audited()[:-1] == done[::-1]
+
+
 def test_a_draft_is_not_sent(always):
     always.put("/v1/users/u", json={"timezone": "UTC", "consent": True}).raise_for_status()
     ask = {"user_id": "u", "candidates": ["i0"], "variants": ["n"], "dry_run": True}
