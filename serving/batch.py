@@ -28,6 +28,7 @@ from serving.settings import Settings
 from serving.store import open_store, reading, writing
 from serving.tables import OUTCOMES, USERS
 from serving.users import user_ids_after
+from serving.whose import need_shop_of
 
 WHO = "decide"
 """Who it was, for the audit log and the history of guardrails."""
@@ -87,14 +88,15 @@ def open_night(
     as the log's rows will name it.
 
     Raises `BadSetting` where there is no store, or where the settings say otherwise than it does of
-    who delivers, `BadArtifact` and `BadInput` for a policy as `named_policy` and `add_policy` do,
-    and for a file as `begin` does.
+    who delivers, `BadArtifact` and `BadInput` for a policy as `named_policy`, `need_shop_of` and
+    `add_policy` do, and for a file as `begin` does.
     """
     engine = open_store(settings.store, make=False)
     try:
         keep_partitions(engine, settings, now)
         with reading(engine) as connection:  # others write while it is loaded
             saved = named_policy(connection, policy)
+            need_shop_of(connection, saved.bundle, saved.path.name)
         with writing(engine) as connection:
             delivered = delivery_of(connection, settings)
             name = add_policy(connection, saved, now, WHO, move=False)

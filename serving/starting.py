@@ -23,6 +23,7 @@ from serving.senders import open_sender
 from serving.settings import Settings
 from serving.store import all_settings, open_store, put_setting, reading, setting, writing
 from serving.tables import API_KEYS
+from serving.whose import need_shop_of
 
 WHO = "serve"
 """Who it was, for the history and the audit log."""
@@ -54,7 +55,7 @@ def prepare(
 
     Raises `BadSetting` for bad guardrails, for a sender that lacks something and for one that the
     store contradicts, `BadArtifact` for a policy that can't be loaded, `BadInput` where there is
-    none at all or its name means another.
+    none at all, its name means another or it is of another shop.
     """
     if sender := open_sender(settings):  # refused here, in one sentence, before workers start
         sender.close()
@@ -78,11 +79,13 @@ def prepare(
 
 
 def _loaded(engine: Engine, saved: Saved | None) -> Registry:
-    """The policy that the command line names and the active one in memory, before others who write
-    to the store would wait for that."""
+    """The policy that the command line names, which is of this shop, and the active one in memory,
+    before others who write to the store would wait for that."""
     registry = Registry()
     with reading(engine) as connection:
         active = setting(connection, "policy")
+        if saved is not None and saved.path.name != active:
+            need_shop_of(connection, saved.bundle, saved.path.name)
         try:
             if active is not None:
                 registry.bundle(connection, active)

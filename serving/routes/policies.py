@@ -34,6 +34,7 @@ from serving.service import Here, Service, Who, reply, smoke
 from serving.store import put_setting, reading, setting, writing
 from serving.strict_json import StrictRoute
 from serving.tables import DECISIONS, POLICIES, SHADOWS
+from serving.whose import need_shop_of
 
 router = APIRouter(tags=["policies"], route_class=StrictRoute, responses=PROBLEMS)
 
@@ -75,7 +76,8 @@ def add(service: Here, who: Who, body: PolicyIn) -> Response:
 @router.post("/v1/policies/{name}:activate", response_model=ActivatedOut)
 def activate(service: Here, who: Who, name: str) -> Response:
     """Decide by this policy from now on. It is loaded and tried before it takes over; one that is
-    corrupt, tampered with or of another schema is refused, and the one before goes on.
+    corrupt, tampered with, of another schema or of another shop is refused, and the one before goes
+    on.
 
     The answer says what changes with it: which guardrails are `looser` than those in force until
     now, which guardrails and weights of the reward are `changed`, and which guardrails are looser
@@ -111,7 +113,7 @@ def _activated(service: Service, who: str, name: str) -> Response:
 
 
 def tried(service: Service, connection: Connection, name: str, field: str | None) -> World:
-    """The world with this policy, after a decision for nobody; raises `Problem`."""
+    """The world with this policy, of this shop, after a decision for nobody; raises `Problem`."""
     try:
         world = service.registry.trial(connection, name)
         smoke(world, service.clock())
@@ -119,6 +121,10 @@ def tried(service: Service, connection: Connection, name: str, field: str | None
         raise Problem(409, field, str(error)) from error
     except BadInput as error:
         raise Problem(404, field, str(error)) from error
+    try:
+        need_shop_of(connection, world.bundle, name)
+    except BadInput as error:
+        raise Problem(409, field, str(error)) from error
     return world
 
 
