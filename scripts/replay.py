@@ -1,8 +1,9 @@
 """Make a stored decision again, and say whether it comes out the same.
 
 From the decision's snapshot its choice and propensity are computed once more, which must agree to
-the bit; and its policy scores what it saw once more, which must agree within 1e-5. The exit status
-is 1 where one does not. Example:
+the bit; and its policy scores what it saw once more, which must agree within 1e-5. What it saw, the
+response model's predictions too, is taken from the snapshot as it is. The exit status is 1 where
+one does not agree. Example:
 
     pushwise replay 4550009bc2df4a86aa9798a7bbd74f03 --store sqlite:///pushwise.sqlite
 """

@@ -8,6 +8,7 @@ import pytest
 
 from mdp.clock import DAY
 from mdp.errors import BadArtifact
+from mdp.guardrails import Guardrails
 from policies.bandits import FEATURES, LinearThompson
 from policies.baselines import Greedy, Random, Table
 from policies.mixture import Mixture
@@ -18,6 +19,7 @@ from serving.snapshot import _HEAD, _PART, _REMOVED, unpack
 from serving.store import reading, writing
 from serving.tables import DECISIONS, IDEMPOTENCY, SNAPSHOTS
 from serving.upkeep import prune
+from tests.serving.conftest import OPEN_RULES
 
 TIMED = (SNAPSHOTS, IDEMPOTENCY)
 SOFT = Table(
@@ -71,6 +73,46 @@ def test_every_decision_of_a_mixed_batch_replays_to_the_bit(shop, policy):
                 assert again["same"]
                 assert again["replayed"]["propensity"] == row["propensity"]
                 assert again["model"]["largest_difference"] < 1e-9
+
+
+def small_network(path, form):
+    """A saved network with a response model, its last layer random in place of trained."""
+    import torch
+
+    from agents.export import exported
+    from agents.network import FactorNetwork, Soft, fit_scaling
+    from simulator.kernel import Kernel
+    from simulator.worlds.logit import LogitShop
+
+    world = LogitShop().simulator(60, 0)
+    shop = world.believing(world)
+    seen = Kernel(shop, np.arange(60)).view().observation
+    torch.manual_seed(0)
+    network = FactorNetwork(fit_scaling([seen]), threshold=0.1, hidden=16)
+    torch.nn.init.normal_(network.weights.weight, 0, 0.1)
+    soft = form != "greedy"
+    policy = exported(Soft(network) if soft else network, seen, "net", 1.0 if soft else None)
+    if form == "graph":
+        policy = replace(policy, weights=None)
+    rules = Guardrails(**OPEN_RULES, floor=0.2)
+    save_policy(path, PolicyBundle(policy, shop.additive_model, shop.beliefs, guardrails=rules))
+    return path
+
+
+@pytest.mark.slow  # importing torch and making the graph take a while
+@pytest.mark.parametrize("form", ["greedy", "soft", "graph"])
+def test_a_network_with_a_response_model_replays(shop, form):
+    """Choice and propensity to the bit; its scores of what it saw, by the graph too, to 1e-5."""
+    with shop.server(small_network(shop.path / "net", form)) as client:
+        made = mixed_batch(client)
+        assert {row["action"] for row in made} == {"send", "hold"}
+        with reading(client.app.state.service.engine) as connection:
+            for row in made:
+                again = replay(connection, row["decision_id"])
+                assert again["same"]
+                assert again["replayed"]["propensity"] == row["propensity"]
+                assert again["model"]["largest_difference"] < 1e-5
+                assert stored(connection, row["decision_id"])[1].pairs.any()  # predicted
 
 
 def test_a_mixture_s_logged_propensity_is_its_policy_s_probability(shop):
