@@ -48,12 +48,13 @@ def daily(connection: Connection, now: int) -> Figures:
 def _decided(connection: Connection, now: int) -> Figures:
     action = case((DECISIONS.c.send_at.is_(None), "hold"), else_="send")
     undrawn = DECISIONS.c.reason.is_distinct_from("policy")
-    sends = _listed(DECISIONS.c.candidates) * _listed(DECISIONS.c.variants)
-    actions = 1 + sends * _listed(DECISIONS.c.hours)
+    chance = of_all = DECISIONS.c.propensity
+    for listed in (DECISIONS.c.candidates, DECISIONS.c.variants, DECISIONS.c.hours):
+        of_all = of_all * _listed(listed)  # as a float: so many sends may be no integer
     size = case(
         (undrawn, None),
-        (DECISIONS.c.propensity > TINY, "usable"),  # whatever the lists: most need no counting
-        (DECISIONS.c.propensity * actions <= TINY, "tiny"),
+        (chance > TINY, "usable"),  # whatever the lists: most need no counting
+        (chance + of_all <= TINY, "tiny"),
         else_="usable",
     )
     lately = DECISIONS.c.decided_at.between(now - DAY, now)

@@ -90,6 +90,10 @@ def test_a_draw_is_tiny_by_its_lists(postgresql_shop, share, found):
             tiny = share / 1000 / (1 + 2 * 3 * 24)
             connection.execute(DECISIONS.update().where(mine).values(propensity=tiny))
         assert draws(client, shop)["tiny"] == found
+        long = {"candidates": "|" * 60_000, "variants": "|" * 60_000}
+        with writing(client.app.state.service.engine) as connection:
+            connection.execute(DECISIONS.update().where(mine).values(**long))
+        assert draws(client, shop)["tiny"] == 0
 
 
 def test_many_snapshots_are_sampled(shop, monkeypatch):
