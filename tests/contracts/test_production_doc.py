@@ -53,7 +53,9 @@ def test_every_call_of_the_server_works_as_pasted(tmp_path, monkeypatch):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "pushwise").write_text(f'#!/bin/sh\n"{sys.executable}" -m scripts.cli "$@"')
+    (tmp_path / "bin" / "pushwise").write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" -m scripts.cli "$@"'
+    )
     (tmp_path / "bin" / "pushwise").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
