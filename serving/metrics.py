@@ -63,6 +63,9 @@ class Metrics:
         self.mended = self._counter(
             "mended", "Users' histories that were damaged in the store, and rebuilt from its rows"
         )
+        self.cached = self._counter(
+            "cached_users", "Users looked up in Redis, by what became of that", "became"
+        )
         self.propensities = Histogram(
             "pushwise_propensity",
             "Propensities of what was drawn",
@@ -177,6 +180,10 @@ class Metrics:
         """Count a refusal that an answer gives."""
         if problem.cause:
             self._labelled(self.refused, problem.cause).inc()
+
+    def count_cached(self, became: str, users: int) -> None:
+        """Count users looked up in the cache."""
+        self._labelled(self.cached, became).inc(users)
 
     def count_failed(self, role: str, decisions: int) -> None:
         """Count decisions at which a policy of the experiment failed."""

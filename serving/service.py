@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from mdp.errors import BadArtifact, PushwiseError
 from serving.batcher import Batcher, Decide
+from serving.cache import CACHE, cache_of, open_cache
 from serving.clock_watch import ClockWatch
 from serving.clocks import Clock, wall_clock
 from serving.commit import Answer, Keyed
@@ -59,6 +60,8 @@ class Service:
         self.batcher.close()
         if self.dispatcher is not None:
             self.dispatcher.close()
+        if (cache := cache_of(self.engine)) is not None:
+            cache.close()
         self.engine.dispose()
         self.tracing.close()
 
@@ -69,6 +72,9 @@ def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     engine = open_store(settings.store)
     keep_partitions(engine, settings, clock())
     engine.update_execution_options(**{MENDED: metrics.mended.inc})
+    if settings.redis is not None:
+        cache = open_cache(settings.redis, settings.store, metrics.count_cached)
+        engine.update_execution_options(**{CACHE: cache})
     registry = Registry(currency=settings.currency)
     deciders = [
         Decider(
