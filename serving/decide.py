@@ -135,10 +135,11 @@ class Decider:
                 except BadInput as error:
                     raise Problem(409, None, str(error)) from error
                 now = self._clock()  # loading a policy takes time
-                budget = read_budget(connection, world.values, now)
                 missing = {requests[n].ask.user_id for n in turn} - cached.keys()
                 users = cached | read_users(connection, missing)
                 asked = self._sort(connection, world, requests, turn, users, answers, drafts, now)
+                since = min([now, *(question.at for question, _ in asked.values())])
+                budget = read_budget(connection, world.values, since)
             with self._tracing.span("draw", draws=len(asked)):
                 self._draw(world, requests, asked, drafts, budget)
             for n in [n for n in drafts if requests[n].ask.dry_run]:
