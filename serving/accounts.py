@@ -259,6 +259,8 @@ def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
     }
     return {
         **answer(user, row),
+        # Whoever was not known signed up by this very decision (`new_user`).
+        "cold_start": user.signed_up_at == row["decided_at"],
         **lists,
         "hours": [int(hour) for hour in lists["hours"]],
         **{name: row[name] for name in ("turn", "schema", "policy_hash", "rules_hash")},

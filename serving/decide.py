@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import structlog
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError
 
 from mdp.errors import BadInput
@@ -36,11 +36,11 @@ from serving.commit import (
 from serving.history import assumed, mend
 from serving.problems import Problem, StoreFault, as_problem, words_of_damage
 from serving.registry import Registry, World
-from serving.rows import rows_by_key
+from serving.rows import inserting, rows_by_key
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, Question, draw
 from serving.settings import Settings
-from serving.store import connected, reading, writing
+from serving.store import Store, connected, reading, writing
 from serving.tables import DECISIONS, IDEMPOTENCY
 from serving.tracing import Tracing
 from serving.users import User, check_readable, new_user, read_users, users_of
@@ -135,10 +135,11 @@ class Decider:
                 except BadInput as error:
                     raise Problem(409, None, str(error)) from error
                 now = self._clock()  # loading a policy takes time
-                budget = read_budget(connection, world.values, now)
                 missing = {requests[n].ask.user_id for n in turn} - cached.keys()
                 users = cached | read_users(connection, missing)
                 asked = self._sort(connection, world, requests, turn, users, answers, drafts, now)
+                since = min([now, *(question.at for question, _ in asked.values())])
+                budget = read_budget(connection, world.values, since)
             with self._tracing.span("draw", draws=len(asked)):
                 self._draw(world, requests, asked, drafts, budget)
             for n in [n for n in drafts if requests[n].ask.dry_run]:
@@ -351,6 +352,23 @@ def _binds(question: Question, last: Row[Any], reason: str | None) -> bool:
 
 def again(keyed: Keyed, row: Row[Any]) -> Replayed:
     """The answer that a key got before; raises `Problem` where that was to another request."""
-    if row.request != keyed.hash:
-        raise Problem(422, "Idempotency-Key", "this key was used with another request")
+    _same(row.request, keyed.hash)
     return Replayed(row.response)
+
+
+def claim(store: Store, key: str, batch: str, now: int) -> None:
+    """Have a key mean one batch before anything of it is decided; raises `Problem` where the key
+    was used with another request.
+
+    batch: its hash. The answers are under keys of their own, so a batch that was cut off goes on.
+    """
+    row = {"key": key, "request": batch, "response": None, "at": now, "user_id": None}
+    stored = select(IDEMPOTENCY.c.request).where(IDEMPOTENCY.c.key == key)
+    with writing(store, [f"key:{key}"]) as connection:
+        connection.execute(inserting(connection, IDEMPOTENCY).on_conflict_do_nothing(), row)
+        _same(connection.scalar(stored), batch)
+
+
+def _same(stored: str | None, given: str) -> None:
+    if stored != given:
+        raise Problem(422, "Idempotency-Key", "this key was used with another request")

@@ -20,7 +20,7 @@ from serving.commit import Answer, Keyed
 from serving.decide import Decider
 from serving.history import MENDED
 from serving.in_flight import AtMost, InFlight
-from serving.metrics import Metrics
+from serving.metrics import Metrics, keep_shared
 from serving.partitions import keep_partitions
 from serving.registry import Registry, World
 from serving.scoring import Question, draw
@@ -68,6 +68,7 @@ class Service:
 
 def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
+    keep_shared()
     sender, metrics, tracing = open_sender(settings), Metrics(), open_tracing()
     engine = open_store(settings.store)
     keep_partitions(engine, settings, clock())
