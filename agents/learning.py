@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from policies.base import Policy
 from policies.network import NetworkPolicy
 from policies.saved import PolicyBundle, SavedRecommender
 from simulator.description import Simulator
+from simulator.threads import one_thread
 
 
 def learn(
@@ -72,7 +72,7 @@ def learn(
         return greedy_bundle(simulator, seed, command, run, resume)
     from agents.training import train
 
-    with _one_thread():
+    with one_thread():
         return train(
             simulator,
             algo,
@@ -85,20 +85,6 @@ def learn(
             start_from=start_from,
             workers=workers,
         )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Torch computes with one thread: more only get in one another's way with networks this
-    small. Afterwards it does as before."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _from_log(
@@ -157,7 +143,7 @@ def _network(
     from agents.continuing import learned_by
     from agents.export import exported
 
-    with _one_thread():
+    with one_thread():
         network = getattr(offline, algo)(data, settings, seed, run)
     example = data.some(np.arange(min(len(data.action), 2)))
     # A clone draws as the logging policy did; who learned values takes the best.

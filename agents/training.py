@@ -205,6 +205,14 @@ def _learner(
         yield model
 
 
+def ends_of(settings: PPOSettings | DQNSettings) -> np.ndarray:
+    """User-days (P,) int64 after which a training's parts end, and it is judged."""
+    length = settings.users * (settings.rollout if isinstance(settings, PPOSettings) else 1)
+    rounds = -(-settings.steps // length)
+    parts = parts_of(settings.steps, type(settings)().steps)
+    return np.unique(np.linspace(0, rounds, parts + 1).round().astype(int))[1:] * length
+
+
 def _learn(
     model: PartialPPO | MaskedDQN,
     env: ExpectedRewards,
@@ -218,10 +226,7 @@ def _learn(
     report: Callable[[Judgement], None] | None,
 ) -> None:
     """All parts after the one given; judged, and the state kept, after each."""
-    length = env.num_envs * (settings.rollout if isinstance(settings, PPOSettings) else 1)
-    rounds = -(-settings.steps // length)
-    parts = parts_of(settings.steps, type(settings)().steps)
-    ends = np.unique(np.linspace(0, rounds, parts + 1).round().astype(int))[1:] * length
+    ends = ends_of(settings)
     model.whole = int(ends[-1])
     env.prices = prices
     if not judge.judgements:

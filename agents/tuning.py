@@ -20,8 +20,8 @@ from agents.algorithms import algorithm_of
 from agents.cluster import running
 from agents.judging import Judgement
 from agents.provenance import versions
-from agents.runs import Run, parts_of
-from agents.training import train
+from agents.runs import Run
+from agents.training import ends_of, train
 from mdp.errors import BadSetting, NotEnoughData
 from simulator.description import Simulator
 from simulator.saved import simulator_hash
@@ -44,6 +44,8 @@ SPACES: dict[str, dict[str, tuple[float, float]]] = {
 says what is wanted (discount, budgets) is not searched: values under another are not comparable."""
 
 
+GRACE = 2
+"""Judgements before which no trial is stopped."""
 SEARCH = "search"
 """Ray's own folder in that of a search."""
 
@@ -57,6 +59,16 @@ class Trial:
     """Per user in the judges' episodes, at its best judgement."""
     judgements: int
     """How far it came: all its parts where it was not stopped early."""
+
+
+def judgements_of(algo: str, steps: int | None = None) -> int:
+    """Of a trial that is not stopped early; steps: as for `tune`."""
+    return len(ends_of(_default(algo, steps)))
+
+
+def _default(algo: str, steps: int | None) -> Any:
+    settings = algorithm_of(algo).default_settings()
+    return settings if steps is None else replace(settings, steps=steps)
 
 
 def tune(
@@ -86,9 +98,7 @@ def tune(
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    default = algorithm_of(algo).default_settings()
-    if steps is not None:
-        default = replace(default, steps=steps)
+    default = _default(algo, steps)
     space = {name: ray_tune.loguniform(*ends) for name, ends in SPACES[algo].items()}
     first = {name: getattr(default, name) for name in space}
 
@@ -141,7 +151,7 @@ def tune(
     number = trials
     what = {"algorithm": algo, "trials": trials, "seed": seed, "settings": asdict(default)}
     what |= {"simulator_hash": simulator_hash(simulator), "versions": versions()}
-    parts = parts_of(default.steps, algorithm_of(algo).default_settings().steps)
+    parts = judgements_of(algo, steps)
     with _folder(run, what, resume) as place, running():
         learns = ray_tune.with_resources(
             ray_tune.with_parameters(trial, simulator=simulator), {"cpu": 1}
@@ -159,7 +169,9 @@ def tune(
                     num_samples=trials,
                     max_concurrent_trials=at_once,
                     search_alg=OptunaSearch(points_to_evaluate=[first], seed=seed),
-                    scheduler=ASHAScheduler(max_t=parts, grace_period=2, reduction_factor=2),
+                    scheduler=ASHAScheduler(
+                        max_t=max(parts, GRACE), grace_period=GRACE, reduction_factor=2
+                    ),
                 ),
                 run_config=ray_tune.RunConfig(
                     name=SEARCH, storage_path=str(place), verbose=0, callbacks=[Best()]

@@ -35,6 +35,7 @@ from simulator.fit_tastes import Counts, fit_tastes
 from simulator.lull import remembered_all
 from simulator.material import Material, acts_of, material_of
 from simulator.saved import load_simulator
+from simulator.threads import one_thread
 from simulator.widths import Widths
 
 HALF_LIFE = 7.0
@@ -101,6 +102,7 @@ def _with_interval(values: np.ndarray, users: int) -> str:
     return f"{by_user.mean():.2f} ±{NORMAL * by_user.std() / users**0.5:.2f}"
 
 
+@one_thread()
 def _heads(material: Material, fit: Simulator) -> list[str]:
     """How heads' logits change with a purchase, by Newton's method."""
     acts, items = acts_of(material), material.catalog.items

@@ -1,30 +1,28 @@
-"""What a cache of users' states in Redis could save of a decision.
+"""What users' states in Redis beside the store save of a decision.
 
-    python -m benchmarks.cache [--users 20000] [--rounds 300]
+    python -m benchmarks.cache [--rounds 200]
 
-Reads the states of as many users as are decided for together, in turns within one run: from SQLite,
-from PostgreSQL (over a local socket) and from a real Redis (MGET over a local socket, nothing
-parsed), and beside that all of deciding for so many on either store. Shows medians.
+Decides for as many known users at once, on SQLite and on PostgreSQL (over a local socket), without
+Redis and with a real one (over a local socket) that holds them all, in turns within one run; each
+user is decided for once. Prints medians as Markdown; docs/production.md holds what it printed.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
-import socket
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.crashes import prepared
+from serving.cache import CACHE, UserCache, open_cache
 from serving.clocks import wall_clock
 from serving.commit import Keyed
 from serving.decide import Decider
+from serving.problems import Problem
 from serving.registry import Registry
 from serving.schemas import Ask
 from serving.settings import read_settings
@@ -32,125 +30,95 @@ from serving.store import open_store, reading, writing
 from serving.users import new_user, read_users, write_users
 
 GROUPS = (1, 16, 1000)
+LEAST = 8
+"""Rounds of the largest group."""
 
 
-def filled(store: str, users: int) -> None:
-    """Put so many users into a store."""
-    engine, now = open_store(store), wall_clock()
-    with writing(engine) as connection:
-        write_users(connection, [new_user(f"u{n}", now, True, "UTC") for n in range(users)])
-    engine.dispose()
+class Deciding:
+    """A decider of a store, and users whom it knows and has not decided for."""
+
+    def __init__(self, store: str, name: str, users: int, cache: UserCache | None) -> None:
+        self.engine, now = open_store(store), wall_clock()
+        if cache is not None:
+            self.engine.update_execution_options(**{CACHE: cache})
+        self._left = iter(range(users))
+        self._name = name
+        for start in range(0, users, 1000):
+            some = [self._named(n) for n in range(start, min(start + 1000, users))]
+            with writing(self.engine) as connection:
+                write_users(connection, [new_user(user, now, True, "UTC") for user in some])
+        self._decider = Decider(self.engine, Registry(), read_settings(store=store))
+
+    def _named(self, n: int) -> str:
+        return f"{self._name}-{n}"
+
+    def some(self, group: int) -> list[str]:
+        """Users whom nobody has decided for."""
+        return [self._named(next(self._left)) for _ in range(group)]
+
+    def decide(self, users: list[str]) -> None:
+        """One decision each."""
+        answers = self._decider.decide([Keyed(Ask(user_id=user)) for user in users])
+        if refused := [answer for answer in answers if isinstance(answer, Problem)]:
+            raise refused[0]
+
+    def read(self, users: list[str]) -> None:
+        """Read users from the store."""
+        with reading(self.engine) as connection:
+            read_users(connection, users)
 
 
-@contextmanager
-def redis(path: Path) -> Iterator[socket.socket]:
-    """A connection to a Redis server of one's own."""
-    place = path / "redis.sock"
-    words = ["redis-server", "--port", "0", "--unixsocket", str(place), "--save", ""]
-    server = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    try:
-        while not place.exists():
-            time.sleep(0.05)
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(place))
-            yield connection
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def command(*words: bytes) -> bytes:
-    """A command in Redis's protocol."""
-    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in words)
-
-
-def asked(connection: socket.socket, sent: bytes, size: int) -> None:
-    """Send, and wait for an answer of so many bytes."""
-    connection.sendall(sent)
-    while size > 0:
-        size -= len(connection.recv(1 << 20))
-
-
-def median(rounds: int, do: Callable[[list[str]], object], users: int, group: int) -> float:
-    """Milliseconds of reading a group of users, other ones each time."""
-    rng, times = np.random.default_rng(group), []
-    for _ in range(rounds):
-        names = [f"u{n}" for n in rng.integers(users, size=group)]
-        began = time.perf_counter()
-        do(names)
-        times.append(time.perf_counter() - began)
-    return 1000 * float(np.median(times))
+def seconds(do: Callable[[list[str]], None], users: list[str]) -> float:
+    """How long that takes."""
+    began = time.perf_counter()
+    do(users)
+    return time.perf_counter() - began
 
 
 def main() -> None:
     """Prints a table."""
-    from tests.serving.postgresql import running
+    from tests.serving import postgresql, redis_server
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=200, help="of one user; fewer of more")
     args = parser.parse_args()
-    if shutil.which("redis-server") is None:
+    if not redis_server.is_installed():
         raise SystemExit("redis-server is not installed (Debian's package: redis-server)")
-    with tempfile.TemporaryDirectory() as directory, running() as cluster:
-        path, stores = Path(directory), {}
-        for name, url in (
-            ("SQLite", f"sqlite:///{path / 'store.sqlite'}"),
-            ("PostgreSQL", cluster.database()),
-        ):
-            filled(url, args.users)
-            stores[name] = url
-        state = new_user("u", 0).history
-        with redis(path) as connection:
-            for n in range(args.users):
-                asked(connection, command(b"SET", b"u%d" % n, state), 5)
-            one = len(b"$%d\r\n" % len(state)) + len(state) + 2
-
-            def from_redis(names: list[str]) -> None:
-                size = len(b"*%d\r\n" % len(names)) + one * len(names)
-                asked(connection, command(b"MGET", *(name.encode() for name in names)), size)
-
-            show(args, stores, from_redis, path)
-
-
-def show(
-    args: argparse.Namespace,
-    stores: dict[str, str],
-    from_redis: Callable[[list[str]], None],
-    path: Path,
-) -> None:
-    """Prints milliseconds by group, in turns."""
-    engines = {name: open_store(url) for name, url in stores.items()}
-
-    def reader(name: str) -> Callable[[list[str]], None]:
-        def read(names: list[str]) -> None:
-            with reading(engines[name]) as connection:
-                read_users(connection, names)
-
-        return read
-
-    deciders = {}
-    for name, url in stores.items():
-        prepared(path, url)
-        deciders[name] = Decider(engines[name], Registry(), read_settings(store=url))
-
-    def deciding(name: str) -> Callable[[list[str]], None]:
-        def decide(names: list[str]) -> None:
-            deciders[name].decide([Keyed(Ask(user_id=user)) for user in set(names)])
-
-        return decide
-
-    for group in GROUPS:
-        rounds = max(5, args.rounds // group)
-        found = {name: median(rounds, reader(name), args.users, group) for name in engines}
-        found["Redis"] = median(rounds, from_redis, args.users, group)
-        for name in engines:
-            whole = median(rounds, deciding(name), args.users, group)
-            found[f"decided on {name}"] = whole
-        shown = ", ".join(f"{name} {ms:.3f} ms" for name, ms in found.items())
-        print(f"{group} users: {shown}", flush=True)
-    for engine in engines.values():
-        engine.dispose()
+    rounds = {group: max(LEAST, args.rounds // group) for group in GROUPS}
+    users = 2 * sum(group * n for group, n in rounds.items()) + sum(GROUPS)
+    print("| users | store | read from it, ms | decided without Redis, ms | with, ms | saved |")
+    print("|---|---|---|---|---|---|")
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        postgresql.running() as cluster,
+        redis_server.running() as redis,
+    ):
+        path = Path(directory)
+        stores = {"SQLite": f"sqlite:///{path / 'store.sqlite'}", "PostgreSQL": cluster.database()}
+        for name, store in stores.items():
+            prepared(path, store)
+            cache = open_cache(redis.url(), store, lambda became, users: None)
+            plain, cached = (
+                Deciding(store, one, users, own) for one, own in (("p", None), ("c", cache))
+            )
+            for group, times in rounds.items():
+                took: dict[str, list[float]] = {"read": [], "without": [], "with": []}
+                for each in (plain, cached):
+                    each.decide(each.some(group))  # compiles, and fills what is kept
+                for _ in range(times):
+                    took["read"].append(seconds(plain.read, plain.some(group)))
+                    took["without"].append(seconds(plain.decide, plain.some(group)))
+                    took["with"].append(seconds(cached.decide, cached.some(group)))
+                ms = {what: 1000 * float(np.median(of)) for what, of in took.items()}
+                saved = 1 - ms["with"] / ms["without"]
+                print(
+                    f"| {group:,} | {name} | {ms['read']:.2g} | {ms['without']:.3g} | "
+                    f"{ms['with']:.3g} | {saved:.0%} |",
+                    flush=True,
+                )
+            cache.close()
+            for each in (plain, cached):
+                each.engine.dispose()
 
 
 if __name__ == "__main__":

@@ -56,7 +56,5 @@ def serve_on_ray(host: str, port: int, replicas: int) -> None:
 def build() -> Any:
     """The app, made in each replica."""
     from serving.app import create_app
-    from serving.metrics import keep_shared
 
-    keep_shared()
     return create_app()

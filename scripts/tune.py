@@ -58,7 +58,7 @@ def run(args: Args) -> int:
     from dataclasses import asdict
 
     from agents.settings_file import ENVIRONMENTS, read_tables, write_settings
-    from agents.tuning import SPACES, Trial, tune
+    from agents.tuning import SPACES, Trial, judgements_of, tune
     from mdp.errors import BadInput, BadSetting
     from simulator.saved import load_simulator
 
@@ -97,9 +97,10 @@ def run(args: Args) -> int:
     if args.json:
         print(json.dumps([asdict(each) for each in found], indent=1))
         return 0
+    most = judgements_of(args.algo, args.steps)
     for each in found:
         said = ", ".join(f"{name} {value:.3g}" for name, value in each.settings.items())
-        print(f"{each.value:8.3f} after {each.judgements} of 8 judgements: {said}")
+        print(f"{each.value:8.3f} after {each.judgements} of {most} judgements: {said}")
     if len(found) < args.trials:
         more = "" if args.run is None else "; --resume goes on with the others"
         print(f"{len(found)} of {args.trials} trials came to a judgement{more}")

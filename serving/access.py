@@ -21,7 +21,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from mdp.errors import BadSetting
-from serving.problems import Problem, StoreFault
+from serving.problems import Problem
 from serving.store import reading
 from serving.tables import API_KEYS, AUDIT
 
@@ -111,23 +111,20 @@ class Access:
         """Whether keys must be read again before the next check."""
         return time.monotonic() - self._read_at >= KNOWN_FOR
 
-    def read(self) -> None:
-        """Read the keys, unless that was done a moment ago. It waits for the store.
+    @property
+    def are_known(self) -> bool:
+        """Whether keys were read at all."""
+        return self._read_at >= 0
 
-        While its file is gone those that were read before hold: nobody can revoke one, and the
-        metrics can be asked what is wrong. Raises `StoreFault` where none were.
-        """
+    def read(self) -> None:
+        """Read the keys, unless that was done a moment ago. It waits for the store, and raises
+        what that does."""
         with self._reading:
             if not self.is_old:
                 return
             at = time.monotonic()
-            try:
-                with reading(self._engine) as connection:
-                    rows = connection.execute(select(API_KEYS)).all()
-            except StoreFault:
-                if self._read_at < 0:
-                    raise
-                return
+            with reading(self._engine) as connection:
+                rows = connection.execute(select(API_KEYS)).all()
             self._known = self._own | {
                 row.hash: Caller(row.name, frozenset(row.scopes))
                 for row in rows

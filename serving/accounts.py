@@ -26,6 +26,7 @@ from mdp.state import FREE, HISTORY
 from serving.access import audit
 from serving.archived import absent, archives_of, forget_user
 from serving.budget import RESERVES, release
+from serving.cache import erased
 from serving.catalog import changed
 from serving.commit import answer
 from serving.explaining import explanation
@@ -200,6 +201,7 @@ def erase_user(engine: Engine, user_id: str, now: int, who: str) -> None:
         if user_id not in read_users(connection, [user_id]):
             raise Problem(404, "user_id", f"there is no user {user_id!r}")
         forget_user(connection, user_id)
+        erased(connection, user_id)
         release(connection, _still_to_leave(connection, user_id, now))
         own = select(DECISIONS.c.decision_id).where(DECISIONS.c.user_id == user_id)
         gone = connection.execute(delete(OUTCOMES).where(OUTCOMES.c.decision_id.in_(own))).rowcount
@@ -258,6 +260,8 @@ def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
     }
     return {
         **answer(user, row),
+        # Whoever was not known signed up by this very decision (`new_user`).
+        "cold_start": user.signed_up_at == row["decided_at"],
         **lists,
         "hours": [int(hour) for hour in lists["hours"]],
         **{name: row[name] for name in ("turn", "schema", "policy_hash", "rules_hash")},

@@ -122,11 +122,14 @@ def budget_table(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**limits, "pace": bool(table.get("pace"))}
 
 
-def read_budget(connection: Connection, values: Mapping[str, Any], now: int) -> Budget | None:
-    """What is left from a day ago on; None where there is no budget."""
+def read_budget(connection: Connection, values: Mapping[str, Any], since: int) -> Budget | None:
+    """What is left from a day before an instant on; None where there is no budget.
+
+    since: the earliest one that is decided for.
+    """
     budget = budget_of(values)
     if budget is not None:
-        rows = connection.execute(select(BUDGET).where(BUDGET.c.start > now - 2 * DAY))
+        rows = connection.execute(select(BUDGET).where(BUDGET.c.start > since - 2 * DAY))
         budget.taken.update({(row.period, row.start): row.taken for row in rows})
     return budget
 

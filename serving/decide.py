@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import structlog
-from sqlalchemy import Connection, Engine, Row
+from sqlalchemy import Connection, Engine, Row, select
 from sqlalchemy.exc import DBAPIError
 
 from mdp.errors import BadInput
 from mdp.events import Kind
 from serving.arms import Assigned, assigned
 from serving.budget import Budget, read_budget
+from serving.cache import UserCache, cache_of
 from serving.clocks import Clock, wall_clock
 from serving.commit import (
     Answer,
@@ -35,14 +36,14 @@ from serving.commit import (
 from serving.history import assumed, mend
 from serving.problems import Problem, StoreFault, as_problem, words_of_damage
 from serving.registry import Registry, World
-from serving.rows import rows_by_key
+from serving.rows import inserting, rows_by_key
 from serving.schemas import Ask, iso
 from serving.scoring import Drawn, Question, draw
 from serving.settings import Settings
-from serving.store import connected, reading, writing
+from serving.store import Store, connected, reading, writing
 from serving.tables import DECISIONS, IDEMPOTENCY
 from serving.tracing import Tracing
-from serving.users import User, check_readable, new_user, read_users
+from serving.users import User, check_readable, new_user, read_users, users_of
 
 LIFTED = ("killed", "policy_killed", "consent_unknown", "timezone_unknown", "budget")
 """Holds that bind only while their reason lasts; every other hold binds for the local date."""
@@ -124,6 +125,9 @@ class Decider:
         """Answer what can be answered; returns the requests to decide again."""
         drafts: dict[int, Draft] = {}
         done: dict[int, dict[str, Any]] = {}
+        cache = cache_of(self._engine)
+        # Before the store is: what is cached is committed, so the store shows nothing older.
+        cached = {} if cache is None else _cached(cache, [requests[n].ask for n in turn])
         with connected(self._engine) as own:
             with reading(own) as connection:
                 try:
@@ -131,8 +135,11 @@ class Decider:
                 except BadInput as error:
                     raise Problem(409, None, str(error)) from error
                 now = self._clock()  # loading a policy takes time
-                budget = read_budget(connection, world.values, now)
-                asked = self._sort(connection, world, requests, turn, answers, drafts, now)
+                missing = {requests[n].ask.user_id for n in turn} - cached.keys()
+                users = cached | read_users(connection, missing)
+                asked = self._sort(connection, world, requests, turn, users, answers, drafts, now)
+                since = min([now, *(question.at for question, _ in asked.values())])
+                budget = read_budget(connection, world.values, since)
             with self._tracing.span("draw", draws=len(asked)):
                 self._draw(world, requests, asked, drafts, budget)
             for n in [n for n in drafts if requests[n].ask.dry_run]:
@@ -144,7 +151,10 @@ class Decider:
                     done = commit(own, world, drafts, now, self._settings)
         for n, given in done.items():
             answers[n] = given
-        return [n for n in drafts if n not in done]
+        undone = [n for n in drafts if n not in done]
+        if cache is not None:
+            cache.drop(requests[n].ask.user_id for n in undone)
+        return undone
 
     def _draw(
         self,
@@ -221,12 +231,12 @@ class Decider:
         world: World,
         requests: Sequence[Keyed],
         turn: list[int],
+        users: dict[str, User],
         answers: list[Answer | None],
         drafts: dict[int, Draft],
         now: int,
     ) -> dict[int, tuple[Question, Assigned]]:
         """Answer repeats and bad requests, draft forced holds; returns what must be drawn."""
-        users = read_users(connection, {requests[n].ask.user_id for n in turn})
         lost = mend(connection, users)
         held = _last_holds(connection, users.values())
         keys = {key for n in turn if (key := requests[n].key)}
@@ -282,6 +292,18 @@ class Decider:
         return ask.at
 
 
+def _cached(cache: UserCache, asks: Sequence[Ask]) -> dict[str, User]:
+    """Users by id, of those that are cached. None whose answer would be given without a commit,
+    which tells whether they are as they were read: of dry runs, and of whose hold may be given
+    again."""
+    names = {ask.user_id for ask in asks} - {ask.user_id for ask in asks if ask.dry_run}
+    return {
+        name: user
+        for name, user in users_of(cache.rows(sorted(names))).items()
+        if user.is_intact and not user.state["held"]
+    }
+
+
 def _after(user: User, at: int, tolerance: int) -> int:
     """The instant to decide at: after everything that the user's history holds."""
     if user.is_new:
@@ -330,6 +352,23 @@ def _binds(question: Question, last: Row[Any], reason: str | None) -> bool:
 
 def again(keyed: Keyed, row: Row[Any]) -> Replayed:
     """The answer that a key got before; raises `Problem` where that was to another request."""
-    if row.request != keyed.hash:
-        raise Problem(422, "Idempotency-Key", "this key was used with another request")
+    _same(row.request, keyed.hash)
     return Replayed(row.response)
+
+
+def claim(store: Store, key: str, batch: str, now: int) -> None:
+    """Have a key mean one batch before anything of it is decided; raises `Problem` where the key
+    was used with another request.
+
+    batch: its hash. The answers are under keys of their own, so a batch that was cut off goes on.
+    """
+    row = {"key": key, "request": batch, "response": None, "at": now, "user_id": None}
+    stored = select(IDEMPOTENCY.c.request).where(IDEMPOTENCY.c.key == key)
+    with writing(store, [f"key:{key}"]) as connection:
+        connection.execute(inserting(connection, IDEMPOTENCY).on_conflict_do_nothing(), row)
+        _same(connection.scalar(stored), batch)
+
+
+def _same(stored: str | None, given: str) -> None:
+    if stored != given:
+        raise Problem(422, "Idempotency-Key", "this key was used with another request")

@@ -10,7 +10,7 @@ from serving.problems import Problem
 
 
 class InFlight:
-    """Refuses a key that is in flight, as the IETF's draft of `Idempotency-Key` has it (409).
+    """Refuses a key that is in flight here, as the IETF's draft of `Idempotency-Key` has it (409).
 
     Of two workers who get the same key at the same time one decides; the other finds its answer
     in the store when it commits, and gives that. So no key is ever decided for twice.

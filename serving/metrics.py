@@ -7,17 +7,19 @@ import socket
 import time
 from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from serving.commit import Answer, Replayed
 from serving.problems import UNKNOWN_ZONE, DamagedUser, Problem, UnreadableUser
 from serving.record import Receipt
 
-Mode = Literal["mostrecent", "max"]
+Mode = Literal["mostrecent", "livemax"]
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """Where the workers of one server keep their figures, for whichever of them is asked."""
 
@@ -28,9 +30,26 @@ def share_metrics(directory: str) -> None:
 
 
 def keep_shared() -> None:
-    """Make the directory that the workers of one machine share, where they were told of one."""
-    if DIRECTORY in os.environ:
-        os.makedirs(os.environ[DIRECTORY], exist_ok=True)
+    """Make the directory that the workers of one machine share, where they were told of one, and
+    take the live figures of those who are gone out of it."""
+    if DIRECTORY not in os.environ:
+        return
+    os.makedirs(os.environ[DIRECTORY], exist_ok=True)
+    for file in Path(os.environ[DIRECTORY]).glob("gauge_live*_*.db"):
+        process = int(file.stem.rpartition("_")[2])
+        if not _runs(process):
+            with suppress(FileNotFoundError):  # another worker that starts was faster
+                mark_process_dead(process)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        pass
+    return True
 
 
 class Metrics:
@@ -62,6 +81,9 @@ class Metrics:
             self.refused.labels(cause)  # at 0, so that the first one is seen to be one more
         self.mended = self._counter(
             "mended", "Users' histories that were damaged in the store, and rebuilt from its rows"
+        )
+        self.cached = self._counter(
+            "cached_users", "Users looked up in Redis, by what became of that", "became"
         )
         self.propensities = Histogram(
             "pushwise_propensity",
@@ -129,7 +151,7 @@ class Metrics:
         )
         self.store_fault = self._gauge(
             "store_fault", "1 while the store's SQLite file is known to be damaged, or is gone",
-            mode="max",
+            mode="livemax",
         )  # fmt: skip
         self.night = self._gauge(
             "night_unfinished_seconds",
@@ -177,6 +199,10 @@ class Metrics:
         """Count a refusal that an answer gives."""
         if problem.cause:
             self._labelled(self.refused, problem.cause).inc()
+
+    def count_cached(self, became: str, users: int) -> None:
+        """Count users looked up in the cache."""
+        self._labelled(self.cached, became).inc(users)
 
     def count_failed(self, role: str, decisions: int) -> None:
         """Count decisions at which a policy of the experiment failed."""

@@ -23,6 +23,8 @@ from serving.tracing import Tracing
 GIVEN_ID = re.compile(r"[\w.:-]{1,100}")
 OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
 """Paths that need no key."""
+KEYS_SECONDS = 1.0
+"""How long the metrics wait for the keys to be read anew."""
 
 
 class Gate:
@@ -64,9 +66,8 @@ class Gate:
 
         with self._tracing.request(scope) as span:
             try:
-                # A store that hangs holds up none but those who need it.
                 if self._access.is_old and scope["path"] not in OPEN:
-                    await asyncio.to_thread(self._access.read)
+                    await self._read_keys(scope["path"])
                 self._check(scope, headers)
                 await self._app(scope, self._patience.within(receive), noting)
             except Exception as error:
@@ -78,6 +79,20 @@ class Gate:
             finally:
                 self._note(scope, status or 500, time.perf_counter() - began, span)
                 REQUEST_ID.set(None)
+
+    async def _read_keys(self, path: str) -> None:
+        """Read the keys anew, for which most requests wait, as they need the store anyway.
+
+        The metrics don't: while it hangs or is gone they go on with the keys read before, so that
+        they can be asked what is wrong. That is safe, as a key that was revoked since opens nothing
+        else.
+        """
+        reading = asyncio.ensure_future(asyncio.to_thread(self._access.read))
+        if path == "/metrics" and self._access.are_known:
+            reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+            await asyncio.wait([reading], timeout=KEYS_SECONDS)
+        else:
+            await reading
 
     def _note(self, scope: Scope, status: int, seconds: float, span: Any | None) -> None:
         """Metrics, log and trace of a request that was answered."""

@@ -28,8 +28,10 @@ class Prepared:
 
     def rows(self, connection: Connection, *values: Any) -> list[tuple[Any, ...]]:
         """The rows that it finds."""
-        words = self._in(connection.dialect)
-        return list(driver_of(connection).execute(words, values).fetchall())
+        words, driver = self._in(connection.dialect), driver_of(connection)
+        # PostgreSQL else writes bytes as text, two letters each, and that takes most of the time.
+        how = {"binary": True} if connection.dialect.name == "postgresql" else {}
+        return list(driver.execute(words, values, **how).fetchall())
 
     def run(self, connection: Connection, rows: Sequence[Sequence[Any]]) -> None:
         """Run it once for each of the rows of values."""

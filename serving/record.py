@@ -232,10 +232,12 @@ def cancel(engine: Engine, settings: Settings, decision_id: str, now: int, who: 
         if decision.send_at <= now:
             raise Problem(409, "decision_id", f"it was sent at {iso(decision.send_at)}")
         # A decision is made after all that its user did, some clocks being ahead of ours.
-        at = iso(max(now, decision.decided_at))
-        told_so = {"decision_id": decision_id, "outcome": "cancelled", "at": at}
-        outcome = OutcomeIn.model_validate(told_so)
-        take_outcomes(connection, settings, {0: outcome}, Receipt(), now)
+        at = max(now, decision.decided_at)
+        told_so = {"decision_id": decision_id, "outcome": "cancelled", "at": iso(at)}
+        outcome, receipt = OutcomeIn.model_validate(told_so), Receipt()
+        take_outcomes(connection, settings, {0: outcome}, receipt, at)
+        for refused in receipt.rejected:
+            raise Problem(409, "decision_id", refused["error"]["detail"])
         # With the user, so that erasing finds the row.
         detail = {"decision_id": decision_id, "user_id": decision.user_id}
         audit(connection, now, who, "cancel send", detail)

@@ -13,13 +13,14 @@ from sqlalchemy import Engine
 
 from mdp.errors import BadArtifact, PushwiseError
 from serving.batcher import Batcher, Decide
+from serving.cache import CACHE, cache_of, open_cache
 from serving.clock_watch import ClockWatch
 from serving.clocks import Clock, wall_clock
 from serving.commit import Answer, Keyed
 from serving.decide import Decider
 from serving.history import MENDED
 from serving.in_flight import AtMost, InFlight
-from serving.metrics import Metrics
+from serving.metrics import Metrics, keep_shared
 from serving.partitions import keep_partitions
 from serving.registry import Registry, World
 from serving.scoring import Question, draw
@@ -59,16 +60,22 @@ class Service:
         self.batcher.close()
         if self.dispatcher is not None:
             self.dispatcher.close()
+        if (cache := cache_of(self.engine)) is not None:
+            cache.close()
         self.engine.dispose()
         self.tracing.close()
 
 
 def open_service(settings: Settings, clock: Clock = wall_clock) -> Service:
     """Open the store and make its policy ready, so that no request waits for that."""
+    keep_shared()
     sender, metrics, tracing = open_sender(settings), Metrics(), open_tracing()
     engine = open_store(settings.store)
     keep_partitions(engine, settings, clock())
     engine.update_execution_options(**{MENDED: metrics.mended.inc})
+    if settings.redis is not None:
+        cache = open_cache(settings.redis, settings.store, metrics.count_cached)
+        engine.update_execution_options(**{CACHE: cache})
     registry = Registry(currency=settings.currency)
     deciders = [
         Decider(

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
 
     store: str = "sqlite:///pushwise.sqlite"
     """URL of the store: one SQLite file."""
+    redis: str | None = None
+    """URL of a Redis database in which users' states are kept beside the store; unset: none."""
     api_keys: str = ""
     """API keys with every scope, separated by commas, beside those that `pushwise keys` makes;
     without any the server binds to loopback only."""

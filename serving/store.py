@@ -34,6 +34,7 @@ from sqlalchemy.pool import QueuePool
 
 from mdp.errors import BadSetting
 from mdp.hashing import hash_id
+from serving.cache import cache_of, forget_notes
 from serving.prepared import Prepared, driver_errors, driver_of
 from serving.rows import inserting, upsert
 from serving.store_file import StoreFile
@@ -202,15 +203,20 @@ def writing(store: Store, users: Iterable[str] | None = None) -> Iterator[Connec
     users: what is written is about these users alone (or keyed by these other names), so that
     those who write about others need not wait. Settings can't change meanwhile either.
     """
+    cache = cache_of(store.engine)
     with _queue(store.engine), connected(store) as connection, driver_errors(connection):
+        if cache is not None:
+            forget_notes(connection)
         if not _is_postgresql(connection):
             with _transaction(connection, "BEGIN IMMEDIATE"):
                 yield connection
-            return
-        connection = connection.execution_options(isolation_level="READ COMMITTED")
-        with connection.begin():
-            _lock(connection, users)
-            yield connection
+        else:
+            connection = connection.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                _lock(connection, users)
+                yield connection
+        if cache is not None:
+            cache.hand_on(connection)
 
 
 @contextmanager

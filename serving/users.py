@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from mdp.clock import zone_code
 from mdp.state import HISTORY, new_histories
+from serving.cache import wrote
 from serving.checksums import are_intact, checksums
 from serving.prepared import Prepared
 from serving.problems import DamagedUser, UnreadableUser
@@ -117,8 +118,12 @@ _ATTRIBUTES, _PREFERENCES, _HISTORY, _VERSION, _DECISIONS = (
 
 def read_users(connection: Connection, user_ids: Iterable[str]) -> dict[str, User]:
     """Users by id, of those that exist."""
+    return users_of(_SELECT.rows(connection, key_list(user_ids)))
+
+
+def users_of(rows: Sequence[tuple[Any, ...]]) -> dict[str, User]:
+    """Users by id, of rows of their table."""
     out = {}
-    rows = _SELECT.rows(connection, key_list(user_ids))
     intact = are_intact(
         [row[_HISTORY] for row in rows],
         [row[-1] for row in rows],
@@ -174,12 +179,11 @@ def write_users(connection: Connection, users: Sequence[User]) -> None:
     """Write users as they now are, each with its version raised by one."""
     seal = sealer()
     sums = checksums([user.history for user in users], [user.version + 1 for user in users])
-    both = list(zip(users, sums, strict=True))
-    _INSERT.run(connection, [_row(user, seal, kept) for user, kept in both if user.is_new])
-    _UPDATE.run(
-        connection,
-        [(*_row(user, seal, kept)[1:], user.user_id) for user, kept in both if not user.is_new],
-    )
+    rows = [_row(user, seal, kept) for user, kept in zip(users, sums, strict=True)]
+    both = list(zip(users, rows, strict=True))
+    _INSERT.run(connection, [row for user, row in both if user.is_new])
+    _UPDATE.run(connection, [(*row[1:], row[0]) for user, row in both if not user.is_new])
+    wrote(connection, rows)
 
 
 def _row(user: User, seal: Callable[[str | None], str | None], kept: int) -> tuple[Any, ...]:

@@ -26,12 +26,14 @@ from simulator.fidelity_judged import later_days, unseen_users
 from simulator.fit import Fit, fit
 from simulator.lull import Lull
 from simulator.population import with_users
+from simulator.threads import one_thread
 from simulator.untried import untried_of
 
 MOST_DAYS, LEAST_DAYS = 14, 3
 """Days after the fit that are compared; with fewer only the heads are judged."""
 
 
+@one_thread()
 def card_of(log: Log, fitted: Fit, seed: int = 0) -> dict[str, Any]:
     """The card as plain values; `whole` is None where fewer than `LEAST_DAYS` can be compared.
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-import torch
 
 from ingestion.freed import give_back
 from ingestion.log import NONE, Log, epoch_us
@@ -43,6 +42,7 @@ from simulator.fit_tuning import Tuned, tuned
 from simulator.habits import Habits
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
+from simulator.threads import one_thread
 
 UNSEEN = 0.1
 """Share of the users who are left out of the fit that is judged."""
@@ -87,9 +87,9 @@ def fit(
     return fit_to(material_of(log, until), seed, report)
 
 
+@one_thread()
 def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = silent) -> Fit:
     """`fit` to what was taken from a log already, which by then need not be in memory."""
-    torch.set_num_threads(1)
     users = _users(material)
     report("habits and tastes")
     acts = acts_of(material)

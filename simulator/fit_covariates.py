@@ -12,6 +12,7 @@ Tipping (2001). Sparse Bayesian learning and the relevance vector machine. JMLR 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,12 +77,10 @@ def likeliest_prior(
     `widths` and the prior `before`; None where covariates tell nothing."""
     own = heads if before is None else heads | before.as_fitted(heads).own(heads)
     found, coefficients, moved = {}, {}, np.zeros((len(covariates.columns), 1))
-    curvatures, shared = _curvatures(heads, sends, widths)
-    for effect, curvature in curvatures.items():
+    said, shared = _said(own, predicted(heads, sends), sends, widths)
+    for effect, (pull, curvature) in said.items():
         begin = np.zeros((len(covariates.group), *own[effect].shape[1:]), np.float32)
         begin = heads.get(effect + COEFFICIENTS, begin)
-        # At the fit's maximum the pushes pull at a user's own part as its prior does.
-        pull = own[effect].reshape(len(curvature), -1) / getattr(widths, effect) ** 2
         if effect == "styles":  # what openness is told of pulls at no style any more
             pull = pull - shared * moved
         evidence = _evidence(covariates.columns, pull, curvature, begin.reshape(len(begin), -1))
@@ -122,25 +121,40 @@ def _evidence(
     return _Evidence((x.T @ pull).T + (bent @ begin.T[..., None])[..., 0], bent)
 
 
-def _curvatures(
-    heads: dict[str, np.ndarray], sends: Sends, widths: Widths
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """By effect, how sharply the pushes tell where each user's prior mean is (U, M) float64, the
-    user's own part integrated out; and how much of it openness shares with each style (U, 16)."""
-    probability = predicted(heads, sends).astype(np.float64)
-    known = probability * (1.0 - probability) * sends.asked
-    users = len(heads["openness"])
+def _said(
+    own: Mapping[str, np.ndarray], predictions: np.ndarray, sends: Sends, widths: Widths
+) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """By effect, what the pushes say of where each user's prior mean is, the user's own part
+    integrated out: how they pull at it, and how sharply they tell it, both (U, M) float64; and how
+    much of the latter openness shares with each style (U, 16).
+
+    own: users' own parts as they were fitted; the fit need not have reached its maximum.
+    predictions: what it predicts of the pushes (S, 5).
+    """
+    p = predictions.astype(np.float64)
+    known, off = p * (1.0 - p) * sends.asked, (sends.outcome - p) * sends.asked
+    users = len(own["openness"])
     pair = sends.user * STYLE_BUCKETS + sends.bucket
-    each = np.bincount(pair, known[:, OPEN], users * STYLE_BUCKETS).reshape(users, -1)
-    styles = each / (1.0 + widths.styles**2 * each)
-    total = styles.sum(1, keepdims=True)
-    openness = total / (1.0 + widths.openness**2 * total)
-    paid = np.bincount(sends.user, known[:, CLICK] * sends.item_features[:, 0] ** 2, users)
-    out = {
-        "openness": openness,
-        # Openness is not known either: what all styles share says little of each.
-        "styles": styles - (widths.openness * styles) ** 2 / (1.0 + widths.openness**2 * total),
-        "price": paid / (1.0 + widths.price**2 * paid),
-    }
-    alone = {effect: curvature.reshape(users, -1) for effect, curvature in out.items()}
-    return alone, styles / (1.0 + widths.openness**2 * total)
+
+    def by_style(values: np.ndarray) -> np.ndarray:
+        return np.bincount(pair, values, users * STYLE_BUCKETS).reshape(users, -1)
+
+    each = by_style(known[:, OPEN])
+    pulled = by_style(off[:, OPEN]) + each * (own["openness"][:, None] + own["styles"])
+    left = 1.0 + widths.styles**2 * each
+    styles, pulled = each / left, pulled / left
+    total, pull = styles.sum(1, keepdims=True), pulled.sum(1, keepdims=True)
+    # Openness is not known either: what all styles share says little of each.
+    rest = 1.0 + widths.openness**2 * total
+    shared = styles / rest
+    alone = styles - widths.openness**2 * styles * shared
+
+    price = sends.item_features[:, 0]
+    paid = np.bincount(sends.user, known[:, CLICK] * price**2, users)
+    asked = np.bincount(sends.user, off[:, CLICK] * price, users) + paid * own["price"]
+    unknown = 1.0 + widths.price**2 * paid
+    return {
+        "openness": (pull / rest, total / rest),
+        "styles": (pulled - widths.openness**2 * shared * pull, alone),
+        "price": ((asked / unknown)[:, None], (paid / unknown)[:, None]),
+    }, shared

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 
 from mdp.hashing import content_hash
 from serving import accounts
 from serving.answers import DecisionOut, DecisionShown, DecisionsOut
 from serving.commit import Keyed, Replayed
+from serving.decide import claim
 from serving.problems import PROBLEMS, Problem, problem_of
 from serving.record import cancel as cancel_send
 from serving.schemas import Ask, Asks
@@ -43,7 +45,8 @@ async def decided(service: Service, ask: Ask, key: str | None) -> dict[str, Any]
 async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -> Response:
     """Decide for many users, in order; a bad request gets an error object in its place.
 
-    With an Idempotency-Key, a batch that was cut off goes on where it stopped.
+    With an Idempotency-Key, a batch that was cut off goes on where it stopped; of another batch
+    with that key nothing is decided (422).
     """
     limit = service.settings.max_batch
     if len(body.requests) > limit:
@@ -56,6 +59,9 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
         for n, ask in good.items()
     ]
     with service.in_flight.only(idempotency_key):
+        if idempotency_key:
+            now = service.clock()
+            await run_in_threadpool(claim, service.engine, idempotency_key, batch, now)
         decided = await service.batcher.submit(keyed)
     answers = dict(zip(good, decided, strict=True)) | bad
     for answer in decided:

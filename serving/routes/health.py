@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from sqlalchemy.exc import SQLAlchemyError
@@ -52,7 +54,9 @@ def readyz(service: Here) -> Response:
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-def metrics(service: Here) -> Response:
+async def metrics(service: Here) -> Response:
     """Prometheus metrics of all workers of this server, and the store's figures as they were
     counted last."""
-    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+    # In a thread of its own, as those of the requests may all wait for a store that hangs.
+    text = await run_sync(service.metrics.text, limiter=CapacityLimiter(1))
+    return Response(text, media_type="text/plain; version=0.0.4")

@@ -89,28 +89,50 @@ def test_saved_policy_decides_as_the_bundle_within_the_mask(shop, trained, algo,
     assert sent > 0
 
 
-def _scored(policy, shop, name, factor=1.0):
-    """What a policy sees of a catalogue under other ids, the first item dearer, and its scores."""
-    items = shop.catalog.items
-    price = items.price.copy()
-    price[0] *= factor
-    ids = tuple(f"{name}-{n}" for n in range(len(items)))
-    catalog = replace(shop.catalog, items=replace(items, ids=ids, price=price))
+def _scored(policy, shop, **of_catalog):
+    """What a policy sees of a catalogue with other items or variants, and its scores."""
+    catalog = replace(shop.catalog, **of_catalog)
     seen = Kernel(replace(shop, catalog=catalog), np.arange(60), 4, 5).view().observation
     return seen, policy.scores(seen)
 
 
+def _ids(name, of):
+    return tuple(f"{name}-{n}" for n in range(len(of)))
+
+
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_an_item_never_seen_is_scored_by_its_features(shop, trained, algo):
-    policy = trained[algo].policy
-    seen, scores = _scored(policy, shop, "new")
-    np.testing.assert_array_equal(_scored(policy, shop, "other")[1].pair, scores.pair)
-    changed, dearer = _scored(policy, shop, "new", 3.0)
+    policy, items = trained[algo].policy, shop.catalog.items
+    new = replace(items, ids=_ids("new", items))
+    other = replace(items, ids=_ids("other", items))
+    price = items.price.copy()
+    price[0] *= 3.0
+    seen, scores = _scored(policy, shop, items=new)
+    np.testing.assert_array_equal(_scored(policy, shop, items=other)[1].pair, scores.pair)
+    changed, dearer = _scored(policy, shop, items=replace(new, price=price))
     it = (changed["candidates"] != seen["candidates"]).any(-1)
     there = it.any(1)
     assert 0 < there.sum() < len(there)
     np.testing.assert_array_equal(dearer.pair[~there], scores.pair[~there])
     assert (np.abs(dearer.pair - scores.pair)[it] > 1e-3).any(-1).all()
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_a_variant_never_seen_is_scored_by_its_features(shop, trained, algo):
+    policy, variants = trained[algo].policy, shop.catalog.variants
+    new = replace(variants, ids=_ids("new", variants))
+    other = replace(variants, ids=_ids("other", variants))
+    alike = {name: getattr(variants, name) for name in ("styles", "titles", "bodies")}
+    alike = {name: (said[1], *said[1:]) for name, said in alike.items()}
+    seen, scores = _scored(policy, shop, variants=new)
+    np.testing.assert_array_equal(_scored(policy, shop, variants=other)[1].pair, scores.pair)
+    changed, twins = _scored(policy, shop, variants=replace(new, **alike))
+    np.testing.assert_array_equal(twins.pair[:, :, 0], twins.pair[:, :, 1])
+    it = (changed["variants"] != seen["variants"]).any(-1)
+    assert it[:, 0].any()
+    assert not it[:, 1:].any()
+    differs = (np.abs(twins.pair - scores.pair).swapaxes(1, 2)[it] > 1e-3).any(-1)
+    assert differs.mean() > 0.9  # of some users the two styles may please alike
 
 
 def test_a_policy_knows_its_shop_s_users_again(shop, trained):

@@ -13,9 +13,10 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from agents import tuning
 from agents.algorithms import algorithm_of
 from agents.settings_file import read_settings
-from agents.tuning import SPACES
+from agents.tuning import SPACES, Trial
 from mdp import clock
 from scripts import cli
 
@@ -51,6 +52,19 @@ def test_bad_options_are_named(shop_dir, tmp_path, capsys, options, message):
     argv = ["tune", str(shop_dir[0]), "--out", str(tmp_path / "settings.toml"), *options]
     assert cli.main(argv) == 1
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("steps", "judgements"),
+    [([], 8), (["--steps", "8500000"], 9), (["--steps", "1024"], 1)],
+)
+def test_trials_are_said_to_be_of_as_many_judgements_as_there_are(
+    shop_dir, tmp_path, capsys, monkeypatch, steps, judgements
+):
+    monkeypatch.setattr(tuning, "tune", lambda *given: [Trial({"clip": 0.2}, 1.5, 1)])
+    argv = ["tune", str(shop_dir[0]), "--out", str(tmp_path / "settings.toml"), *steps]
+    assert cli.main(argv) == 0
+    assert f"1.500 after 1 of {judgements} judgements: clip 0.2" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import pytest
 
 from mdp.clock import DAY, HOUR
 from policies.baselines import Random
+from serving.commit import commit
 from serving.schemas import iso
 from serving.store import reading
 from serving.tables import BUDGET
@@ -108,6 +109,23 @@ def test_whichever_way_a_send_is_cancelled_its_place_is_given_back_once(shop, wa
     way(client, shop, first)
     assert taken(client) == {TODAY: len(others)}
     client.app.state.service.close()
+
+
+def test_hours_that_are_full_are_ruled_out_before_an_instant_that_is_long_ago(shop, monkeypatch):
+    """By a trusted instant, of which the clock's last two days tell nothing."""
+    tried = []
+
+    def tell(*args):
+        tried.append(args)
+        assert len(tried) < 10, "drawn again for ever"
+        return commit(*args)
+
+    monkeypatch.setattr("serving.decide.commit", tell)
+    policy = shop.policy("six", at_six(), **RULES)
+    with shop.server(policy, trust_request_time=True) as client:
+        put(client, "/v1/guardrails", budget={"per_hour": 1})
+        rows = [batch(client, [n], at=iso(NOON - 30 * DAY))[0] for n in range(2)]
+    assert [row["send_at"] and row["send_at"][11:13] for row in rows] == ["18", "22"]
 
 
 def test_a_critical_message_gives_back_nothing(client):

@@ -6,12 +6,14 @@ from contextlib import ExitStack
 
 import httpx2
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 from sqlalchemy import text
 
+from serving.access import KNOWN_FOR
 from serving.app import create_app
 from serving.metrics import DIRECTORY
 from serving.observing import Observer
-from serving.service import EXPORTS
+from serving.service import EXPORTS, REQUESTS
 from serving.starting import prepare
 from serving.store import CONNECTIONS, reading, writing
 from serving.upkeep import Every
@@ -68,7 +70,11 @@ def test_who_waits_for_a_connection_gets_the_next_one(always):
 
 @pytest.mark.parametrize(
     ("table", "waits_for_it", "path"),
-    [("api_keys", "/v1/guardrails", "/healthz"), ("decisions", "/v1/ledger", "/metrics")],
+    [
+        ("api_keys", "/v1/guardrails", "/healthz"),
+        ("api_keys", "/v1/guardrails", "/metrics"),
+        ("decisions", "/v1/ledger", "/metrics"),
+    ],
 )
 def test_what_needs_no_store_answers_while_it_hangs(postgresql_shop, table, waits_for_it, path):
     settings = postgresql_shop.settings(default_timezone="UTC")
@@ -78,6 +84,8 @@ def test_what_needs_no_store_answers_while_it_hangs(postgresql_shop, table, wait
     async def asked() -> tuple[httpx2.Response, bool, httpx2.Response]:
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://x") as client:
+            assert (await client.get(path)).status_code == 200
+            app.gate._access._read_at -= KNOWN_FOR
             with writing(app.state.service.engine) as connection:
                 connection.execute(text(f"LOCK TABLE {table}"))
                 waiting = asyncio.create_task(client.get(waits_for_it))
@@ -89,6 +97,32 @@ def test_what_needs_no_store_answers_while_it_hangs(postgresql_shop, table, wait
     well, waits, late = asyncio.run(asked())
     app.state.service.close()
     assert (well.status_code, waits, late.status_code) == (200, True, 200)
+
+
+def test_metrics_answer_while_every_thread_of_the_requests_waits(postgresql_shop):
+    settings = postgresql_shop.settings(default_timezone="UTC")
+    prepare(settings, postgresql_shop.policy("p"), None, postgresql_shop.clock())
+    app = create_app(settings, postgresql_shop.clock)
+
+    async def asked() -> int:
+        current_default_thread_limiter().total_tokens = REQUESTS
+        transport = httpx2.ASGITransport(app=app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://x") as client:
+            assert (await client.get("/metrics")).status_code == 200
+            with writing(app.state.service.engine) as connection:
+                connection.execute(text("LOCK TABLE users"))
+                waiting = [
+                    asyncio.create_task(client.get("/v1/users/u")) for _ in range(REQUESTS + 1)
+                ]
+                await asyncio.sleep(0.1)
+                status = (await asyncio.wait_for(client.get("/metrics"), 60)).status_code
+                assert not any(one.done() for one in waiting)
+            await asyncio.gather(*waiting)
+            return status
+
+    status = asyncio.run(asked())
+    app.state.service.close()
+    assert status == 200
 
 
 def test_of_workers_that_share_their_figures_one_counts(always, tmp_path, monkeypatch):

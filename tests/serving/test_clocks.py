@@ -5,8 +5,10 @@ import time
 import pytest
 
 from mdp.clock import DAY, HOUR, MINUTE, SECOND
+from serving import record
 from serving.app import create_app
 from serving.clock_watch import ClockWatch
+from serving.problems import Problem
 from serving.sending import LEASE, Dispatcher
 from serving.tables import OUTBOX
 from tests.serving.conftest import NOON, Clock
@@ -72,6 +74,26 @@ def test_a_clock_set_forward_sends_nothing_early_until_that_is_undone(sending, r
     sending.run(5 * HOUR)
     assert (len(receiver.requests), sending.row().attempts) == (1, 1)
     assert metric(sending.client, "pushwise_clock_jumps_total") == 1
+
+
+def test_what_was_decided_before_the_clock_was_set_back_can_be_cancelled(sending, monkeypatch):
+    sent = decide(sending.client)
+    sending.shop.clock.jump(-2 * HOUR)
+    path = f"/v1/decisions/{sent['decision_id']}:cancel"
+    with monkeypatch.context() as refusing:
+        refusing.setattr(record, "check_time", refused)
+        answer = sending.client.post(path)
+        assert (answer.status_code, answer.json()["detail"]) == (409, "not now")
+    for _ in range(2):
+        answer = sending.client.post(path)
+        assert answer.status_code == 200
+        told = {"outcome": "cancelled", "at": sent["decided_at"], "value": None}
+        assert answer.json()["outcomes"] == [told]
+    assert (sending.row().state, sending.ledger()["unbalanced"]) == ("cancelled", 0)
+
+
+def refused(*args):
+    raise Problem(422, "at", "not now")
 
 
 def test_what_a_clock_set_back_decides_at_night_does_not_leave(sending, receiver):

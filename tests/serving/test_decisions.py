@@ -4,6 +4,7 @@ import pytest
 
 from mdp.clock import DAY, HOUR
 from policies.baselines import Hold
+from serving.schemas import iso
 
 ASK = {"user_id": "u", "candidates": ["i0", "i1"]}
 
@@ -26,6 +27,40 @@ def test_a_send_says_what_when_and_with_which_words(always, shop):
     assert 0 < sent["propensity"] <= 1
     assert (sent["cold_start"], sent["repeated"]) == (True, False)
     assert always.get(f"/v1/decisions/{sent['decision_id']}").json()["candidates"] == ["i2"]
+
+
+def shown(client, decision):
+    return client.get(f"/v1/decisions/{decision['decision_id']}").json()["cold_start"]
+
+
+def test_a_decision_says_later_too_whether_its_user_was_known(always, shop):
+    first, second = decide(always), decide(always)
+    assert [first["cold_start"], second["cold_start"]] == [True, False]
+    shop.clock.now += HOUR
+    always.put("/v1/users/u", json={"consent": True}).raise_for_status()
+    third = decide(always)
+    body = {"user_id": "u", "item_id": "i1", "variant_id": "v0", "reason": "r"}
+    critical = always.post("/v1/critical", json=body).json()
+    assert [shown(always, of) for of in (first, second, third, critical)] == [True] + [False] * 3
+
+
+def test_a_user_whom_events_or_the_shop_made_was_known(always, shop):
+    event = {"user_id": "v", "item_id": "i0", "event": "cart", "at": iso(shop.clock.now)}
+    always.post("/v1/events", json={"events": [event]}).raise_for_status()
+    always.put("/v1/users/w", json={"consent": True}).raise_for_status()
+    shop.clock.now += 1
+    known = [decide(always, user_id=user) for user in ("v", "w")]
+    assert [(of["cold_start"], shown(always, of)) for of in known] == [(False, False)] * 2
+
+
+def test_a_user_first_met_at_a_trusted_instant_was_unknown_then(shop):
+    with shop.server(shop.policy("hold", Hold(), floor=0.0), trust_request_time=True) as client:
+        at = iso(shop.clock.now - 30 * DAY)
+        first, again = decide(client, at=at), decide(client, at=at)
+        assert (again["repeated"], again["decision_id"]) == (True, first["decision_id"])
+        late = {"user_id": "u", "item_id": "i0", "event": "cart", "at": iso(shop.clock.now)}
+        client.post("/v1/events", json={"events": [late]}).raise_for_status()
+        assert (first["cold_start"], shown(client, first)) == (True, True)
 
 
 def test_a_hold_binds_until_the_next_local_date_and_writes_one_row(shop):

@@ -6,12 +6,16 @@ import threading
 import pytest
 from starlette.testclient import TestClient
 
-from mdp.clock import HOUR
+from mdp.clock import DAY, HOUR
 from policies.baselines import Hold
 from serving.app import create_app
+from serving.store import reading
+from serving.tables import IDEMPOTENCY
+from serving.upkeep import prune
 from tests.serving.test_decisions import ASK, decisions_in_log
 
 KEY = {"Idempotency-Key": "k1"}
+BATCH = "/v1/decisions:batch"
 REPLAYED = "idempotent-replayed"
 STORES = ["shop", "postgresql_shop"]
 
@@ -77,11 +81,66 @@ def test_a_key_in_flight_is_refused_and_then_answered(always, monkeypatch):
 
 def test_a_batch_is_answered_once_and_only_as_it_was(always):
     batch = {"requests": [{**ASK, "user_id": f"u{n}"} for n in range(3)]}
-    path = "/v1/decisions:batch"
-    first, again = ask(always, batch, path), ask(always, batch, path)
+    first, again = ask(always, batch, BATCH), ask(always, batch, BATCH)
     assert first.json() == again.json()
     assert again.headers[REPLAYED] == "true"
     for other in (batch["requests"][:2], batch["requests"][::-1]):
-        refused = ask(always, {"requests": other}, path)
+        refused = ask(always, {"requests": other}, BATCH)
         assert (refused.status_code, refused.json()["field"]) == (422, "Idempotency-Key")
     assert decisions_in_log(always) == 3
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_key_of_another_batch_decides_nothing(kind, request):
+    shop = request.getfixturevalue(kind)
+    with shop.server(shop.policy("p")) as client:
+        three = [{**ASK, "user_id": f"u{n}"} for n in range(3)]
+        first = ask(client, {"requests": three[:2]}, BATCH)
+        for path, body in ((BATCH, {"requests": three}), ("/v1/decisions", ASK)):
+            refused = ask(client, body, path)
+            assert (refused.status_code, refused.json()["field"]) == (422, "Idempotency-Key")
+        assert decisions_in_log(client) == 2
+        assert ask(client, {"requests": three[:2]}, BATCH).json() == first.json()
+
+
+def test_a_key_of_a_batch_whose_first_request_was_bad_is_refused_to_another(always):
+    ask(always, {"requests": [{"user": "u0"}, ASK]}, BATCH)
+    other = ask(always, {"requests": [{**ASK, "user_id": "w"}]}, BATCH)
+    assert (other.status_code, other.json()["field"]) == (422, "Idempotency-Key")
+    assert decisions_in_log(always) == 1
+
+
+def test_a_key_of_one_request_is_refused_to_a_batch(always):
+    ask(always)
+    refused = ask(always, {"requests": [ASK]}, BATCH)
+    assert (refused.status_code, refused.json()["field"]) == (422, "Idempotency-Key")
+    assert decisions_in_log(always) == 1
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_batch_that_was_cut_off_goes_on_where_it_stopped(kind, request):
+    shop = request.getfixturevalue(kind)
+    three = {"requests": [{**ASK, "user_id": f"u{n}"} for n in range(3)]}
+    with shop.server(shop.policy("p")) as client:
+        batcher = client.app.state.service.batcher
+        submit = batcher.submit
+
+        async def one_alone(requests):
+            await submit(requests[:1])
+            raise OSError("cut off")
+
+        batcher.submit = one_alone
+        assert ask(client, three, BATCH).status_code == 500
+        assert decisions_in_log(client) == 1
+        batcher.submit = submit
+        whole = ask(client, three, BATCH)
+        assert (whole.status_code, decisions_in_log(client)) == (200, 3)
+        assert ask(client, three, BATCH).json() == whole.json()
+        engine = client.app.state.service.engine
+        with reading(engine) as connection:
+            kept = len(connection.execute(IDEMPOTENCY.select()).all())
+        assert kept == 4
+        week = round(shop.settings().idempotency_days * DAY)
+        prune(engine, shop.settings(), shop.clock() + week + 1)
+        with reading(engine) as connection:
+            assert connection.execute(IDEMPOTENCY.select()).all() == []

@@ -139,12 +139,15 @@ def test_a_store_of_a_newer_pushwise_is_refused(kind, request):
         open_store(url)
 
 
-def test_a_store_that_is_gone_is_told_and_forgiven(cluster, postgresql_shop):
-    """PostgreSQL stops under the server: 503 with Retry-After; it starts again: all goes on."""
+def test_a_store_that_is_gone_is_told_and_forgiven(cluster, postgresql_shop, monkeypatch):
+    """PostgreSQL stops under the server: 503 with Retry-After, but for the metrics; it starts
+    again: all goes on."""
+    monkeypatch.setattr("serving.access.KNOWN_FOR", 0.0)  # keys are read again for every request
     with postgresql_shop.server(postgresql_shop.policy("p")) as client:
         assert client.post("/v1/decisions", json=ASK).status_code == 200
         cluster.stop()
         try:
+            assert client.get("/metrics").status_code == 200
             gone = client.post("/v1/decisions", json={**ASK, "user_id": "w"})
             assert (gone.status_code, gone.headers["retry-after"]) == (503, "1")
             ready = client.get("/readyz")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.parse import log_of
@@ -17,7 +18,7 @@ from mdp.clock import DAY, HOUR
 from mdp.errors import NotEnoughData
 from mdp.events import Kind
 from scripts.cli import main
-from simulator import fit_drift, material
+from simulator import fidelity, fit_drift, material
 from simulator.demo import demo
 from simulator.description import Arrivals, Drift, Simulator
 from simulator.fidelity import card_of, changes_of
@@ -319,6 +320,28 @@ def test_too_little_is_said_so(shop, tmp_path, capsys):
         material_of(empty, until)
     assert main(["fit", str(tmp_path), "--out", str(tmp_path / "sim")]) == 1
     assert "holds no table" in capsys.readouterr().err
+
+
+def test_the_caller_s_threads_stay(shop, fitted, monkeypatch):
+    during = []
+
+    def stop(*_: Any) -> None:
+        during.append(torch.get_num_threads())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fidelity, "of_users", stop)
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(shop[0], report=stop)
+        assert torch.get_num_threads() == before + 1
+        with pytest.raises(KeyboardInterrupt):
+            card_of(shop[0], fitted)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert during == [1, 1]
 
 
 def test_one_variant_and_one_category_are_enough(shop, hasty):
