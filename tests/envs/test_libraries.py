@@ -1,6 +1,8 @@
 """The environments under the libraries that people train with."""
 
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from stable_baselines3 import DQN, PPO
 from envs.sb3 import SB3VecEnv
 from envs.wrappers import CampaignBudget, FactoredActions, FlatObservation
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "actor_critic.py"
+ROOT = Path(__file__).parents[2]
+EXAMPLE, CONSTRAINTS = ROOT / "examples" / "actor_critic.py", ROOT / "constraints.txt"
 
 
 @pytest.fixture(autouse=True)
@@ -69,9 +72,18 @@ def test_the_single_file_example_runs(make):
     assert curve.any()
 
 
-def test_torchrl_rolls_out(make):
-    torchrl = pytest.importorskip("torchrl.envs", reason="torchrl is not installed")
-    env = torchrl.GymWrapper(make(days=5), categorical_action_encoding=True)
+TORCHRL = ("torchrl", "tensordict", "pyvers", "importlib_metadata", "zipp", "lazy-importer")
+
+
+@pytest.mark.slow
+def test_torchrl_rolls_out(make, tmp_path, monkeypatch):
+    """In a folder of its own that is looked into last: it brings a package `benchmarks`, too."""
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "-c", str(CONSTRAINTS)]
+    subprocess.run([*pip, "--target", str(tmp_path), *TORCHRL], check=True)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    from torchrl.envs import GymWrapper
+
+    env = GymWrapper(make(days=5), categorical_action_encoding=True)
     rollout = env.rollout(8)
     assert 1 <= len(rollout) <= 5
     assert rollout["user"].shape[1:] == make().observation_space["user"].shape
