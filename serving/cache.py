@@ -138,8 +138,9 @@ def open_cache(url: str, store: str, count: Callable[[str, int], None]) -> UserC
             retry=Retry(NoBackoff(), 0),
         )
     except ValueError as error:
+        # Not what it is: that may hold a password.
         raise BadSetting(
-            f"PUSHWISE_REDIS is {url!r}; use a URL such as redis://localhost:6379/0"
+            "PUSHWISE_REDIS is no URL of Redis; use one such as redis://localhost:6379/0"
         ) from error
     return UserCache(redis, store, count)
 

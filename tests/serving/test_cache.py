@@ -194,5 +194,5 @@ def test_caps_hold_with_it_among_threads_and_processes(
 
 
 def test_a_url_of_something_else_is_refused_in_a_sentence():
-    with pytest.raises(BadSetting, match="PUSHWISE_REDIS is 'localhost'; use a URL such as redis:"):
+    with pytest.raises(BadSetting, match="PUSHWISE_REDIS is no URL of Redis; use one such as"):
         open_cache("localhost", "sqlite:///x.sqlite", lambda became, users: None)
