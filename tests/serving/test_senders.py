@@ -65,8 +65,10 @@ def test_fcm_gets_a_token_for_a_signed_assertion_and_then_the_message(client, tm
     with listening(google) as receiver:
         path, public = service_account(tmp_path, receiver.url)
         sender = Fcm(client, path, receiver.url)
+        began = time.time()
         assert sender.send(MESSAGE).ok
         assert sender.send(MESSAGE).ok
+        ended = time.time()
     token, *sends = receiver.requests  # one token for both
     form = parse_qs(token.body.decode())
     claims = jwt.decode(form["assertion"][0], public, ["RS256"], audience=f"{receiver.url}/token")
@@ -78,7 +80,8 @@ def test_fcm_gets_a_token_for_a_signed_assertion_and_then_the_message(client, tm
     assert message["notification"] == {"title": "Candle set", "body": "Now 71.99"}
     assert message["data"]["decision_id"] == MESSAGE.decision_id
     lives = int(message["android"]["ttl"].removesuffix("s"))
-    assert 0 <= 2_000_000_000 - time.time() - lives < 60  # whichever kind of device it is
+    # Whichever kind of device it is.
+    assert 2_000_000_000 - ended - 1 <= lives <= 2_000_000_000 - began
     assert message["webpush"]["headers"]["TTL"] == str(lives)
     assert message["apns"]["headers"]["apns-expiration"] == "2000000000"
     assert set(map(type, message["data"].values())) == {str}  # FCM takes texts alone
