@@ -79,7 +79,8 @@ bench-simulator: $(INSTALLED) ## measure environment steps a second beside CartP
 	$(BIN)/python -m benchmarks.simulator
 
 bench-fidelity: $(INSTALLED) ## measure simulated against true values, and what fidelity cards say
-	$(BIN)/python -m benchmarks.fidelity
+	$(BIN)/python -m benchmarks.agents --out runs/fidelity --algos dqn ppo --shops 2
+	$(BIN)/python -m benchmarks.fidelity runs/fidelity
 
 bench-organic: $(INSTALLED) ## measure how real customers' later purchases are simulated; SHOP=FILE
 	@test -n "$(SHOP)" || { echo "say whose purchases: make bench-organic SHOP=online_retail_II.xlsx" >&2; exit 1; }

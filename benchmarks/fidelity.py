@@ -1,22 +1,21 @@
 """Is a simulated gain a gain? Values in fitted simulators against values in the truth behind them.
 
-For each known-truth world and seed: a demo shop, a fit to its log, agents trained in the fit, and
-every policy's value per user in the fit and in the truth, from the same users at the same time.
-Also how far the ensemble's members disagree about each value, which should say how far it is off.
-Prints three tables and writes them as JSON; docs/results.md holds what it printed. Run with
-`make bench-fidelity`.
+For shops that `python -m benchmarks.agents` has left (a known-truth demo, a fit to its log, agents
+trained in the fit): every policy's value per user in the fit and in the truth, from the same users
+at the same time. Also how far the ensemble's members disagree about each value, which should say
+how far it is off, and what the fits' cards say. Prints three tables; docs/results.md holds what it
+printed. `make bench-fidelity` does both.
 
-    python -m benchmarks.fidelity --shop online_retail_II.xlsx --worlds logit
+    python -m benchmarks.fidelity runs/agents
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,6 @@ import tyro
 
 from agents.comparing import Entry, entries, under_members
 from agents.rollouts import population, rollout
-from benchmarks.proof import pushwise
 from policies.saved import load_policy
 from simulator.fidelity_goals import spread_of
 from simulator.saved import load_simulator
@@ -37,55 +35,38 @@ AGENTS = ("dqn", "ppo")
 class Args:
     """What to compare."""
 
-    out: Path = Path("runs/fidelity")
-    """where everything goes"""
-    worlds: tuple[str, ...] = tuple(WORLDS)
-    """names of known-truth worlds"""
-    shop: Path | None = None
-    """Online Retail II (.xlsx, .parquet or .csv) to lay the worlds over"""
+    place: Annotated[Path, tyro.conf.Positional]
+    """`--out` of `python -m benchmarks.agents`"""
     seeds: int = 2
-    """shops of each world"""
-    users: int = 3000
-    """users of each shop"""
-    days: int = 42
-    """days of each shop's log, and of each life"""
+    """shops of each world, from seed 0 on"""
+    days: int = 28
+    """days of each life"""
     lives: int = 2
     """lives of each user in a comparison"""
-    steps: int | None = None
-    """user-days that each agent is trained for (default: about a minute)"""
 
 
 def main(args: Args) -> None:
     """Every shop, then the tables."""
-    began = time.monotonic()
-    size = ["--users", str(args.users), "--days", str(args.days)]
-    length = [] if args.steps is None else ["--steps", str(args.steps)]
-    if args.shop is not None:
-        pushwise("import", "online-retail-ii", args.shop, "--out", args.out / "customers")
-        size += ["--shop", str(args.out / "customers")]
     found = []
-    for world in args.worlds:
+    for world in WORLDS:
         for seed in range(args.seeds):
-            place = args.out / f"{world}-{seed}"
-            logs, sim = place / "logs", place / "sim"
-            pushwise("demo", logs, "--world", world, *size, "--seed", str(seed))
-            pushwise("fit", logs, "--out", sim)
-            for algo in AGENTS:
-                pushwise("train", sim, "--algo", algo, "--out", place / algo, *length)
+            place = args.place / f"{world}-{seed}"
+            if not place.exists():
+                continue
             rows = values_of(place, args.days, range(1, args.lives + 1))
-            card = json.loads((sim / "card" / "card.json").read_text())
+            card = json.loads((place / "sim" / "card" / "card.json").read_text())
             shop = {"world": world, "seed": seed, "card": said_by(card), "policies": rows}
             found.append(shop | judged(rows))
-            print(markdown(found), flush=True)
-    (args.out / "fidelity.json").write_text(json.dumps(found, indent=1) + "\n")
-    minutes = (time.monotonic() - began) / 60
-    print(f"\n{by_policy(found)}\n\n{of_cards(found)}\n\n{minutes:.0f} minutes")
+            print(f"{place.name}: {found[-1]['error']:.1%}", flush=True)
+    if not found:
+        raise SystemExit(f"{args.place} holds no shop: run python -m benchmarks.agents first")
+    print(f"\n{markdown(found)}\n\n{by_policy(found)}\n\n{of_cards(found)}")
 
 
 def values_of(place: Path, days: int, lives: Sequence[int]) -> list[dict[str, Any]]:
     """Value per user of each policy of a shop, simulated and true, and the members' spread."""
     sim, truth = load_simulator(place / "sim"), load_simulator(place / "logs" / "truth")
-    bundles = {algo: load_policy(place / algo) for algo in AGENTS}
+    bundles = {algo: load_policy(place / f"{algo}-0") for algo in AGENTS}
     simulated, true = entries(sim, bundles, False), entries(truth, bundles, True)
     rows = population(sim, 500, 0)
     # Users of a fit stand in another order than those of its world.
