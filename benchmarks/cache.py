@@ -47,6 +47,8 @@ class Deciding:
             some = [self._named(n) for n in range(start, min(start + 1000, users))]
             with writing(self.engine) as connection:
                 write_users(connection, [new_user(user, now, True, "UTC") for user in some])
+        if cache is not None:
+            cache.settle()  # what was just written is put in beside whoever wrote it
         self._decider = Decider(self.engine, Registry(), read_settings(store=store))
 
     def _named(self, n: int) -> str:

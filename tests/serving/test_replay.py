@@ -65,14 +65,21 @@ def test_every_decision_of_a_mixed_batch_replays_to_the_bit(shop, policy):
     with shop.server(
         shop.policy("p", policy, quiet_start="22:00", quiet_end="08:00", floor=0.3)
     ) as client:
-        made = mixed_batch(client)
-        assert {row["action"] for row in made} == {"send", "hold"}
-        with reading(client.app.state.service.engine) as connection:
-            for row in made:
-                again = replay(connection, row["decision_id"])
-                assert again["same"]
-                assert again["replayed"]["propensity"] == row["propensity"]
-                assert again["model"]["largest_difference"] < 1e-9
+        all_replay(client, within=1e-9)
+
+
+def all_replay(client, within: float) -> list[str]:
+    """Ids of a mixed batch's decisions, each of which replays: choice and propensity to the bit,
+    its scores within a difference."""
+    made = mixed_batch(client)
+    assert {row["action"] for row in made} == {"send", "hold"}
+    with reading(client.app.state.service.engine) as connection:
+        for row in made:
+            again = replay(connection, row["decision_id"])
+            assert again["same"]
+            assert again["replayed"]["propensity"] == row["propensity"]
+            assert again["model"]["largest_difference"] < within
+    return [row["decision_id"] for row in made]
 
 
 def small_network(path, form):
@@ -104,15 +111,10 @@ def small_network(path, form):
 def test_a_network_with_a_response_model_replays(shop, form):
     """Choice and propensity to the bit; its scores of what it saw, by the graph too, to 1e-5."""
     with shop.server(small_network(shop.path / "net", form)) as client:
-        made = mixed_batch(client)
-        assert {row["action"] for row in made} == {"send", "hold"}
+        made = all_replay(client, within=1e-5)
         with reading(client.app.state.service.engine) as connection:
-            for row in made:
-                again = replay(connection, row["decision_id"])
-                assert again["same"]
-                assert again["replayed"]["propensity"] == row["propensity"]
-                assert again["model"]["largest_difference"] < 1e-5
-                assert stored(connection, row["decision_id"])[1].pairs.any()  # predicted
+            for decision in made:
+                assert stored(connection, decision)[1].pairs.any()  # predicted
 
 
 def test_a_mixture_s_logged_propensity_is_its_policy_s_probability(shop):
