@@ -24,6 +24,7 @@ from agents.search import best_threshold
 from benchmarks.limits import DAYS, LIVES, LIVING
 from ingestion.read import load_checked
 from mdp.clock import DAY
+from mdp.item_words import shared_words
 from mdp.response import HEADS
 from policies.baselines import Greedy, Hold
 from policies.planner import planner
@@ -109,7 +110,8 @@ def _heads(material: Material, fit: Simulator) -> list[str]:
     names, category = np.unique(items.categories, return_inverse=True)
     met = Counts.of(acts.owner, acts.item[:, None], (len(fit.users), len(items)))
     lists = Counts.of(material.decisions.owner, material.decisions.items, met.shape)
-    tastes = fit_tastes(met, lists, category.astype(np.int64), len(names), 0)
+    words = shared_words(items)
+    tastes = fit_tastes(met, lists, category.astype(np.int64), len(names), words, 0)
     lives = fit.response.half_lives.astype(float)
     sends = sends_of(material, tastes, fit.traits["hours"], lives)
     heads = fit_heads(

@@ -26,6 +26,7 @@ from scipy.special import gammaln
 from benchmarks.proof import pushwise
 from ingestion.read import load_checked
 from mdp.events import Kind
+from mdp.item_words import shared_words
 from policies.baselines import Hold
 from simulator.fit_organic import organic_of
 from simulator.fit_tastes import Counts, fit_tastes
@@ -67,7 +68,8 @@ def main(args: Args) -> None:
         for lists in (acts.item[:, None], np.zeros((len(acts.owner), 0), np.int64))
     )
     names, category = np.unique(items.categories, return_inverse=True)
-    tastes = fit_tastes(met, offered, category.astype(np.int64), len(names), args.seed)
+    words = shared_words(items)
+    tastes = fit_tastes(met, offered, category.astype(np.int64), len(names), words, args.seed)
     habits = habits_of(users, acts, items.price, until)
     organic = organic_of(habits, tastes, met)
     _, kernel = lived(

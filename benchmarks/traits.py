@@ -40,6 +40,7 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], slice]] = {
         (
             *("item_weight", "item_center", "item_scale", "item_hash", "item_taste"),
             *("item_effect", "category_hash", "category_taste", "taste_weight", "price_weight"),
+            *("word_hash", "word_taste"),
             *("repetition_weight", "bought_weight", "views_weight"),
         ),
         ("taste", "price"),

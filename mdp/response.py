@@ -15,9 +15,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from mdp.additive import terms_all, terms_scratch
-from mdp.catalog import Catalog
+from mdp.catalog import Catalog, Items
 from mdp.errors import BadArtifact
 from mdp.hashing import STYLE_BUCKETS, content_hash, hash_ids
+from mdp.item_words import known_words
 from mdp.local_time import local_day
 from mdp.recency import Recency, recency_of
 from mdp.state import TASTE, TRAITS
@@ -194,6 +195,11 @@ class ResponseModel:
     threshold: np.ndarray = field(default_factory=lambda: np.zeros(1, np.float32))
     """Fatigue × exp(-tolerance) (1,) up to which it does nothing, at least 0; 0 in models saved
     without it."""
+    word_hash: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    """Hashes of the words that fitted items share (Q,) uint64; none in models saved without
+    them."""
+    word_taste: np.ndarray = field(default_factory=lambda: np.zeros((0, TASTE), np.float32))
+    """Embedding that an item never seen takes from each, beside its category's (Q, 8)."""
     kind: ClassVar[str] = "additive"
 
     def __post_init__(self) -> None:
@@ -206,6 +212,7 @@ class ResponseModel:
             "item_effect": (len(self.item_hash), H),
             "item_taste": (len(self.item_hash), TASTE),
             "category_taste": (len(self.category_hash), TASTE),
+            "word_taste": (len(self.word_hash), TASTE),
             "variant_effect": (len(self.variant_hash), H),
             "style": (STYLE_BUCKETS, H),
             "half_lives": (4,),
@@ -246,14 +253,11 @@ class ResponseModel:
 
     def bind(self, catalog: Catalog) -> BoundModel:
         """The model over a catalogue's rows; items and variants never fitted get no effect of
-        their own, only what their features say, and an item never fitted takes its category's
-        embedding."""
+        their own, only what their features say, and an item never fitted takes the embedding of
+        its category and of the words of its title and brand."""
         items, variants = catalog.items, catalog.variants
         features = (item_features(catalog) - self.item_center) / self.item_scale
         effect = _rows(self.item_hash, self.item_effect, items.hashes)
-        category = _rows(self.category_hash, self.category_taste, hash_ids(items.categories))
-        known = np.isin(items.hashes, self.item_hash)
-        taste = _rows(self.item_hash, self.item_taste, items.hashes)
         words = wording(variants.titles, variants.bodies)
         said = standard_wording(words, self.variant_center, self.variant_scale)
         own = _rows(self.variant_hash, self.variant_effect, variants.hashes)
@@ -262,11 +266,20 @@ class ResponseModel:
             self,
             item_hash=items.hashes,
             item_term=(features @ self.item_weight + effect).astype(np.float32),
-            item_taste=np.where(known[:, None], taste, category).astype(np.float32),
+            item_taste=self._tastes(items),
             item_price=features[:, 0].astype(np.float32),
             variant_term=copy.astype(np.float32),
             bucket=variants.buckets,
         )
+
+    def _tastes(self, items: Items) -> np.ndarray:
+        """Embeddings (I, 8) of items."""
+        taste = _rows(self.item_hash, self.item_taste, items.hashes)
+        new = np.flatnonzero(~np.isin(items.hashes, self.item_hash))
+        category = hash_ids(items.categories[row] for row in new)
+        words = known_words(items, new, self.word_hash).summed(self.word_taste, len(new))
+        taste[new] = _rows(self.category_hash, self.category_taste, category) + words
+        return taste
 
 
 def item_features(catalog: Catalog) -> np.ndarray:

@@ -125,6 +125,8 @@ def _bare(material: Material, model: ResponseModel, traits: np.ndarray, sent: np
         user=traits["taste"],
         item=model.bind(material.catalog).item_taste,
         category=model.category_taste,
+        word=model.word_taste,
+        word_hash=model.word_hash,
         bias=np.zeros(len(material.catalog.items), np.float32),
         scale=1.0,
         variance=traits["taste_var"],

@@ -20,6 +20,7 @@ from ingestion.replay import replay
 from mdp.clock import zone_name
 from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
+from mdp.item_words import shared_words
 from mdp.observation import observe
 from mdp.response import HEADS, ITEM_FEATURES, ResponseModel
 from mdp.reward import Reward
@@ -184,7 +185,8 @@ def _tastes(material: Material, met: Counts, seed: int) -> Tastes:
     logged = material.rest.meta.candidates != NONE
     lists = decisions.items if logged else decisions.items[:, :0]
     offered = Counts.of(decisions.owner, lists, met.shape)
-    return fit_tastes(met, offered, *_categories(material), seed)
+    words = shared_words(material.catalog.items)
+    return fit_tastes(met, offered, *_categories(material), words, seed)
 
 
 def _categories(material: Material) -> tuple[np.ndarray, int]:
@@ -236,6 +238,7 @@ def _model(
         "variant_scale": variant_scale,
         "item_taste": tastes.item,
         "category_taste": tastes.category,
+        "word_taste": tastes.word,
         "half_lives": found.lives,
         "threshold": found.sends.knee[None],
         # Levels are those of draws of the users, so what policies see must be the mean over these.
@@ -245,6 +248,7 @@ def _model(
         **{name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()},
         item_hash=catalog.items.hashes,
         category_hash=hash_ids(names),
+        word_hash=tastes.word_hash,
         variant_hash=catalog.variants.hashes,
     )
 

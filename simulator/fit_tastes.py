@@ -1,8 +1,10 @@
 """Tastes: a multinomial factorisation of what users meet by themselves and are offered.
 
-log p(item | user) = bias + user · (category + residual) - normaliser; Gaussian priors on all
-factors, maximum a posteriori. Offers have a bias and a scale of their own: a list says what the
-shop's recommender believed, which is news of the user's taste where it knows more than the log.
+log p(item | user) = bias + user · (category + words + residual) - normaliser; Gaussian priors on
+all factors, maximum a posteriori. An item's words are those of its text that others have, too
+(`mdp.item_words`), summed so that many weigh as much as few. Offers have a bias and a scale of
+their own: a list says what the shop's recommender believed, which is news of the user's taste where
+it knows more than the log.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import DTypeLike
 
+from mdp.item_words import ItemWords
 from mdp.state import TASTE
 
 STEPS, RATE = 250, 0.06
@@ -23,6 +26,7 @@ OFFER_WEIGHT = 0.3
 CONCENTRATIONS = tuple(float(x) for x in np.geomspace(1.0, 1000.0, 13))
 """How much a taste may weigh: so many acts."""
 USER_PRIOR, CATEGORY_PRIOR, RESIDUAL_PRIOR, BIAS_PRIOR = 1.0, 1.0, 0.5, 2.0
+WORDS_PRIOR = 0.5
 """Standard deviations of the priors."""
 LEAST_SCALE = 0.05
 """Inner products of less, in log-odds, are noise: they are not made larger."""
@@ -39,6 +43,10 @@ class Tastes:
     """(I, 8)"""
     category: np.ndarray
     """(C, 8)"""
+    word: np.ndarray
+    """Of the words that items share (W, 8)."""
+    word_hash: np.ndarray
+    """Hashes of these (W,) uint64."""
     bias: np.ndarray
     """Of each item when a user meets one (I,)."""
     scale: float
@@ -107,7 +115,12 @@ def _blocks(shape: tuple[int, int]) -> list[slice]:
 
 
 def fit_tastes(
-    met: Counts, offered: Counts, category: np.ndarray, categories: int, seed: int
+    met: Counts,
+    offered: Counts,
+    category: np.ndarray,
+    categories: int,
+    words: ItemWords,
+    seed: int,
 ) -> Tastes:
     """Fit to counts of items met and of items offered; category: (I,) rows."""
     generator = torch.Generator().manual_seed(seed)
@@ -118,19 +131,30 @@ def fit_tastes(
         return (0.3 * torch.randn(*shape, generator=generator)).requires_grad_()
 
     user, of_category, residual = start(users, TASTE), start(categories, TASTE), start(items, TASTE)
+    word = start(len(words.hashes), TASTE)
+    has = torch.sparse_coo_tensor(
+        torch.from_numpy(np.stack([words.item, words.word])),
+        torch.from_numpy(words.weight),
+        (items, len(word)),
+        check_invariants=True,
+    ).coalesce()
+
+    def embeddings() -> torch.Tensor:
+        return of_category[kind] + RESIDUAL_PRIOR * residual + WORDS_PRIOR * (has @ word)
+
     popular = torch.tensor(np.bincount(met.item, met.count, items) + 1.0)
     bias = (popular / popular.mean()).log().float().requires_grad_()
     offer_bias = bias.detach().clone().requires_grad_()
     log_scale = torch.zeros(1, requires_grad=True)
     optimizer = torch.optim.Adam(
-        [user, of_category, residual, bias, offer_bias, log_scale], lr=RATE
+        [user, of_category, residual, word, bias, offer_bias, log_scale], lr=RATE
     )
     weighed = replace(offered, count=OFFER_WEIGHT * offered.count)
     for step in range(STEPS):
         for group in optimizer.param_groups:
             group["lr"] = RATE * (1 - step / STEPS)
         optimizer.zero_grad()
-        embedding = of_category[kind] + RESIDUAL_PRIOR * residual
+        embedding = embeddings()
         shared = embedding.detach().requires_grad_()
         # Some users at a time: all at once is gigabytes of memory traffic in a large shop.
         for rows in met.blocks():
@@ -142,13 +166,18 @@ def fit_tastes(
             (loss - (listed * offers).sum()).backward()
         assert shared.grad is not None
         loss = (embedding * shared.grad).sum()
-        for factor, prior in ((user, USER_PRIOR), (of_category, CATEGORY_PRIOR), (residual, 1.0)):
+        for factor, prior in (
+            (user, USER_PRIOR),
+            (of_category, CATEGORY_PRIOR),
+            (residual, 1.0),
+            (word, 1.0),
+        ):
             loss = loss + (factor**2).sum() / (2 * prior**2)
         loss = loss + ((bias - bias.mean()) ** 2).sum() / (2 * BIAS_PRIOR**2)
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        embedding = of_category[kind] + RESIDUAL_PRIOR * residual
+        embedding = embeddings()
         # The mean square of all inner products, without the products.
         square = ((user.T @ user) * (embedding.T @ embedding)).sum() / (users * items)
         size = square.sqrt().clamp_min(LEAST_SCALE)
@@ -165,6 +194,8 @@ def fit_tastes(
             user=(user / root).numpy(),
             item=(embedding / root).numpy(),
             category=(of_category / root).numpy(),
+            word=(WORDS_PRIOR * word / root).numpy(),
+            word_hash=words.hashes,
             bias=bias.numpy(),
             scale=float(size),
             variance=(variance / size).numpy(),

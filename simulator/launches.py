@@ -3,8 +3,8 @@
 What users look for, and a shop's recommender, say nothing of items that are not there yet. So a new
 item shares the place of another, its donor: from its listing on, half of the meetings with that one
 are with the new item, and half of the users who would be offered that one are offered the new. It
-has its donor's category, brand, price and margin under an id of its own, and so the response that
-these give.
+has its donor's title, category, brand, price and margin under an id of its own, and so the response
+that these give.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,8 +10,7 @@ from scipy.sparse import csr_matrix, hstack
 
 from generation.candidates.interactions import Interactions
 from generation.candidates.ranker import Ranker
-
-_TOKEN = re.compile(r"([^\W_\u4e00-\u9fff]+)|(?=([\u4e00-\u9fff]{2}))")
+from mdp.item_words import tokens_of
 
 
 @dataclass
@@ -59,8 +57,3 @@ def _words_of(log: Interactions) -> csr_matrix:
         tokenizer=tokens_of, token_pattern=None, sublinear_tf=True, dtype=np.float32
     )
     return csr_matrix(vectorizer.fit_transform(texts))
-
-
-def tokens_of(text: str) -> list[str]:
-    """Words in small letters; of Chinese, which has no spaces, every two neighbouring signs."""
-    return [word or pair for word, pair in _TOKEN.findall(text.lower())]

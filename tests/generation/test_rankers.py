@@ -8,7 +8,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from generation.candidates.collaborative import ALS, Ease, ItemBM25, ItemKNN, UserKNN, ease_weights
-from generation.candidates.content import Content, tokens_of
+from generation.candidates.content import Content
 from generation.candidates.evidence import FEATURES, Evidence
 from generation.candidates.hybrid import Hybrid
 from generation.candidates.interactions import Interactions, interactions_of
@@ -167,9 +167,6 @@ class TestContent(PersonalTests):
     def test_an_item_that_nobody_met_is_found_by_its_words(self, ranker, log):
         lists = ranker.recommend(np.array([1]), 9, log.met[[1]])
         assert UNMET in lists[0, : 13 - log.met[1].nnz + 1]
-
-    def test_words_and_pairs_of_chinese_signs(self):
-        assert tokens_of("Lunch-box, 红色茶壶 x2") == ["lunch", "box", "红色", "色茶", "茶壶", "x2"]
 
 
 class TestReviews:

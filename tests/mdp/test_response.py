@@ -1,4 +1,4 @@
-"""Fatigue acts above its threshold alone, as the user bears it."""
+"""Fatigue acts above its threshold alone, as the user bears it; new items are known by words."""
 
 from dataclasses import replace
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from mdp.errors import BadArtifact
+from mdp.hashing import hash_ids
 from mdp.recency import Recency
 from mdp.response import HEADS, ResponseModel
-from mdp.state import TRAITS
+from mdp.state import TASTE, TRAITS
 from tests.mdp.conftest import AT
 
 THRESHOLD = 1.5
@@ -46,3 +47,32 @@ def test_a_model_saved_without_a_threshold_has_none(model):
 def test_a_threshold_of_another_shape_is_refused(model):
     with pytest.raises(BadArtifact, match="threshold is"):
         replace(model, threshold=np.zeros(len(HEADS), np.float32))
+
+
+@pytest.fixture
+def reading(model) -> ResponseModel:
+    """That knows two words."""
+    tastes = np.random.default_rng(2).normal(size=(2, TASTE)).astype(np.float32)
+    return replace(model, word_hash=hash_ids(["red", "larch"]), word_taste=tastes)
+
+
+def test_an_item_never_fitted_is_known_by_category_and_words(model, reading, catalog):
+    titles = ("red", *catalog.items.titles[1:5], "A red box")
+    items = replace(catalog.items, titles=titles, brands=("",) * 5 + ("Larch",))
+    found = reading.bind(replace(catalog, items=items)).item_taste
+    expected = model.category_taste[2] + reading.word_taste.sum(0) / np.sqrt(2)
+    np.testing.assert_allclose(found[5], expected, rtol=1e-5)
+    np.testing.assert_array_equal(found[:5], model.item_taste)
+
+
+def test_a_model_saved_without_words_has_none(model, reading, catalog):
+    saved = {name: a for name, a in model.arrays().items() if not name.startswith("word_")}
+    items = replace(catalog.items, titles=("red",) * 6)
+    found = ResponseModel(**saved).bind(replace(catalog, items=items)).item_taste
+    np.testing.assert_array_equal(found[5], model.category_taste[2])
+    assert reading.hash != model.hash
+
+
+def test_words_without_as_many_vectors_are_refused(reading):
+    with pytest.raises(BadArtifact, match="word_taste is"):
+        replace(reading, word_taste=reading.word_taste[:1])

@@ -14,9 +14,11 @@ from ingestion.parse import log_of
 from ingestion.parted import parted
 from ingestion.splits import before, log_end, split_time
 from ingestion.write import write_log
+from mdp.catalog import simple_items
 from mdp.clock import DAY, HOUR
 from mdp.errors import NotEnoughData
 from mdp.events import Kind
+from mdp.hashing import hash_ids
 from scripts.cli import main
 from simulator import fidelity, fit_drift, material
 from simulator.demo import demo
@@ -82,6 +84,20 @@ def test_effects_have_the_truths_signs(fitted):
 def test_models_have_the_threshold_that_they_were_fitted_with(fitted):
     models = fitted.simulator.response, *fitted.simulator.members
     assert {model.knee for model in models} == {float(fitted.tuned.sends.knee)}
+
+
+def test_a_new_item_is_known_by_words_that_others_have(fitted):
+    model, catalog = fitted.simulator.response, fitted.simulator.catalog
+    item = simple_items(["new"], np.ones(1), catalog.items.categories[:1])
+    plain, branded = (
+        model.bind(replace(catalog, items=replace(item, brands=(brand,)))).item_taste[0]
+        for brand in ("Nobody's", "Larch")
+    )
+    place = model.category_hash == hash_ids(catalog.items.categories[:1])
+    np.testing.assert_array_equal(plain, model.category_taste[place][0])
+    own = model.word_taste[model.word_hash == hash_ids(["larch"])]
+    np.testing.assert_allclose(branded, plain + own[0], rtol=1e-6)
+    assert np.abs(own).max() > 0.01
 
 
 def test_a_time_after_the_logs_end_is_its_end(shop, tmp_path):

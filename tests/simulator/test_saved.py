@@ -8,6 +8,7 @@ import pytest
 
 from mdp.errors import BadArtifact, BadInput
 from mdp.guardrails import Guardrails
+from mdp.hashing import hash_ids
 from mdp.reward import Reward
 from policies.manifest import manifest_hash
 from policies.saved import PolicyBundle, save_policy
@@ -58,6 +59,16 @@ def test_all_that_a_fit_adds_comes_back(tmp_path, shop):
     observed = [Kernel(one, np.arange(60)).view().observation for one in (full, loaded)]
     for name in observed[0]:
         np.testing.assert_array_equal(observed[0][name], observed[1][name])
+
+
+def test_words_come_back(tmp_path, shop):
+    words = {"word_hash": hash_ids(["red", "box"]), "word_taste": np.ones((2, 8), np.float32)}
+    reading = replace(shop.response, **words)
+    save_simulator(tmp_path / "sim", replace(shop, response=reading))
+    loaded = load_simulator(tmp_path / "sim").response
+    assert loaded.hash == reading.hash != shop.response.hash
+    for name, array in words.items():
+        np.testing.assert_array_equal(loaded.arrays()[name], array)
 
 
 def test_another_simulators_belief_is_saved_beside_the_truth(tmp_path, shop):
