@@ -63,7 +63,7 @@ def _draft(connection: Connection, world: World, keyed: Keyed, body: CriticalIn,
     if (bar := barred(world, item, variant, at)) is not None:
         kind, reason = bar
         raise Problem(409, f"{kind}_id", f"{kind} {named[kind]!r} {SAYS[reason]}")
-    drawn = Drawn((item,), (variant,), (), item, variant, at, 1.0, "critical")
+    drawn = Drawn(body.item_id, body.variant_id, "", item, variant, at, 1.0, "critical")
     return Draft(keyed, user, at, drawn, world, "critical")
 
 

@@ -259,7 +259,7 @@ class Decider:
                 elif who.reason is None:
                     asked[n] = question, who
                 else:
-                    nothing = Drawn((), (), (), -1, -1, None, 1.0, who.reason)
+                    nothing = Drawn("", "", "", -1, -1, None, 1.0, who.reason)
                     drafts[n] = Draft(
                         keyed, question.user, question.at, nothing, who.world, who.arm
                     )
