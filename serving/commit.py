@@ -315,6 +315,12 @@ def answer(user: User, row: Mapping[Any, Any], repeated: bool = False) -> dict[s
         "policy": row["policy"],
         "arm": row["arm"],
         "reason": row["reason"],
-        "cold_start": user.is_new,
+        "cold_start": met_by(user, row) if repeated else user.is_new,
         "repeated": repeated,
     }
+
+
+def met_by(user: User, row: Mapping[Any, Any]) -> bool:
+    """Whether a decision that is in the store is the one by which a user became known: then they
+    signed up at its instant (`new_user`)."""
+    return bool(user.signed_up_at == row["decided_at"])
