@@ -28,7 +28,7 @@ from serving.archived import absent, archives_of, forget_user
 from serving.budget import RESERVES, release
 from serving.cache import erased
 from serving.catalog import changed
-from serving.commit import answer
+from serving.commit import answer, met_by
 from serving.explaining import explanation
 from serving.history import advanced, consent_event, rebuilt, whole_user
 from serving.problems import Problem
@@ -260,8 +260,7 @@ def get_decision(engine: Engine, decision_id: str) -> dict[str, Any]:
     }
     return {
         **answer(user, row),
-        # Whoever was not known signed up by this very decision (`new_user`).
-        "cold_start": user.signed_up_at == row["decided_at"],
+        "cold_start": met_by(user, row),
         **lists,
         "hours": [int(hour) for hour in lists["hours"]],
         **{name: row[name] for name in ("turn", "schema", "policy_hash", "rules_hash")},

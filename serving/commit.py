@@ -28,7 +28,7 @@ from serving.problems import Problem
 from serving.registry import World
 from serving.rows import inserting, rows_by_key
 from serving.schemas import Ask, iso
-from serving.scoring import Drawn, names_of
+from serving.scoring import Drawn
 from serving.settings import Settings
 from serving.store import Store, all_settings, writing
 from serving.tables import CHANGES, DECISIONS, IDEMPOTENCY, SHADOWS, SNAPSHOTS
@@ -197,7 +197,6 @@ def decision_row(draft: Draft, decision_id: str | None) -> dict[str, Any]:
     """The row of the `decisions` table, in the order of its columns."""
     drawn, world = draft.drawn, draft.world
     catalog = world.catalog
-    candidates, variants, hours = names_of(catalog, drawn)
     sent = drawn.item >= 0
     items, copy = catalog.items, catalog.variants
     return {
@@ -209,9 +208,9 @@ def decision_row(draft: Draft, decision_id: str | None) -> dict[str, Any]:
         "send_at": drawn.send_at,
         "propensity": drawn.propensity,
         "policy": world.name,
-        "candidates": candidates or None,
-        "variants": variants or None,
-        "hours": hours or None,
+        "candidates": drawn.candidates or None,
+        "variants": drawn.variants or None,
+        "hours": drawn.hours or None,
         "turn": _turn(draft.user, draft.at),
         "arm": draft.arm,
         "reason": drawn.reason,
@@ -265,11 +264,12 @@ def same_day(user: User, first: int, second: int) -> bool:
 
 def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
     """The users with their decisions applied to their histories."""
-    data = bytearray().join([draft.user.history for draft, _ in decided])
+    users = [draft.user for draft, _ in decided]
+    data = bytearray().join([user.history for user in users])
     histories = np.frombuffer(data, HISTORY)
     hashes = new_hashes(row["decision_id"] for _, row in decided).tolist()
     at = np.array([draft.at for draft, _ in decided], np.int64)
-    zones = np.array([draft.user.zone for draft, _ in decided], np.int16)
+    zones = np.array([user.zone for user in users], np.int16)
     whole = zip(decided, hashes, local_hour(at, zones).tolist(), strict=True)
     events = np.array([_event(draft, name, hour) for (draft, _), name, hour in whole], EVENT)
     apply(histories, np.arange(len(decided)), events)
@@ -285,7 +285,7 @@ def _moved_on(decided: list[tuple[Draft, dict[str, Any]]]) -> list[User]:
                 row["nth"],
             )
         )
-        for n, (user, row) in enumerate((draft.user, row) for draft, row in decided)
+        for n, (user, (_, row)) in enumerate(zip(users, decided, strict=True))
     ]
 
 
@@ -315,6 +315,12 @@ def answer(user: User, row: Mapping[Any, Any], repeated: bool = False) -> dict[s
         "policy": row["policy"],
         "arm": row["arm"],
         "reason": row["reason"],
-        "cold_start": user.is_new,
+        "cold_start": met_by(user, row) if repeated else user.is_new,
         "repeated": repeated,
     }
+
+
+def met_by(user: User, row: Mapping[Any, Any]) -> bool:
+    """Whether a decision that is in the store is the one by which a user became known: then they
+    signed up at its instant (`new_user`)."""
+    return bool(user.signed_up_at == row["decided_at"])

@@ -11,14 +11,13 @@ from serving.allowed import barred
 from serving.commit import Draft, Keyed, commit
 from serving.decide import again
 from serving.history import whole_user
+from serving.keys import answered_before, name_of
 from serving.problems import Problem
 from serving.registry import World
-from serving.rows import rows_by_key
 from serving.schemas import Ask, CriticalIn
 from serving.scoring import Drawn
 from serving.service import Service
 from serving.store import reading
-from serving.tables import IDEMPOTENCY
 from serving.users import User, check_readable
 
 SAYS = {
@@ -34,13 +33,13 @@ def critical(service: Service, who: str, body: CriticalIn, key: str | None) -> d
     """The answer about a send that is due now, or the one that the idempotency key got before;
     raises `Problem` where it may not be sent."""
     told = body.model_dump()
-    keyed = Keyed(Ask(user_id=body.user_id), key, content_hash(told))
+    keyed = Keyed(Ask(user_id=body.user_id), key and name_of(key), content_hash(told))
     while True:
         now = service.clock()
         with reading(service.engine) as connection:
-            given = rows_by_key(connection, IDEMPOTENCY, [key]) if key else {}
-            if key in given:
-                return again(keyed, given[key])
+            given = answered_before(connection, [keyed])
+            if keyed.key in given:
+                return again(keyed, given[keyed.key])
             draft = _draft(connection, service.registry.world(connection), keyed, body, now)
         draft = draft._replace(who=who, told=told)
         done = commit(service.engine, draft.world, {0: draft}, now, service.settings)
@@ -63,7 +62,7 @@ def _draft(connection: Connection, world: World, keyed: Keyed, body: CriticalIn,
     if (bar := barred(world, item, variant, at)) is not None:
         kind, reason = bar
         raise Problem(409, f"{kind}_id", f"{kind} {named[kind]!r} {SAYS[reason]}")
-    drawn = Drawn((item,), (variant,), (), item, variant, at, 1.0, "critical")
+    drawn = Drawn(body.item_id, body.variant_id, "", item, variant, at, 1.0, "critical")
     return Draft(keyed, user, at, drawn, world, "critical")
 
 

@@ -34,6 +34,7 @@ from serving.commit import (
     same_day,
 )
 from serving.history import assumed, mend
+from serving.keys import answered_before
 from serving.problems import Problem, StoreFault, as_problem, words_of_damage
 from serving.registry import Registry, World
 from serving.rows import inserting, rows_by_key
@@ -239,8 +240,7 @@ class Decider:
         """Answer repeats and bad requests, draft forced holds; returns what must be drawn."""
         lost = mend(connection, users)
         held = _last_holds(connection, users.values())
-        keys = {key for n in turn if (key := requests[n].key)}
-        stored = rows_by_key(connection, IDEMPOTENCY, keys) if keys else {}
+        stored = answered_before(connection, [requests[n] for n in turn])
         asked: dict[int, tuple[Question, Assigned]] = {}
         for n in turn:
             keyed = requests[n]
@@ -259,7 +259,7 @@ class Decider:
                 elif who.reason is None:
                     asked[n] = question, who
                 else:
-                    nothing = Drawn((), (), (), -1, -1, None, 1.0, who.reason)
+                    nothing = Drawn("", "", "", -1, -1, None, 1.0, who.reason)
                     drafts[n] = Draft(
                         keyed, question.user, question.at, nothing, who.world, who.arm
                     )

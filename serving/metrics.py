@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections import Counter as Counts
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,6 +54,23 @@ def _runs(process: int) -> bool:
     return True
 
 
+class Grouped(Histogram):
+    """A histogram that is told many values at once, and counts those of a bucket together."""
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Note finite values; none lies above the last bucket, which is infinite."""
+        buckets: defaultdict[int, int] = defaultdict(int)
+        for value in values:
+            buckets[bisect_left(self._upper_bounds, value)] += 1
+        for place, count in buckets.items():
+            self._buckets[place].inc(count)
+        self._sum.inc(sum(values))
+
+
+_LABELS = itemgetter("action", "reason", "policy", "arm")
+"""Of an answer that is a new decision."""
+
+
 class Metrics:
     """Metrics with a registry of their own, so that several apps can live in one process."""
 
@@ -85,7 +104,7 @@ class Metrics:
         self.cached = self._counter(
             "cached_users", "Users looked up in Redis, by what became of that", "became"
         )
-        self.propensities = Histogram(
+        self.propensities = Grouped(
             "pushwise_propensity",
             "Propensities of what was drawn",
             registry=self.registry,
@@ -182,16 +201,18 @@ class Metrics:
 
     def count_answers(self, answers: Iterable[Answer]) -> None:
         """Count decisions, and what decided nothing by itself."""
-        made: Counts[tuple[str, ...]] = Counts()
+        made: defaultdict[tuple[str, ...], int] = defaultdict(int)
+        drawn = []
         for answer in answers:
             if isinstance(answer, Problem):
                 made["refused", str(answer.status), "", ""] += 1
             elif because := _undecided(answer):
                 self._labelled(self.undecided, because).inc()
             else:
-                made[answer["action"], answer["reason"], answer["policy"], answer["arm"]] += 1
+                made[_LABELS(answer)] += 1
                 if answer["reason"] == "policy":
-                    self.propensities.observe(answer["propensity"])
+                    drawn.append(answer["propensity"])
+        self.propensities.observe_all(drawn)
         for labels, count in made.items():
             self._labelled(self.decisions, *labels).inc(count)
 

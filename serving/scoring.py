@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mdp.actions import HOURS, decode
-from mdp.catalog import Catalog
 from mdp.guardrails import Reason, risk_limits
 from mdp.hashing import new_hashes
 from mdp.local_time import local_hour, send_times
@@ -51,11 +50,11 @@ class Question(NamedTuple):
 class Drawn(NamedTuple):
     """What the policy drew for one question."""
 
-    items: tuple[int, ...]
-    """Candidates that the catalogue allowed, catalogue rows."""
-    variants: tuple[int, ...]
-    """Copy that the catalogue allowed, catalogue rows."""
-    hours: tuple[int, ...]
+    candidates: str
+    """Items that the catalogue allowed, as a log writes lists."""
+    variants: str
+    """Copy that the catalogue allowed."""
+    hours: str
     """Hours that the guardrails allowed."""
     item: int
     """Catalogue row; -1 for a hold."""
@@ -64,7 +63,7 @@ class Drawn(NamedTuple):
     send_at: int | None
     propensity: float
     reason: str
-    snapshot: bytes | None = None
+    snapshot: bytearray | None = None
     """As `serving.snapshot` packs it."""
 
 
@@ -93,9 +92,11 @@ def _draw(
     view = _view(world, requests, traits, budget)
     turns = taken_in_turns(world.policy, view.observation, rng.random((len(questions), UNIFORMS)))
     slots = decode(turns.actions, requests.items.shape[1], requests.variants.shape[1])
-    items, variants = _unpadded(requests.items), _unpadded(requests.variants)
-    sizes = [(len(k), len(v)) for k, v in zip(items, variants, strict=True)]
     chosen = zip(*(slot.tolist() for slot in slots), turns.propensity.tolist(), strict=True)
+    items, variants = requests.items.tolist(), requests.variants.tolist()
+    item_lists = _listed(items, world.catalog.items.ids)
+    variant_lists = _listed(variants, world.catalog.variants.ids)
+    sizes = [(k, v) for (_, k), (_, v) in zip(item_lists, variant_lists, strict=True)]
     snapshots = packed(view, turns, sizes, removed)
     open_hours, send_at = (view.mask.hour == 0).tobytes(), view.mask.send_at
     out = []
@@ -103,12 +104,12 @@ def _draw(
         send = k >= 0
         out.append(
             Drawn(  # by place, which takes half the time
-                items[n],
-                variants[n],
+                item_lists[n][0],
+                variant_lists[n][0],
                 _hours(open_hours[n * HOURS : (n + 1) * HOURS]),
                 items[n][k] if send else -1,
                 variants[n][v] if send else -1,
-                int(send_at[n, h]) if send else None,
+                send_at.item(n, h) if send else None,
                 propensity,
                 "policy" if send or turns.sendable[n] else why_held(view.mask, n),
                 snapshots[n],
@@ -147,18 +148,23 @@ def is_risky(
     return bool(sum(part[-1] for part in parts) > risk_limits(ceiling)[int(terms.cloglog[-1])])
 
 
-def _unpadded(rows: np.ndarray) -> list[tuple[int, ...]]:
-    """The lists that catalogue rows (N, K) hold, whose padding is behind."""
-    if rows.min() >= 0:
-        return list(map(tuple, rows.tolist()))
-    counts = (rows >= 0).sum(1).tolist()
-    return [tuple(row[:count]) for row, count in zip(rows.tolist(), counts, strict=True)]
+def _listed(lists: Sequence[list[int]], ids: Sequence[str]) -> list[tuple[str, int]]:
+    """Lists of catalogue rows, whose padding is behind, as a log writes them, and their lengths.
+    Of a group many are the same, such as all the copy that there is."""
+    known: dict[tuple[int, ...], tuple[str, int]] = {}
+    out = []
+    for rows in map(tuple, lists):
+        if (listed := known.get(rows)) is None:
+            names = [ids[row] for row in rows if row >= 0]
+            listed = known[rows] = "|".join(names), len(names)
+        out.append(listed)
+    return out
 
 
 @lru_cache(maxsize=4096)
-def _hours(allowed: bytes) -> tuple[int, ...]:
-    """The hours that are allowed, of 24 booleans as bytes."""
-    return tuple(hour for hour, yes in enumerate(allowed) if yes)
+def _hours(allowed: bytes) -> str:
+    """The hours that are allowed, of 24 booleans as bytes, as a log writes them."""
+    return "|".join(str(hour) for hour, yes in enumerate(allowed) if yes)
 
 
 def _view(
@@ -292,18 +298,3 @@ def why_held(masked: Mask, n: int) -> str:
     codes = masked.hour[n][masked.hour[n] != Reason.QUIET_HOURS]
     most = np.bincount(codes).argmax() if len(codes) else Reason.QUIET_HOURS
     return reason_name(int(most))
-
-
-def names_of(catalog: Catalog, drawn: Drawn) -> tuple[str, str, str]:
-    """The lists as a log writes them: candidates, variants, hours."""
-    items, variants = catalog.items.ids, catalog.variants.ids
-    return (
-        "|".join(map(items.__getitem__, drawn.items)),
-        "|".join(map(variants.__getitem__, drawn.variants)),
-        _joined(drawn.hours),
-    )
-
-
-@lru_cache(maxsize=4096)
-def _joined(hours: tuple[int, ...]) -> str:
-    return "|".join(map(str, hours))

@@ -93,7 +93,7 @@ def sealed_fields(fields: Mapping[str, Any], seal: Callable[[str | None], str | 
     """Fields as the JSON that is stored, sealed by a `sealer()`."""
     if isinstance(fields, UnreadableFields):
         return fields.stored
-    return seal(orjson.dumps(fields).decode()) or ""
+    return seal(orjson.dumps(fields).decode() if fields else "{}") or ""
 
 
 def opened_fields(text: str) -> dict[str, Any]:

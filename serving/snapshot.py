@@ -205,7 +205,7 @@ def packed(
     turns: Turns,
     sizes: Sequence[tuple[int, int]],
     removed: Mapping[int, Mapping[str, Mapping[str, str]]] = MappingProxyType({}),
-) -> list[bytes]:
+) -> list[bytearray]:
     """The snapshots of N decisions as bytes, which `unpack` reads; sizes: each one's K and V;
     removed: by number, see `Snapshot.removed`, of those of which there is any.
 
@@ -214,19 +214,20 @@ def packed(
     alike: dict[tuple[tuple[int, int], int], list[int]] = defaultdict(list)
     for n, (size, part) in enumerate(zip(sizes, turns.which.tolist(), strict=True)):
         alike[size, part].append(n)
-    out = [b""] * len(sizes)
+    out = [bytearray()] * len(sizes)
     for (size, part), rows in alike.items():
         for n, (head, body) in zip(rows, _packed(view, turns, rows, size, part), strict=True):
             more = orjson.dumps(removed[n]) if n in removed else b""
             whole = CODEC.compress(bytes(body) + more if more else body, asbytes=True)
-            out[n] = head + _REMOVED.pack(len(more)) + whole
+            # No `bytes`: SQLite's driver looks long for a way to adapt these.
+            out[n] = bytearray().join((*head, _REMOVED.pack(len(more)), whole))
     return out
 
 
 def _packed(
     view: View, turns: Turns, rows: list[int], size: tuple[int, int], part: int
-) -> Iterator[tuple[bytes, memoryview]]:
-    """Heads and arrays of decisions `rows`, all of which one policy made among K and V."""
+) -> Iterator[tuple[tuple[bytes, ...], memoryview]]:
+    """Heads in parts, and arrays, of decisions `rows`, which one policy made among K and V."""
     k, v = size
     (share, policy), scores, votes = turns.parts[part], turns.scores[part], turns.votes[part]
     seen, mask = view.observation, view.mask
@@ -252,12 +253,14 @@ def _packed(
     sizes = FORMAT, k, v, *scores.pair.shape[1:]
     # What is the same for all; each one's best hour comes between.
     head = _HEAD.pack(*sizes, temperature, policy.floor, greedy, 0)[:-1]
-    others = [chance for number, chance in enumerate(turns.chance) if number != part]
-    beside = reduce(np.add, others).tolist() if others else [0.0] * len(turns.which)
     drawn = 0 if votes is None else votes.shape[1]
+    tail = _PART.pack(part, share, 0.0, drawn)
+    others = [chance for number, chance in enumerate(turns.chance) if number != part]
+    beside = reduce(np.add, others).tolist() if others else []
     for place, n in enumerate(rows):
-        tail = _PART.pack(part, share, beside[n], drawn)
-        yield head + hours[n : n + 1] + tail, data[place * width : (place + 1) * width]
+        if beside:
+            tail = _PART.pack(part, share, beside[n], drawn)
+        yield (head, hours[n : n + 1], tail), data[place * width : (place + 1) * width]
 
 
 def unpack(data: bytes) -> Snapshot:

@@ -180,9 +180,8 @@ def write_users(connection: Connection, users: Sequence[User]) -> None:
     seal = sealer()
     sums = checksums([user.history for user in users], [user.version + 1 for user in users])
     rows = [_row(user, seal, kept) for user, kept in zip(users, sums, strict=True)]
-    both = list(zip(users, rows, strict=True))
-    _INSERT.run(connection, [row for user, row in both if user.is_new])
-    _UPDATE.run(connection, [(*row[1:], row[0]) for user, row in both if not user.is_new])
+    _INSERT.run(connection, [row for row in rows if row[_VERSION] == 1])
+    _UPDATE.run(connection, [(*row[1:], row[0]) for row in rows if row[_VERSION] != 1])
     wrote(connection, rows)
 
 

@@ -13,6 +13,7 @@ from serving import accounts
 from serving.answers import DecisionOut, DecisionShown, DecisionsOut
 from serving.commit import Keyed, Replayed
 from serving.decide import claim
+from serving.keys import name_of, part_of
 from serving.problems import PROBLEMS, Problem, problem_of
 from serving.record import cancel as cancel_send
 from serving.schemas import Ask, Asks
@@ -35,7 +36,8 @@ async def decide(service: Here, ask: Ask, idempotency_key: Key = None) -> Respon
 async def decided(service: Service, ask: Ask, key: str | None) -> dict[str, Any]:
     """The answer to one request; raises `Problem`."""
     with service.in_flight.only(key):
-        (answer,) = await service.batcher.submit([Keyed(ask, key, "", service.tracing.context())])
+        keyed = Keyed(ask, key and name_of(key), "", service.tracing.context())
+        (answer,) = await service.batcher.submit([keyed])
     if isinstance(answer, Problem):
         raise answer
     return answer
@@ -54,14 +56,11 @@ async def decide_batch(service: Here, body: Asks, idempotency_key: Key = None) -
     batch = content_hash(body.requests) if idempotency_key else ""
     trace = service.tracing.context()
     good, bad = _checked(body.requests)
-    keyed = [
-        Keyed(ask, idempotency_key and f"{idempotency_key}/{n}", batch, trace)
-        for n, ask in good.items()
-    ]
+    name = idempotency_key and name_of(idempotency_key)
+    keyed = [Keyed(ask, name and part_of(name, n), batch, trace) for n, ask in good.items()]
     with service.in_flight.only(idempotency_key):
-        if idempotency_key:
-            now = service.clock()
-            await run_in_threadpool(claim, service.engine, idempotency_key, batch, now)
+        if name:
+            await run_in_threadpool(claim, service.engine, name, batch, service.clock())
         decided = await service.batcher.submit(keyed)
     answers = dict(zip(good, decided, strict=True)) | bad
     for answer in decided:

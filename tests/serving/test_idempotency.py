@@ -4,12 +4,14 @@ import asyncio
 import threading
 
 import pytest
+from sqlalchemy import func, select, update
 from starlette.testclient import TestClient
 
 from mdp.clock import DAY, HOUR
 from policies.baselines import Hold
 from serving.app import create_app
-from serving.store import reading
+from serving.keys import MARK
+from serving.store import reading, writing
 from serving.tables import IDEMPOTENCY
 from serving.upkeep import prune
 from tests.serving.test_decisions import ASK, decisions_in_log
@@ -144,3 +146,50 @@ def test_a_batch_that_was_cut_off_goes_on_where_it_stopped(kind, request):
         prune(engine, shop.settings(), shop.clock() + week + 1)
         with reading(engine) as connection:
             assert connection.execute(IDEMPOTENCY.select()).all() == []
+
+
+def named(client, key, body, path="/v1/decisions"):
+    return client.post(path, json=body, headers={"Idempotency-Key": key})
+
+
+@pytest.mark.parametrize("kind", STORES)
+@pytest.mark.parametrize("key", ["k1", "k1/0"])
+def test_a_key_like_that_of_a_batch_s_part_is_another(kind, key, request):
+    """Whichever comes first, and a batch's own key may look like a part's too."""
+    shop = request.getfixturevalue(kind)
+    batch = {"requests": [{**ASK, "user_id": f"u{n}"} for n in range(2)]}
+    others = {"requests": [{**ASK, "user_id": f"w{n}"} for n in range(2)]}
+    asks = [
+        (f"{key}/1", {**ASK, "user_id": "early"}, "/v1/decisions"),
+        (key, batch, BATCH),
+        (f"{key}/0", {**ASK, "user_id": "late"}, "/v1/decisions"),
+        (f"{key}/00", others, BATCH),
+    ]
+    with shop.server(shop.policy("p")) as client:
+        first = [named(client, *asked) for asked in asks]
+        assert [answer.status_code for answer in first] == [200] * 4
+        assert not any(REPLAYED in answer.headers for answer in first)
+        assert decisions_in_log(client) == 6
+        again = [named(client, *asked) for asked in reversed(asks)]
+        assert [answer.json() for answer in again] == [answer.json() for answer in first[::-1]]
+        assert decisions_in_log(client) == 6
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_keys_of_before_they_had_marks_get_their_answers(kind, request):
+    shop = request.getfixturevalue(kind)
+    batch = {"requests": [{**ASK, "user_id": f"u{n}"} for n in range(2)]}
+    asks = [("k1", batch, BATCH), ("k2/0", batch, BATCH), ("k3/0", ASK, "/v1/decisions")]
+    with shop.server(shop.policy("p")) as client:
+        first = [named(client, *asked) for asked in asks]
+        engine = client.app.state.service.engine
+        with writing(engine) as connection:
+            plain = func.replace(IDEMPOTENCY.c.key, MARK, "")
+            connection.execute(update(IDEMPOTENCY).values(key=plain))
+            keys = set(connection.scalars(select(IDEMPOTENCY.c.key)))
+        assert keys == {"k1", "k1/0", "k1/1", "k2/0", "k2/0/0", "k2/0/1", "k3/0"}
+        for asked, answer in zip(asks, first, strict=True):
+            again = named(client, *asked)
+            assert (again.json(), again.headers[REPLAYED]) == (answer.json(), "true")
+        assert named(client, "k3/0", {**ASK, "user_id": "w"}).status_code == 200
+        assert decisions_in_log(client) == 6
