@@ -42,6 +42,7 @@ from simulator.fit_tastes import Counts, Tastes, fit_tastes
 from simulator.fit_tuning import Tuned, tuned
 from simulator.habits import Habits
 from simulator.head_terms import USERS_EFFECTS
+from simulator.heads_prior import REMEMBERED, WORSE
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
 from simulator.threads import one_thread
@@ -217,10 +218,17 @@ def _around(
     own: dict[str, np.ndarray], drawn: list[dict[str, np.ndarray]]
 ) -> list[dict[str, np.ndarray]]:
     """What users share of drawn heads, moved together so that its mean is `own`: that of a few
-    draws is off by luck, and all that is simulated would be."""
+    draws is off by luck, and all that is simulated would be.
+
+    Earlier pushes help in none, as in no fit: where they do nothing in `own`, they would in some.
+    """
     shared = drawn[0].keys() - set(USERS_EFFECTS)
     off = {name: np.mean([one[name] for one in drawn], 0) - own[name] for name in shared}
-    return [{name: one[name] - off[name] for name in shared} for one in drawn]
+    out = [{name: one[name] - off[name] for name in shared} for one in drawn]
+    for one in out:
+        for name in (f"{each}_weight" for each in REMEMBERED):
+            one[name] = WORSE * np.maximum(WORSE * one[name], 0.0)
+    return out
 
 
 def _model(
