@@ -123,9 +123,11 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     )
     give_back()
     report("ensemble")
-    own = calibrated(heads, sends, found.slope, shift)
     again = _drawn_again(heads, replace(found, sends=sends), sizes, traits, seed)
-    model, *members = (_model(material, tastes, one, found) for one in (own, *_around(own, again)))
+    model, *members = (
+        _model(material, tastes, one, found)
+        for one in (calibrated(heads, sends, found.slope, shift), *again)
+    )
     pushes = len(sends.user)
     del sends, again  # as large as what the log gave
     give_back()
@@ -206,25 +208,29 @@ def _drawn_again(
     """Heads fitted again to users drawn with replacement, whose days hang together, under priors
     drawn anew, each at the level of its own users."""
     rng = np.random.default_rng([seed, MEMBERS])
-    users, sends, out = sizes.users, found.sends, []
-    for times in rng.multinomial(users, np.full(users, 1 / users), MEMBERS).astype(np.float32):
-        one = refit_heads(heads, sends, sizes, found.widths, times, rng)
+    users, sends = sizes.users, found.sends
+    # Balanced: all together every user counts as often, so that their mean is none of luck's.
+    rows = rng.permutation(np.tile(np.arange(users), MEMBERS)).reshape(MEMBERS, users)
+    drawn = [np.bincount(row, minlength=users).astype(np.float32) for row in rows]
+    again = [refit_heads(heads, sends, sizes, found.widths, times, rng) for times in drawn]
+    out = []
+    for one, times in zip(_around(heads, again), drawn, strict=True):
         shift = shifts(calibrated(one, sends, found.slope), sends, traits, times)
         out.append(calibrated(one, sends, found.slope, shift))
     return out
 
 
 def _around(
-    own: dict[str, np.ndarray], drawn: list[dict[str, np.ndarray]]
+    heads: dict[str, np.ndarray], drawn: list[dict[str, np.ndarray]]
 ) -> list[dict[str, np.ndarray]]:
-    """What users share of drawn heads, moved together so that its mean is `own`: that of a few
-    draws is off by luck, and all that is simulated would be.
+    """Drawn heads, what users share moved together so that its mean is that of `heads`: that of a
+    few draws is off by luck, and all that is simulated would be.
 
-    Earlier pushes help in none, as in no fit: where they do nothing in `own`, they would in some.
+    Earlier pushes help in none, as in no fit: where they do nothing in `heads`, they would in some.
     """
     shared = drawn[0].keys() - set(USERS_EFFECTS)
-    off = {name: np.mean([one[name] for one in drawn], 0) - own[name] for name in shared}
-    out = [{name: one[name] - off[name] for name in shared} for one in drawn]
+    off = {name: np.mean([one[name] for one in drawn], 0) - heads[name] for name in shared}
+    out = [one | {name: one[name] - off[name] for name in shared} for one in drawn]
     for one in out:
         for name in (f"{each}_weight" for each in REMEMBERED):
             one[name] = WORSE * np.maximum(WORSE * one[name], 0.0)
