@@ -2,9 +2,10 @@
 
 The model is maximum a posteriori throughout, and observations carry its predictions, means over
 all that a user may be. Outcomes are drawn from an ensemble: what all users share, fitted again to
-users drawn with replacement. Widths of the users' effects, what covariates tell of these, and
-half-lives of recency are the likeliest on the earlier pushes; how good that is the last days before
-`until` tell; both on at most `SAMPLE` users. Then all days of all users are used.
+users drawn with replacement, under priors drawn anew. Widths of the users' effects, what covariates
+tell of these, and half-lives of recency are the likeliest on the earlier pushes; how good that is
+the last days before `until` tell; both on at most `SAMPLE` users. Then all days of all users are
+used.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from mdp.state import TRAITS
 from mdp.wording import WORDING
 from simulator.covariates import covariates_of
 from simulator.description import Drift, Simulator, Users, own_beliefs
-from simulator.fit_calibration import calibrated
+from simulator.fit_calibration import calibrated, shifts
 from simulator.fit_candidates import candidates_of
 from simulator.fit_delays import delays_of
 from simulator.fit_drift import half_life_of
@@ -41,6 +42,8 @@ from simulator.fit_sends import sends_of, standard, standard_copy
 from simulator.fit_tastes import Counts, Tastes, fit_tastes
 from simulator.fit_tuning import Tuned, tuned
 from simulator.habits import Habits
+from simulator.head_terms import USERS_EFFECTS
+from simulator.heads_prior import REMEMBERED, WORSE
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
 from simulator.threads import one_thread
@@ -121,11 +124,10 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     )
     give_back()
     report("ensemble")
-    drawn = _drawn_again(len(users), seed)
-    again = [refit_heads(heads, sends, sizes, found.widths, times) for times in drawn]
+    again = _drawn_again(heads, replace(found, sends=sends), sizes, traits, seed)
     model, *members = (
-        _model(material, tastes, calibrated(one, sends, found.slope, shift), found)
-        for one in (heads, *again)
+        _model(material, tastes, one, found)
+        for one in (calibrated(heads, sends, found.slope, shift), *again)
     )
     pushes = len(sends.user)
     del sends, again  # as large as what the log gave
@@ -202,11 +204,39 @@ def _profile(habits: Habits) -> np.ndarray:
     return (profile - profile.mean(1, keepdims=True)).astype(np.float32)
 
 
-def _drawn_again(users: int, seed: int) -> np.ndarray:
-    """How often each user counts in each member of the ensemble (MEMBERS, U) float32: the
-    bootstrap over users, whose days hang together."""
+def _drawn_again(
+    heads: dict[str, np.ndarray], found: Tuned, sizes: Sizes, traits: np.ndarray, seed: int
+) -> list[dict[str, np.ndarray]]:
+    """Heads fitted again to users drawn with replacement, whose days hang together, under priors
+    drawn anew, each at the level of its own users."""
     rng = np.random.default_rng([seed, MEMBERS])
-    return rng.multinomial(users, np.full(users, 1 / users), MEMBERS).astype(np.float32)
+    users, sends = sizes.users, found.sends
+    # Balanced: all together every user counts as often, so that their mean is none of luck's.
+    rows = rng.permutation(np.tile(np.arange(users), MEMBERS)).reshape(MEMBERS, users)
+    drawn = [np.bincount(row, minlength=users).astype(np.float32) for row in rows]
+    again = [refit_heads(heads, sends, sizes, found.widths, times, rng) for times in drawn]
+    out = []
+    for one, times in zip(_around(heads, again), drawn, strict=True):
+        shift = shifts(calibrated(one, sends, found.slope), sends, traits, times)
+        out.append(calibrated(one, sends, found.slope, shift))
+    return out
+
+
+def _around(
+    heads: dict[str, np.ndarray], drawn: list[dict[str, np.ndarray]]
+) -> list[dict[str, np.ndarray]]:
+    """Drawn heads, what users share moved together so that its mean is that of `heads`: that of a
+    few draws is off by luck, and all that is simulated would be.
+
+    Earlier pushes help in none, as in no fit: where they do nothing in `heads`, they would in some.
+    """
+    shared = drawn[0].keys() - set(USERS_EFFECTS)
+    off = {name: np.mean([one[name] for one in drawn], 0) - heads[name] for name in shared}
+    out = [one | {name: one[name] - off[name] for name in shared} for one in drawn]
+    for one in out:
+        for name in (f"{each}_weight" for each in REMEMBERED):
+            one[name] = WORSE * np.maximum(WORSE * one[name], 0.0)
+    return out
 
 
 def _model(

@@ -55,18 +55,23 @@ def calibrated(
     return out | {"base": base.astype(np.float32)}
 
 
-def shifts(heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray) -> np.ndarray:
+def shifts(
+    heads: dict[str, np.ndarray], sends: Sends, traits: np.ndarray, weight: np.ndarray | None = None
+) -> np.ndarray:
     """By how much (5,) float64 the heads' logits must rise for their means over draws of users to
     agree with the later half of the pushes.
 
-    traits: (U,) `TRAITS`, with the variances that users are drawn from.
+    traits: (U,) `TRAITS`, with the variances that users are drawn from. weight: how often each user
+    counts (U,); None: once.
     """
     later = sends.only(sends.decided_at >= np.median(sends.decided_at))
     drawn = over_draws(heads, later, traits)
+    times = np.ones(len(later.user)) if weight is None else weight[later.user]
     out = np.zeros(len(HEADS))
     for head in range(len(HEADS)):
         asked = later.asked[:, head]
-        out[head] = _shift(_logit(drawn[asked, head]), later.outcome[asked, head])
+        logit = _logit(drawn[asked, head])
+        out[head] = _shift(logit, later.outcome[asked, head], times[asked])
     return out
 
 
@@ -136,11 +141,14 @@ def _slope(centred: np.ndarray, outcome: np.ndarray) -> float:
     return float(at[1])
 
 
-def _shift(logit: np.ndarray, outcome: np.ndarray) -> float:
-    """Maximum a posteriori of b in logit + b, by Newton's method; 0 for no pushes."""
+def _shift(logit: np.ndarray, outcome: np.ndarray, times: np.ndarray) -> float:
+    """Maximum a posteriori of b in logit + b, by Newton's method; 0 for no pushes.
+
+    times: how often each push counts.
+    """
     shift = 0.0
     for _ in range(25):
         p = 1.0 / (1.0 + np.exp(-(logit + shift)))
-        gradient = float((outcome - p).sum()) - shift / SHIFT_WIDTH**2
-        shift += gradient / (float((p * (1.0 - p)).sum()) + 1.0 / SHIFT_WIDTH**2)
+        gradient = float((times * (outcome - p)).sum()) - shift / SHIFT_WIDTH**2
+        shift += gradient / (float((times * p * (1.0 - p)).sum()) + 1.0 / SHIFT_WIDTH**2)
     return shift

@@ -15,18 +15,10 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
 
-from simulator.fit_heads import (
-    COLD,
-    REMEMBERED,
-    WARM,
-    WORSE,
-    Sizes,
-    against,
-    fit_heads,
-    predicted,
-)
+from simulator.fit_heads import COLD, WARM, Sizes, fit_heads, predicted
 from simulator.fit_tolerance import PRIOR, TOLD_BY, likelihoods, nodes
 from simulator.head_terms import strain
+from simulator.heads_prior import REMEMBERED, WORSE, against
 from simulator.sends import OPEN, Sends
 from simulator.widths import Widths
 

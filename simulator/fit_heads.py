@@ -10,7 +10,7 @@ A user's effect is what covariates say of such users, if they say anything, plus
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ from simulator.head_terms import (
     tied,
     tired,
 )
+from simulator.heads_prior import EACH, WEIGHTS, drawn_means, moved, penalty
 from simulator.sends import OPEN, Sends, asked
 from simulator.users_prior import COEFFICIENTS, UsersPrior
 from simulator.widths import Widths
@@ -40,14 +41,6 @@ from simulator.widths import Widths
 ITERATIONS, REFIT_ITERATIONS = 60, 30
 COLD, WARM = 150, 40
 """Iterations of a fit that much rests on: from scratch, and from another fit's parameters."""
-FAR = 2.0
-"""How far an hour's effect may be from 0, as a standard deviation."""
-REMEMBERED = ("fatigue", "wear", "repetition")
-"""Decayed counts of earlier pushes, which grow far beyond the log's under who pushes more."""
-WORSE = np.array([-1.0, -1.0, -1.0, 1.0, 1.0], np.float32)
-"""What earlier pushes do to the heads (5,): fewer open, click and buy, more dismiss and leave."""
-AGAINST = 0.01
-"""How far a weight of what is remembered may be on the other side, as a standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +50,6 @@ class Sizes:
     users: int
     items: int
     variants: int
-
-
-_WEIGHTS = ("taste", "hours", "fatigue", "repetition", "wear", "bought", "views")
 
 
 def _start(sizes: Sizes) -> Parameters:
@@ -78,46 +68,9 @@ def _start(sizes: Sizes) -> Parameters:
         "styles": (sizes.users, STYLE_BUCKETS),
         "tolerance": (sizes.users,),
         "price": (sizes.users,),
-        **{f"{name}_weight": (H,) for name in (*_WEIGHTS, "openness", "styles")},
+        **{f"{name}_weight": (H,) for name in WEIGHTS},
     }
     return {name: torch.zeros(shape).requires_grad_() for name, shape in shapes.items()}
-
-
-def _penalty(p: Parameters, widths: Widths) -> torch.Tensor:
-    """Minus the log prior, up to a constant."""
-    names = ("weight", "item_effect", "variant_effect", "wording", "style", "weekday", "hour")
-    by_head = {name: torch.tensor(getattr(widths, name)) for name in names}
-    weights = [f"{name}_weight" for name in (*_WEIGHTS, "openness", "styles", "item")]
-    total = sum((p[name] / by_head["weight"]).square().sum() for name in weights)
-    for name in ("item_effect", "variant_effect", "style", "weekday"):
-        total = total + (p[name] / by_head[name]).square().sum()
-    total = total + (p["variant_weight"] / by_head["wording"]).square().sum()
-    # Neighbouring hours are alike: a random walk round the clock, and a weak pull to 0.
-    step = p["hour"] - p["hour"].roll(1, 0)
-    total = total + (step / by_head["hour"]).square().sum() + (p["hour"] / FAR).square().sum()
-    # So are those of neighbouring working days, and of the days of a weekend.
-    own = p["weekday_hour"]
-    steps = torch.cat([own - own.roll(1, 1), own[1:5] - own[:4], own[6:] - own[5:6]])
-    total = total + (steps / torch.tensor(widths.weekday_hour)).square().sum()
-    total = total + (own / FAR).square().sum()
-    for name in REMEMBERED:
-        total = total + against(p[f"{name}_weight"], torch.from_numpy(WORSE))
-    for name in USERS_EFFECTS:
-        total = total + (p[name] / getattr(widths, name)).square().sum()
-    for name in p:
-        if name.endswith(COEFFICIENTS):
-            total = total + p[name].square().sum()
-    return total / 2
-
-
-def against(weights: torch.Tensor, worse: torch.Tensor) -> torch.Tensor:
-    """What weights (…, H) of `REMEMBERED` are charged, twice minus a log prior, where they say that
-    earlier pushes help. worse: `WORSE` of the heads (H,).
-
-    By luck some do, in a log that pushes at random, and a policy that pushes what it likes best
-    every few days would be promised ever more for it.
-    """
-    return ((weights * worse).clamp(max=0.0) / AGAINST).square().sum()
 
 
 def fit_heads(
@@ -172,19 +125,42 @@ def refit_heads(
     sizes: Sizes,
     widths: Widths,
     weight: np.ndarray,
+    rng: np.random.Generator,
     iterations: int = REFIT_ITERATIONS,
 ) -> dict[str, np.ndarray]:
-    """What all users share, fitted again from `fitted` on; users' effects stay as they are.
+    """What all users share, fitted again from `fitted` on, under priors whose means are drawn;
+    users' effects stay as they are.
 
     weight: how often each user counts (U,) float32.
     """
     parameters = {name: torch.tensor(fitted[name]).requires_grad_() for name in _start(sizes)}
+    means = drawn_means(parameters, widths, rng)
+    known = _known(fitted, sends, weight)
+    for name, far in moved(parameters, widths, means, known).items():
+        parameters[name].data += far
     shared = _others(parameters, *USERS_EFFECTS)
     times = torch.from_numpy(weight)
-    problem = _Problem(parameters, parts_of(sends), widths, iterations, times, None)
+    problem = _Problem(parameters, parts_of(sends), widths, iterations, times, None, means)
     problem.maximise_told(shared)
-    problem.maximise(tuple(head for head in range(len(HEADS)) if head not in TOLD_BY), shared)
-    return _fitted(parameters, None)
+    # Apart, as users' effects tie them no more, each is there sooner.
+    for head in set(range(len(HEADS))) - set(TOLD_BY):
+        problem.maximise((head,), shared)
+    return _fitted(parameters, None) | {name: fitted[name] for name in USERS_EFFECTS}
+
+
+def _known(fitted: dict[str, np.ndarray], sends: Sends, weight: np.ndarray) -> Parameters:
+    """What the pushes tell of each of `EACH`, by name, as if it was alone: its information."""
+    p = predicted(fitted, sends)
+    told = p * (1 - p) * sends.asked * weight[sends.user, None]
+    time = 24 * sends.weekday + sends.hour
+    rows = (sends.item, sends.variant, sends.bucket, sends.weekday, sends.hour, time)
+    out = {}
+    for name, row in zip(EACH, rows, strict=True):
+        size = fitted[name][..., 0].size
+        sums = [np.bincount(row, told[:, head], size) for head in range(len(HEADS))]
+        found = np.stack(sums, 1).reshape(fitted[name].shape)
+        out[name] = torch.from_numpy(found.astype(np.float32))
+    return out
 
 
 def _fitted(parameters: Parameters, prior: UsersPrior | None) -> dict[str, np.ndarray]:
@@ -206,6 +182,8 @@ class _Problem:
     weight: torch.Tensor
     """How often each user's pushes count (U,)."""
     prior: UsersPrior | None
+    means: Sequence[torch.Tensor] | None = None
+    """Of the prior, as `heads_prior.deviations` has them; None: 0."""
 
     def maximise(self, heads: tuple[int, ...], free: tuple[str, ...]) -> None:
         """The free parameters of some heads, given the others; tolerance is one of these."""
@@ -270,18 +248,18 @@ class _Problem:
                 for name, value in every.items()
             }
             total = cost(shared)
-            penalty = _penalty(begun, self.widths)
+            charged = penalty(begun, self.widths, self.means)
             pulled = [
                 (every[name] * value.grad).sum()
                 for name, value in shared.items()
                 if value.grad is not None
             ]
-            torch.stack([penalty, *pulled]).sum().backward()
+            torch.stack([charged, *pulled]).sum().backward()
             for name in of_all:
                 gradient = p[name].grad
                 assert gradient is not None  # the penalty is of all parameters
                 gradient[..., others] = 0.0
-            return total + penalty.item()
+            return total + charged.item()
 
         optimizer.step(loss)
 

@@ -16,8 +16,9 @@ import numpy as np
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
 from mdp.wording import WORDING
-from simulator.fit_heads import FAR, predicted
+from simulator.fit_heads import predicted
 from simulator.head_terms import strained
+from simulator.heads_prior import FAR
 from simulator.sends import OPEN, Sends
 from simulator.widths import Widths
 

@@ -31,6 +31,7 @@ from simulator.fidelity_page import said_of, write_card
 from simulator.fit import MEMBERS, Fit, fit
 from simulator.fit_logging import logging_policy
 from simulator.fit_sends import standard
+from simulator.heads_prior import REMEMBERED, WORSE
 from simulator.kernel import Kernel
 from simulator.launches import with_new_items
 from simulator.lull import Lull
@@ -382,6 +383,11 @@ def test_members_are_spread_around_the_mean_and_only_generate(fitted):
     """Their mean is near the fit's prediction, and they differ as refits of other users do."""
     simulator = fitted.simulator
     assert len({member.hash for member in simulator.members}) == MEMBERS
+    effects = np.mean([member.item_effect for member in simulator.members], 0)
+    np.testing.assert_allclose(effects, simulator.response.item_effect, atol=1e-5)
+    for member in simulator.members:
+        for name in REMEMBERED:
+            assert (getattr(member, f"{name}_weight") * WORSE >= 0.0).all()
     each = np.stack(
         [pairs(replace(simulator, model=one))[..., 1] for one in simulator.members]
     ).astype(np.float64)

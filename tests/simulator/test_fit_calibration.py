@@ -55,3 +55,14 @@ def test_levels_agree_with_the_later_pushes_over_draws_of_the_users():
     observed = later.outcome[:, OPEN].mean()
     assert np.mean(drawn) == pytest.approx(observed, rel=0.04)
     assert predicted(out, later)[:, OPEN].mean() < 0.95 * observed
+
+
+def test_levels_are_those_of_users_as_often_as_they_count():
+    rng = np.random.default_rng(2)
+    sends = seen(rng.normal(-1.0, 0.5, S), rng)
+    heads = fit_heads(sends, Sizes(U, 1, 1), Widths(), (OPEN,), 10)
+    traits, counted = np.zeros(U, TRAITS), np.arange(U) % 3 == 0
+    shift = shifts(heads, sends, traits, counted.astype(np.float32))
+    expected = shifts(heads, sends.only(counted[sends.user]), traits)
+    np.testing.assert_allclose(shift, expected, atol=2e-3)
+    assert abs(shift[OPEN] - shifts(heads, sends, traits)[OPEN]) > 0.01

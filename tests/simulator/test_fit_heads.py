@@ -7,7 +7,8 @@ import pytest
 
 from mdp.response import HEADS
 from simulator import fit_heads, head_terms
-from simulator.fit_heads import REMEMBERED, Sizes, predicted, refit_heads
+from simulator.fit_heads import Sizes, predicted, refit_heads
+from simulator.heads_prior import REMEMBERED
 from simulator.sends import OPEN, Sends
 from simulator.widths import Widths
 from tests.simulator.planted import pushes
@@ -28,7 +29,7 @@ def fitted(sends: Sends) -> dict[str, np.ndarray]:
     sizes, widths = Sizes(USERS, 1, 3), Widths()
     heads = fit_heads.fit_heads(sends, sizes, widths, EVERY, 60)
     weight = np.full(USERS, 2.0, np.float32)
-    return refit_heads(heads, sends, sizes, widths, weight, 40)
+    return refit_heads(heads, sends, sizes, widths, weight, np.random.default_rng(1), 40)
 
 
 def test_pushes_in_parts_give_the_heads_of_all_at_once(sends, monkeypatch):
@@ -37,7 +38,7 @@ def test_pushes_in_parts_give_the_heads_of_all_at_once(sends, monkeypatch):
     monkeypatch.setattr(head_terms, "TOGETHER", 250)
     parts = fitted(sends)
     np.testing.assert_allclose(predicted(whole, sends), at_once, rtol=1e-5)
-    np.testing.assert_allclose(predicted(parts, sends), at_once, atol=2e-3)
+    np.testing.assert_allclose(predicted(parts, sends), at_once, atol=5e-3)
 
 
 def test_counting_each_user_twice_moves_shared_effects_away_from_their_prior(sends):
@@ -46,9 +47,30 @@ def test_counting_each_user_twice_moves_shared_effects_away_from_their_prior(sen
     spread = []
     for times in (0.1, 1.0, 5.0):
         counted = np.full(USERS, times, np.float32)
-        heads = refit_heads(once, sends, sizes, widths, counted, 40)
+        rng = np.random.default_rng(1)
+        heads = refit_heads(once, sends, sizes, widths, counted, rng, 40)
         spread.append(np.ptp(heads["variant_effect"][:, 0]))
     assert spread[0] < spread[1] < spread[2]
+
+
+def test_refits_to_users_drawn_again_scatter_as_far_as_the_fit_is_off():
+    """Of effects of which few pushes tell, too, which bootstrap alone leaves where the prior is."""
+    items, per_item, widths = 60, 30, Widths()
+    sizes = Sizes(USERS, items, 1)
+    off, scatter = [], []
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        item = np.repeat(np.arange(items), per_item)
+        true = rng.normal(0.0, widths.item_effect[OPEN], items)
+        user = rng.integers(0, USERS, len(item))
+        sends = pushes(true[item] - 1.0, rng, user=user, item=item)
+        once = fit_heads.fit_heads(sends, sizes, widths, (OPEN,), 30)
+        drawn = rng.multinomial(USERS, np.full(USERS, 1 / USERS), 3).astype(np.float32)
+        again = [refit_heads(once, sends, sizes, widths, times, rng) for times in drawn]
+        off.append(once["item_effect"][:, OPEN] - true)
+        scatter.append(np.std([one["item_effect"][:, OPEN] for one in again], 0, ddof=1))
+    honest = np.sqrt(np.square(scatter).mean() / np.square(off).mean())
+    assert 0.8 < honest < 1.25
 
 
 @pytest.mark.parametrize("name", REMEMBERED)
