@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.actions import HOURS
+from mdp.compiled import njit
 from mdp.prediction import PARTS, chain
 from mdp.response import Terms
 from mdp.reward import Reward

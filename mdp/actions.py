@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from mdp.compiled import njit
 from mdp.errors import BadInput
 
 HOURS = 24

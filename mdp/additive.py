@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from mdp.compiled import njit
 
 _ZERO = np.float32(0.0)
 TOGETHER = 32

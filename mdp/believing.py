@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.additive import TOGETHER
 from mdp.clock import NEVER
+from mdp.compiled import njit
 from mdp.masking import mask_risky
 from mdp.predicting import predict_some
 from mdp.state import COUNTS, HALF_LIVES, STYLE_COUNTS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from mdp.compiled import njit
 
 _LOG2E, _LN2_HIGH, _LN2_LOW = (
     np.float32(1.44269504),

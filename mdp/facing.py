@@ -10,11 +10,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.additive import TOGETHER, terms_all, terms_scratch
 from mdp.believing import believe_all
 from mdp.clock import DAY, NEVER
+from mdp.compiled import njit
 from mdp.exponential import log32
 from mdp.local_time import local_times_all, send_times_all
 from mdp.masking import mask_all, mask_scratch

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.clock import DAY, HOUR, NEVER, zone_tables
+from mdp.compiled import njit
 
 
 @njit(cache=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.clock import DAY, HOUR, MINUTE, NEVER, zone_tables
+from mdp.compiled import njit
 from mdp.guardrails import Guardrails, Reason, limits
 from mdp.local_time import local_time, segment, send_times, steady
 from mdp.state import FREE, RELEASED, RING

@@ -9,9 +9,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.additive import TOGETHER
+from mdp.compiled import njit
 from mdp.exponential import exp32
 
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)

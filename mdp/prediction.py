@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.additive import TOGETHER
+from mdp.compiled import njit
 from mdp.exponential import exp32
 from mdp.predicting import chains, predict_some, prediction_scratch
 from mdp.response import HEADS, Terms

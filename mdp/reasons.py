@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.catalog import Catalog
 from mdp.clock import NEVER
+from mdp.compiled import njit
 from mdp.guardrails import Reason
 
 _PADDING, _NOT_AVAILABLE, _OUT_OF_STOCK, _NOT_APPROVED = (

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.clock import DAY, NEVER
+from mdp.compiled import njit
 from mdp.exponential import exp32
 from mdp.hashing import STYLE_BUCKETS
 from mdp.state import KNOWN, RELEASED, RING, SENT

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.clock import HOUR, NEVER, SECOND
+from mdp.compiled import njit
 from mdp.events import EVENT, Kind
 from mdp.hashing import STYLE_BUCKETS
 

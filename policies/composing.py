@@ -10,9 +10,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.actions import HOLD, HOURS
+from mdp.compiled import njit
 
 HOLD_SHARE, REDRAWN_SHARE = 0.5, 0.125
 """Of the exploration mixture: hold; and each of item, variant, hour redrawn, and any send."""

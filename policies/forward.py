@@ -11,9 +11,9 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from mdp.actions import HOURS
+from mdp.compiled import njit
 from mdp.errors import BadArtifact
 from mdp.exponential import exp32
 from mdp.observation import HOUR, NAMES, Observation

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as dump_arrays
 
 from mdp.clock import DAY, NEVER
+from mdp.compiled import njit
 from mdp.errors import BadArtifact
 from mdp.guardrails import Guardrails
 from mdp.observation import READABLE

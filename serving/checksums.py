@@ -11,8 +11,8 @@ from hashlib import shake_128
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from mdp.compiled import njit
 from mdp.state import HISTORY
 
 SIZE = HISTORY.itemsize

@@ -263,7 +263,7 @@ def _packed(
         yield (head, hours[n : n + 1], tail), data[place * width : (place + 1) * width]
 
 
-def unpack(data: bytes) -> Snapshot:
+def unpack(data: bytes | bytearray) -> Snapshot:
     """The snapshot that `packed` made bytes of; raises `BadArtifact` for other bytes."""
     try:
         form, k, v, K, V, temperature, floor, best, best_hour = _HEAD.unpack_from(data)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.catalog import Catalog
 from mdp.clock import HOUR, NEVER, zone_tables
+from mdp.compiled import njit
 from mdp.events import EVENT, Kind, events_array
 from mdp.hashing import hash_ids
 from mdp.local_time import segment

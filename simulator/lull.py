@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from numba import njit
-
 from mdp.clock import DAY, NEVER
+from mdp.compiled import njit
 from mdp.state import KNOWN
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.clock import DAY, HOUR, NEVER, SECOND
+from mdp.compiled import njit
 from mdp.errors import BadArtifact
 from mdp.events import Kind
 from mdp.state import ATTRIBUTION, KNOWN

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.clock import HOUR, MINUTE, NEVER
+from mdp.compiled import njit
 from mdp.state import ATTRIBUTION
 from simulator.description import Delays
 from simulator.randomness import normal, uniform

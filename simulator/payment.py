@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from mdp.actions import HOLD, HOURS, checked, given
 from mdp.catalog import Catalog
 from mdp.clock import DAY, NEVER
+from mdp.compiled import njit
 from mdp.events import Kind
 from mdp.masking import Mask
 from mdp.reward import PARTS, Reward

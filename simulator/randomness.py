@@ -12,7 +12,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from mdp.compiled import njit
 
 EPISODE, ORGANIC, RESPONSE, IDENTITY, POLICY, ARRIVAL, TASTE, LAUNCH = range(8)
 """Streams."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from numba import njit
 
 from generation.candidates.base import catalog_rows
 from mdp.catalog import Catalog
 from mdp.clock import DAY
+from mdp.compiled import njit
 from mdp.exponential import log64
 from mdp.hashing import content_hash
 

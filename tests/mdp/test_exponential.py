@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from numba import njit
 
+from mdp.compiled import njit
 from mdp.exponential import exp32, log32, log64
 
 
