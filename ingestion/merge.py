@@ -18,6 +18,11 @@ from ingestion.schema import TABLES
 from mdp.errors import BadInput
 
 _NEVER = pd.Timestamp.min.tz_localize("UTC")
+_OTHERS = {
+    "decisions": "another one of the same id",
+    "calendar": "another name of the same date",
+}
+"""What else two logs may say under one key, by table."""
 
 
 def read_identities(file: Path) -> tuple[dict[str, str], int]:
@@ -52,7 +57,8 @@ def merged(first: Log, second: Log) -> tuple[dict[str, pd.DataFrame], LogMeta, d
     Of a user, item or variant in both, the first log's values stay and gaps are filled from the
     second; a value that an import only made up counts as a gap; the earlier sign-up is taken.
     Values that differ are counted by column. Rows that both logs hold are kept once; a decision's
-    id that both use for different decisions is the first's. Raises `BadInput` for two currencies.
+    id that both use for different decisions is the first's, and so is a date of the calendar that
+    each gives another name. Raises `BadInput` for two currencies.
     """
     counts: dict[str, int] = {}
     tables = {}
@@ -78,9 +84,9 @@ def merged(first: Log, second: Log) -> tuple[dict[str, pd.DataFrame], LogMeta, d
         again = repeated(both, None if table.key is None else alike(both[table.key]))
         _count(counts, f"{name}: rows in both, kept once", int(again.sum()))
         both = both[~again]
-        if name == "decisions":
-            twice = both["decision_id"].duplicated()
-            _count(counts, "decisions: another one of the same id, left out", int(twice.sum()))
+        if name in _OTHERS:
+            twice = both[str(table.key)].duplicated()
+            _count(counts, f"{name}: {_OTHERS[name]}, left out", int(twice.sum()))
             both = both[~twice]
         tables[name] = both.reset_index(drop=True)
     return tables, _meta(first, second), counts

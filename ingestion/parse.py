@@ -13,6 +13,7 @@ from ingestion.schema import TABLES, Column, Missing, Table, Type
 _CLOCK = r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?"
 _ISO = _CLOCK + r"(?:Z|z|[+-]\d{2}:?\d{2}|[+-]\d{2})"
 _NAIVE = rf"(?:\d{{4}}-\d{{2}}-\d{{2}}|{_CLOCK})"
+_DATE = r"\d{4}-\d{2}-\d{2}"
 _INTEGER = r"[+-]?\d+(?:\.\d+)?"
 DEFAULT_META = LogMeta()
 TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -181,6 +182,15 @@ def _time(source: pd.Series) -> Parsed:
     return Parsed(times, {"naive_time": naive, "integer_time": integer, "bad_time": bad})
 
 
+def _date(source: pd.Series) -> Parsed:
+    if pd.api.types.is_datetime64_any_dtype(source.dtype):
+        source = source.astype("str").str.removesuffix(" 00:00:00")
+    text = as_text(source).str.strip()
+    iso = _others(text, text.notna().to_numpy(), _DATE)
+    iso[iso] = pd.to_datetime(text[iso], format="%Y-%m-%d", errors="coerce").notna()
+    return Parsed(text.where(iso), {"bad_date": text.notna().to_numpy() & ~iso})
+
+
 def _others(text: pd.Series, some: np.ndarray, pattern: str) -> np.ndarray:
     """Which of some of the texts (n,) are of a pattern, bool (n,)."""
     out = np.zeros(len(text), bool)
@@ -194,6 +204,7 @@ _PARSERS: dict[Type, Callable[[pd.Series], Parsed]] = {
     Type.TEXT: _text,
     Type.ZONE: _text,
     Type.TIME: _time,
+    Type.DATE: _date,
     Type.NUMBER: _number,
     Type.INTEGER: _integer,
     Type.BOOLEAN: _boolean,

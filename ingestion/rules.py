@@ -83,6 +83,7 @@ _ALL = (
         _EMPTIED,
     ),
     Rule("bad_time", ERROR, "times", _REPAIR, "not an ISO 8601 time", _EMPTIED),
+    Rule("bad_date", ERROR, "calendar.date", _DROP, "not an ISO 8601 date, such as 2026-11-27"),
     Rule(
         "impossible_time",
         ERROR,
@@ -92,7 +93,7 @@ _ALL = (
         _EMPTIED,
     ),
     Rule("future", WARNING, "the same times", _FLAG, "a time that is still to come"),
-    Rule("duplicate", ERROR, "keys", _DROP, "an id that an earlier row has"),
+    Rule("duplicate", ERROR, "keys", _DROP, "an id, or a calendar's date, that an earlier row has"),
     Rule("separator", ERROR, "ids", _DROP, f"an id with {SEPARATOR!r} in it"),
     Rule(
         "blank_around",

@@ -35,6 +35,8 @@ class Type(Enum):
     """an IANA zone's name; dtype str"""
     TIME = "time"
     """ISO 8601 with offset, or a Parquet timestamp in UTC; dtype datetime64[us, UTC]"""
+    DATE = "date"
+    """a day of the calendar, ISO 8601: `2026-11-27`; dtype str"""
     NUMBER = "number"
     """dtype float64"""
     INTEGER = "integer"
@@ -252,13 +254,21 @@ CHANGES = Table(
         Column("at", Type.TIME),
     ),
 )
+CALENDAR = Table(
+    "calendar",
+    (
+        Column("date", Type.DATE),
+        Column("name", Type.TEXT),
+    ),
+    key="date",
+)
 
 TABLES: dict[str, Table] = {
     table.name: table
-    for table in (USERS, ITEMS, VARIANTS, EVENTS, DECISIONS, OUTCOMES, REVIEWS, CHANGES)
+    for table in (USERS, ITEMS, VARIANTS, EVENTS, DECISIONS, OUTCOMES, REVIEWS, CHANGES, CALENDAR)
 }
 """Every table by name; a table comes after those that it refers to."""
 PEOPLE = ("users", "events", "decisions", "outcomes", "reviews")
 """Tables about what users do, which refer to the others."""
-SHARED = ("items", "variants", "changes")
+SHARED = ("items", "variants", "changes", "calendar")
 """Tables that refer to no user, and are cleaned first."""

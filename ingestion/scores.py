@@ -41,6 +41,7 @@ RULES_OF = {
         *("wrong_type", "naive_time", "integer_time", "bad_time", "impossible_time", "future"),
         *("zone", "not_allowed", "out_of_range", "propensity", "bad_hour", "blank_around"),
         *(
+            "bad_date",
             "markup",
             "odd_price",
             "odd_value",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mdp.compiled import njit
+from mdp.special_days import day_row
 
 _ZERO = np.float32(0.0)
 TOGETHER = 32
@@ -42,18 +43,18 @@ def terms_all(
 
 @njit(cache=True)
 def _base(traits: Any, day: Any, fatigue: Any, parameters: Any, out: Any) -> None:
-    base, by_weekday, openness, tolerance, tired, taste, uncertain, threshold = parameters
+    base, by_day, special, openness, tolerance, tired, taste, uncertain, threshold = parameters
     knee = threshold[0]
     for n in range(traits.size):
         user = traits[n]
         eased = fatigue[n] * math.exp(-user.tolerance)
         strain = max(eased - knee, 0.0)
         slope, lift = _bent(eased, knee, user.tolerance_var)
-        weekday = (day[n] + 3) % 7
+        row = day_row(day[n], special)
         for h in range(base.size):
             logit = (
                 base[h]
-                + by_weekday[weekday, h]
+                + by_day[row, h]
                 + openness[h] * user.openness
                 + tolerance[h] * user.tolerance
                 + tired[h] * strain

@@ -21,11 +21,13 @@ from mdp.hashing import STYLE_BUCKETS, content_hash, hash_ids
 from mdp.item_words import known_words
 from mdp.local_time import local_day
 from mdp.recency import Recency, recency_of
+from mdp.special_days import NO_DAYS, by_day
 from mdp.state import TASTE, TRAITS
 from mdp.wording import WORDING, standard_wording, wording
 
 HEADS = ("open", "click", "purchase", "dismiss", "unsubscribe")
 ITEM_FEATURES = ("log_price", "discount")
+_SPECIAL = ("special_day", "special_effect")
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,13 @@ class ResponseModel:
     them."""
     word_taste: np.ndarray = field(default_factory=lambda: np.zeros((0, TASTE), np.float32))
     """Embedding that an item never seen takes from each, beside its category's (Q, 8)."""
+    special_day: np.ndarray = field(default_factory=lambda: NO_DAYS)
+    """Special days, past and to come, local dates since 1970 (D,) int32, ascending; none in models
+    saved without them."""
+    special_effect: np.ndarray = field(
+        default_factory=lambda: np.zeros((0, len(HEADS)), np.float32)
+    )
+    """What each does beside its weekday (D, H)."""
     kind: ClassVar[str] = "additive"
 
     def __post_init__(self) -> None:
@@ -224,6 +233,7 @@ class ResponseModel:
             "variant_scale": (len(WORDING),),
             "weekday_hour": (7, 24, H),
             "threshold": (1,),
+            "special_effect": (len(self.special_day), H),
         }
         for name, shape in expected.items():
             array = getattr(self, name)
@@ -231,10 +241,14 @@ class ResponseModel:
                 raise BadArtifact(
                     f"response model: {name} is {array.shape}, expected finite numbers of {shape}"
                 )
+        if (np.diff(self.special_day) <= 0).any():
+            raise BadArtifact("response model: its special days are not ascending")
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All parameters by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """All parameters by name; those of special days where there are any."""
+        names = [field.name for field in fields(self)]
+        kept = names if len(self.special_day) else [n for n in names if n not in _SPECIAL]
+        return {name: getattr(self, name) for name in kept}
 
     @property
     def knee(self) -> float:
@@ -366,9 +380,10 @@ class BoundModel:
         of_base = (model.openness_weight, model.tolerance_weight, model.fatigue_weight)
         unsure = (model.taste_weight, model.uncertainty_weight)
         of_item = (model.taste_weight, model.price_weight, model.repetition_weight)
+        days = by_day(model.weekday, model.special_day, model.special_effect)
         hours = np.ascontiguousarray((model.hour + model.weekday_hour).transpose(0, 2, 1))
         return (
-            (model.base, model.weekday, *of_base, *unsure, model.threshold),
+            (model.base, days, model.special_day, *of_base, *unsure, model.threshold),
             (*own_item, *of_item, model.bought_weight, model.views_weight),
             (self.variant_term, self.bucket, model.styles_weight, model.wear_weight),
             (hours, model.hours_weight),

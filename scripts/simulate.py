@@ -69,6 +69,7 @@ def run(args: Args) -> None:
     from rich.progress import Progress
 
     from ingestion.log import LogMeta
+    from ingestion.schema import SHARED
     from ingestion.spread import in_turn
     from ingestion.write import log_stream
     from mdp.errors import BadInput, BadSetting
@@ -116,7 +117,7 @@ def run(args: Args) -> None:
                     for name, frame in lived.tables.items():
                         if name == "decisions" and policy_hash:
                             frame = frame.assign(policy_hash=policy_hash)
-                        if number == 0 or name not in ("items", "variants"):
+                        if number == 0 or name not in SHARED:
                             stream.append(name, frame)
                     totals += lived.totals
                     until = min(until, lived.until)

@@ -15,6 +15,9 @@ from mdp.local_time import next_local_midnight
 from simulator.description import Simulator
 from simulator.kernel import Kernel
 
+AHEAD = 60
+"""Days after its last one that a log's calendar knows."""
+
 
 @dataclass(frozen=True)
 class Demo:
@@ -51,7 +54,12 @@ def demo(simulator: Simulator, days: int, seed: int) -> Demo:
         currency="GBP",
         source=f"pushwise demo: known-truth world {simulator.world}",
     )
-    return Demo(kernel.tables(), meta, truth)
+    tables = kernel.tables()
+    if "calendar" in tables:
+        known = tables["calendar"]["date"]
+        until = np.datetime64(int(kernel.at.min()) // DAY + AHEAD, "D")
+        tables["calendar"] = tables["calendar"][known < str(until)]
+    return Demo(tables, meta, truth)
 
 
 def _split(kernel: Kernel) -> int:

@@ -176,6 +176,8 @@ class Simulator:
     """Items that are still to be listed; None where all are."""
     drift: Drift | None = None
     """How tastes change; None where they stay."""
+    calendar: Mapping[str, str] = field(default_factory=dict)
+    """Names of the shop's special days, past and to come, by date, ascending."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
     """Further entries that JSON can hold: trained_until, command, …"""
 

@@ -18,6 +18,7 @@ from ingestion.log import Log, epoch_us
 from ingestion.splits import of_users, split_time
 from mdp.clock import DAY
 from mdp.errors import NotEnoughData
+from mdp.response import ResponseModel
 from simulator.description import Simulator
 from simulator.fidelity_days import whole_of
 from simulator.fidelity_goals import goals_of, notes_of
@@ -26,6 +27,7 @@ from simulator.fidelity_judged import later_days, unseen_users
 from simulator.fit import Fit, fit
 from simulator.lull import Lull
 from simulator.population import with_users
+from simulator.sends import OPEN
 from simulator.threads import one_thread
 from simulator.untried import untried_of
 
@@ -97,6 +99,7 @@ def changes_of(simulator: Simulator) -> list[str]:
     said, arrivals, drift = [], simulator.arrivals, simulator.drift
     if (lull := simulator.organic.lull) is not None:
         said.append(_said_of(lull))
+    said += _said_of_days(simulator)
     if arrivals is not None:
         since = "all users"
         if arrivals.since is not None:
@@ -113,6 +116,21 @@ def changes_of(simulator: Simulator) -> list[str]:
             "items that they look for, and other pushes that they answer."
         )
     return said
+
+
+def _said_of_days(simulator: Simulator) -> list[str]:
+    """Special days and what they do in a sentence, if there are any."""
+    model, organic, parts = simulator.response, simulator.organic, dict[str, str]()
+    if not isinstance(model, ResponseModel) or not len(model.special_day):
+        return []
+    of_own = np.ones((len(model.special_day), 2)) if organic.special is None else organic.special
+    for day, heads, own in zip(model.special_day, model.special_effect, of_own, strict=True):
+        name = simulator.calendar[str(np.datetime64(int(day), "D"))]
+        parts[name] = (
+            f"{name} (visits × {own[0]:.2f}, buying × {own[1]:.2f}, odds of opening a push × "
+            f"{np.exp(heads[OPEN]):.2f})"
+        )
+    return [f"Special days of the calendar differ from others: {', '.join(parts.values())}."]
 
 
 def _said_of(lull: Lull) -> str:

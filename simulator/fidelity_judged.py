@@ -152,7 +152,8 @@ def unseen_users(fitted: Fit) -> Judged:
     strange = found.unseen[found.sends.user]
     others = replace(found, sends=found.sends.only(~strange))
     sends = found.sends.only(strange)
-    sizes = Sizes(users, len(catalog.items), len(catalog.variants))
+    specials = int(found.sends.special.max(initial=0))
+    sizes = Sizes(users, len(catalog.items), len(catalog.variants), specials)
     traits = simulator.traits[fitted.sample]
     probability = predicted_of_others(others, sizes, traits, sends)
     none = np.zeros((0, *probability.shape))

@@ -18,7 +18,7 @@ import numpy as np
 from ingestion.freed import give_back
 from ingestion.log import NONE, Log, epoch_us
 from ingestion.replay import replay
-from mdp.clock import zone_name
+from mdp.clock import DAY, zone_name
 from mdp.guardrails import Guardrails
 from mdp.hashing import hash_ids
 from mdp.item_words import shared_words
@@ -39,6 +39,7 @@ from simulator.fit_lull import lull_and_habits
 from simulator.fit_organic import organic_of
 from simulator.fit_response import response_of
 from simulator.fit_sends import sends_of, standard, standard_copy
+from simulator.fit_special import set_aside, with_special_days
 from simulator.fit_tastes import Counts, Tastes, fit_tastes
 from simulator.fit_tuning import Tuned, tuned
 from simulator.habits import Habits
@@ -46,6 +47,7 @@ from simulator.head_terms import USERS_EFFECTS
 from simulator.heads_prior import REMEMBERED, WORSE
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
+from simulator.special_days import calendar_of
 from simulator.threads import one_thread
 
 UNSEEN = 0.1
@@ -98,8 +100,11 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     report("habits and tastes")
     acts = acts_of(material)
     price, until = material.catalog.items.price, material.until
-    lull, habits = lull_and_habits(users, material.events, acts, price, until)
-    sizes = Sizes(len(users), len(material.catalog.items), len(material.catalog.variants))
+    special = material.special
+    aside = set_aside(special, material.began // DAY, until // DAY)
+    lull, habits = lull_and_habits(users, material.events, acts, price, until, aside)
+    counts = len(material.catalog.items), len(material.catalog.variants)
+    sizes = Sizes(len(users), *counts, len(special.names))
     met = Counts.of(acts.owner, acts.item[:, None], (sizes.users, sizes.items))
     tastes = _tastes(material, met, seed)
     profile = _profile(habits)
@@ -133,6 +138,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     del sends, again  # as large as what the log gave
     give_back()
     organic = replace(organic_of(habits, tastes, met), lull=lull)
+    organic = with_special_days(organic, special, users, acts)
     category = _categories(material)[0]
     half_life = half_life_of(acts, category, material.until, seed)
     report("habit of good days")
@@ -151,6 +157,7 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
         delays=delays_of(material),
         model=model,
         drift=None if half_life is None else Drift.among(half_life, traits, organic),
+        calendar=calendar_of(material.rest),
         arrivals=arrivals_of(
             users.signed_up,
             epoch_us(material.rest.tables["items"]["listed_at"]),
@@ -262,6 +269,7 @@ def _model(
         **own,
         **weights,
         "style": heads["style"],
+        "special_effect": heads["special"][material.special.name],
         "item_center": center,
         "item_scale": scale,
         "variant_center": variant_center,
@@ -280,6 +288,7 @@ def _model(
         category_hash=hash_ids(names),
         word_hash=tastes.word_hash,
         variant_hash=catalog.variants.hashes,
+        special_day=material.special.day,
     )
 
 

@@ -24,7 +24,7 @@ SLOPE_WIDTH, SHIFT_WIDTH = 0.2, 0.2
 """Prior standard deviations of a slope around 1 and of a shift of the level around 0."""
 DRAWS = 8
 _TIMES = ("weekday", "hour", "weekday_hour")
-_BY_HEAD = (*_TIMES, "style", "item_effect", "variant_effect", "item_weight")
+_BY_HEAD = (*_TIMES, "special", "style", "item_effect", "variant_effect", "item_weight")
 
 
 def slopes(sends: Sends, probability: np.ndarray) -> np.ndarray:

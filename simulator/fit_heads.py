@@ -50,6 +50,8 @@ class Sizes:
     users: int
     items: int
     variants: int
+    specials: int = 0
+    """Names of special days."""
 
 
 def _start(sizes: Sizes) -> Parameters:
@@ -59,6 +61,7 @@ def _start(sizes: Sizes) -> Parameters:
         "weekday": (7, H),
         "hour": (24, H),
         "weekday_hour": (7, 24, H),
+        "special": (sizes.specials, H),
         "item_weight": (2, H),
         "item_effect": (sizes.items, H),
         "variant_weight": (len(WORDING), H),
@@ -155,9 +158,10 @@ def _known(fitted: dict[str, np.ndarray], sends: Sends, weight: np.ndarray) -> P
     time = 24 * sends.weekday + sends.hour
     rows = (sends.item, sends.variant, sends.bucket, sends.weekday, sends.hour, time)
     out = {}
-    for name, row in zip(EACH, rows, strict=True):
-        size = fitted[name][..., 0].size
-        sums = [np.bincount(row, told[:, head], size) for head in range(len(HEADS))]
+    for name, row in zip(EACH, (*rows, sends.special), strict=True):
+        none = int(name == "special")  # row 0 is of ordinary days
+        size = fitted[name][..., 0].size + none
+        sums = [np.bincount(row, told[:, head], size)[none:] for head in range(len(HEADS))]
         found = np.stack(sums, 1).reshape(fitted[name].shape)
         out[name] = torch.from_numpy(found.astype(np.float32))
     return out

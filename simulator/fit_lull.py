@@ -23,6 +23,7 @@ from ingestion.replay import UserEvents
 from mdp.clock import DAY
 from mdp.events import Kind
 from mdp.local_time import local_day, midnights_from
+from mdp.special_days import NO_DAYS
 from mdp.state import apply, new_histories
 from simulator.description import Users
 from simulator.habits import Acts, Habits, Left, habits_of
@@ -64,19 +65,29 @@ class Days:
 
 
 def lull_and_habits(
-    users: Users, events: UserEvents, acts: Acts, price: np.ndarray, until: int
+    users: Users,
+    events: UserEvents,
+    acts: Acts,
+    price: np.ndarray,
+    until: int,
+    aside: np.ndarray = NO_DAYS,
 ) -> tuple[Lull | None, Habits]:
     """The lull after purchases that a log shows until an instant, if any, and its users' habits
     but for it.
 
-    users: U, in the order of `events`. price: of the items (I,).
+    users: U, in the order of `events`. price: of the items (I,). aside: local dates (D,) that
+    habits are read without, ascending.
     """
     lull = lull_of(events, acts, until)
+    usual = acts
+    if len(aside):
+        usual = acts.only(~np.isin(local_day(acts.at, users.codes[acts.owner]), aside))
     if lull is None:
-        return None, habits_of(users, acts, price, until)
-    habits = habits_of(users, acts, price, until, left_by(lull, events, acts, until))
+        return None, habits_of(users, usual, price, until, None, aside)
+    left = left_by(lull, events, acts, until)
+    habits = habits_of(users, usual, price, until, left, aside)
     if lull.buys:
-        level = level_of(lull, events, acts, until, habits.buy)
+        level = level_of(lull, events, usual, until, habits.buy)
         habits = replace(habits, buy=np.minimum(level * habits.buy, 1.0))
     return lull, habits
 

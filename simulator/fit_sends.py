@@ -60,14 +60,15 @@ def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarr
     item, variant = some.items[rows, some.k], some.variants[rows, some.v]
     measured, _, _ = standard(material)
     said, _, _ = standard_copy(material)
-    zone = material.events.zone[some.owner]
+    day = local_day(some.decided_at, material.events.zone[some.owner])
     return Sends(
         user=some.owner.astype(np.int64),
         item=item.astype(np.int64),
         variant=variant.astype(np.int64),
         bucket=catalog.variants.buckets[variant].astype(np.int64),
         hour=some.h.astype(np.int64),
-        weekday=(local_day(some.decided_at, zone) + 3) % 7,
+        weekday=(day + 3) % 7,
+        special=material.special.rows(day),
         item_features=measured[item].astype(np.float32),
         wording=said,
         liking=(tastes.user[some.owner] * tastes.item[item]).sum(1).astype(np.float32),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from mdp.clock import DAY, NEVER
 from mdp.events import Kind
 from mdp.local_time import local_day, local_hour, next_local_midnight
+from mdp.special_days import NO_DAYS
 from simulator.description import Users
 from simulator.fit_hours import fit_hours
 from simulator.fit_visits import Visits, fit_beta, fit_visits
@@ -32,6 +33,10 @@ class Acts:
     """(M,) int64, microseconds UTC."""
     value: np.ndarray
     """Amount paid (M,) float64, NaN where there is none."""
+
+    def only(self, which: np.ndarray) -> Acts:
+        """Some of the acts."""
+        return Acts(**{each.name: getattr(self, each.name)[which] for each in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,18 @@ class Left:
 
 
 def habits_of(
-    users: Users, acts: Acts, price: np.ndarray, until: int, left: Left | None = None
+    users: Users,
+    acts: Acts,
+    price: np.ndarray,
+    until: int,
+    left: Left | None = None,
+    aside: np.ndarray = NO_DAYS,
 ) -> Habits:
     """Habits of U users until an instant, shrunk to the average user's as far as users are alike.
 
     price: (I,) of the items, paid where no amount is known. left: by lulls; habits are then those
-    of users who have bought nothing of late.
+    of users who have bought nothing of late. aside: local dates (D,) that the acts are none of,
+    ascending.
     """
     if left is None:
         left = Left(*np.ones((3, len(users))))
@@ -88,7 +99,7 @@ def habits_of(
     met = views if views.any() else bought
     day = local_day(acts.at, zone)
     days = pd.DataFrame({"owner": owner, "day": day}).drop_duplicates()
-    visits = _visits(users, acts.at, days, owner, until, left)
+    visits = _visits(users, acts.at, days, owner, until, left, aside)
     # Several visits of a day are seen as one.
     often = visits.sessions / -np.expm1(-visits.sessions)
     came = np.bincount(days["owner"], minlength=size) * often
@@ -98,7 +109,7 @@ def habits_of(
     carts = (acts.kind == Kind.CART).sum() / max(met.sum(), 1)
     return Habits(
         visits=visits,
-        weekday=_weekdays(days["day"].to_numpy()),
+        weekday=_weekdays(days["day"].to_numpy(), aside),
         hours=fit_hours(size, *_visited(owner, day, local_hour(acts.at, zone))),
         ends=np.stack([came, more], 1) + fit_beta(came, more),
         buy=_share(own, np.maximum(touches * left.items - own, 0))
@@ -112,7 +123,13 @@ def habits_of(
 
 
 def _visits(
-    users: Users, at: np.ndarray, days: pd.DataFrame, owner: np.ndarray, until: int, left: Left
+    users: Users,
+    at: np.ndarray,
+    days: pd.DataFrame,
+    owner: np.ndarray,
+    until: int,
+    left: Left,
+    aside: np.ndarray,
 ) -> Visits:
     """Visits from the day after the one on which a user came to be known: the log's first day,
     or a later one of signing up. That day itself is not counted, since it is why they are known."""
@@ -125,6 +142,8 @@ def _visits(
     last = opened.copy()
     np.maximum.at(last, after["owner"].to_numpy(), after["day"].to_numpy())
     known = np.maximum(until - next_local_midnight(begin, users.codes), 0) / DAY
+    left_out = (np.searchsorted(aside, at, "right") for at in (until // DAY - 1, opened))
+    known = np.maximum(known - np.subtract(*left_out), 0)
     count = np.bincount(after["owner"], minlength=len(users))
     return fit_visits(count, (last - opened) * left.coming, known * left.known)
 
@@ -135,12 +154,12 @@ def _share(yes: np.ndarray, no: np.ndarray) -> np.ndarray:
     return own[:, 0] / own.sum(1)
 
 
-def _weekdays(day: np.ndarray) -> np.ndarray:
+def _weekdays(day: np.ndarray, aside: np.ndarray) -> np.ndarray:
     """Visits by weekday over their mean (7,), with three visits of each added. The first and the
     last day are cut short by the log and left out."""
     if len(day) == 0:
         return np.ones(7)
-    inside = np.arange(day.min() + 1, day.max())
+    inside = np.setdiff1d(np.arange(day.min() + 1, day.max()), aside)
     came = day[(day > day.min()) & (day < day.max())]
     days = np.bincount((inside + 3) % 7, minlength=7)
     rate = len(came) / max(len(inside), 1)

@@ -44,8 +44,12 @@ def logits(p: Parameters, s: dict[str, torch.Tensor], effects: Parameters) -> to
     # Indexing says the same as index_select, and takes three times as long to derive.
     hours = (p["hour"] + p["weekday_hour"]).flatten(0, 1)
     wording = s["wording"] @ p["variant_weight"] + p["variant_effect"]
+    base = p["base"]
+    if len(p["special"]):
+        ordinary = torch.zeros_like(p["special"][:1])
+        base = base + torch.cat([ordinary, p["special"]]).index_select(0, s["special"])
     return (
-        p["base"]
+        base
         + p["weekday"].index_select(0, s["weekday"])
         + hours.index_select(0, 24 * s["weekday"] + s["hour"])
         + s["item_features"] @ p["item_weight"]

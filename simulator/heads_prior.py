@@ -33,8 +33,8 @@ WORSE = np.array([-1.0, -1.0, -1.0, 1.0, 1.0], np.float32)
 """What earlier pushes do to the heads (5,): fewer open, click and buy, more dismiss and leave."""
 AGAINST = 0.01
 """How far a weight of what is remembered may be on the other side, as a standard deviation."""
-EACH = ("item_effect", "variant_effect", "style", "weekday", "hour", "weekday_hour")
-"""Effects of which a push has one each."""
+EACH = ("item_effect", "variant_effect", "style", "weekday", "hour", "weekday_hour", "special")
+"""Effects of which a push has one each, of `special` on special days alone."""
 ITERATIONS = 100
 """Of `moved`, which no push is looked at for."""
 
@@ -59,6 +59,7 @@ def deviations(p: Parameters, widths: Widths) -> list[torch.Tensor]:
         hour / FAR,
         steps / torch.tensor(widths.weekday_hour),
         own / FAR,
+        p["special"] / torch.tensor(widths.special),
     ]
 
 
@@ -106,16 +107,17 @@ def moved(
 
     A descent to the maximum begins there: what few pushes tell of moves most, and would come last.
     """
-    out = {name: torch.zeros_like(value, requires_grad=name in EACH) for name, value in p.items()}
+    each = [name for name in EACH if len(p[name])]
+    out = {name: torch.zeros_like(value, requires_grad=name in each) for name, value in p.items()}
     optimizer = torch.optim.LBFGS(
-        [out[name] for name in EACH], max_iter=ITERATIONS, line_search_fn="strong_wolfe"
+        [out[name] for name in each], max_iter=ITERATIONS, line_search_fn="strong_wolfe"
     )
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         pairs = zip(deviations(out, widths), means, strict=True)
-        pulled = [(one - mean).square().sum() for one, mean in pairs]
-        held = [(known[name] * out[name].square()).sum() for name in EACH]
+        pulled = [(one - mean).square().sum() for one, mean in pairs if len(one)]
+        held = [(known[name] * out[name].square()).sum() for name in each]
         total = torch.stack([*pulled, *held]).sum() / 2
         total.backward()
         return total

@@ -283,7 +283,7 @@ class Kernel:
             self._habits,
             self.day,
             keys(self._seed, ORGANIC, self._user, self.day),
-            (local_day(self.at, self.zone) + 3) % 7,
+            local_day(self.at, self.zone),
             self.view().mask.send_at,
             until,
             self.histories["known"],

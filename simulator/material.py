@@ -23,6 +23,7 @@ from mdp.events import Kind
 from mdp.observation import Requests
 from mdp.reward import Reward
 from simulator.habits import Acts
+from simulator.special_days import SpecialDays, calendar_of, special_days
 
 DEFAULT_REWARD = Reward()
 LEAST_SENDS = 30
@@ -57,6 +58,11 @@ class Material:
     pushed: np.ndarray
     """Hashes of the ids of the purchases that follow a click on a push (P,) uint64."""
     until: int
+
+    @property
+    def special(self) -> SpecialDays:
+        """The special days whose names the log has lived."""
+        return special_days(calendar_of(self.rest), self.began, self.until)
 
     @property
     def began(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mdp.clock import DAY, HOUR, NEVER, SECOND
 from mdp.compiled import njit
 from mdp.errors import BadArtifact
 from mdp.events import Kind
+from mdp.special_days import NO_DAYS, by_day, day_row
 from mdp.state import ATTRIBUTION, KNOWN
 from simulator.lull import NO_LULL, Lull, lulled
 from simulator.randomness import bits, gammas, uniform, uniforms
@@ -76,6 +78,11 @@ class Organic:
     (U,)."""
     leaving: float = 0.0
     """0: nobody leaves later."""
+    special_day: np.ndarray | None = None
+    """Special days, past and to come, local dates since 1970 (D,) int32, ascending. None: there
+    are none."""
+    special: np.ndarray | None = None
+    """Factors on the visits of each, beside its weekday's, and on `buy` (D, 2)."""
 
     def __post_init__(self) -> None:
         U, M = self.own_items.shape
@@ -96,6 +103,7 @@ class Organic:
                 "ends": (U, 2),
                 "alive": (U,),
                 "staying": (U,),
+                "special": (0 if self.special_day is None else len(self.special_day), 2),
             }.items()
             if getattr(self, name) is not None
         }
@@ -106,6 +114,16 @@ class Organic:
                     f"organic behaviour: {name} is {array.shape}, "
                     f"expected finite numbers from 0 on of {shape}"
                 )
+
+    @cached_property
+    def days(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Special days (D,), and factors on visits and on `buy` (7 + D,) by `day_row`."""
+        ones = np.ones(7, np.float32)
+        if self.special_day is None or self.special is None:
+            return NO_DAYS, self.weekday, ones
+        apart = self.weekday[(self.special_day + 3) % 7] * (self.special[:, 0] - 1)
+        visits = by_day(self.weekday, self.special_day, apart)
+        return self.special_day, visits, np.concatenate([ones, self.special[:, 1]])
 
     def of_users(self, rows: np.ndarray) -> Organic:
         """That of the users `rows` (N,) alone, repeats allowed."""
@@ -163,7 +181,7 @@ def draw_day(
     habits: np.ndarray,
     day: np.ndarray,
     key: np.ndarray,
-    weekday: np.ndarray,
+    date: np.ndarray,
     hour_at: np.ndarray,
     until: np.ndarray,
     known: np.ndarray,
@@ -176,7 +194,7 @@ def draw_day(
     """What N users do in one local day.
 
     rows: (N,) into the organic arrays. habits: (N,) `HABITS` of the episodes, in which this is the
-    day (N,). key: (N,) uint64 random keys. weekday: (N,). hour_at:
+    day (N,). key: (N,) uint64 random keys. date: local days since 1970 (N,). hour_at:
     (N, 24) int64 instants of the day's hours, `NEVER` for none; until: (N,) int64 end of the day.
     known: (N, KNOWN) what History remembers of the user's items. clicked, clicked_at: (N, C) item
     hashes and instants of clicks on pushes; a purchase of such an item within the attribution
@@ -197,7 +215,7 @@ def draw_day(
         )
         count = _draw(
             sessions,
-            organic.weekday,
+            organic.days,
             organic.hours,
             np.ascontiguousarray(habits["touches"]),
             organic.own,
@@ -210,7 +228,7 @@ def draw_day(
             NO_LULL if organic.lull is None else organic.lull.numbers,
             rows,
             key,
-            weekday,
+            date,
             hour_at,
             until,
             known,
@@ -291,7 +309,7 @@ def _claimed(clicked: Any, clicked_at: Any, item: Any, at: Any) -> Any:
 @njit(cache=True)
 def _draw(
     sessions: Any,
-    by_weekday: Any,
+    days: Any,
     hours: Any,
     touches: Any,
     own: Any,
@@ -304,7 +322,7 @@ def _draw(
     lull: Any,
     rows: Any,
     key: Any,
-    weekday: Any,
+    date: Any,
     hour_at: Any,
     until: Any,
     known: Any,
@@ -322,12 +340,14 @@ def _draw(
     """Fills the outputs as far as they reach; returns how many events there are."""
     view, cart, satiation, half_life = shares
     others_items, others_weight, like = others
+    special, by_day, by_day_buy = days
     successor, since = launches
     count = 0
     for n in range(rows.size):
-        user, draw = rows[n], 1
+        user, draw, row = rows[n], 1, day_row(date[n], special)
         buying, coming = lulled(known[n], until[n], lull)
-        visits = _poisson(sessions[n] * by_weekday[weekday[n]] * coming, uniform(key[n], 0))
+        buying *= by_day_buy[row]
+        visits = _poisson(sessions[n] * by_day[row] * coming, uniform(key[n], 0))
         for _ in range(visits):
             hour = _pick(hours[user], uniform(key[n], draw))
             start = hour_at[n, hour]

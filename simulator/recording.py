@@ -13,6 +13,7 @@ from mdp.clock import NEVER
 from mdp.events import OUTCOMES, Kind
 from mdp.observation import SCHEMA
 from simulator.description import Simulator
+from simulator.special_days import calendar_table
 
 _ORGANIC = {Kind.VIEW: "view", Kind.CART: "cart", Kind.PURCHASE: "purchase"}
 _OUTCOMES = {kind: name for name, kind in OUTCOMES.items()}
@@ -55,13 +56,16 @@ class Recording:
         self.applied.append((users[shown], events[shown], names))
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """The log's tables: users, items, variants, events, decisions, outcomes."""
+        """The log's tables: users, items, variants, events, decisions, outcomes, and the calendar
+        of a shop that has one."""
+        calendar = self.simulator.calendar
         return {
             "users": users_table(self.simulator),
             "items": items_table(self.simulator),
             "variants": variants_table(self.simulator),
             "decisions": self._decisions(),
             **self._happened(),
+            **({"calendar": calendar_table(calendar)} if calendar else {}),
         }
 
     def _decisions(self) -> pd.DataFrame:

@@ -51,7 +51,9 @@ from simulator.truths import truth_of
 SIMULATOR = Artifact("simulator", "simulator", READABLE, "fit it again")
 _OWN = {"format", "artifact", "schema", "world", "start", "reward", "guardrails", "delays"}
 _OWN |= {"manifest_hash", "organic", "recommender", "members", "belief", "forms", "files"}
-_OWN |= {"arrivals", "drift"}
+_OWN |= {"arrivals", "drift", "calendar"}
+_IF_ANY = ("lull", "special_day", "special")
+"""Fields of `Organic` that are saved where there are any."""
 _NONE, _SELF, _OTHER = "none", "own", "other"
 
 
@@ -105,7 +107,8 @@ def _own_entries(simulator: Simulator) -> dict[str, Any]:
         "organic": {
             f.name: getattr(simulator.organic, f.name)
             for f in fields(Organic)
-            if f.name != "lull" and not isinstance(getattr(simulator.organic, f.name), np.ndarray)
+            if f.name not in _IF_ANY
+            and not isinstance(getattr(simulator.organic, f.name), np.ndarray)
         },
         "recommender": simulator.recommender.kind,
         "members": len(simulator.members),
@@ -116,6 +119,8 @@ def _own_entries(simulator: Simulator) -> dict[str, Any]:
         own["arrivals"] = asdict(simulator.arrivals)
     if simulator.drift is not None:
         own["drift"] = {"half_life": simulator.drift.half_life}
+    if simulator.calendar:
+        own["calendar"] = dict(simulator.calendar)
     if simulator.organic.lull is not None:
         # Among these, so that a pushwise that knows no lull refuses it.
         own["organic"]["lull"] = asdict(simulator.organic.lull)
@@ -229,6 +234,7 @@ def _assembled(path: Path, manifest: dict[str, Any], files: dict[str, bytes]) ->
         model=believed[manifest["belief"]](),
         beliefs=None if beliefs is None else traits_of(load_arrays(beliefs)),
         drift=None if drift is None else Drift.among(drift["half_life"], traits, organic),
+        calendar=manifest.get("calendar", {}),
         arrivals=Arrivals(**manifest["arrivals"]) if "arrivals" in manifest else None,
         manifest={name: value for name, value in manifest.items() if name not in _OWN},
     )

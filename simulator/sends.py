@@ -27,6 +27,8 @@ class Sends:
     """Local hours (S,) int64."""
     weekday: np.ndarray
     """Local weekdays of the decision (S,) int64."""
+    special: np.ndarray
+    """1 + the row of the special day's name (S,) int64, 0 on ordinary days."""
     item_features: np.ndarray
     """Standardised `ITEM_FEATURES` (S, 2)."""
     liking: np.ndarray

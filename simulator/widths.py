@@ -33,3 +33,5 @@ class Widths:
     """By how much neighbouring hours differ."""
     weekday_hour: tuple[float, ...] = (0.1, 0.1, 0.03, 0.07, 0.03)
     """By how much neighbouring hours differ in what sets a weekday's apart."""
+    special: tuple[float, ...] = (0.4, 0.4, 0.4, 0.3, 0.2)
+    """What a special day does; a log has too few to tell."""

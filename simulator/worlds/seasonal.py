@@ -7,6 +7,7 @@ recommender keeps its old guesses, and copy and items wear out soon when repeate
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -21,6 +22,10 @@ from simulator.worlds.population import Goods, Population
 
 HOLIDAYS = ((2, 14, 3, 0.35), (4, 20, 4, 0.3), (7, 4, 4, -0.25), (11, 28, 5, 0.5), (12, 24, 9, 0.6))
 """Month, day, width in days and height of what lifts buying; some lower it."""
+NAMES = ("Valentine's Day", "Easter", "Independence Day", "Black Friday", "Christmas")
+"""What the shop's calendar calls them."""
+YEARS = 3
+"""Years from a simulator's start on that its calendar knows."""
 TURN = 0.012
 """Radians that tastes turn in a day: a right angle in 131 days."""
 _LIFT = np.array([0.3, 0.5, 1.0, -0.2, 0.0])
@@ -50,7 +55,17 @@ class SeasonalShop(LogitShop):
             turn=np.array([TURN], np.float32),
             since=np.array([start // DAY], np.int64),
         )
-        return replace(shop, response=truth)
+        return replace(shop, response=truth, calendar=calendar(start // DAY))
+
+
+def calendar(began: int) -> dict[str, str]:
+    """The holidays' names by date, within one width of each, from a day since 1970 on."""
+    dates = np.arange(began, began + 366 * YEARS)
+    day, out = day_of_year(dates), {}
+    for (on, width, _), name in zip(_places(), NAMES, strict=True):
+        for date in dates[_away(day, on) <= width].astype("datetime64[D]"):
+            out[str(date)] = name
+    return dict(sorted(out.items()))
 
 
 def _fitness() -> np.ndarray:
@@ -72,8 +87,19 @@ def _year() -> np.ndarray:
     """The season's lift by day of the year (366,): a slow wave, and holidays."""
     day = np.arange(366)
     wave = 0.25 * np.cos(2 * np.pi * (day - 340) / 366)
+    for on, width, height in _places():
+        wave = wave + height * np.exp(-0.5 * (_away(day, on) / width) ** 2)
+    return wave
+
+
+def _places() -> Iterator[tuple[int, int, float]]:
+    """Day of the year, width and height of each of `HOLIDAYS`."""
     for month, date, width, height in HOLIDAYS:
         on = int(datetime(2024, month, date, tzinfo=UTC).timestamp()) // 86400
-        away = np.abs(day - day_of_year(np.array([on]))[0])
-        wave = wave + height * np.exp(-0.5 * (np.minimum(away, 366 - away) / width) ** 2)
-    return wave
+        yield int(day_of_year(np.array([on]))[0]), width, height
+
+
+def _away(day: np.ndarray, on: int) -> np.ndarray:
+    """Days between days of the year (n,) and one, round the year."""
+    away = np.abs(day - on)
+    return np.minimum(away, 366 - away)

@@ -48,6 +48,8 @@ def logs(tables, tmp_path, request):
             table.iloc[row, column] = bad
         tables[name] = table
     tables["items"].loc[1, "price"] = "-3"
+    days = {"date": ["2026-12-24", "24.12.2026", "2026-12-24"], "name": ["eve", "eve", "sale"]}
+    tables["calendar"] = pd.DataFrame(days)
     for name, table in tables.items():
         if getattr(request, "param", "csv") == "csv":
             table.to_csv(tmp_path / f"{name}.csv", index=False)

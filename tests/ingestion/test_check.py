@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from ingestion.check import findings
+from ingestion.clean import clean
 from ingestion.log import LogMeta
 from ingestion.parse import log_of
 from ingestion.quality import quality
@@ -62,6 +63,43 @@ def test_a_broken_rule_is_named_with_its_place(tables, table, column, row, value
     assert hits[0].rows == (row,)
     assert hits[0].count == 1
     assert f"{table}.{column}" in hits[0].message
+
+
+BAD_DAYS = [
+    ("date", "2026-02-30", "bad_date"),
+    ("date", "27.11.2026", "bad_date"),
+    ("date", "2026-11-27T00:00:00Z", "bad_date"),
+    ("date", "", "missing_value"),
+    ("date", "2026-12-24", "duplicate"),
+    ("name", "", "missing_value"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "rule"), BAD_DAYS)
+def test_a_bad_day_of_the_calendar_is_named_and_cleaned_away(tables, column, value, rule):
+    days = {"date": ["2026-12-24", "2026-12-25", "2026-11-27"], "name": ["eve", "xmas", "sale"]}
+    tables["calendar"] = pd.DataFrame(days, dtype="str")
+    assert findings(log_of(tables)) == []
+    tables["calendar"].loc[1, column] = value
+    (found,) = findings(log_of(tables))
+    place = (found.severity, found.table, found.column, found.rule, found.rows)
+    assert place == (ERROR, "calendar", column, rule, (1,))
+    log, record = clean(tables, LogMeta())
+    assert log.tables["calendar"]["name"].tolist() == ["eve", "sale"]
+    assert record.dropped == {"calendar": {f"{column}: {rule}": 1}}
+    assert findings(log) == []
+
+
+def test_a_calendar_needs_its_columns_and_takes_dates_of_any_type(tables):
+    days = ["2026-12-24", "2026-11-27"]
+    for dates in (pd.Series(days), pd.to_datetime(days), pd.to_datetime(days).date):
+        tables["calendar"] = pd.DataFrame({"date": dates, "name": "sale"})
+        log = log_of(tables)
+        assert findings(log) == []
+        assert log.tables["calendar"]["date"].tolist() == days
+    tables["calendar"] = tables["calendar"].drop(columns="name")
+    (found,) = findings(log_of(tables))
+    assert (found.column, found.rule, found.count) == ("name", "missing_column", 0)
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def shop(tables, tmp_path):
 def test_nothing_is_left_in_plain_and_the_key_reads_it(shop, tables, capsys):
     path, key = shop
     files = [file for file in path.iterdir() if file.is_file()]
-    assert len(files) == 10
+    assert len(files) == 11
     assert {file.suffix for file in files} == {".enc"}
     assert not any(b"ann" in file.read_bytes() for file in files)
     with reading_with(KEY):

@@ -45,6 +45,7 @@ def personal(tables):
             "at": ["2026-02-01T10:00:00Z"] * 3,
         }
     )
+    tables["calendar"] = pd.DataFrame({"date": ["2026-12-24"], "name": ["Christmas"]})
     return tables
 
 
@@ -60,6 +61,7 @@ def test_what_names_a_person_is_gone_and_the_log_is_still_right(personal):
     assert done.scrubbed["reviews.text"] == {"email": 1, "phone": 1}
     assert len(out.tables["changes"]) == 2
     assert out.tables["users"]["plan"].tolist() == ["gold", "gold"]
+    assert out.tables["calendar"].iloc[0].tolist() == ["2026-12-24", "Christmas"]
 
 
 @pytest.mark.parametrize(

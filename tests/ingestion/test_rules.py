@@ -34,6 +34,10 @@ def _again(table, row, **changes):
     return plant
 
 
+def _bad_date(tables):
+    tables["calendar"] = pd.DataFrame({"date": ["24.12.2026"], "name": ["Christmas"]})
+
+
 def _drop(table, column=None):
     def plant(tables):
         if column is None:
@@ -164,6 +168,7 @@ PLANTED = {
     "naive_time": _set("events", "at", 0, "2026-03-01 10:00"),
     "integer_time": _set("events", "at", 0, "1767225600"),
     "bad_time": _set("users", "signed_up_at", 0, "yesterday"),
+    "bad_date": _bad_date,
     "impossible_time": _set("events", "at", 0, "1970-01-01T00:00:00Z"),
     "future": _set("events", "at", 0, (pd.Timestamp.now("UTC") + pd.Timedelta(days=9)).isoformat()),
     "duplicate": _again("items", 0, price="21"),

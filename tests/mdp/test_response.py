@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mdp.clock import DAY, HOUR, zone_codes
 from mdp.errors import BadArtifact
 from mdp.hashing import hash_ids
 from mdp.recency import Recency
@@ -47,6 +48,46 @@ def test_a_model_saved_without_a_threshold_has_none(model):
 def test_a_threshold_of_another_shape_is_refused(model):
     with pytest.raises(BadArtifact, match="threshold is"):
         replace(model, threshold=np.zeros(len(HEADS), np.float32))
+
+
+@pytest.fixture
+def on_day(model) -> ResponseModel:
+    """That knows the day of `AT`, and another one."""
+    days = np.array([AT // DAY, AT // DAY + 9], np.int32)
+    effect = np.random.default_rng(3).normal(size=(2, len(HEADS))).astype(np.float32)
+    return replace(model, special_day=days, special_effect=effect)
+
+
+def test_a_special_day_acts_by_the_local_date(on_day, model, catalog):
+    traits = np.zeros(5, TRAITS)
+    traits["openness_var"] = 0.3  # what is unsure lifts by the day's logit
+    traits["openness"] = 0.2
+    none = np.zeros((5, 1), np.int32)
+    at = np.array([AT - DAY, AT, AT + 9 * DAY, AT + 8 * HOUR, AT + 17 * HOUR])
+    zone = zone_codes(("UTC", "UTC", "UTC", "UTC", "Asia/Kolkata"))
+    zero = np.zeros((5, 1), np.float32)
+    recency = Recency(np.zeros(5, np.float32), zero, zero, zero, zero)
+    exact = [replace(one, uncertainty_weight=np.zeros(5, np.float32)) for one in (on_day, model)]
+    for known, plain in ((on_day, model), exact):
+        with_days, without = (
+            one.bind(catalog).terms(np.empty(0), traits, none, none, at, zone, recency)
+            for one in (known, plain)
+        )
+        apart = with_days.base - without.base
+        assert (apart[[0, 4]] == 0).all()
+        np.testing.assert_array_equal(with_days.hour, without.hour)
+    expected = on_day.special_effect[[0, 1, 0]]
+    np.testing.assert_allclose(apart[1:4], expected, atol=1e-5)
+
+
+def test_a_model_without_special_days_is_saved_as_before(on_day, model):
+    assert not any(name.startswith("special") for name in model.arrays())
+    again = ResponseModel(**on_day.arrays())
+    assert again.hash == on_day.hash != model.hash
+    with pytest.raises(BadArtifact, match="ascending"):
+        replace(on_day, special_day=on_day.special_day[[1, 1]])
+    with pytest.raises(BadArtifact, match="special_effect is"):
+        replace(on_day, special_effect=on_day.special_effect[:1])
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def places(tmp_path_factory):
     path = tmp_path_factory.mktemp("places")
     shop = lived(LogitShop().simulator(40, 1), 4, 1)[0]
     shop.histories["unsubscribed"][3:5] = 1
-    save_simulator(path / "sim", shop)
+    save_simulator(path / "sim", replace(shop, calendar={"2025-12-24": "Christmas"}))
     policy = PolicyBundle(Table(send=0.4), None, None, guardrails=Guardrails(per_7d=1))
     save_policy(path / "policy", policy)
     return path
@@ -44,7 +44,7 @@ def test_the_log_reads_back_whatever_the_block(places, tmp_path, capsys):
     assert not one.problems
     assert [f for f in findings(one) if f.severity == ERROR] == []
     assert one.meta.complete_until == many.meta.complete_until
-    for name in ("users", "items", "variants", "events", "decisions", "outcomes"):
+    for name in (*("users", "items", "variants", "events", "decisions", "outcomes"), "calendar"):
         assert len(one.tables[name]) > 0
         pd.testing.assert_frame_equal(one.tables[name], many.tables[name])
     past = load_simulator(places / "sim").histories

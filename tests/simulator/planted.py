@@ -14,7 +14,7 @@ def pushes(logit: np.ndarray, rng: np.random.Generator, **columns: np.ndarray) -
     outcome = np.zeros((size, len(HEADS)), np.float32)
     outcome[:, OPEN] = rng.random(size) < 1 / (1 + np.exp(-logit))
     plain: dict[str, np.ndarray] = {
-        **dict.fromkeys(("user", "item", "variant", "bucket", "hour", "weekday"), none),
+        **dict.fromkeys(("user", "item", "variant", "bucket", "hour", "weekday", "special"), none),
         **dict.fromkeys(
             ("liking", "profile", "fatigue", "repetition", "wear", "bought", "views"), zero
         ),

@@ -33,6 +33,7 @@ def planted(seed: int, sends: int) -> tuple[Sends, np.ndarray]:
         "variant": whole,
         "bucket": whole,
         "weekday": whole,
+        "special": whole,
     }
     terms |= dict.fromkeys(("liking", "profile", "repetition", "wear", "bought", "views"), zero)
     features = np.zeros((sends, 2), np.float32)

@@ -90,6 +90,26 @@ def test_earlier_pushes_are_not_taken_to_help_but_for_what_they_cost(name):
     assert -0.7 < weights[1] < -0.3
 
 
+def test_a_special_day_is_told_from_its_weekday_and_one_that_does_nothing_is_not():
+    rng = np.random.default_rng(5)
+    day = rng.integers(0, 70, 20_000)
+    special = np.where(np.isin(day, (9, 16, 37)), 1, np.where(np.isin(day, (20, 48)), 2, 0))
+    logit = -1.0 + 0.3 * (day % 7 == 2) + 0.6 * (special == 1)
+    sends = pushes(logit, rng, weekday=day % 7, special=special)
+    sizes = Sizes(1, 1, 1, 3)  # a third name was never pushed on
+    heads = fit_heads.fit_heads(sends, sizes, Widths(), (OPEN,), 40)
+    assert heads["special"][:, OPEN] == pytest.approx([0.6, 0.0, 0.0], abs=0.12)
+    assert heads["special"][2, OPEN] == pytest.approx(0.0, abs=1e-3)
+    without = fit_heads.fit_heads(
+        replace(sends, special=np.zeros_like(special)), Sizes(1, 1, 1), Widths(), (OPEN,), 40
+    )
+    assert without["weekday"][2, OPEN] > heads["weekday"][2, OPEN]
+    once = np.ones(1, np.float32)
+    again = [refit_heads(heads, sends, sizes, Widths(), once, rng, 40) for _ in range(4)]
+    scatter = np.std([one["special"][:, OPEN] for one in again], 0)
+    assert scatter[0] < scatter[2]
+
+
 def test_fatigue_acts_above_its_knee():
     rng = np.random.default_rng(4)
     fatigue = rng.uniform(0, 3, 5 * S).astype(np.float32)
