@@ -1,6 +1,6 @@
 """How well planted special days come back from a fit: by name, beside what was planted.
 
-    python -m benchmarks.special_days --seeds 5
+    python -m benchmarks.special_days
 
 A demo shop (*logit*) lives with a sale on three days of its log, a sale of its own on one, and two
 days that have a name and do nothing. Then *seasonal*, long enough for its calendar's Easter, whose
@@ -35,7 +35,7 @@ FACTORS = np.array([1.8, 1.5], np.float32)
 class Args:
     """How much."""
 
-    seeds: int = 5
+    seeds: int = 4
     users: int = 1000
     days: int = 42
     seasonal_days: int = 100
