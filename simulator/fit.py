@@ -138,7 +138,8 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     del sends, again  # as large as what the log gave
     give_back()
     organic = replace(organic_of(habits, tastes, met), lull=lull)
-    organic = with_special_days(organic, special, users, acts)
+    if len(aside):  # else habits are those of special days too
+        organic = with_special_days(organic, special, users, acts)
     category = _categories(material)[0]
     half_life = half_life_of(acts, category, material.until, seed)
     report("habit of good days")

@@ -27,10 +27,11 @@ WIDTH = 0.5
 
 
 def set_aside(special: SpecialDays, began: int, until: int) -> np.ndarray:
-    """The special days (D,) that habits are read without: none, where most of a log's days from
-    `began` to `until`, local dates, are special."""
+    """The special days (D,) that habits are read without: none, where of a log's days from `began`
+    to `until`, local dates, most are special or few are ordinary."""
     lived = special.day[(special.day >= began) & (special.day < until)]
-    return lived if 2 * len(lived) <= until - began else NO_DAYS
+    ordinary = until - began - len(lived)
+    return lived if ordinary >= max(len(lived), LEAST) else NO_DAYS
 
 
 def with_special_days(organic: Organic, special: SpecialDays, users: Users, acts: Acts) -> Organic:
