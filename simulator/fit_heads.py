@@ -267,9 +267,9 @@ class _Problem:
 def _counted(
     part: dict[str, torch.Tensor], columns: torch.Tensor, weight: torch.Tensor
 ) -> torch.Tensor:
-    """How often each push counts for each head (S, H) float32: not where it had no turn."""
-    turn = torch.from_numpy(asked(part["outcome"].numpy()))[:, columns].float()
-    return turn * weight[part["user"], None]
+    """How often each push counts for each head (S, H) float32: not where it is not asked."""
+    turn = asked(part["outcome"].numpy(), part["come"].numpy())
+    return torch.from_numpy(turn)[:, columns].float() * weight[part["user"], None]
 
 
 def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:

@@ -63,7 +63,10 @@ class Told:
         with torch.no_grad():
             effects = [effects_of(parameters, part, names) for part in parts]
         heads = torch.tensor(TOLD_BY)
-        turns = [torch.from_numpy(asked(part["outcome"].numpy()))[:, heads] for part in parts]
+        turns = [
+            torch.from_numpy(asked(part["outcome"].numpy(), part["come"].numpy()))[:, heads]
+            for part in parts
+        ]
         return Told(parts, effects, turns, heads, len(parameters["tolerance"]))
 
     def likelihoods(self, p: Parameters, values: torch.Tensor) -> torch.Tensor:

@@ -44,6 +44,7 @@ def likeliest_widths(
     heads: parameters that are fitted to the pushes with some widths and a prior of the users, which
     is then taken as it is. widths: all others.
     """
+    sends = sends.only(sends.asked[:, OPEN])
     own = heads if prior is None else heads | prior.own(heads)
     probability = predicted(heads, sends)[:, OPEN].astype(np.float64)
     common = np.log(probability / (1.0 - probability))
