@@ -41,6 +41,8 @@ from simulator.widths import Widths
 ITERATIONS, REFIT_ITERATIONS = 60, 30
 COLD, WARM = 150, 40
 """Iterations of a fit that much rests on: from scratch, and from another fit's parameters."""
+USUAL = (0.05, 0.2, 0.05, 0.05, 0.005)
+"""How likely each head's outcome is before anything is seen; counts as much as one push."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def fit_heads(
         parameters = {name: torch.tensor(start[name]).requires_grad_() for name in parameters}
     else:
         for head in heads:
-            rate = float(sends.outcome[sends.asked[:, head], head].sum() + 0.5)
+            rate = float(sends.outcome[sends.asked[:, head], head].sum() + USUAL[head])
             count = float(sends.asked[:, head].sum() + 1.0)
             with torch.no_grad():
                 parameters["base"][head] = float(np.log(rate / (count - rate)))

@@ -7,9 +7,9 @@ import pytest
 
 from mdp.response import HEADS
 from simulator import fit_heads, head_terms
-from simulator.fit_heads import Sizes, predicted, refit_heads
+from simulator.fit_heads import USUAL, Sizes, predicted, refit_heads
 from simulator.heads_prior import REMEMBERED
-from simulator.sends import OPEN, Sends
+from simulator.sends import OPEN, PURCHASE, Sends
 from simulator.widths import Widths
 from tests.simulator.planted import pushes
 
@@ -43,6 +43,19 @@ def test_pushes_in_parts_give_the_heads_of_all_at_once(sends, monkeypatch):
     assert told.sum() == 4
     assert (apart[told] <= 2e-3).all()
     assert (apart <= 5e-3).all()
+
+
+def test_what_no_push_was_asked_for_is_as_likely_as_usual(sends):
+    """No push was clicked, and none of the last had the time to be opened."""
+    come = np.ones((S, len(HEADS)), bool)
+    come[S // 2 :, OPEN] = False
+    outcome = sends.outcome.copy()
+    outcome[S // 2 :, OPEN] = 0.0
+    known = replace(sends, outcome=outcome, come=come)
+    heads = fit_heads.fit_heads(known, Sizes(USERS, 1, 3), Widths(), EVERY, 60)
+    found = predicted(heads, sends).mean(0)
+    rate = sends.outcome[: S // 2, OPEN].mean()
+    np.testing.assert_allclose(found[[OPEN, PURCHASE]], [rate, USUAL[PURCHASE]], rtol=0.05)
 
 
 def test_counting_each_user_twice_moves_shared_effects_away_from_their_prior(sends):
