@@ -24,7 +24,7 @@ import tyro
 from agents.comparing import Entry, entries, under_members
 from agents.rollouts import population, rollout
 from policies.saved import load_policy
-from simulator.fidelity_goals import spread_of
+from simulator.fidelity_goals import margin_of, spread_of
 from simulator.saved import load_simulator
 from simulator.worlds import WORLDS
 
@@ -66,8 +66,8 @@ def main(args: Args) -> None:
 
 
 def values_of(place: Path, users: int, days: int) -> list[dict[str, Any]]:
-    """Value per user of each policy of a shop, simulated and true, the members' spread, and the
-    standard error over users of how far the two are apart."""
+    """Value per user of each policy of a shop, simulated and true, the members' spread and margin,
+    and the standard error over users of how far the two are apart."""
     sim, truth = load_simulator(place / "sim"), load_simulator(place / "logs" / "truth")
     bundles = {algo: load_policy(place / f"{algo}-0") for algo in AGENTS}
     simulated, true = entries(sim, bundles, False), entries(truth, bundles, True)
@@ -78,12 +78,14 @@ def values_of(place: Path, users: int, days: int) -> list[dict[str, Any]]:
     out = []
     for name, entry in simulated.items():
         promise, truly = lived(entry, rows, days), lived(true[name], same, days)
+        members = under_members(entry, rows, SEED, days)
         out.append(
             {
                 "policy": name,
                 "simulated": float(promise.mean()),
                 "true": float(truly.mean()),
-                "spread": spread_of(under_members(entry, rows, SEED, days)),
+                "spread": spread_of(members),
+                "margin": margin_of(members),
                 "luck": float((promise - truly).std(ddof=1) / len(rows) ** 0.5),
             }
         )
@@ -108,18 +110,18 @@ def promised(simulated: np.ndarray, true: np.ndarray) -> dict[str, float]:
 
 
 def judged(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """`promised`, the members' mean spread over the best true value, and how far promises are off
-    (root mean square) in units of the spread and the luck of the users together, where 1 is right;
-    hold's apart, the share of the values within two of these."""
-    simulated, true, spread, luck = (
-        np.array([row[name] for row in rows]) for name in ("simulated", "true", "spread", "luck")
+    """`promised`, the members' mean spread and margin over the best true value, and, hold's apart,
+    the share of the values whose 95 % interval has the truth, by the members' margin and the luck
+    of the users together."""
+    simulated, true, spread, margin, luck = (
+        np.array([row[name] for row in rows])
+        for name in ("simulated", "true", "spread", "margin", "luck")
     )
-    sends = simulated != 0.0
-    off = np.abs(simulated - true)[sends] / np.hypot(spread, luck)[sends]
+    near = np.abs(simulated - true) <= np.hypot(margin, 1.96 * luck)
     return promised(simulated, true) | {
         "spread": float(spread.mean() / true.max()),
-        "off": float(np.sqrt(np.square(off).mean())),
-        "within": float((off <= 2).mean()),
+        "margin": float(margin.mean() / true.max()),
+        "within": float(near[simulated != 0.0].mean()),
     }
 
 
@@ -127,13 +129,13 @@ def markdown(found: Sequence[dict[str, Any]]) -> str:
     """A row a shop."""
     lines = [
         "| world | seed | policies | mean absolute error, of the best true value | worst | rank "
-        "correlation | members' spread | off, in spreads | within two |",
+        "correlation | members' spread | margin | within the interval |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {one['world']} | {one['seed']} | {len(one['policies'])} | {one['error']:.1%} "
         f"| {one['worst']:.1%} | {one['rank_correlation']:.2f} | {one['spread']:.1%} "
-        f"| {one['off']:.1f} | {one['within']:.0%} |"
+        f"| {one['margin']:.1%} | {one['within']:.0%} |"
         for one in found
     ]
     return "\n".join(lines)
