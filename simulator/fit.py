@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+import torch
 
 from ingestion.freed import give_back
 from ingestion.log import NONE, Log, epoch_us
@@ -43,10 +44,10 @@ from simulator.fit_tastes import Counts, Tastes, fit_tastes
 from simulator.fit_tuning import Tuned, tuned
 from simulator.habits import Habits
 from simulator.head_terms import USERS_EFFECTS
-from simulator.heads_prior import REMEMBERED, WORSE
+from simulator.heads_prior import REMEMBERED, WORSE, drawn_means
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
-from simulator.threads import one_thread
+from simulator.threads import one_thread, side_by_side
 
 UNSEEN = 0.1
 """Share of the users who are left out of the fit that is judged."""
@@ -214,7 +215,13 @@ def _drawn_again(
     # Balanced: all together every user counts as often, so that their mean is none of luck's.
     rows = rng.permutation(np.tile(np.arange(users), MEMBERS)).reshape(MEMBERS, users)
     drawn = [np.bincount(row, minlength=users).astype(np.float32) for row in rows]
-    again = [refit_heads(heads, sends, sizes, found.widths, times, rng) for times in drawn]
+    own = {name: torch.from_numpy(value) for name, value in heads.items()}
+    means = [drawn_means(own, found.widths, rng) for _ in drawn]
+
+    def refitted(member: int) -> dict[str, np.ndarray]:
+        return refit_heads(heads, sends, sizes, found.widths, drawn[member], means[member])
+
+    again = side_by_side(refitted, range(MEMBERS))
     out = []
     for one, times in zip(_around(heads, again), drawn, strict=True):
         shift = shifts(calibrated(one, sends, found.slope), sends, traits, times)
