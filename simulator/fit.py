@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -38,16 +39,16 @@ from simulator.fit_heads import Sizes, refit_heads
 from simulator.fit_logging import logging_policy
 from simulator.fit_lull import lull_and_habits
 from simulator.fit_organic import organic_of
-from simulator.fit_response import response_of
+from simulator.fit_response import heads_of, response_of
 from simulator.fit_sends import sends_of, standard, standard_copy
 from simulator.fit_tastes import Counts, Tastes, fit_tastes
-from simulator.fit_tuning import Tuned, tuned
+from simulator.fit_tuning import Tuned, slopes_of, tuned
 from simulator.habits import Habits
 from simulator.head_terms import USERS_EFFECTS
 from simulator.heads_prior import REMEMBERED, WORSE, drawn_means
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
-from simulator.threads import one_thread, side_by_side
+from simulator.threads import both, one_thread, side_by_side
 
 UNSEEN = 0.1
 """Share of the users who are left out of the fit that is judged."""
@@ -107,12 +108,13 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     some = sample_of(sizes.users, seed)
     unseen = np.random.default_rng([seed, 1]).random(len(some)) < UNSEEN
     covariates = covariates_of(material.rest.people, habits, tastes.user, material.until)
+    few = replace(sizes, users=len(some))
     found = tuned(
         material if len(some) == sizes.users else material.of_users(some),
         replace(tastes, user=tastes.user[some]),
         profile[some],
         covariates.of_users(some),
-        replace(sizes, users=len(some)),
+        few,
         unseen,
         report,
     )
@@ -120,18 +122,19 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     report("response heads")
     sends = replace(sends_of(material, tastes, profile, found.lives), knee=found.sends.knee)
     prior = None if found.prior is None else found.prior.over(covariates)
-    heads, traits, shift = response_of(
-        replace(found, sends=sends, prior=prior), sizes, _traits(tastes, profile)
-    )
+    whole = replace(found, sends=sends, prior=prior)
+    heads, slope = both(partial(heads_of, whole, sizes), partial(slopes_of, found, few))
+    found, whole = replace(found, slope=slope), replace(whole, slope=slope)
+    traits, shift = response_of(heads, whole, _traits(tastes, profile))
     give_back()
     report("ensemble")
-    again = _drawn_again(heads, replace(found, sends=sends), sizes, traits, seed)
+    again = _drawn_again(heads, whole, sizes, traits, seed)
     model, *members = (
         _model(material, tastes, one, found)
         for one in (calibrated(heads, sends, found.slope, shift), *again)
     )
     pushes = len(sends.user)
-    del sends, again  # as large as what the log gave
+    del sends, whole, again  # as large as what the log gave
     give_back()
     organic = replace(organic_of(habits, tastes, met), lull=lull)
     category = _categories(material)[0]

@@ -94,14 +94,15 @@ def _marginal(pushes: _Pushes, level: float, widths: Widths) -> float:
     logits."""
     openness, outer = _rule("openness")
     style, inner = _rule("styles")
-    nodes = (widths.openness * openness, outer, widths.styles * style, inner)
+    common = pushes.common + level
+    openness, style = widths.openness * openness, widths.styles * style
     out = np.empty(len(pushes.of_user) - 1)
     some = np.array_split(np.arange(len(out)), MOST)
 
     def work(rows: np.ndarray) -> None:
-        _by_user(rows, pushes.common + level, pushes.opened, *bounds, *nodes, out)
+        of = pushes.of_pair, pushes.of_user
+        _by_user(rows, common, pushes.opened, of, openness, outer, style, inner, out)
 
-    bounds = pushes.of_pair, pushes.of_user
     side_by_side(work, some)
     return float(out.sum())
 
@@ -111,8 +112,7 @@ def _by_user(
     users: np.ndarray,
     common: np.ndarray,
     opened: np.ndarray,
-    of_pair: np.ndarray,
-    of_user: np.ndarray,
+    of: tuple[np.ndarray, np.ndarray],
     openness: np.ndarray,
     outer: np.ndarray,
     style: np.ndarray,
@@ -121,8 +121,10 @@ def _by_user(
 ) -> None:
     """Log likelihoods (U,) of some users' openings.
 
-    openness, style: effects at the nodes. outer, inner: the nodes' log weights.
+    of: the pushes' `of_pair` and `of_user`. openness, style: effects at the nodes. outer, inner:
+    the nodes' log weights.
     """
+    of_pair, of_user = of
     each = np.empty((len(openness), len(style)))
     for user in users:
         total = np.zeros(len(openness))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 MOST = 2
 """Pieces of work that are done side by side at most: each takes memory of its own."""
@@ -41,6 +41,12 @@ def side_by_side(work: Callable[[_T], _R], pieces: Iterable[_T]) -> list[_R]:
         return [work(piece) for piece in pieces]
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         return list(pool.map(work, pieces))
+
+
+def both(one: Callable[[], _T], other: Callable[[], _R]) -> tuple[_T, _R]:
+    """What two functions give, called side by side."""
+    out: list[Any] = side_by_side(lambda function: function(), (one, other))
+    return out[0], out[1]
 
 
 def cores() -> int:
