@@ -33,7 +33,7 @@ from simulator.head_terms import (
     tied,
     tired,
 )
-from simulator.heads_prior import EACH, WEIGHTS, drawn_means, moved, penalty
+from simulator.heads_prior import EACH, WEIGHTS, moved, penalty
 from simulator.sends import OPEN, Sends, asked
 from simulator.users_prior import COEFFICIENTS, UsersPrior
 from simulator.widths import Widths
@@ -127,16 +127,15 @@ def refit_heads(
     sizes: Sizes,
     widths: Widths,
     weight: np.ndarray,
-    rng: np.random.Generator,
+    means: Sequence[torch.Tensor],
     iterations: int = REFIT_ITERATIONS,
 ) -> dict[str, np.ndarray]:
-    """What all users share, fitted again from `fitted` on, under priors whose means are drawn;
-    users' effects stay as they are.
+    """What all users share, fitted again from `fitted` on, under priors of other means; users'
+    effects stay as they are.
 
-    weight: how often each user counts (U,) float32.
+    weight: how often each user counts (U,) float32. means: as `heads_prior.drawn_means` gives them.
     """
     parameters = {name: torch.tensor(fitted[name]).requires_grad_() for name in _start(sizes)}
-    means = drawn_means(parameters, widths, rng)
     known = _known(fitted, sends, weight)
     for name, far in moved(parameters, widths, means, known).items():
         parameters[name].data += far
