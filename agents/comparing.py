@@ -22,7 +22,7 @@ from policies.planner import planner
 from policies.saved import PolicyBundle
 from simulator.best_days import with_habits
 from simulator.description import Simulator
-from simulator.fidelity_goals import spread_of, unsure
+from simulator.fidelity_goals import margin_of, spread_of, unsure
 
 BANDITS = ("linucb", "thompson", "recovering")
 REFERENCE = "fitted greedy + threshold"
@@ -81,6 +81,11 @@ class Row:
     def spread(self) -> float:
         """Standard deviation of the value over the members; 0 without any."""
         return spread_of(self.members)
+
+    @property
+    def margin(self) -> float:
+        """Half of the 95 % interval that the members leave; 0 without any."""
+        return margin_of(self.members)
 
     @property
     def unsure(self) -> bool:
@@ -321,4 +326,5 @@ def sample(simulator: Simulator, users: int, seed: int) -> np.ndarray:
 
 def as_mapping(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows as plain values for JSON."""
-    return [{**vars(row), "spread": row.spread, "unsure": row.unsure} for row in rows]
+    own = ("spread", "margin", "unsure")
+    return [{**vars(row), **{name: getattr(row, name) for name in own}} for row in rows]

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from agents import judging
 from agents.comparing import NORMAL
@@ -23,6 +22,7 @@ from policies.baselines import Greedy
 from policies.saved import PolicyBundle
 from policies.standing import GREEDY, HOLD, LOGGING
 from simulator.description import Simulator
+from simulator.fidelity_goals import margin_of
 
 FRESH = 2_000_003
 """Added to the seed of these lives: neither training nor its judges meet them."""
@@ -82,9 +82,8 @@ def _lives(
 def _interval(values: np.ndarray, judges: int) -> dict[str, float]:
     """Mean of (M, N) under the last members, so many; 95 % by Student's t over all of them and the
     normal distribution over users."""
-    members, users = values.shape
+    users = values.shape[1]
     mean = float(values[-judges:].mean())
     luck = NORMAL * float(values.mean(0).std(ddof=1)) / users**0.5 if users > 1 else np.inf
-    fit = float(values.mean(1).std(ddof=1) * stdtrit(members - 1, 0.975)) if members > 1 else 0.0
-    half = float(np.hypot(luck, fit))
+    half = float(np.hypot(luck, margin_of(values.mean(1))))
     return {"mean": mean, "low": mean - half, "high": mean + half}

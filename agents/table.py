@@ -43,7 +43,7 @@ def _table(rows: Sequence[Row], columns: Sequence[Column]) -> Table:
 def _worth(rows: Sequence[Row]) -> list[Column]:
     columns: list[Column] = [("value\nper user", lambda row: _within(row.value, row.high))]
     if any(row.members for row in rows):
-        columns.append(("members", lambda row: f"±{2 * row.spread:.3f}{'!' * row.unsure}"))
+        columns.append(("members", lambda row: f"±{row.margin:.3f}{'!' * row.unsure}"))
     columns.append(
         ("minus\ngreedy+thr.", lambda row: _within(row.difference, row.difference_high, "+"))
     )

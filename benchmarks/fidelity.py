@@ -3,8 +3,8 @@
 For shops that `python -m benchmarks.agents` has left (a known-truth demo, a fit to its log, agents
 trained in the fit): every policy's value per user in the fit and in the truth, from the same users
 at the same time. Also how far the ensemble's members disagree about each value, which should say
-how far it is off, and what the fits' cards say. Prints three tables; docs/results.md holds what it
-printed. `make bench-fidelity` does both.
+how far it is off beside the luck of which users were asked, and what the fits' cards say. Prints
+three tables; docs/results.md holds what it printed. `make bench-fidelity` does both.
 
     python -m benchmarks.fidelity runs/agents
 """
@@ -24,11 +24,13 @@ import tyro
 from agents.comparing import Entry, entries, under_members
 from agents.rollouts import population, rollout
 from policies.saved import load_policy
-from simulator.fidelity_goals import spread_of
+from simulator.fidelity_goals import margin_of, spread_of
 from simulator.saved import load_simulator
 from simulator.worlds import WORLDS
 
 AGENTS = ("dqn", "ppo")
+SEED = 1
+"""Of all lives."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Args:
     """shops of each world, from seed 0 on"""
     days: int = 28
     """days of each life"""
-    lives: int = 2
-    """lives of each user in a comparison"""
+    users: int = 1000
+    """users in a comparison"""
 
 
 def main(args: Args) -> None:
@@ -53,7 +55,7 @@ def main(args: Args) -> None:
             place = args.place / f"{world}-{seed}"
             if not place.exists():
                 continue
-            rows = values_of(place, args.days, range(1, args.lives + 1))
+            rows = values_of(place, args.users, args.days)
             card = json.loads((place / "sim" / "card" / "card.json").read_text())
             shop = {"world": world, "seed": seed, "card": said_by(card), "policies": rows}
             found.append(shop | judged(rows))
@@ -63,32 +65,36 @@ def main(args: Args) -> None:
     print(f"\n{markdown(found)}\n\n{by_policy(found)}\n\n{of_cards(found)}")
 
 
-def values_of(place: Path, days: int, lives: Sequence[int]) -> list[dict[str, Any]]:
-    """Value per user of each policy of a shop, simulated and true, and the members' spread."""
+def values_of(place: Path, users: int, days: int) -> list[dict[str, Any]]:
+    """Value per user of each policy of a shop, simulated and true, the members' spread and margin,
+    and the standard error over users of how far the two are apart."""
     sim, truth = load_simulator(place / "sim"), load_simulator(place / "logs" / "truth")
     bundles = {algo: load_policy(place / f"{algo}-0") for algo in AGENTS}
     simulated, true = entries(sim, bundles, False), entries(truth, bundles, True)
-    rows = population(sim, 500, 0)
+    rows = population(sim, users, 0)
     # Users of a fit stand in another order than those of its world.
     row_of = {user: row for row, user in enumerate(truth.users.ids)}
     same = np.array([row_of[sim.users.ids[row]] for row in rows])
     out = []
     for name, entry in simulated.items():
+        promise, truly = lived(entry, rows, days), lived(true[name], same, days)
+        members = under_members(entry, rows, SEED, days)
         out.append(
             {
                 "policy": name,
-                "simulated": value(entry, rows, days, lives),
-                "true": value(true[name], same, days, lives),
-                "spread": spread_of(under_members(entry, rows, lives[0], days)),
+                "simulated": float(promise.mean()),
+                "true": float(truly.mean()),
+                "spread": spread_of(members),
+                "margin": margin_of(members),
+                "luck": float((promise - truly).std(ddof=1) / len(rows) ** 0.5),
             }
         )
     return out
 
 
-def value(entry: Entry, rows: np.ndarray, days: int, lives: Sequence[int]) -> float:
-    """Mean expected reward per user over all lives."""
-    worth = [rollout(entry.simulator, entry.policy, rows, seed, days).value for seed in lives]
-    return float(np.mean(worth))
+def lived(entry: Entry, rows: np.ndarray, days: int) -> np.ndarray:
+    """Expected reward (N,) of a life of each of the users `rows` (N,)."""
+    return rollout(entry.simulator, entry.policy, rows, SEED, days).value
 
 
 def promised(simulated: np.ndarray, true: np.ndarray) -> dict[str, float]:
@@ -104,14 +110,17 @@ def promised(simulated: np.ndarray, true: np.ndarray) -> dict[str, float]:
 
 
 def judged(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """`promised`, the members' mean spread over the best true value, and the share of the values,
-    hold's apart, that are within two spreads of the truth."""
-    simulated, true, spread = (
-        np.array([row[name] for row in rows]) for name in ("simulated", "true", "spread")
+    """`promised`, the members' mean spread and margin over the best true value, and, hold's apart,
+    the share of the values whose 95 % interval has the truth, by the members' margin and the luck
+    of the users together."""
+    simulated, true, spread, margin, luck = (
+        np.array([row[name] for row in rows])
+        for name in ("simulated", "true", "spread", "margin", "luck")
     )
-    near = np.abs(simulated - true) <= 2 * spread
+    near = np.abs(simulated - true) <= np.hypot(margin, 1.96 * luck)
     return promised(simulated, true) | {
         "spread": float(spread.mean() / true.max()),
+        "margin": float(margin.mean() / true.max()),
         "within": float(near[simulated != 0.0].mean()),
     }
 
@@ -120,13 +129,13 @@ def markdown(found: Sequence[dict[str, Any]]) -> str:
     """A row a shop."""
     lines = [
         "| world | seed | policies | mean absolute error, of the best true value | worst | rank "
-        "correlation | members' spread | within two spreads |",
-        "|---|---|---|---|---|---|---|---|",
+        "correlation | members' spread | margin | within the interval |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {one['world']} | {one['seed']} | {len(one['policies'])} | {one['error']:.1%} "
         f"| {one['worst']:.1%} | {one['rank_correlation']:.2f} | {one['spread']:.1%} "
-        f"| {one['within']:.0%} |"
+        f"| {one['margin']:.1%} | {one['within']:.0%} |"
         for one in found
     ]
     return "\n".join(lines)

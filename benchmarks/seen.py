@@ -140,7 +140,7 @@ def _pushes(material: Material, truth: Simulator, row: np.ndarray) -> Pushes:
         zone=truth.users.codes[user],
         **recency,
         outcome=outcome,
-        asked=asked(outcome),
+        asked=asked(outcome, fit_sends.come_of(material, sent)),
     )
 
 

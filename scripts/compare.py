@@ -125,7 +125,7 @@ def run(args: Args) -> int:
     console.width = max(console.width if console.is_terminal else 0, WIDTH)
     caption = "exploration floor 0 for every policy; ± 95 %"
     if any(members.values()):
-        caption += ", of members two standard deviations over the ensemble"
+        caption += ", of members by the ensemble (Student's t)"
     if unsure:
         caption += f"\n! members differ by more than the interval: {', '.join(unsure)}"
     if others:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
 MOST_OVER = 0.01
 """By how much a head's log-loss may be above gradient boosting's, as a share of it."""
@@ -121,14 +122,19 @@ def _off(figures: dict[str, Any]) -> bool:
     """Whether a head's mean prediction is farther from the rate than luck and the members explain
     in 95 % of cases."""
     luck = figures["rate"] * (1 - figures["rate"]) / figures["pushes"]
-    sure = np.sqrt(luck + spread_of(figures["members"]) ** 2)
-    return bool(abs(figures["rate"] - figures["predicted"]) > 1.96 * sure)
+    sure = np.hypot(1.96 * np.sqrt(luck), margin_of(figures["members"]))
+    return bool(abs(figures["rate"] - figures["predicted"]) > sure)
 
 
 def unsure(members: Sequence[float], half_width: float) -> bool:
-    """Whether two standard deviations of a value over the members exceed half of its 95 %
-    interval."""
-    return 2 * spread_of(members) > half_width
+    """Whether a value is less sure by the members than by half of its 95 % interval."""
+    return margin_of(members) > half_width
+
+
+def margin_of(values: Sequence[float]) -> float:
+    """Half of the 95 % interval of a figure by the members of an ensemble: Student's, since few
+    members say little of how far they scatter; 0 for fewer than two."""
+    return float(stdtrit(max(len(values) - 1, 1), 0.975)) * spread_of(values)
 
 
 def spread_of(values: Sequence[float]) -> float:

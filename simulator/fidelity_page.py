@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from simulator.fidelity_goals import PLACES, spread_of, with_interval
+from simulator.fidelity_goals import PLACES, margin_of, with_interval
 from simulator.fidelity_pictures import draw_pictures
 
 
@@ -44,8 +44,8 @@ def _said_of_days(whole: dict[str, Any]) -> list[str]:
     )
     if members := value["members"]:
         said += (
-            f" Each member of the ensemble alone: {min(members):.4f} to {max(members):.4f}; two of "
-            f"their standard deviations are {2 * spread_of(members):.4f}."
+            f" Each member of the ensemble alone: {min(members):.4f} to {max(members):.4f}, which "
+            f"leaves it open by ± {margin_of(members):.4f} (95 %, Student's t)."
         )
     return [
         said,

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
+import torch
 
 from ingestion.freed import give_back
 from ingestion.log import NONE, Log, epoch_us
@@ -37,18 +39,18 @@ from simulator.fit_heads import Sizes, refit_heads
 from simulator.fit_logging import logging_policy
 from simulator.fit_lull import lull_and_habits
 from simulator.fit_organic import organic_of
-from simulator.fit_response import response_of
+from simulator.fit_response import heads_of, response_of
 from simulator.fit_sends import sends_of, standard, standard_copy
 from simulator.fit_special import set_aside, with_special_days
 from simulator.fit_tastes import Counts, Tastes, fit_tastes
-from simulator.fit_tuning import Tuned, tuned
+from simulator.fit_tuning import Tuned, slopes_of, tuned
 from simulator.habits import Habits
 from simulator.head_terms import USERS_EFFECTS
-from simulator.heads_prior import REMEMBERED, WORSE
+from simulator.heads_prior import REMEMBERED, WORSE, drawn_means
 from simulator.material import Material, acts_of, material_of, sample_of
 from simulator.newcomers import arrivals_of
 from simulator.special_days import calendar_of
-from simulator.threads import one_thread
+from simulator.threads import both, one_thread, side_by_side
 
 UNSEEN = 0.1
 """Share of the users who are left out of the fit that is judged."""
@@ -111,12 +113,13 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     some = sample_of(sizes.users, seed)
     unseen = np.random.default_rng([seed, 1]).random(len(some)) < UNSEEN
     covariates = covariates_of(material.rest.people, habits, tastes.user, material.until)
+    few = replace(sizes, users=len(some))
     found = tuned(
         material if len(some) == sizes.users else material.of_users(some),
         replace(tastes, user=tastes.user[some]),
         profile[some],
         covariates.of_users(some),
-        replace(sizes, users=len(some)),
+        few,
         unseen,
         report,
     )
@@ -124,18 +127,19 @@ def fit_to(material: Material, seed: int = 0, report: Callable[[str], None] = si
     report("response heads")
     sends = replace(sends_of(material, tastes, profile, found.lives), knee=found.sends.knee)
     prior = None if found.prior is None else found.prior.over(covariates)
-    heads, traits, shift = response_of(
-        replace(found, sends=sends, prior=prior), sizes, _traits(tastes, profile)
-    )
+    whole = replace(found, sends=sends, prior=prior)
+    heads, slope = both(partial(heads_of, whole, sizes), partial(slopes_of, found, few))
+    found, whole = replace(found, slope=slope), replace(whole, slope=slope)
+    traits, shift = response_of(heads, whole, _traits(tastes, profile))
     give_back()
     report("ensemble")
-    again = _drawn_again(heads, replace(found, sends=sends), sizes, traits, seed)
+    again = _drawn_again(heads, whole, sizes, traits, seed)
     model, *members = (
         _model(material, tastes, one, found)
         for one in (calibrated(heads, sends, found.slope, shift), *again)
     )
     pushes = len(sends.user)
-    del sends, again  # as large as what the log gave
+    del sends, whole, again  # as large as what the log gave
     give_back()
     organic = replace(organic_of(habits, tastes, met), lull=lull)
     if len(aside):  # else habits are those of special days too
@@ -222,7 +226,13 @@ def _drawn_again(
     # Balanced: all together every user counts as often, so that their mean is none of luck's.
     rows = rng.permutation(np.tile(np.arange(users), MEMBERS)).reshape(MEMBERS, users)
     drawn = [np.bincount(row, minlength=users).astype(np.float32) for row in rows]
-    again = [refit_heads(heads, sends, sizes, found.widths, times, rng) for times in drawn]
+    own = {name: torch.from_numpy(value) for name, value in heads.items()}
+    means = [drawn_means(own, found.widths, rng) for _ in drawn]
+
+    def refitted(member: int) -> dict[str, np.ndarray]:
+        return refit_heads(heads, sends, sizes, found.widths, drawn[member], means[member])
+
+    again = side_by_side(refitted, range(MEMBERS))
     out = []
     for one, times in zip(_around(heads, again), drawn, strict=True):
         shift = shifts(calibrated(one, sends, found.slope), sends, traits, times)

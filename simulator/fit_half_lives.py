@@ -144,7 +144,7 @@ def _likeliest(
         ]
         known, knee = rest + level + torch.stack(others, 1) @ weights[1:], root.square()
         opening = known[:, 0] + weights[0, 0] * strain(fatigue, tolerance, knee)
-        total = cross_entropy(opening, outcome[:, 0], reduction="sum")
+        total = cross_entropy(opening, outcome[:, 0], weight=turn[:, 0], reduction="sum")
         values, log_weights = nodes(usual.tolerance * far.exp())
         said = likelihoods(
             known[:, 1:],

@@ -33,7 +33,7 @@ from simulator.head_terms import (
     tied,
     tired,
 )
-from simulator.heads_prior import EACH, WEIGHTS, drawn_means, moved, penalty
+from simulator.heads_prior import EACH, WEIGHTS, moved, penalty
 from simulator.sends import OPEN, Sends, asked
 from simulator.users_prior import COEFFICIENTS, UsersPrior
 from simulator.widths import Widths
@@ -41,6 +41,8 @@ from simulator.widths import Widths
 ITERATIONS, REFIT_ITERATIONS = 60, 30
 COLD, WARM = 150, 40
 """Iterations of a fit that much rests on: from scratch, and from another fit's parameters."""
+USUAL = (0.05, 0.2, 0.05, 0.05, 0.005)
+"""How likely each head's outcome is before anything is seen; counts as much as one push."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def fit_heads(
         parameters = {name: torch.tensor(start[name]).requires_grad_() for name in parameters}
     else:
         for head in heads:
-            rate = float(sends.outcome[sends.asked[:, head], head].sum() + 0.5)
+            rate = float(sends.outcome[sends.asked[:, head], head].sum() + USUAL[head])
             count = float(sends.asked[:, head].sum() + 1.0)
             with torch.no_grad():
                 parameters["base"][head] = float(np.log(rate / (count - rate)))
@@ -128,16 +130,15 @@ def refit_heads(
     sizes: Sizes,
     widths: Widths,
     weight: np.ndarray,
-    rng: np.random.Generator,
+    means: Sequence[torch.Tensor],
     iterations: int = REFIT_ITERATIONS,
 ) -> dict[str, np.ndarray]:
-    """What all users share, fitted again from `fitted` on, under priors whose means are drawn;
-    users' effects stay as they are.
+    """What all users share, fitted again from `fitted` on, under priors of other means; users'
+    effects stay as they are.
 
-    weight: how often each user counts (U,) float32.
+    weight: how often each user counts (U,) float32. means: as `heads_prior.drawn_means` gives them.
     """
     parameters = {name: torch.tensor(fitted[name]).requires_grad_() for name in _start(sizes)}
-    means = drawn_means(parameters, widths, rng)
     known = _known(fitted, sends, weight)
     for name, far in moved(parameters, widths, means, known).items():
         parameters[name].data += far
@@ -271,9 +272,9 @@ class _Problem:
 def _counted(
     part: dict[str, torch.Tensor], columns: torch.Tensor, weight: torch.Tensor
 ) -> torch.Tensor:
-    """How often each push counts for each head (S, H) float32: not where it had no turn."""
-    turn = torch.from_numpy(asked(part["outcome"].numpy()))[:, columns].float()
-    return turn * weight[part["user"], None]
+    """How often each push counts for each head (S, H) float32: not where it is not asked."""
+    turn = asked(part["outcome"].numpy(), part["come"].numpy())
+    return torch.from_numpy(turn)[:, columns].float() * weight[part["user"], None]
 
 
 def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:

@@ -12,17 +12,20 @@ from simulator.sends import OPEN, Sends
 from simulator.widths import Widths
 
 
+def heads_of(found: Tuned, sizes: Sizes) -> dict[str, np.ndarray]:
+    """Heads fitted to the pushes, not yet calibrated."""
+    return fit_heads(found.sends, sizes, found.widths, EVERY, COLD, prior=found.prior)
+
+
 def response_of(
-    found: Tuned, sizes: Sizes, traits: np.ndarray
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Heads fitted to the pushes, not yet calibrated, the users' traits (U,) `TRAITS` with them,
-    and the heads' shifts (5,).
+    heads: dict[str, np.ndarray], found: Tuned, traits: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The users' traits (U,) `TRAITS` with heads fitted to the pushes, and the heads' shifts (5,).
 
     traits: (U,) `TRAITS`, as far as pushes say nothing of them.
     """
-    heads = fit_heads(found.sends, sizes, found.widths, EVERY, COLD, prior=found.prior)
     traits = _answering(traits, heads, found.sends, found.widths)
-    return heads, traits, shifts(calibrated(heads, found.sends, found.slope), found.sends, traits)
+    return traits, shifts(calibrated(heads, found.sends, found.slope), found.sends, traits)
 
 
 def predicted_of_others(
@@ -30,7 +33,8 @@ def predicted_of_others(
 ) -> np.ndarray:
     """Conditional probabilities (S, 5) of other pushes, by heads fitted to `found.sends` and
     calibrated: means over draws of the users; traits as for `response_of`."""
-    heads, traits, shift = response_of(found, sizes, traits)
+    heads = heads_of(found, sizes)
+    traits, shift = response_of(heads, found, traits)
     heads = calibrated(heads, found.sends, found.slope, shift)
     return over_draws(heads, others, traits, stayed=True)
 

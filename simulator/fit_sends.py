@@ -12,6 +12,7 @@ from mdp.recency import recency_of
 from mdp.response import item_features
 from mdp.state import features
 from mdp.wording import standard_wording, wording
+from simulator.fit_delays import waits_of
 from simulator.fit_tastes import Tastes
 from simulator.material import Material
 from simulator.sends import Sends
@@ -76,12 +77,19 @@ def bare(material: Material, tastes: Tastes, profile: np.ndarray, sent: np.ndarr
         **{name: np.zeros(len(sent), np.float32) for name in REMEMBERED},
         outcome=outcomes_of(material, sent),
         decided_at=some.decided_at,
+        come=come_of(material, sent),
     )
 
 
 def outcomes_of(material: Material, sent: np.ndarray) -> np.ndarray:
     """Opened, clicked, bought, dismissed, unsubscribed (S, 5) float32 of decisions `sent` (S,)."""
     return material.outcome[sent].astype(np.float32)
+
+
+def come_of(material: Material, sent: np.ndarray) -> np.ndarray:
+    """Whether each of these had the time to come before `material.until` (S, 5) bool: a push whose
+    answer may still come was not refused."""
+    return material.decisions.send_at[sent, None] + waits_of(material) <= material.until
 
 
 def standard(material: Material) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -28,6 +28,7 @@ from simulator.head_terms import (
     strain,
 )
 from simulator.sends import DISMISS, UNSUBSCRIBE, Sends, asked
+from simulator.tolerance_sums import add_tolerance, pull, sum_by_user, times_strain
 from simulator.widths import Widths
 
 TOLD_BY = (DISMISS, UNSUBSCRIBE)
@@ -50,6 +51,8 @@ class Told:
     """The pushes, in blocks."""
     effects: list[Parameters]
     """Effects of the users there, without tolerance and what it eases."""
+    outcomes: list[torch.Tensor]
+    """What followed of the heads (S, H) there."""
     turns: list[torch.Tensor]
     """Whether each of the heads had its turn (S, H) there."""
     heads: torch.Tensor
@@ -63,8 +66,14 @@ class Told:
         with torch.no_grad():
             effects = [effects_of(parameters, part, names) for part in parts]
         heads = torch.tensor(TOLD_BY)
-        turns = [torch.from_numpy(asked(part["outcome"].numpy()))[:, heads] for part in parts]
-        return Told(parts, effects, turns, heads, len(parameters["tolerance"]))
+        turns = [
+            torch.from_numpy(asked(part["outcome"].numpy(), part["come"].numpy()))[
+                :, heads
+            ].contiguous()
+            for part in parts
+        ]
+        outcomes = [part["outcome"][:, heads].contiguous() for part in parts]
+        return Told(parts, effects, outcomes, turns, heads, len(parameters["tolerance"]))
 
     def likelihoods(self, p: Parameters, values: torch.Tensor) -> torch.Tensor:
         """Log likelihood (U, K) of what followed each user's pushes, if the user's tolerance were
@@ -87,23 +96,74 @@ class Told:
         width: standard deviation of tolerance. weight: how often each user counts (U,).
         """
         values, log_weights = nodes(width)
+        common = [self._common(p, number) for number in range(len(self.parts))]
         with torch.no_grad():
-            joint = self.likelihoods(p, values) + log_weights
+            joint = self._summed(common, p, values) + log_weights
             belief = weight[:, None] * torch.softmax(joint, 1)
         # By what is believed, the mean gradient is that of the integral (Fisher's identity). It is
         # worked out by hand: derived, it takes twice as long, for nodes are many.
-        for number, part in enumerate(self.parts):
-            common, strains, outcome, turn = self._seen(p, number, values)
-            own = belief.index_select(0, part["user"])
-            pull, tiring = torch.empty_like(common), torch.empty(len(self.heads))
-            with torch.no_grad():
-                for head in range(len(self.heads)):
-                    logit = _logits(common, strains, values, p, head)
-                    each = torch.sigmoid(logit).sub_(outcome[:, head, None]).mul_(own)
-                    each.mul_(turn[:, head, None])
-                    pull[:, head], tiring[head] = each.sum(1), (each * strains).sum()
-            (common * pull).sum().add((p["fatigue_weight"] * tiring).sum()).backward()
+        for number, each in enumerate(common):
+            pull, tiring = self._pulled(number, each.detach(), p, values, belief)
+            (each * pull).sum().add((p["fatigue_weight"] * tiring).sum()).backward()
         return -float(weight @ torch.logsumexp(joint, 1))
+
+    def _summed(
+        self, common: list[torch.Tensor], p: Parameters, values: torch.Tensor
+    ) -> torch.Tensor:
+        """`likelihoods` (U, K), which knows no gradients. common: logits (S, H) of each block,
+        without tolerance and fatigue."""
+        total = torch.zeros(self.users, len(values))
+        for number, each in enumerate(common):
+            sign = 2.0 * self.outcomes[number] - 1.0
+            said = self._logits(number, each.detach(), p, values, sign)
+            for one in said:  # each by itself: torch works the last few of an array out differently
+                one.copy_(logsigmoid(one))
+            user, turn = self.parts[number]["user"].numpy(), self.turns[number].numpy()
+            sum_by_user(said.numpy(), turn, user, total.numpy())
+        return total
+
+    def _pulled(
+        self,
+        number: int,
+        common: torch.Tensor,
+        p: Parameters,
+        values: torch.Tensor,
+        belief: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of a block's logits (S, H), and of the weights of strain (H,)."""
+        user, outcome = self.parts[number]["user"].numpy(), self.outcomes[number]
+        each = self._logits(number, common, p, values, torch.ones_like(outcome))
+        for one in each:
+            one.sigmoid_()
+        turn = self.turns[number].numpy()
+        pull(each.numpy(), outcome.numpy(), turn, belief.numpy(), user)
+        pulled = torch.stack([one.sum(1) for one in each], 1)
+        times_strain(each.numpy(), *self._eased(number, values))
+        return pulled, torch.stack([one.sum() for one in each])
+
+    def _logits(
+        self,
+        number: int,
+        common: torch.Tensor,
+        p: Parameters,
+        values: torch.Tensor,
+        sign: torch.Tensor,
+    ) -> torch.Tensor:
+        """(H, S, K) of a block's pushes, times a sign (S, H)."""
+        out = torch.empty(len(self.heads), len(common), len(values))
+        tiring, own = p["fatigue_weight"].detach(), p["tolerance_weight"][:, None] * values
+        eased = self._eased(number, values)
+        add_tolerance(
+            common.numpy(), *eased, tiring.numpy(), own.numpy(), sign.numpy(), out.numpy()
+        )
+        return out
+
+    def _eased(
+        self, number: int, values: torch.Tensor
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Fatigue (S,) of a block's pushes, what tolerance leaves of it (K,), and its knee."""
+        part = self.parts[number]
+        return part["fatigue"].numpy(), torch.exp(-values).numpy(), part["knee"].numpy()
 
     def _likelihood(self, p: Parameters, number: int, values: torch.Tensor) -> torch.Tensor:
         """(S, K) of a block's pushes."""
@@ -114,11 +174,15 @@ class Told:
         self, p: Parameters, number: int, values: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Of a block's pushes, what `likelihoods` needs of them."""
+        part, common = self.parts[number], self._common(p, number)
+        strains = strain(part["fatigue"][:, None], values, part["knee"])
+        return common, strains, self.outcomes[number], self.turns[number]
+
+    def _common(self, p: Parameters, number: int) -> torch.Tensor:
+        """Logits (S, H) of a block's pushes without tolerance and fatigue."""
         part = self.parts[number]
         nothing = torch.zeros(len(part["user"]))
-        common = logits(p, part, self.effects[number] | {"tolerance": nothing, "tired": nothing})
-        strains = strain(part["fatigue"][:, None], values, part["knee"])
-        return common, strains, part["outcome"][:, self.heads], self.turns[number]
+        return logits(p, part, self.effects[number] | {"tolerance": nothing, "tired": nothing})
 
 
 def _logits(

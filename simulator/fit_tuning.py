@@ -4,7 +4,7 @@ the heads that they give may be, by pushes that these were not fitted to."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -41,12 +41,12 @@ class Tuned:
     """What covariates say of these users; None where they say nothing."""
     lives: np.ndarray
     """Half-lives (4,), days."""
-    slope: np.ndarray
-    """By what factor each head's logits vary too much (5,) float64."""
     sends: Sends
     """The pushes (S)."""
     unseen: np.ndarray
     """Users (U,) bool of whose pushes the slopes know nothing."""
+    slope: np.ndarray = field(default_factory=lambda: np.ones(len(HEADS)))
+    """By what factor each head's logits vary too much (5,) float64; 1 until `slopes_of` tells."""
 
 
 def tuned(
@@ -58,11 +58,11 @@ def tuned(
     unseen: np.ndarray,
     report: Callable[[str], None],
 ) -> Tuned:
-    """Widths, prior of users and half-lives likeliest on the earlier pushes, and how sure heads
-    fitted to those were of the later ones, the `unseen` users (U,) bool left out."""
-    at = material.decisions.decided_at[material.decisions.sent]
-    split = np.quantile(at, 1 - HELD_OUT)
-    early, late = at <= split, at > split
+    """Widths, prior of users and half-lives likeliest on the earlier pushes.
+
+    unseen: users (U,) bool of whose pushes the slopes are to know nothing.
+    """
+    early = _early(material.decisions.decided_at[material.decisions.sent])
 
     report("half-lives of fatigue, wear-out and repetition")
     # Later pushes would judge half-lives worse: with time all decayed counts grow, so on them luck
@@ -82,8 +82,18 @@ def tuned(
         prior = likeliest_prior(start, sends.only(early), widths, covariates, prior)
     if prior is not None:  # less is left to users' own parts
         widths = likeliest_widths(start, sends.only(early), sizes.users, widths, prior)
-    strange = unseen[sends.user]
-    known, judged = sends.only(early & ~strange), sends.only(late & ~strange)
-    heads = fit_heads(known, sizes, widths, EVERY, COLD, prior=prior)
-    slope = slopes(judged, predicted(heads, judged))
-    return Tuned(widths, prior, found.lives, slope, sends, unseen)
+    return Tuned(widths, prior, found.lives, sends, unseen)
+
+
+def slopes_of(found: Tuned, sizes: Sizes) -> np.ndarray:
+    """How sure (5,) float64 heads fitted to the earlier pushes were of the later ones, users whom
+    these are not to know left out."""
+    early, strange = _early(found.sends.decided_at), found.unseen[found.sends.user]
+    known, judged = found.sends.only(early & ~strange), found.sends.only(~early & ~strange)
+    heads = fit_heads(known, sizes, found.widths, EVERY, COLD, prior=found.prior)
+    return slopes(judged, predicted(heads, judged))
+
+
+def _early(at: np.ndarray) -> np.ndarray:
+    """Which pushes at instants (S,) are not held out (S,) bool."""
+    return at <= np.quantile(at, 1 - HELD_OUT)

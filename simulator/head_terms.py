@@ -10,6 +10,7 @@ import torch
 
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
+from simulator.additive import Term, added
 from simulator.sends import OPEN, Sends
 from simulator.users_prior import COEFFICIENTS
 
@@ -41,32 +42,33 @@ def logits(p: Parameters, s: dict[str, torch.Tensor], effects: Parameters) -> to
 
     effects: `effects_of` all `USERS_EFFECTS` there, and `tired`.
     """
-    # Indexing says the same as index_select, and takes three times as long to derive.
     hours = (p["hour"] + p["weekday_hour"]).flatten(0, 1)
     wording = s["wording"] @ p["variant_weight"] + p["variant_effect"]
-    base = p["base"]
+    special: tuple[Term, ...] = ()
     if len(p["special"]):
         ordinary = torch.zeros_like(p["special"][:1])
-        base = base + torch.cat([ordinary, p["special"]]).index_select(0, s["special"])
-    return (
-        base
-        + p["weekday"].index_select(0, s["weekday"])
-        + hours.index_select(0, 24 * s["weekday"] + s["hour"])
-        + s["item_features"] @ p["item_weight"]
-        + p["item_effect"].index_select(0, s["item"])
-        + wording.index_select(0, s["variant"])
-        + p["style"].index_select(0, s["bucket"])
-        + effects["openness"][:, None] * p["openness_weight"]
-        + effects["tolerance"][:, None] * p["tolerance_weight"]
-        + effects["styles"][:, None] * p["styles_weight"]
-        + (effects["price"] * s["item_features"][:, 0])[:, None] * p["price_weight"]
-        + s["liking"][:, None] * p["taste_weight"]
-        + s["profile"][:, None] * p["hours_weight"]
-        + effects["tired"][:, None] * p["fatigue_weight"]
-        + s["repetition"][:, None] * p["repetition_weight"]
-        + s["wear"][:, None] * p["wear_weight"]
-        + s["bought"][:, None] * p["bought_weight"]
-        + s["views"][:, None] * p["views_weight"]
+        special = ((torch.cat([ordinary, p["special"]]), s["special"]),)
+    return added(
+        p["base"],
+        len(s["user"]),
+        (p["weekday"], s["weekday"]),
+        (hours, 24 * s["weekday"] + s["hour"]),
+        (s["item_features"] @ p["item_weight"], None),
+        (p["item_effect"], s["item"]),
+        (wording, s["variant"]),
+        (p["style"], s["bucket"]),
+        (p["openness_weight"], effects["openness"]),
+        (p["tolerance_weight"], effects["tolerance"]),
+        (p["styles_weight"], effects["styles"]),
+        (p["price_weight"], effects["price"] * s["item_features"][:, 0]),
+        (p["taste_weight"], s["liking"]),
+        (p["hours_weight"], s["profile"]),
+        (p["fatigue_weight"], effects["tired"]),
+        (p["repetition_weight"], s["repetition"]),
+        (p["wear_weight"], s["wear"]),
+        (p["bought_weight"], s["bought"]),
+        (p["views_weight"], s["views"]),
+        *special,
     )
 
 

@@ -45,6 +45,8 @@ class Sends:
     """Opened, clicked, bought, dismissed, unsubscribed (S, 5)."""
     decided_at: np.ndarray
     """(S,) int64"""
+    come: np.ndarray
+    """Whether each of these had the time to come before the log ends (S, 5) bool."""
     wording: np.ndarray = field(metadata={"rows": False})
     """Standardised `WORDING` of each variant of the catalogue (W, F)."""
     knee: np.ndarray = field(
@@ -59,15 +61,16 @@ class Sends:
 
     @property
     def asked(self) -> np.ndarray:
-        """Whether each head had its turn (S, 5): a click needs an open, and so on."""
-        return asked(self.outcome)
+        """Whether each head is asked for what followed (S, 5) bool."""
+        return asked(self.outcome, self.come)
 
 
-def asked(outcome: np.ndarray) -> np.ndarray:
-    """Whether each head had its turn (S, 5) bool, given what followed (S, 5)."""
+def asked(outcome: np.ndarray, come: np.ndarray) -> np.ndarray:
+    """Whether each head is asked for what followed (S, 5) bool: had its turn, as a click needs an
+    open, and so on, and the time to come (S, 5)."""
     opened, clicked = outcome[:, OPEN] > 0, outcome[:, CLICK] > 0
     every = np.ones(len(opened), bool)
-    return np.stack([every, opened, clicked, ~opened, every], 1)
+    return come & np.stack([every, opened, clicked, ~opened, every], 1)
 
 
 def log_loss(probability: np.ndarray, outcome: np.ndarray) -> float:

@@ -141,12 +141,11 @@ def test_each_member_of_an_ensemble_is_lived_under_alone(shop):
     life = {"greedy": run_entry(entry, rows, [3], 7), "hold": run_entry(entry, rows, [3], 1)}
     row, plain = compare(life, len(rows), known_truth=False, members={"greedy": found})
     assert row.spread == pytest.approx((found[1] - found[0]) / np.sqrt(2))
-    assert (plain.members, plain.spread, plain.unsure) == ((), 0.0, False)
-    assert replace(row, high=row.value + 2.1 * row.spread).unsure is False
-    assert replace(row, high=row.value + 1.9 * row.spread).unsure is True
-    assert f" ±{2 * row.spread:.3f}" in next(
-        each for each in shown([row, plain]) if " greedy " in each
-    )
+    assert row.margin == pytest.approx(12.706 * row.spread, rel=1e-4)  # Student's, of two
+    assert (plain.members, plain.spread, plain.margin, plain.unsure) == ((), 0.0, 0.0, False)
+    assert replace(row, high=row.value + 1.05 * row.margin).unsure is False
+    assert replace(row, high=row.value + 0.95 * row.margin).unsure is True
+    assert f" ±{row.margin:.3f}" in next(each for each in shown([row, plain]) if " greedy " in each)
 
 
 def test_same_draws_for_all(shop):

@@ -5,20 +5,28 @@ import pytest
 from benchmarks.fidelity import judged, of_cards, said_by
 
 
+def row(name: str, simulated: float, true: float, spread: float, luck: float = 0.0):
+    each = {"simulated": simulated, "true": true, "spread": spread, "luck": luck}
+    return each | {"policy": name, "margin": 2 * spread}
+
+
 def test_errors_are_shares_of_the_best_true_value_and_ranks_are_compared():
-    rows = [
-        {"policy": "a", "simulated": 1.0, "true": 2.0, "spread": 0.1},
-        {"policy": "b", "simulated": 3.0, "true": 4.0, "spread": 0.3},
-        {"policy": "c", "simulated": 2.5, "true": 5.0, "spread": 0.2},
-    ]
+    rows = [row("a", 1.0, 2.0, 0.1), row("b", 3.0, 4.0, 0.3), row("c", 2.5, 5.0, 0.2)]
     found = judged(rows)
     assert found["error"] == pytest.approx(1.5 / 5)
     assert found["worst"] == pytest.approx(2.5 / 5)
     assert found["rank_correlation"] == pytest.approx(0.5)
     assert found["spread"] == pytest.approx(0.2 / 5)
+    assert found["margin"] == pytest.approx(0.4 / 5)
     assert found["within"] == 0
-    near = [row | {"spread": 0.6} for row in rows]
+    near = [each | {"margin": 1.2} for each in rows]
     assert judged(near)["within"] == pytest.approx(2 / 3)
+
+
+def test_the_luck_of_the_users_widens_the_interval():
+    hold = row("hold", 0.0, 0.0, 0.0)
+    assert judged([hold, row("a", 1.0, 2.0, 0.3, luck=0.4)])["within"] == 0.0
+    assert judged([hold, row("a", 1.0, 2.0, 0.3, luck=0.41)])["within"] == 1.0
 
 
 def test_a_card_is_summed_up_by_its_heads_against_boosting():

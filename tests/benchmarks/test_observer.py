@@ -67,7 +67,7 @@ def sent(truth: Simulator, each: int, rng: np.random.Generator) -> Pushes:
     rate = np.exp(logit)
     p = np.where(terms.cloglog, -np.expm1(-rate), rate / (1 + rate))
     outcome = rng.random(logit.shape) < p
-    return replace(out, outcome=outcome, asked=asked(outcome))
+    return replace(out, outcome=outcome, asked=asked(outcome, np.ones_like(outcome)))
 
 
 def prior_means(truth: Simulator) -> np.ndarray:

@@ -21,6 +21,7 @@ def pushes(logit: np.ndarray, rng: np.random.Generator, **columns: np.ndarray) -
         "item_features": np.zeros((size, 2), np.float32),
         "wording": np.zeros((1 + columns.get("variant", none).max(), len(WORDING)), np.float32),
         "outcome": outcome,
+        "come": np.ones((size, len(HEADS)), bool),
         "decided_at": np.arange(size),
     }
     return Sends(**plain | columns)

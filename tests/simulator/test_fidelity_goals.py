@@ -71,7 +71,7 @@ def test_values_are_doubted_where_the_logging_policys_is_outside_the_logged_inte
 
 
 def test_members_that_differ_by_more_than_the_interval_are_said():
-    close, far = (0.1, 0.105, 0.11), (0.08, 0.1, 0.12)
+    close, far = (0.1, 0.1025, 0.105), (0.08, 0.1, 0.12)
     assert notes_of(card(head(), members=close)) == []
     assert disagreeing(card(head(), members=far)["whole"]["value_per_user_day"])
     (said,) = notes_of(card(head(), members=far))

@@ -44,6 +44,7 @@ def planted(seed: int, sends: int) -> tuple[Sends, np.ndarray]:
         fatigue=fatigue.astype(np.float32),
         item_features=features,
         outcome=came,
+        come=np.ones((sends, 5), bool),
         wording=np.zeros((sends, len(WORDING)), np.float32),
         decided_at=at,
         **terms,

@@ -20,7 +20,7 @@ from mdp.errors import NotEnoughData
 from mdp.events import Kind
 from mdp.hashing import hash_ids
 from scripts.cli import main
-from simulator import fidelity, fit_drift, material
+from simulator import fidelity, fit_drift, material, threads
 from simulator.demo import demo
 from simulator.description import Arrivals, Drift, Simulator
 from simulator.fidelity import card_of, changes_of
@@ -189,6 +189,17 @@ def test_the_same_log_gives_the_same_simulator_with_propensities_or_without(shop
     one, again = (fit(each).simulator for each in (log, bare))
     assert again.response.hash == one.response.hash
     assert again.traits.tobytes() == one.traits.tobytes()
+
+
+def test_one_core_gives_the_simulator_that_two_give(shop, hasty, monkeypatch):
+    both = []
+    for number in (1, 2):
+        monkeypatch.setattr(threads, "cores", lambda number=number: number)
+        both.append(fit(shop[0]).simulator)
+    one, two = both
+    assert two.response.hash == one.response.hash
+    assert [each.hash for each in two.members] == [each.hash for each in one.members]
+    assert two.traits.tobytes() == one.traits.tobytes()
 
 
 def test_a_saved_simulator_sees_what_it_saw_before(fitted, tmp_path):

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from mdp.response import HEADS
 from simulator import fit_heads, head_terms
-from simulator.fit_heads import Sizes, predicted, refit_heads
-from simulator.heads_prior import REMEMBERED
-from simulator.sends import OPEN, Sends
+from simulator.fit_heads import USUAL, Sizes, predicted, refit_heads
+from simulator.heads_prior import REMEMBERED, drawn_means
+from simulator.sends import OPEN, PURCHASE, Sends
 from simulator.widths import Widths
 from tests.simulator.planted import pushes
 
@@ -25,11 +26,18 @@ def sends() -> Sends:
     return pushes(logit, rng, user=user, variant=variant)
 
 
+def drawn(
+    heads: dict[str, np.ndarray], widths: Widths, seed: int | np.random.Generator
+) -> list[torch.Tensor]:
+    own = {name: torch.from_numpy(value) for name, value in heads.items()}
+    return drawn_means(own, widths, np.random.default_rng(seed))
+
+
 def fitted(sends: Sends) -> dict[str, np.ndarray]:
     sizes, widths = Sizes(USERS, 1, 3), Widths()
     heads = fit_heads.fit_heads(sends, sizes, widths, EVERY, 60)
     weight = np.full(USERS, 2.0, np.float32)
-    return refit_heads(heads, sends, sizes, widths, weight, np.random.default_rng(1), 40)
+    return refit_heads(heads, sends, sizes, widths, weight, drawn(heads, widths, 1), 40)
 
 
 def test_pushes_in_parts_give_the_heads_of_all_at_once(sends, monkeypatch):
@@ -45,14 +53,27 @@ def test_pushes_in_parts_give_the_heads_of_all_at_once(sends, monkeypatch):
     assert (apart <= 5e-3).all()
 
 
+def test_what_no_push_was_asked_for_is_as_likely_as_usual(sends):
+    """No push was clicked, and none of the last had the time to be opened."""
+    come = np.ones((S, len(HEADS)), bool)
+    come[S // 2 :, OPEN] = False
+    outcome = sends.outcome.copy()
+    outcome[S // 2 :, OPEN] = 0.0
+    known = replace(sends, outcome=outcome, come=come)
+    heads = fit_heads.fit_heads(known, Sizes(USERS, 1, 3), Widths(), EVERY, 60)
+    found = predicted(heads, sends).mean(0)
+    rate = sends.outcome[: S // 2, OPEN].mean()
+    np.testing.assert_allclose(found[[OPEN, PURCHASE]], [rate, USUAL[PURCHASE]], rtol=0.05)
+
+
 def test_counting_each_user_twice_moves_shared_effects_away_from_their_prior(sends):
     sizes, widths = Sizes(USERS, 1, 3), Widths()
     once = fit_heads.fit_heads(sends, sizes, widths, EVERY, 40)
     spread = []
     for times in (0.1, 1.0, 5.0):
         counted = np.full(USERS, times, np.float32)
-        rng = np.random.default_rng(1)
-        heads = refit_heads(once, sends, sizes, widths, counted, rng, 40)
+        means = drawn(once, widths, 1)
+        heads = refit_heads(once, sends, sizes, widths, counted, means, 40)
         spread.append(np.ptp(heads["variant_effect"][:, 0]))
     assert spread[0] < spread[1] < spread[2]
 
@@ -69,8 +90,11 @@ def test_refits_to_users_drawn_again_scatter_as_far_as_the_fit_is_off():
         user = rng.integers(0, USERS, len(item))
         sends = pushes(true[item] - 1.0, rng, user=user, item=item)
         once = fit_heads.fit_heads(sends, sizes, widths, (OPEN,), 30)
-        drawn = rng.multinomial(USERS, np.full(USERS, 1 / USERS), 3).astype(np.float32)
-        again = [refit_heads(once, sends, sizes, widths, times, rng) for times in drawn]
+        counts = rng.multinomial(USERS, np.full(USERS, 1 / USERS), 3).astype(np.float32)
+        again = [
+            refit_heads(once, sends, sizes, widths, times, drawn(once, widths, rng))
+            for times in counts
+        ]
         off.append(once["item_effect"][:, OPEN] - true)
         scatter.append(np.std([one["item_effect"][:, OPEN] for one in again], 0, ddof=1))
     honest = np.sqrt(np.square(scatter).mean() / np.square(off).mean())
@@ -105,7 +129,10 @@ def test_a_special_day_is_told_from_its_weekday_and_one_that_does_nothing_is_not
     )
     assert without["weekday"][2, OPEN] > heads["weekday"][2, OPEN]
     once = np.ones(1, np.float32)
-    again = [refit_heads(heads, sends, sizes, Widths(), once, rng, 40) for _ in range(4)]
+    again = [
+        refit_heads(heads, sends, sizes, Widths(), once, drawn(heads, Widths(), rng), 40)
+        for _ in range(4)
+    ]
     scatter = np.std([one["special"][:, OPEN] for one in again], 0)
     assert scatter[0] < scatter[2]
 

@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from mdp.response import HEADS
 from mdp.state import TRAITS
 from simulator.fit_calibration import over_draws
 from simulator.fit_heads import Sizes, fit_heads, predicted
-from simulator.fit_tolerance import likeliest_tolerance, tolerances_of
+from simulator.fit_tolerance import Told, likeliest_tolerance, nodes, tolerances_of
+from simulator.head_terms import of_heads, parts_of
 from simulator.sends import DISMISS, OPEN, UNSUBSCRIBE, Sends
 from simulator.widths import Widths
 from tests.simulator.planted import pushes
@@ -94,3 +96,28 @@ def test_the_mean_over_beliefs_is_what_was_seen(fitted, sends):
     seen = over_draws(heads, sends, traits)[:, UNSUBSCRIBE].mean()
     assert seen == pytest.approx(sends.outcome[:, UNSUBSCRIBE].mean(), rel=0.05)
     assert predicted(heads, sends)[:, UNSUBSCRIBE].mean() < seen
+
+
+@pytest.mark.parametrize("knee", [0.0, 0.5])
+def test_the_cost_and_its_gradients_are_those_of_the_likelihoods(fitted, sends, knee):
+    heads, widths = fitted
+    own = {name: torch.from_numpy(value) for name, value in heads.items()}
+    told = Told.of(own, parts_of(replace(sends, knee=np.array(knee, np.float32))))
+    weight = torch.from_numpy(np.random.default_rng(4).integers(0, 3, U).astype(np.float32))
+    values, log_weights = nodes(widths.tolerance)
+    names = ("base", "fatigue_weight", "taste_weight")
+    both = []
+    for by_hand in (True, False):
+        p = of_heads(own, told.heads)
+        p |= {name: p[name].clone().requires_grad_() for name in names}
+        if by_hand:
+            cost = told.cost(p, widths.tolerance, weight)
+        else:
+            said = torch.logsumexp(told.likelihoods(p, values) + log_weights, 1)
+            (-weight @ said).backward()
+            cost = -float(weight @ said.detach())
+        both.append((cost, [p[name].grad for name in names]))
+    (cost, gradients), (other, theirs) = both
+    assert cost == other
+    for one, two in zip(gradients, theirs, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-2)
