@@ -44,6 +44,12 @@ class Quality:
     evaluate: str
     """`yes`, or why a policy can't be evaluated on it"""
 
+    @property
+    def sizes(self) -> str:
+        """How many rows each table has, in words; empty for none."""
+        called = {"calendar": "special days"}
+        return ", ".join(f"{n:,} {called.get(name, name)}" for name, n in self.rows.items() if n)
+
     def to_mapping(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)

@@ -76,7 +76,6 @@ def _page(
 ) -> str:
     ends = [(time or "")[:16].replace("T", " ") for time in (figures.first, figures.last)]
     span = f", from {ends[0]} to {ends[1]} (UTC)" if figures.first else ""
-    sizes = ", ".join(f"{count:,} {name}" for name, count in figures.rows.items() if count)
     images = "".join(
         f"<figure><figcaption>{escape(says)}</figcaption><img alt='{escape(says)}' "
         f"src='data:image/png;base64,{base64.b64encode(png).decode()}'></figure>"
@@ -88,7 +87,7 @@ def _page(
     return (
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>A log's quality</title>"
         f"<style>{_STYLE}</style><h1>{escape(verdict(figures))}</h1>"
-        f"<p>{escape(sizes or 'No rows')}{escape(span)}.</p>"
+        f"<p>{escape(figures.sizes or 'No rows')}{escape(span)}.</p>"
         f"<h2>Scores</h2>{_scores(scored, before)}"
         f"<h2>What is wrong</h2>{_findings(found)}<h2>Pictures</h2>{part}{images}</html>\n"
     )

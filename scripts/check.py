@@ -121,8 +121,7 @@ def _show_findings(found: Sequence[Finding], console: Console) -> None:
 
 
 def _show_quality(figures: Quality, console: Console) -> None:
-    sizes = ", ".join(f"{count:,} {name}" for name, count in figures.rows.items() if count)
-    lines = [sizes or "no rows"]
+    lines = [figures.sizes or "no rows"]
     if figures.first is not None:
         lines.append(f"from {figures.first} to {figures.last}")
     if figures.send_share is not None:

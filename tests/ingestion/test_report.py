@@ -110,3 +110,9 @@ def test_a_log_without_rows_has_no_pictures_and_no_scores():
     said = verdict(quality(log, findings(log)))
     assert said.startswith("This log is fit for neither")
     assert said.endswith("kinds of error; what is not there has to be exported, or given its name.")
+
+
+def test_days_of_the_calendar_are_counted_as_what_they_are():
+    rows = {"users": 1200, "reviews": 0, "calendar": 3}
+    figures = Quality(rows, None, None, 0, 0, None, {}, "yes", "yes")
+    assert figures.sizes == "1,200 users, 3 special days"
