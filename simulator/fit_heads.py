@@ -32,9 +32,10 @@ from simulator.head_terms import (
     tensors,
     tied,
     tired,
+    turns,
 )
 from simulator.heads_prior import EACH, WEIGHTS, moved, penalty
-from simulator.sends import OPEN, Sends, asked
+from simulator.sends import OPEN, Sends
 from simulator.users_prior import COEFFICIENTS, UsersPrior
 from simulator.widths import Widths
 
@@ -273,8 +274,7 @@ def _counted(
     part: dict[str, torch.Tensor], columns: torch.Tensor, weight: torch.Tensor
 ) -> torch.Tensor:
     """How often each push counts for each head (S, H) float32: not where it is not asked."""
-    turn = asked(part["outcome"].numpy(), part["come"].numpy())
-    return torch.from_numpy(turn)[:, columns].float() * weight[part["user"], None]
+    return turns(part, columns).float() * weight[part["user"], None]
 
 
 def predicted(parameters: dict[str, np.ndarray], sends: Sends) -> np.ndarray:

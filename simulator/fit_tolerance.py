@@ -26,8 +26,9 @@ from simulator.head_terms import (
     of_heads,
     parts_of,
     strain,
+    turns,
 )
-from simulator.sends import DISMISS, UNSUBSCRIBE, Sends, asked
+from simulator.sends import DISMISS, UNSUBSCRIBE, Sends
 from simulator.tolerance_sums import add_tolerance, pull, sum_by_user, times_strain
 from simulator.widths import Widths
 
@@ -66,14 +67,9 @@ class Told:
         with torch.no_grad():
             effects = [effects_of(parameters, part, names) for part in parts]
         heads = torch.tensor(TOLD_BY)
-        turns = [
-            torch.from_numpy(asked(part["outcome"].numpy(), part["come"].numpy()))[
-                :, heads
-            ].contiguous()
-            for part in parts
-        ]
         outcomes = [part["outcome"][:, heads].contiguous() for part in parts]
-        return Told(parts, effects, outcomes, turns, heads, len(parameters["tolerance"]))
+        asked = [turns(part, heads).contiguous() for part in parts]
+        return Told(parts, effects, outcomes, asked, heads, len(parameters["tolerance"]))
 
     def likelihoods(self, p: Parameters, values: torch.Tensor) -> torch.Tensor:
         """Log likelihood (U, K) of what followed each user's pushes, if the user's tolerance were
@@ -103,8 +99,8 @@ class Told:
         # By what is believed, the mean gradient is that of the integral (Fisher's identity). It is
         # worked out by hand: derived, it takes twice as long, for nodes are many.
         for number, each in enumerate(common):
-            pull, tiring = self._pulled(number, each.detach(), p, values, belief)
-            (each * pull).sum().add((p["fatigue_weight"] * tiring).sum()).backward()
+            pulled, tiring = self._pulled(number, each.detach(), p, values, belief)
+            (each * pulled).sum().add((p["fatigue_weight"] * tiring).sum()).backward()
         return -float(weight @ torch.logsumexp(joint, 1))
 
     def _summed(

@@ -11,7 +11,7 @@ import torch
 from mdp.hashing import STYLE_BUCKETS
 from mdp.response import HEADS
 from simulator.additive import Term, added
-from simulator.sends import OPEN, Sends
+from simulator.sends import OPEN, Sends, asked
 from simulator.users_prior import COEFFICIENTS
 
 TOGETHER = 200_000
@@ -97,6 +97,11 @@ def tired(s: dict[str, torch.Tensor], tolerance: torch.Tensor) -> Parameters:
 def strain(fatigue: torch.Tensor, tolerance: torch.Tensor, knee: torch.Tensor) -> torch.Tensor:
     """How far fatigue, eased by tolerance, is above its knee (), of arrays that go together."""
     return (fatigue * torch.exp(-tolerance) - knee).clamp(min=0.0)
+
+
+def turns(s: dict[str, torch.Tensor], heads: torch.Tensor) -> torch.Tensor:
+    """Whether pushes ask each of some heads for what followed (S, H) bool."""
+    return torch.from_numpy(asked(s["outcome"].numpy(), s["come"].numpy()))[:, heads]
 
 
 def strained(tolerance: np.ndarray, sends: Sends) -> np.ndarray:
